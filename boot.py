@@ -1,0 +1,2 @@
+# Runs before main.py, and again on every soft reset. Nothing has to be done here: main.py
+# provisions the board and starts app.py.

@@ -1,0 +1,235 @@
+"""One device's attempt to get its credentials, so that no power cut or lost reply loses them.
+
+ThingsBoard provisions a deviceName once. So what a request is sent with is saved before it is
+sent. After silence the same bytes go from the same port to the same address: a server that
+still remembers them repeats its first reply. A confirmable reply is acknowledged only after the
+credentials are saved. When the server says FAILURE, the access token that the device proposed
+tells whether an earlier request, whose reply was lost, had succeeded.
+"""
+
+from binascii import b2a_base64, hexlify, unhexlify
+from errno import EADDRINUSE
+from hashlib import sha256
+from time import ticks_diff
+
+from micropython import const
+
+from firmware.board import credentials as store
+from firmware.coap.client import JSON, Client, max_age
+from firmware.coap.message import GET, POST, uint
+from firmware.coap.uri import Uri, is_address
+from firmware.errors import CoapError, Failure, NetworkError, NoResponse, ProvisioningError
+from firmware.thingsboard import provisioning
+
+# RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
+_EXCHANGE_LIFETIME = const(247_000)
+_TOKEN_BYTES = const(15)
+_PORTS_TO_TRY = const(8)
+_MOST_BLOCKS = const(16)
+
+
+class Attempt:
+    """The attempt of a board. One object from power-up until there are credentials."""
+
+    def __init__(self, board):
+        self._board = board
+        self._record = None
+        self._unsaved = False
+        self._proposed = None
+        self._first_sent = None
+        self._may_move = False
+
+    def run(self, config):
+        """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        server = Uri(config["server"])
+        body = self._prepare(config)
+        failure = None
+        for address in self._addresses(server):
+            self._set("address", address)
+            transport = None
+            try:
+                transport = self._open(address, server.port)
+                self._save()
+                client = Client(
+                    transport,
+                    server.name,
+                    idle=self._board.idle,
+                    ticks=self._board.ticks,
+                    random=self._board.random,
+                )
+                return self._keep(client, config, self._ask(client, body))
+            except NetworkError as error:
+                # Nothing left this board, so another address of the same name is as good.
+                failure = error
+            finally:
+                if transport:
+                    transport.close()
+        raise failure
+
+    def _prepare(self, config):
+        """Load the attempt or draw a new one; return the request body."""
+        record = store.load_attempt(self._board.storage)
+        asked = config["provisioning"]
+        same = {
+            "server": config["server"],
+            "provisionDeviceKey": asked["provisionDeviceKey"],
+            "deviceName": asked["deviceName"],
+        }
+        if record is None or any(record[field] != same[field] for field in same):
+            record = same
+            record.update(body="", token=None, address="", port=self._random_port())
+        self._record = record
+        request = dict(asked)
+        if request["credentialsType"] in (None, "ACCESS_TOKEN"):
+            if not request["token"] and config["access_token"] == "device":
+                request["token"] = record["token"] or self._random_token()
+            self._proposed = request["token"]
+            if self._proposed:
+                self._set("token", self._proposed)
+        else:
+            self._proposed = None
+        body = provisioning.request_body(request)
+        digest = hexlify(sha256(body).digest()).decode()
+        if record["body"] != digest:
+            self._set("body", digest)
+            self._renew()
+        return body
+
+    def _ask(self, client, body):
+        """Send the request; return (credentialsType, credentialsValue)."""
+        if self._first_sent is None:
+            self._first_sent = self._board.ticks()
+        try:
+            response = client.request(
+                POST,
+                provisioning.PATH,
+                body,
+                JSON,
+                message_id=self._record["message_id"],
+                token=unhexlify(self._record["coap_token"]),
+                acknowledge=False,
+            )
+            return provisioning.read_response(response.code, response.payload, max_age(response))
+        except NoResponse as silence:
+            self._after_silence()
+            # An earlier power-up may have acknowledged a reply that the server now keeps back.
+            credentials = self._probe(client) if silence.acknowledged else None
+            if not credentials:
+                raise
+        except NetworkError:
+            raise
+        except (ProvisioningError, CoapError) as final:
+            # A server would answer the same Message ID with the same reply again.
+            self._renew()
+            self._save()
+            client.acknowledge()
+            credentials = self._probe(client) if isinstance(final, Failure) else None
+            if not credentials:
+                if isinstance(final, Failure) and not self._proposed:
+                    raise provisioning.ambiguous(final)
+                raise
+        return credentials
+
+    def _probe(self, client):
+        """Return the credentials if the proposed token turns out to be this device's."""
+        token = self._record["token"]
+        if not token:
+            return None
+        message_id = self._record["message_id"]
+        while message_id - self._record["message_id"] & 0xFFFF < _MOST_BLOCKS:
+            message_id = uint(self._board.random(2))
+        path = provisioning.attributes_path(token)
+        response = client.request(GET, path, message_id=message_id)
+        if provisioning.is_accepted(response.code, max_age(response)):
+            return "ACCESS_TOKEN", token
+        return None
+
+    def _keep(self, client, config, received):
+        credentials = {
+            "server": config["server"],
+            "deviceName": config["provisioning"]["deviceName"],
+            "credentialsType": received[0],
+            "credentialsValue": received[1],
+        }
+        store.save(self._board.storage, credentials)
+        client.acknowledge()
+        return credentials
+
+    def _addresses(self, server):
+        """Yield the address to use, then the others for when sending fails on this board."""
+        if is_address(server.host):
+            yield server.host
+            return
+        saved = self._record["address"]
+        if saved and not self._may_move:
+            yield saved
+        try:
+            found = self._board.resolve(server.host, server.port)
+        except OSError as error:
+            found = [saved] if saved else []
+            reason = error
+        else:
+            reason = "it has no address"
+        if not found:
+            raise NetworkError(
+                "%s was not found: %s" % (server.host, reason),
+                "Check the name in `server` and that this network's DNS knows it.",
+            )
+        if saved in found and self._may_move:
+            yield saved
+        for address in found:
+            if address != saved:
+                yield address
+
+    def _open(self, address, port):
+        """Return a transport from the attempt's port, or from another when that is in use."""
+        for _ in range(_PORTS_TO_TRY):
+            try:
+                return self._board.open_transport(address, port, self._record["port"])
+            except OSError as error:
+                failure = error
+                if error.errno != EADDRINUSE:
+                    break
+                self._set("port", self._random_port())
+        raise NetworkError(
+            "this board could not open a UDP socket to %s: %s" % (address, failure),
+            "Check the Wi-Fi and that `server` can be reached from it.",
+        )
+
+    def _after_silence(self):
+        """Decide whether the server's name may be looked up again.
+
+        Without a proposed token only the address that has the first reply can give it again.
+        """
+        elapsed = ticks_diff(self._board.ticks(), self._first_sent)
+        if self._proposed or elapsed >= _EXCHANGE_LIFETIME:
+            self._may_move = True
+
+    def _renew(self):
+        """Draw a new Message ID and CoAP token for a new request."""
+        message_id = uint(self._board.random(2))
+        if message_id == self._record.get("message_id"):
+            message_id ^= 0x8000
+        self._set("message_id", message_id)
+        self._set("coap_token", hexlify(self._board.random(8)).decode())
+        self._first_sent = None
+        self._may_move = False
+
+    def _set(self, field, value):
+        if self._record.get(field) != value:
+            self._record[field] = value
+            self._unsaved = True
+
+    def _save(self):
+        if self._unsaved:
+            store.save_attempt(self._board.storage, self._record)
+            self._unsaved = False
+
+    def _random_token(self):
+        """Draw an access token: 20 characters that need no escaping in a path."""
+        token = b2a_base64(self._board.random(_TOKEN_BYTES)).decode().strip()
+        return token.replace("+", "-").replace("/", "_")
+
+    def _random_port(self):
+        """Draw a port clear of the ranges that systems draw from."""
+        return 16384 + (uint(self._board.random(2)) & 0x3FFF)

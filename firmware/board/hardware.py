@@ -1,0 +1,90 @@
+"""This board: the one place that touches the clock, the radio, the LED and the watchdog.
+
+Everything above is handed a Board, so that a test can hand in its own.
+"""
+
+import sys
+from binascii import hexlify
+from os import urandom
+from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+import machine
+import network
+from micropython import const
+
+from firmware.board.indicator import Indicator
+from firmware.board.storage import Storage
+from firmware.coap.udp import UDP, resolve
+
+# The Pico W's watchdog can wait no longer.
+_LONGEST_WATCHDOG = const(8388)
+_IDLE = const(50)
+
+
+class Board:
+    """The board that this code runs on.
+
+    `ticks`, `random`: time.ticks_ms, os.urandom. `resolve`, `open_transport`: the network's, see
+    firmware.coap.udp. `network`: MicroPython's module. `root`: a folder in front of every path.
+    """
+
+    root = ""
+    network = network
+    # One for all: an application's Board feeds what the first one started.
+    _watchdog = None
+
+    def __init__(self):
+        self.storage = Storage(self.root)
+        self.indicator = Indicator()
+
+    ticks = staticmethod(ticks_ms)
+    random = staticmethod(urandom)
+    resolve = staticmethod(resolve)
+    open_transport = UDP
+
+    @property
+    def id(self):
+        """The board's unique id in hex: 12 digits on an ESP32, 16 on a Pico W."""
+        return hexlify(machine.unique_id()).decode()
+
+    @property
+    def description(self):
+        """The interpreter, its version and the board's id, for a person."""
+        version = ".".join(str(number) for number in sys.implementation.version[:3])
+        return "%s %s, id %s" % (sys.implementation.name, version, self.id)
+
+    def use_led(self, pin):
+        """Show the states on the LED at a pin. A board without one is fine."""
+        try:
+            self.indicator.led = machine.Pin(pin, machine.Pin.OUT).value
+        except (ValueError, TypeError):
+            self.indicator.led = None
+
+    def start_watchdog(self, seconds):
+        """Reset the board when nothing calls `idle` for so long. It cannot be stopped."""
+        if self._watchdog:
+            return
+        try:
+            Board._watchdog = machine.WDT(timeout=seconds * 1000)
+        except ValueError:
+            Board._watchdog = machine.WDT(timeout=_LONGEST_WATCHDOG)
+
+    def idle(self):
+        """What every wait does at least every 50 ms: feed the watchdog, move the LED."""
+        if self._watchdog:
+            self._watchdog.feed()
+        self.indicator.blink()
+
+    def sleep(self, ms):
+        """Wait. Ctrl-C ends it."""
+        end = ticks_add(ticks_ms(), ms)
+        while True:
+            self.idle()
+            left = ticks_diff(end, ticks_ms())
+            if left <= 0:
+                return
+            sleep_ms(min(left, _IDLE))
+
+    def reset(self):
+        """Restart the board."""
+        machine.reset()

@@ -1,0 +1,132 @@
+"""From power-up to credentials: the procedure, top to bottom.
+
+credentials on flash?  ── yes ──────────────────────────────► the application
+    │ no
+read config.json, join the Wi-Fi
+    │
+save the attempt, then ask ThingsBoard   (after silence: the same bytes again)
+    │
+    ├─ SUCCESS ──► save the credentials, acknowledge ───────► the application
+    ├─ FAILURE ──► probe the token that was proposed: ours ─► the application
+    └─ anything else ──► say what to do, wait, start over
+"""
+
+import gc
+
+from micropython import const
+
+from firmware.attempt import Attempt
+from firmware.board import config as configuration
+from firmware.board import credentials as store
+from firmware.board import wifi
+from firmware.board.indicator import CONFIG, FAILED, PROVISIONED, PROVISIONING, REFUSED
+from firmware.coap.message import uint
+from firmware.errors import ConfigError, FirstbootError, Refused
+
+VERSION = "1.0.0"
+
+_FIRST_BACKOFF = const(4_000)
+_LONGEST_BACKOFF = const(900_000)
+_LEAST_BACKOFF = const(1_000)
+_CONFIG_RETRY = const(60_000)
+_LONGEST_RETRY = const(3_600_000)
+
+
+def power_up(board):
+    """Return (credentials, config) as soon as the board is provisioned.
+
+    `config` is None when the board is provisioned and its config.json cannot be used.
+    """
+    board.indicator.say("firstboot %s on %s" % (VERSION, board.description))
+    board.use_led("LED")
+    attempt = Attempt(board)
+    failures = 0
+    while True:
+        try:
+            credentials = store.load(board.storage)
+            if credentials:
+                return credentials, _find(board, credentials)
+            config = configuration.load(board)
+            _prepare(board, config)
+            wifi.join(config, board)
+            return _provision(board, attempt, config), config
+        except ConfigError as error:
+            wait = _CONFIG_RETRY
+            board.indicator.show(CONFIG, *error.problems + error.fix.split("\n"))
+        except Refused as error:
+            wait = error.retry_after
+            board.indicator.show(REFUSED, error.what, error.fix)
+        except (FirstbootError, OSError, MemoryError) as error:
+            asked = min(getattr(error, "retry_after", 0), _LONGEST_RETRY)
+            wait = max(backoff(failures, board.random), asked)
+            failures += 1
+            board.indicator.show(FAILED, *str(error).split("\n"))
+        board.indicator.say("next try in %s" % _duration(wait))
+        board.sleep(wait)
+
+
+def backoff(failures, random):
+    """Return how long to wait in ms: truncated exponential backoff with full jitter.
+
+    `failures`: how many came before this one. `random`: os.urandom.
+    """
+    ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF << min(failures, 8))
+    return max(_LEAST_BACKOFF, ceiling * uint(random(2)) >> 16)
+
+
+def _find(board, credentials):
+    """Report credentials that were found; return config.json, or None when it cannot be used."""
+    board.indicator.show(
+        PROVISIONED, '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
+    )
+    try:
+        config = configuration.load(board, provisioned=True)
+    except FirstbootError as error:
+        board.indicator.say("config.json is not used", *str(error).split("\n"))
+        return None
+    _tidy(board, config)
+    _prepare(board, config)
+    for field, wanted in (
+        ("server", config["server"]),
+        ("deviceName", config["provisioning"]["deviceName"]),
+    ):
+        if credentials[field] != wanted:
+            board.indicator.say(
+                '%s is "%s" in config.json, but the board is provisioned with "%s"'
+                % (field, wanted, credentials[field]),
+                "To provision it anew: mpremote rm :credentials.json, then reset.",
+            )
+    return config
+
+
+def _prepare(board, config):
+    board.use_led(config["led"])
+    if config["watchdog"]:
+        board.start_watchdog(config["watchdog"])
+
+
+def _provision(board, attempt, config):
+    name = config["provisioning"]["deviceName"]
+    board.indicator.show(PROVISIONING, 'asking %s for "%s"' % (config["server"], name))
+    gc.collect()
+    credentials = attempt.run(config)
+    board.indicator.show(
+        PROVISIONED,
+        '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
+    )
+    _tidy(board, config)
+    return credentials
+
+
+def _tidy(board, config):
+    """Remove what a provisioned board needs no more; it can wait for the next power-up."""
+    try:
+        store.remove_attempt(board.storage)
+        if config["forget_secret"]:
+            configuration.forget_secret(board)
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))
+
+
+def _duration(ms):
+    return "%d min" % (ms // 60_000) if ms >= 120_000 else "%d s" % ((ms + 999) // 1000)

@@ -1,0 +1,24 @@
+"""Both interpreters for `host_tests/firmware`, and what CPython lacks to run firmware."""
+
+from __future__ import annotations
+
+import pytest
+
+from host_tests.firmware.helpers import Skip
+from host_tests.micropython_lane import MicroPythonLane
+from tools import shims
+from tools.virtual_board.interpreter import find_micropython
+
+shims.install()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call():
+    try:
+        return (yield)
+    except Skip as reason:
+        pytest.skip(f"on CPython: {reason}")

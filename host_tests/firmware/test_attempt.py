@@ -1,0 +1,835 @@
+"""firmware.attempt: no power cut and no lost reply costs a device its credentials."""
+
+import json
+
+from firmware.attempt import Attempt
+from firmware.board import config as configuration
+from firmware.coap.message import GET, POST
+from firmware.errors import (
+    Failure,
+    NetworkError,
+    NoResponse,
+    ProvisioningError,
+    Refused,
+    ResetReceived,
+    StorageError,
+)
+from host_tests.firmware.helpers import raises
+from host_tests.firmware.world import (
+    ADDRESS,
+    BAD_REQUEST,
+    CONTENT,
+    INTERNAL_SERVER_ERROR,
+    NAME,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    PowerCut,
+    Reply,
+    World,
+    example,
+    failure,
+    not_found,
+    success,
+)
+
+DEVICE = "sensor-a1b2c3d4e5f6"
+OTHER = "192.0.2.2"
+ATTEMPT = "/attempt.json"
+CREDENTIALS = "/credentials.json"
+
+
+class Device:
+    """A world with a board that is on, and the configuration that it has read."""
+
+    def __init__(self, config=True):
+        self.world = World(config)
+        self.server = self.world.server
+        self.power_on()
+
+    def power_on(self):
+        self.attempt = Attempt(self.world.new_board())
+
+    def run(self):
+        """One try."""
+        return self.attempt.run(configuration.load(self.world.board))
+
+    def fail(self, error):
+        """One try, which ends with this error."""
+        return raises(error, self.run)
+
+    def configure(self, **changes):
+        self.world.put("/config.json", example(**changes))
+
+    @property
+    def saved(self):
+        return self.world.get(ATTEMPT)
+
+    def lose_reply(self):
+        """One try that the server executes, and whose reply is lost."""
+        self.server.mute = True
+        self.fail(NoResponse)
+        self.server.mute = False
+
+    def forget(self):
+        """Let the server forget the Message IDs that it has seen."""
+        self.world.clock.sleep_ms(247_000)
+
+
+def sent_from(device):
+    """Return what was sent as a set of (address, local port, datagram)."""
+    return set(device.world.sent)
+
+
+def identity(request):
+    return request.message_id, request.token, request.source
+
+
+# Saved before it is sent
+
+
+def test_the_attempt_is_saved_before_the_first_datagram():
+    device = Device()
+    seen = []
+    device.world.on_send = lambda: seen.append(device.saved)
+    device.run()
+    request = device.server.requests[0]
+    saved = seen[0]
+    assert saved["server"] == "coap://" + NAME
+    assert saved["address"] == ADDRESS
+    assert saved["provisionDeviceKey"] == "profile-key-1234"
+    assert saved["deviceName"] == DEVICE
+    assert saved["token"] == request.body["token"]
+    assert saved["port"] == request.source
+    assert saved["message_id"] == request.message_id
+    assert saved["coap_token"] == "".join("%02x" % byte for byte in request.token)
+    assert len(saved["body"]) == 64
+    assert "profile-secret-1234" not in json.dumps(saved)
+
+
+def test_a_port_clear_of_ephemeral_ranges():
+    for drawn, port in ((b"\x00\x00", 16384), (b"\xff\xff", 32767), (b"\x40\x01", 16385)):
+        device = Device()
+        device.world.scripted_random[2] = [drawn]
+        device.run()
+        assert device.server.requests[0].source == port
+
+
+def test_the_proposed_token():
+    for drawn in (b"\xff" * 15, b"\xfb" * 15, bytes(15)):
+        device = Device()
+        device.world.scripted_random[15] = [drawn]
+        token = device.run()["credentialsValue"]
+        assert len(token) >= 20
+        assert token.strip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+    assert Device().run()["credentialsValue"] != token
+
+
+def test_nothing_is_sent_when_the_attempt_cannot_be_saved():
+    device = Device()
+    for operation in ("open", "write", "close", "rename"):
+        device.world.flash.broken = (operation,)
+        if operation == "open":  # config.json has to be read
+            config = configuration.check(device.world.flash.files["/config.json"], "id")
+            raises(StorageError, device.attempt.run, config)
+        else:
+            device.fail(StorageError)
+        assert device.world.sent == []
+        assert device.world.open_ports == []
+    device.world.flash.broken = ()
+    device.run()
+
+
+# Silence
+
+
+def test_after_silence_the_same_again():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    assert len(device.world.sent) == 5
+    writes = device.world.flash.count("write", ATTEMPT + ".new")
+    for power_cut in (False, True, True):
+        if power_cut:
+            device.power_on()
+        device.fail(NoResponse)
+        assert len(sent_from(device)) == 1
+    assert writes == device.world.flash.count("write", ATTEMPT + ".new") == 1
+    device.server.deaf = False
+    device.run()
+    assert len(sent_from(device)) == 1
+
+
+def test_a_lost_reply_comes_again():
+    for strategy in ("create", "preprovisioned"):
+        for power_cut in (False, True):
+            device = Device()
+            device.server.strategy = strategy
+            device.server.devices = {} if strategy == "create" else {DEVICE: "stored-by-operator"}
+            device.lose_reply()
+            if power_cut:
+                device.power_on()
+            credentials = device.run()
+            assert credentials["credentialsValue"] == device.server.devices[DEVICE]
+            assert len(device.server.requests) == 1
+
+
+def test_a_forgotten_request_is_recovered_by_the_probe():
+    device = Device()
+    device.lose_reply()
+    device.forget()
+    device.power_on()
+    credentials = device.run()
+    posts, probes = device.server.of(POST), device.server.of(GET)
+    assert len(posts) == 2 and len(probes) == 1
+    assert posts[0].datagram == posts[1].datagram
+    assert credentials["credentialsValue"] == device.server.devices[DEVICE]
+    assert credentials["credentialsType"] == "ACCESS_TOKEN"
+    assert device.world.get(CREDENTIALS) == credentials
+
+
+def test_a_reply_kept_back_after_its_acknowledgement_is_probed_for():
+    """An acknowledged separate response never comes again: 93 s after the empty ACK, the probe."""
+    device = Device()
+    device.server.script = [
+        lambda request: Reply(0x41, device.server.answer(request).payload, separate=200_000)
+    ]
+    credentials = device.run()
+    posts, probes = device.server.of(POST), device.server.of(GET)
+    assert credentials["credentialsValue"] == device.server.devices[DEVICE]
+    assert len(posts) == len(probes) == 1
+    assert 93_000 <= probes[0].time - posts[0].time <= 93_200
+    assert probes[0].message_id != posts[0].message_id
+    assert probes[0].path == "api/v1/%s/attributes" % posts[0].body["token"]
+
+
+def test_an_empty_ack_and_a_token_that_is_not_known_is_silence():
+    device = Device()
+    device.server.script = [Reply(BAD_REQUEST, separate=200_000)]
+    error = device.fail(NoResponse)
+    before = device.saved
+    assert error.acknowledged
+    assert len(device.server.of(GET)) == 1
+    device.server.script = [Reply(BAD_REQUEST, separate=200_000)]
+    device.fail(NoResponse)
+    assert device.saved == before
+    assert device.server.of(POST)[-1].datagram == device.server.of(POST)[0].datagram
+
+
+def test_no_probe_after_plain_silence():
+    device = Device()
+    device.lose_reply()
+    assert device.server.of(GET) == []
+
+
+def test_each_block_of_a_large_body_is_resumed():
+    """With its own Message ID and token, the last block getting the lost reply again."""
+    device = Device(example(provisioning__clientId="c" * 2500))
+
+    def lost(request):
+        device.server.mute = True
+        return device.server.answer(request)
+
+    device.server.script = [lost]
+    device.fail(NoResponse)
+    device.server.mute = False
+    device.power_on()
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+    blocks = device.server.of(POST)
+    assert len(blocks) == 3
+    assert len({datagram for _, _, datagram in device.world.sent}) == 3
+    first = blocks[0].message_id
+    assert [block.message_id for block in blocks] == [first + n & 0xFFFF for n in range(3)]
+
+
+# Acknowledged after it is saved
+
+
+def test_acknowledged_after_the_credentials_are_saved():
+    device = Device()
+    on_flash = []
+    device.server.script = [lambda request: success("the-token-of-the-reply", separate=2_000)]
+    device.world.on_send = lambda: on_flash.append(
+        (device.world.get(CREDENTIALS), device.saved is not None)
+    )
+    credentials = device.run()
+    assert len(device.server.acknowledged) == 1
+    assert on_flash == [(None, True), (credentials, True)]
+    verified = device.world.flash.operations.index(("rename", CREDENTIALS))
+    assert ("read", CREDENTIALS) in device.world.flash.operations[verified:]
+
+
+def test_not_acknowledged_when_the_credentials_cannot_be_saved():
+    for broken, corrupt in ((("write",), 0), ((), 1)):
+        device = Device()
+        flash = device.world.flash
+        device.server.script = [success("the-token-of-the-reply", separate=1_000)]
+
+        def break_flash(flash=flash, broken=broken, corrupt=corrupt):
+            flash.broken, flash.corrupt = broken, corrupt
+
+        device.world.on_send = break_flash
+        device.fail(StorageError)
+        assert device.server.acknowledged == []
+        assert device.world.get(CREDENTIALS) is None
+        device.world.on_send = lambda: None
+        flash.broken, flash.corrupt = (), 0
+        device.power_on()
+        assert device.run()["credentialsValue"] == "the-token-of-the-reply"
+        assert len(device.server.requests) == 1
+        assert len(device.server.acknowledged) == 1
+
+
+def test_what_the_reply_says_is_saved():
+    replies = (
+        ("ACCESS_TOKEN", "not-the-one-proposed"),
+        ("MQTT_BASIC", {"clientId": "c", "userName": "u", "password": "reply-password"}),
+        ("X509_CERTIFICATE", "MIIB-certificate"),
+    )
+    for credentials_type, value in replies:
+        device = Device()
+        device.server.script = [success(value, credentials_type)]
+        expected = {
+            "server": "coap://" + NAME,
+            "deviceName": DEVICE,
+            "credentialsType": credentials_type,
+            "credentialsValue": value,
+        }
+        assert device.run() == expected
+        assert device.world.get(CREDENTIALS) == expected
+
+
+def test_power_cut_at_every_operation_of_a_first_power_up():
+    """Whenever the power goes, the next power-up ends with the credentials of the device."""
+    whole = Device()
+    whole.run()
+    operations = len(whole.world.flash.operations)
+    assert operations > 15
+    for separate in (None, 700):
+        for cut_at in range(operations):
+            device = Device()
+            device.server.script = [
+                lambda request, device=device, separate=separate: Reply(
+                    0x41, device.server.answer(request).payload, separate=separate
+                )
+            ]
+            device.world.flash.cut_at = cut_at
+            raises(PowerCut, device.run)
+            device.world.flash.begin()
+            if device.world.get(CREDENTIALS) is None:
+                device.power_on()
+                device.run()
+            assert (
+                device.world.get(CREDENTIALS)["credentialsValue"] == device.server.devices[DEVICE]
+            )
+            assert len(device.server.of(POST)) == 1
+
+
+def test_power_cut_around_a_probe():
+    """FAILURE after a lost reply, cut at each operation: the proposed token still gets it back."""
+    for cut_at in range(40):
+        device = Device()
+        device.lose_reply()
+        device.forget()
+        device.power_on()
+        device.world.flash.begin()
+        device.world.flash.cut_at = cut_at
+        try:
+            device.run()
+        except PowerCut:
+            device.world.flash.begin()
+            if device.world.get(CREDENTIALS) is None:
+                device.power_on()
+                device.run()
+            assert (
+                device.world.get(CREDENTIALS)["credentialsValue"] == device.server.devices[DEVICE]
+            )
+        else:
+            assert cut_at > 15
+            return
+    raise AssertionError("the power was always cut")
+
+
+# Only silence is resumed
+
+
+def reset(device):
+    """Make the server answer the next request with a Reset."""
+    deliver = device.server.on_datagram
+
+    def once(datagram, source):
+        device.server.on_datagram = deliver
+        return [(10, bytes((0x70, 0, datagram[2], datagram[3])))]
+
+    device.server.on_datagram = once
+
+
+FINAL = (
+    (Reply(INTERNAL_SERVER_ERROR), ProvisioningError),
+    (Reply(0xA3), ProvisioningError),
+    (Reply(BAD_REQUEST), Refused),
+    (not_found(), Refused),
+    (failure(), Failure),
+    (Reply(INTERNAL_SERVER_ERROR, separate=1_000), ProvisioningError),
+    (failure(separate=1_000), Failure),
+    (Reply(CONTENT, b"what?"), ProvisioningError),
+    (Reply(0x41, b'{"status":"SUCCESS"}'), ProvisioningError),
+)
+
+
+def test_after_a_final_response_a_new_message_id():
+    for reply, error in FINAL:
+        for power_cut in (False, True):
+            device = Device()
+            device.server.script = [reply]
+            device.fail(error)
+            first = device.server.of(POST)[0]
+            saved = device.saved
+            assert saved["message_id"] != first.message_id
+            assert saved["coap_token"] != "".join("%02x" % byte for byte in first.token)
+            assert saved["token"] == first.body["token"]
+            assert len(device.server.acknowledged) == (reply.separate is not None)
+            if power_cut:
+                device.power_on()
+            device.run()
+            second = device.server.of(POST)[1]
+            assert second.message_id == saved["message_id"]
+            assert second.payload == first.payload
+            assert second.source == first.source
+
+
+def test_after_a_reset_a_new_message_id():
+    device = Device()
+    reset(device)
+    device.fail(ResetReceived)
+    refused = device.world.sent[0][2]
+    device.run()
+    assert device.world.sent[1][2][2:4] != refused[2:4]
+
+
+def test_a_message_id_never_follows_itself():
+    """Also when the same bytes are drawn again."""
+    device = Device()
+    device.world.random = lambda size: b"\x21" * size
+    device.server.script = [Reply(INTERNAL_SERVER_ERROR)]
+    device.fail(ProvisioningError)
+    device.run()
+    first, second = device.server.of(POST)
+    assert first.message_id != second.message_id
+
+
+def test_a_final_response_is_acknowledged_after_the_new_message_id_is_saved():
+    device = Device()
+    seen = []
+    device.server.script = [not_found()]
+    device.server.script[0].separate = 500
+    device.world.on_send = lambda: seen.append(device.saved["message_id"])
+    device.fail(Refused)
+    assert len(seen) == 2 and seen[0] != seen[1]
+
+
+def test_a_fixed_secret_is_a_new_request_with_the_same_token():
+    device = Device()
+    device.configure(provisioning__provisionDeviceSecret="wrong-secret-1234")
+    device.lose_reply()
+    device.configure()
+    device.run()
+    first, second = device.server.of(POST)
+    assert first.message_id != second.message_id
+    assert first.token != second.token
+    assert first.source == second.source
+    assert first.body["token"] == second.body["token"]
+    assert second.body["provisionDeviceSecret"] == "profile-secret-1234"
+
+
+def test_the_new_message_id_of_a_changed_body_is_saved_before_it_is_sent():
+    device = Device()
+    device.lose_reply()
+    device.configure(provisioning__gateway=True)
+    device.server.deaf = True
+    device.fail(NoResponse)
+    sent = device.world.sent[-1][2]
+    assert device.saved["message_id"] == sent[2] << 8 | sent[3]
+
+
+def test_another_server_key_or_name_is_everything_new():
+    changes = (
+        {"server": "coap://other.example.com"},
+        {"provisioning__provisionDeviceKey": "another-profile-key"},
+        {"provisioning__deviceName": "another-name"},
+    )
+    for change in changes:
+        for power_cut in (False, True):
+            device = Device()
+            device.world.names["other.example.com"] = [OTHER]
+            other = device.world.add_server(OTHER)
+            device.server.deaf = True
+            device.fail(NoResponse)
+            device.server.deaf = False
+            old = device.saved
+            device.configure(**change)
+            if power_cut:
+                device.power_on()
+            seen = []
+            device.world.on_send = lambda seen=seen, device=device: seen.append(device.saved)
+            device.run()
+            new = seen[0]
+            for field in ("token", "message_id", "coap_token", "port", "body"):
+                assert new[field] != old[field], field
+            server = other if "server" in change else device.server
+            assert server.requests[-1].source == new["port"]
+
+
+# FAILURE and the probe
+
+
+def test_failure_and_what_the_probe_says():
+    answers = (
+        (Reply(CONTENT, b'{"shared":{"a":1}}'), None),
+        (Reply(NOT_FOUND), None),
+        (Reply(CONTENT, b"{}", separate=800), None),
+        (Reply(UNAUTHORIZED), Failure),
+        (Reply(INTERNAL_SERVER_ERROR), ProvisioningError),
+        (Reply(BAD_REQUEST), ProvisioningError),
+    )
+    for answer, error in answers:
+        device = Device()
+        device.server.script = [failure(), answer]
+        if error:
+            raised = device.fail(error)
+            assert isinstance(raised, Failure) == (error is Failure)
+            assert device.world.get(CREDENTIALS) is None
+            assert device.saved is not None
+        else:
+            credentials = device.run()
+            proposed = device.server.of(POST)[0].body["token"]
+            assert credentials["credentialsValue"] == proposed
+            assert device.world.get(CREDENTIALS) == credentials
+        assert [request.code for request in device.server.requests] == [POST, GET]
+        assert device.server.requests[0].message_id != device.server.requests[1].message_id
+
+
+def test_failure_and_a_silent_probe():
+    device = Device()
+
+    def fall_silent(request):
+        device.server.mute = True
+        return Reply(UNAUTHORIZED)
+
+    device.server.script = [failure(), fall_silent]
+    device.fail(NoResponse)
+    assert device.world.get(CREDENTIALS) is None
+    device.server.mute = False
+    device.server.script = [failure(), Reply(NOT_FOUND)]
+    first, second = device.run()["credentialsValue"], device.server.of(POST)
+    assert second[0].body["token"] == second[1].body["token"] == first
+    assert second[0].message_id != second[1].message_id
+
+
+def test_failure_after_an_internal_server_error_that_had_succeeded():
+    device = Device()
+
+    def executed(request):
+        device.server.answer(request)
+        return Reply(INTERNAL_SERVER_ERROR)
+
+    device.server.script = [executed]
+    device.fail(ProvisioningError)
+    device.power_on()
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+    assert [request.code for request in device.server.requests] == [POST, POST, GET]
+
+
+def test_a_reply_that_no_one_can_use_had_succeeded():
+    device = Device()
+
+    def garbled(request):
+        device.server.answer(request)
+        return Reply(0x41, b'{"status":')
+
+    device.server.script = [garbled]
+    device.fail(ProvisioningError)
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+
+
+def test_the_probe_has_a_message_id_of_its_own():
+    """Neither the request's, which the server would answer with the old reply, nor the next's."""
+    for drawn in ("first", "renewed"):
+        device = Device()
+        # Port, first Message ID, the client's and its time-out; renewed, the probe's.
+        ids = [b"\x01\x01", b"\x11\x11", b"\x02\x02", b"\x03\x03", b"\x22\x22"]
+        ids.append(ids[1] if drawn == "first" else ids[4])
+        device.world.scripted_random[2] = ids
+        device.server.script = [failure()]
+        device.fail(Failure)
+        post, probe = device.server.requests
+        assert post.message_id == 0x1111
+        assert device.saved["message_id"] == 0x2222
+        assert probe.message_id not in (0x1111, 0x2222), drawn
+
+
+def test_a_given_token_proves_nothing():
+    """config.json may have been copied with its token: the device that has it is another."""
+    device = Device(example(provisioning__token="given-token-12345678"))
+    device.server.devices["another-device"] = "given-token-12345678"
+    device.server.script = [failure()]
+    device.fail(Failure)
+    assert device.world.get(CREDENTIALS) is None
+
+
+# What the request says
+
+
+def test_exactly_the_documented_fields():
+    device = Device(example(access_token="server"))
+    credentials = device.run()
+    assert device.server.requests[0].body == {
+        "deviceName": DEVICE,
+        "provisionDeviceKey": "profile-key-1234",
+        "provisionDeviceSecret": "profile-secret-1234",
+    }
+    assert credentials["credentialsValue"] == "chosen-by-the-server"
+
+
+def test_which_requests_propose_a_token():
+    for changes, expected in (
+        ({}, "drawn"),
+        ({"provisioning__credentialsType": "ACCESS_TOKEN"}, "drawn"),
+        ({"access_token": "server"}, None),
+        ({"provisioning__token": "given-token-12345678"}, "given-token-12345678"),
+        (
+            {"provisioning__token": "given-token-12345678", "access_token": "server"},
+            "given-token-12345678",
+        ),
+        ({"provisioning__credentialsType": "MQTT_BASIC"}, None),
+        ({"provisioning__credentialsType": "X509_CERTIFICATE", "provisioning__hash": "MIIB"}, None),
+    ):
+        device = Device(example(**changes))
+        device.server.script = [success("the-token-of-the-reply")]
+        device.run()
+        token = device.server.requests[0].body.get("token")
+        assert token == expected or (expected == "drawn" and len(token) >= 20), changes
+
+
+AMBIGUOUS = (
+    {"access_token": "server"},
+    {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__username": "u"},
+    {"provisioning__credentialsType": "X509_CERTIFICATE", "provisioning__hash": "MIIB"},
+)
+
+
+def test_failure_without_a_token_is_ambiguous():
+    for changes in AMBIGUOUS:
+        device = Device(example(**changes))
+        device.server.script = [failure()]
+        error = device.fail(Failure)
+        assert "or it did so before" in error.what
+        assert "delete it there" in error.fix and "device limit" in error.fix
+        assert error.retry_after == 3_600_000
+        assert device.server.of(GET) == []
+
+
+def test_failure_with_a_token_that_is_not_known_is_certain():
+    device = Device()
+    device.server.devices[DEVICE] = "the-token-of-another"
+    assert "or it did so before" not in device.fail(Failure).what
+
+
+def test_failure_is_ambiguous_whatever_was_proposed_before():
+    for changes in AMBIGUOUS:
+        device = Device()
+        device.server.script = [Reply(INTERNAL_SERVER_ERROR), failure()]
+        device.fail(ProvisioningError)
+        device.configure(**changes)
+        error = device.fail(Failure)
+        assert "or it did so before" in error.what, changes
+
+
+def test_a_token_proposed_before_is_probed_whatever_is_asked_now():
+    device = Device()
+    device.lose_reply()
+    device.configure(access_token="server")
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+    assert device.world.get(CREDENTIALS)["credentialsType"] == "ACCESS_TOKEN"
+
+
+# DNS, addresses and ports
+
+
+def test_an_address_is_not_looked_up():
+    device = Device(example(server="coap://" + ADDRESS))
+    device.run()
+    assert device.world.resolved == []
+    assert 3 not in [number for number, _ in device.server.requests[0].options]
+
+
+def test_a_name_is_looked_up_and_told():
+    device = Device()
+    device.run()
+    assert device.world.resolved == [NAME]
+    assert (3, NAME.encode()) in device.server.requests[0].options
+
+
+def test_the_saved_address_is_kept_while_the_server_may_remember():
+    device = Device()
+    device.lose_reply()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [OTHER, ADDRESS]
+    device.power_on()
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+    assert other.requests == []
+    assert device.world.resolved == [NAME]
+
+
+def test_a_server_that_moved():
+    """With a proposed token after the first silence; without one 247 s after the first datagram."""
+    for mode, kept in (("device", 1), ("server", 247_000)):
+        device = Device(example(access_token=mode))
+        device.server.deaf = True
+        device.fail(NoResponse)
+        device.power_on()
+        other = device.world.add_server(OTHER)
+        device.world.names[NAME] = [OTHER]
+        powered_on = device.world.clock.slept
+        while device.world.clock.slept - powered_on < kept:
+            assert not other.requests
+            device.fail(NoResponse)
+        device.run()
+        assert len(other.requests) == 1
+        assert device.world.get(CREDENTIALS)["credentialsValue"] == other.devices[DEVICE]
+
+
+def test_the_saved_address_comes_first_while_the_name_still_has_it():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    device.fail(NoResponse)
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [OTHER, ADDRESS]
+    device.fail(NoResponse)
+    assert other.requests == []
+    assert device.saved["address"] == ADDRESS
+
+
+def test_a_new_request_keeps_its_address_anew():
+    """247 s count from the first datagram of the request that is resumed, not of the power-up."""
+    device = Device(example(access_token="server"))
+    device.server.script = [Reply(INTERNAL_SERVER_ERROR)]
+    device.fail(ProvisioningError)
+    device.forget()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [OTHER]
+    device.lose_reply()
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+    assert other.requests == []
+
+
+def test_no_dns_and_no_saved_address():
+    device = Device()
+    device.world.names = {}
+    error = device.fail(NetworkError)
+    assert NAME in error.what and "DNS" in error.fix
+    assert device.world.sent == []
+
+
+def test_no_dns_and_a_saved_address():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    device.world.names = {}
+    for power_cut in (False, True):
+        if power_cut:
+            device.power_on()
+        device.fail(NoResponse)
+        device.fail(NoResponse)
+    device.server.deaf = False
+    device.run()
+    assert len(sent_from(device)) == 1
+
+
+def test_a_name_without_addresses():
+    device = Device()
+    device.world.names[NAME] = []
+    assert NAME in device.fail(NetworkError).what
+
+
+def test_a_port_in_use():
+    device = Device()
+    device.world.scripted_random[2] = [b"\x00\x07", b"\x12\x34", b"\x00\x08", b"\x00\x09"]
+    device.world.used_ports = (16384 + 7, 16384 + 8)
+    seen = []
+    device.world.on_send = lambda: seen.append(device.saved["port"])
+    device.run()
+    assert device.server.requests[0].source == 16384 + 9
+    assert seen == [16384 + 9]
+
+
+def test_no_port_to_be_had():
+    device = Device()
+    device.world.used_ports = range(65536)
+    error = device.fail(NetworkError)
+    assert "socket" in error.what
+    assert device.world.sent == []
+    assert device.world.get(ATTEMPT) is None
+
+
+def test_sending_fails_here_so_the_next_address_is_tried():
+    device = Device()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.world.unreachable = (ADDRESS,)
+    device.run()
+    assert len(other.requests) == 1
+    assert device.world.sent[0][0] == OTHER
+    assert device.world.open_ports == []
+
+
+def test_a_saved_address_that_cannot_be_sent_to_gives_way():
+    device = Device()
+    device.lose_reply()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.world.unreachable = (ADDRESS,)
+    device.power_on()
+    device.run()
+    assert len(other.requests) == 1
+    assert other.requests[0].datagram == device.server.requests[0].datagram
+
+
+def test_no_address_can_be_sent_to():
+    device = Device()
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.world.unreachable = (ADDRESS, OTHER)
+    assert "could not send" in device.fail(NetworkError).what
+    assert device.world.open_ports == []
+
+
+def test_no_socket_to_an_address_takes_the_next():
+    device = Device()
+    device.world.names[NAME] = ["2001:db8::1", ADDRESS]
+    device.world.unroutable = ("2001:db8::1",)
+    device.run()
+    assert len(device.server.requests) == 1
+
+
+def test_an_unreachable_address_keeps_the_port():
+    device = Device()
+    device.lose_reply()
+    port = device.saved["port"]
+    device.world.unroutable = (ADDRESS,)
+    error = device.fail(NetworkError)
+    assert "UDP port" not in error.what
+    device.world.unroutable = ()
+    device.run()
+    assert device.server.requests[-1].source == port
+    assert len(device.server.requests) == 1
+
+
+def test_every_socket_is_given_back():
+    for script in ([], [Reply(INTERNAL_SERVER_ERROR)], [failure()]):
+        device = Device()
+        device.server.script = script
+        try:
+            device.run()
+        except ProvisioningError:
+            pass
+        assert device.world.open_ports == []

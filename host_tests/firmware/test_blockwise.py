@@ -1,0 +1,489 @@
+"""firmware.coap.blockwise: RFC 7959."""
+
+from firmware.coap.blockwise import Transfer
+from firmware.coap.message import ACK, GET, POST, decode, encode, uint
+from firmware.errors import FormatError, TooLarge
+from host_tests.firmware.coap_helpers import make_client
+from host_tests.firmware.helpers import raises
+
+ETAG, BLOCK2, BLOCK1, SIZE2 = 4, 23, 27, 28
+CREATED, CHANGED, CONTENT, CONTINUE = 0x41, 0x44, 0x45, 0x5F
+NOT_FOUND, INCOMPLETE, ENTITY_TOO_LARGE, SERVER_ERROR = 0x84, 0x88, 0x8D, 0xA0
+TOKEN = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+
+
+def text(size):
+    """Return a body in which no two blocks are the same."""
+    return b"".join(b"%07d\n" % number for number in range(size // 8 + 1))[:size]
+
+
+def block(number, more, szx):
+    """Return the value of a Block option (RFC 7959 section 2.2)."""
+    value = number << 4 | more << 3 | szx
+    size = 0 if not value else 1 if value < 256 else 2
+    return bytes((value >> 8, value & 0xFF))[2 - size :]
+
+
+def block_of(message, number):
+    """Return (num, more, szx) of a Block option, or None."""
+    value = message.option(number)
+    if value is None:
+        return None
+    value = uint(value)
+    return value >> 4, value >> 3 & 1, value & 7
+
+
+def sent(transfer, message_id=1, token=TOKEN):
+    """Return the transfer's next request, decoded."""
+    return decode(memoryview(transfer.next_request(message_id, token)))
+
+
+def answer(transfer, code, options=(), payload=b""):
+    """Answer the last request."""
+    datagram = encode(ACK, code, 1, TOKEN, options, payload)
+    transfer.on_response(decode(memoryview(bytes(datagram))))
+
+
+def upload(size):
+    return Transfer(POST, [(11, b"a"), (12, b"\x32")], text(size), 4096)
+
+
+def download(limit=4096):
+    return Transfer(GET, [(11, b"a"), (15, b"q")], b"", limit)
+
+
+def test_1024_bytes_are_one_message():
+    for size in (0, 1, 1024):
+        transfer = upload(size)
+        request = sent(transfer)
+        assert request.option(BLOCK1) is None
+        assert request.option(BLOCK2) is None
+        assert request.payload == text(size)
+        answer(transfer, CREATED, payload=b"ok")
+        assert transfer.finished
+        assert transfer.response.payload == b"ok"
+
+
+def check_upload(size, expected):
+    transfer = upload(size)
+    body = b""
+    for number, (more, length) in enumerate(expected):
+        request = sent(transfer)
+        assert block_of(request, BLOCK1) == (number, more, 6)
+        assert request.code == POST
+        assert request.option(11) == b"a"
+        assert request.option(12) == b"\x32"
+        assert len(request.payload) == length
+        body += bytes(request.payload)
+        assert not transfer.finished
+        value = block(number, more, 6)
+        answer(transfer, CONTINUE if more else CREATED, [(BLOCK1, value)], b"" if more else b"ok")
+    assert body == text(size)
+    assert transfer.finished
+    assert transfer.response.code == CREATED
+    assert transfer.response.payload == b"ok"
+
+
+def test_1025_bytes_are_two_blocks():
+    check_upload(1025, ((1, 1024), (0, 1)))
+
+
+def test_1500_bytes_are_two_blocks():
+    check_upload(1500, ((1, 1024), (0, 476)))
+
+
+def test_2048_bytes_are_two_blocks():
+    check_upload(2048, ((1, 1024), (0, 1024)))
+
+
+def test_4096_bytes_are_four_blocks():
+    check_upload(4096, ((1, 1024), (1, 1024), (1, 1024), (0, 1024)))
+
+
+def test_block1_option_bytes():
+    transfer = upload(1500)
+    assert bytes(sent(transfer).option(BLOCK1)) == b"\x0e"  # 0, more, 1024
+    answer(transfer, CONTINUE, [(BLOCK1, b"\x0e")])
+    assert bytes(sent(transfer).option(BLOCK1)) == b"\x16"  # 1, last, 1024
+
+
+def test_continue_without_a_block1_option_goes_on():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CONTINUE)
+    assert block_of(sent(transfer), BLOCK1) == (1, 0, 6)
+
+
+def test_server_asks_for_smaller_blocks():
+    transfer = upload(1500)
+    body = bytes(sent(transfer).payload)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 4))])
+    for number, more in ((4, 1), (5, 0)):
+        request = sent(transfer)
+        assert block_of(request, BLOCK1) == (number, more, 4)
+        assert number * 256 == len(body)
+        body += bytes(request.payload)
+        answer(transfer, CONTINUE if more else CREATED, [(BLOCK1, block(number, more, 4))])
+    assert body == text(1500)
+    assert transfer.finished
+
+
+def test_server_asks_for_smaller_blocks_twice():
+    transfer = upload(3000)
+    body = bytes(sent(transfer).payload)
+    szx = 5
+    while not transfer.finished:
+        answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, szx))])
+        request = sent(transfer)
+        number, more, used = block_of(request, BLOCK1)
+        assert used == szx
+        assert number * (16 << szx) == len(body)
+        body += bytes(request.payload)
+        if not more:
+            answer(transfer, CHANGED)
+        szx = max(0, szx - 2)
+    assert body == text(3000)
+
+
+def test_server_that_asks_for_larger_blocks_is_not_followed():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 4))])
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, block(4, 1, 6))])
+    assert block_of(sent(transfer), BLOCK1) == (5, 0, 4)
+
+
+def test_reserved_block_size_is_not_followed():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, b"\x0f")])
+    assert block_of(sent(transfer), BLOCK1) == (1, 0, 6)
+
+
+def test_too_large_with_a_smaller_size_starts_again():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(0, 1, 5))])
+    assert not transfer.finished
+    request = sent(transfer)
+    assert block_of(request, BLOCK1) == (0, 1, 5)
+    assert request.payload == text(512)
+
+
+def test_too_large_with_a_smaller_size_splits_a_single_message():
+    transfer = upload(600)
+    assert sent(transfer).option(BLOCK1) is None
+    answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(0, 0, 5))])
+    assert block_of(sent(transfer), BLOCK1) == (0, 1, 5)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 5))])
+    request = sent(transfer)
+    assert block_of(request, BLOCK1) == (1, 0, 5)
+    assert request.payload == text(600)[512:]
+
+
+def test_too_large_with_no_smaller_size_is_the_response():
+    for options in ((), [(BLOCK1, block(0, 1, 6))], [(BLOCK1, b"\x0f")]):
+        transfer = upload(1500)
+        sent(transfer)
+        answer(transfer, ENTITY_TOO_LARGE, options, b"no")
+        assert transfer.finished
+        assert transfer.response.code == ENTITY_TOO_LARGE
+        assert transfer.response.payload == b"no"
+
+
+def test_too_large_for_ever_ends():
+    transfer = upload(1500)
+    for szx in (5, 4, 3, 2, 1, 0):
+        sent(transfer)
+        answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(0, 1, szx))])
+        assert not transfer.finished
+    assert block_of(sent(transfer), BLOCK1) == (0, 1, 0)
+    answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(0, 1, 0))])
+    assert transfer.finished
+
+
+def test_too_large_in_the_middle_is_the_response():
+    transfer = upload(3000)
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
+    sent(transfer)
+    answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(1, 1, 5))])
+    assert transfer.finished
+    assert transfer.response.code == ENTITY_TOO_LARGE
+
+
+def test_error_in_the_middle_of_the_request_is_the_response():
+    for code in (INCOMPLETE, NOT_FOUND, SERVER_ERROR):
+        transfer = upload(1500)
+        sent(transfer)
+        answer(transfer, code, [(BLOCK1, block(0, 1, 6))], b"why")
+        assert transfer.finished
+        assert transfer.response.code == code
+        assert transfer.response.payload == b"why"
+
+
+def test_success_with_no_block1_option_before_the_last_block_is_the_response():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CREATED, payload=b"enough")
+    assert transfer.finished
+    assert transfer.response.payload == b"enough"
+
+
+def test_server_that_answers_each_block_by_itself():
+    # RFC 7959 figure 6.
+    transfer = upload(3000)
+    for number, more in ((0, 1), (1, 1), (2, 0)):
+        assert not transfer.finished
+        assert block_of(sent(transfer), BLOCK1) == (number, more, 6)
+        answer(transfer, CHANGED, [(BLOCK1, block(number, 0, 6))])
+    assert transfer.finished
+
+
+def test_continue_after_the_last_block():
+    transfer = upload(10)
+    sent(transfer)
+    raises(FormatError, answer, transfer, CONTINUE)
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CONTINUE)
+    sent(transfer)
+    raises(FormatError, answer, transfer, CONTINUE)
+
+
+def check_download(size, szx):
+    transfer = download()
+    assert sent(transfer).option(BLOCK2) is None
+    body = text(size)
+    step = 16 << szx
+    number = 0
+    while not transfer.finished:
+        more = (number + 1) * step < size
+        part = body[number * step : (number + 1) * step]
+        answer(transfer, CONTENT, [(ETAG, b"e"), (BLOCK2, block(number, more, szx))], part)
+        if more:
+            number += 1
+            request = sent(transfer)
+            assert request.code == GET
+            assert block_of(request, BLOCK2) == (number, 0, szx)
+            assert request.option(11) == b"a"
+            assert request.option(15) == b"q"
+            assert request.payload == b""
+    assert transfer.response.code == CONTENT
+    assert transfer.response.payload == body
+    return number + 1
+
+
+def test_response_body_is_put_together():
+    assert check_download(1500, 6) == 2
+    assert check_download(4096, 6) == 4
+    assert check_download(2048, 6) == 2
+    assert check_download(700, 4) == 3
+    assert check_download(4096, 0) == 256
+    assert check_download(5, 6) == 1
+    assert check_download(0, 6) == 1
+
+
+def test_last_block_may_be_empty():
+    transfer = download()
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
+    answer(transfer, CONTENT, [(BLOCK2, block(1, 0, 0))])
+    assert transfer.response.payload == text(16)
+
+
+def test_server_may_turn_to_smaller_blocks():
+    transfer = download()
+    body = text(1500)
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 6))], body[:1024])
+    answer(transfer, CONTENT, [(BLOCK2, block(4, 1, 4))], body[1024:1280])
+    assert block_of(sent(transfer), BLOCK2) == (5, 0, 4)
+    answer(transfer, CONTENT, [(BLOCK2, block(5, 0, 4))], body[1280:])
+    assert transfer.response.payload == body
+
+
+def check_does_not_continue(code, options, payload):
+    """Refused as the second block, after the first 16 bytes with ETag "e"."""
+    transfer = download()
+    answer(transfer, CONTENT, [(ETAG, b"e"), (BLOCK2, block(0, 1, 0))], text(16))
+    raises(FormatError, answer, transfer, code, options, payload)
+    assert not transfer.finished
+    assert transfer.response is None
+
+
+def test_blocks_that_do_not_fit_together():
+    etag = (ETAG, b"e")
+    for number, more, szx, size in (
+        (0, 1, 0, 16),  # the first one again
+        (2, 1, 0, 16),  # one is missing
+        (1, 1, 0, 15),  # too short
+        (1, 1, 0, 17),  # too long
+        (1, 0, 0, 17),  # the last one too long
+        (1, 1, 1, 32),  # another place in the body
+        (0, 0, 7, 16),  # a reserved size
+    ):
+        options = [etag, (BLOCK2, block(number, more, szx))]
+        check_does_not_continue(CONTENT, options, bytes(size))
+
+
+def test_etag_that_changes():
+    for options in ([(ETAG, b"f")], [(ETAG, b"")], []):
+        options = options + [(BLOCK2, block(1, 0, 0))]
+        check_does_not_continue(CONTENT, options, b"x")
+
+
+def test_etag_that_appears():
+    transfer = download()
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
+    options = [(ETAG, b"e"), (BLOCK2, block(1, 0, 0))]
+    raises(FormatError, answer, transfer, CONTENT, options, b"x")
+
+
+def test_response_that_begins_in_the_middle():
+    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(1, 1, 0))], text(16))
+
+
+def test_response_of_a_reserved_size():
+    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, b"\x07")], text(16))
+
+
+def test_first_block_of_a_wrong_length():
+    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(0, 1, 0))], text(15))
+    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(0, 0, 0))], text(17))
+
+
+def test_error_in_the_middle_of_the_response_says_its_code():
+    transfer = download()
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
+    error = raises(FormatError, answer, transfer, NOT_FOUND, [], b"gone")
+    assert "4.04" in error.what
+
+
+def test_error_with_a_block2_option_in_the_middle():
+    options = [(ETAG, b"e"), (BLOCK2, block(1, 0, 0))]
+    check_does_not_continue(SERVER_ERROR, options, b"oops")
+
+
+def test_error_may_come_in_blocks():
+    transfer = download()
+    answer(transfer, NOT_FOUND, [(BLOCK2, block(0, 1, 0))], text(16))
+    answer(transfer, NOT_FOUND, [(BLOCK2, block(1, 0, 0))], b"x")
+    assert transfer.response.code == NOT_FOUND
+    assert transfer.response.payload == text(16) + b"x"
+
+
+def test_limit_is_reached_but_not_passed():
+    transfer = download(limit=32)
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
+    answer(transfer, CONTENT, [(BLOCK2, block(1, 0, 0))], bytes(16))
+    assert len(transfer.response.payload) == 32
+
+
+def test_over_the_limit_in_blocks():
+    transfer = download(limit=32)
+    answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
+    answer(transfer, CONTENT, [(BLOCK2, block(1, 1, 0))], text(16))
+    error = raises(TooLarge, answer, transfer, CONTENT, [(BLOCK2, block(2, 0, 0))], b"x")
+    assert "32 bytes" in error.what
+    assert error.fix
+    assert not transfer.finished
+
+
+def test_over_the_limit_in_one_message():
+    transfer = download(limit=32)
+    raises(TooLarge, answer, transfer, CONTENT, (), bytes(33))
+    answer(download(limit=32), CONTENT, (), bytes(32))
+
+
+def test_over_the_limit_as_announced():
+    first = (BLOCK2, block(0, 1, 0))
+    raises(TooLarge, answer, download(32), CONTENT, [first, (SIZE2, b"\x21")], text(16))
+    raises(TooLarge, answer, download(32), CONTENT, [first, (SIZE2, b"\xff\xff\xff\xff")], text(16))
+    answer(download(32), CONTENT, [first, (SIZE2, b"\x20")], text(16))
+
+
+def test_up_and_down_in_blocks():
+    transfer = upload(1500)
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
+    sent(transfer)
+    both = [(BLOCK2, block(0, 1, 5)), (BLOCK1, block(1, 0, 6))]
+    answer(transfer, CHANGED, both, text(900)[:512])
+    request = sent(transfer)
+    assert block_of(request, BLOCK2) == (1, 0, 5)
+    assert request.option(BLOCK1) is None
+    assert request.code == POST
+    assert request.payload == b""
+    answer(transfer, CHANGED, [(BLOCK2, block(1, 0, 5))], text(900)[512:])
+    assert transfer.finished
+    assert transfer.response.payload == text(900)
+
+
+def test_payload_is_a_copy():
+    datagram = bytearray(encode(ACK, CONTENT, 1, TOKEN, (), b"payload"))
+    transfer = download()
+    transfer.on_response(decode(memoryview(datagram)))
+    datagram[-7:] = b"changed"
+    assert transfer.response.payload == b"payload"
+    assert isinstance(transfer.response.payload, bytes)
+
+
+class BlockServer:
+    """A server that wants a body in blocks, and gives it back in blocks of 64 bytes."""
+
+    def __init__(self):
+        self.requests = []
+        self.body = b""
+
+    def __call__(self, datagram):
+        request = decode(memoryview(datagram))
+        self.requests.append(request)
+        up = block_of(request, BLOCK1)
+        down = block_of(request, BLOCK2) or (0, 0, 2)
+        options = []
+        payload = b""
+        code = CONTINUE
+        if up:
+            assert up[0] * (16 << up[2]) == len(self.body)
+            self.body += bytes(request.payload)
+        if not up or not up[1]:
+            code = CHANGED
+            start = down[0] * 64
+            payload = self.body[start : start + 64]
+            options.append((BLOCK2, block(down[0], start + 64 < len(self.body), 2)))
+        if up:
+            options.append((BLOCK1, block(*up)))
+        return [(1, bytes(encode(ACK, code, request.message_id, request.token, options, payload)))]
+
+
+def test_message_id_and_token_count_up_with_the_blocks():
+    server = BlockServer()
+    client, _ = make_client(server)
+    token = b"\x01\x02\x03\x04\x05\x06\x07\xfe"
+    response = client.request(POST, "/a", text(1100), message_id=0xFFFE, token=token)
+    assert response.payload == text(1100) == server.body
+    ids = [request.message_id for request in server.requests]
+    assert len(ids) == 2 + 17
+    assert ids == [0xFFFE, 0xFFFF] + list(range(17))
+    tokens = [bytes(request.token) for request in server.requests]
+    assert tokens[0] == token
+    assert len(set(tokens)) == len(tokens)
+    assert all(len(token) == 8 and token[:7] == tokens[0][:7] for token in tokens)
+
+
+def test_resumed_body_repeats_its_datagrams():
+    runs = []
+    for _ in range(2):
+        client, transport = make_client(BlockServer())
+        client.request(POST, "/a", text(1500), message_id=77, token=TOKEN)
+        runs.append([datagram for _, datagram in transport.sent])
+    assert runs[0] == runs[1]
+
+
+def test_next_request_goes_on_from_the_last_block():
+    server = BlockServer()
+    client, _ = make_client(server)
+    client.request(POST, "/a", text(1500), message_id=100)
+    blocks = len(server.requests)
+    client.get("/a")
+    assert server.requests[blocks].message_id == 100 + blocks

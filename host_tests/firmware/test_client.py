@@ -1,0 +1,643 @@
+"""firmware.coap.client: requests on the clock, over a transport in virtual time."""
+
+import gc
+import socket
+import sys
+
+import firmware.coap.client as client_module
+from firmware.coap.client import JSON, connect, max_age
+from firmware.coap.exchange import Transmission
+from firmware.coap.message import ACK, CON, GET, NON, POST, RST, decode
+from firmware.coap.udp import UDP
+from firmware.errors import FormatError, NetworkError, NoResponse, ResetReceived, TooLarge
+from host_tests.firmware.coap_helpers import (
+    RAISED,
+    Transport,
+    empty,
+    make_client,
+    mute,
+    octets,
+    reply,
+    separate,
+    times,
+)
+from host_tests.firmware.helpers import Clock, raises, skip
+
+CONTENT, CONTINUE, CREATED, UNAVAILABLE = 0x45, 0x5F, 0x41, 0xA3
+WRAP = 1 << 30
+
+
+def content(datagram):
+    """A server that answers everything at once."""
+    return [(1, reply(datagram, CONTENT, payload=b"ok"))] if datagram[1] else ()
+
+
+def confirmable(message_id):
+    """A server that answers with a bare confirmable response."""
+    return lambda datagram: (
+        [(1, separate(datagram, CONTENT, message_id, b"ok"))] if datagram[1] else ()
+    )
+
+
+def options_of(transport, number=0):
+    """Return the options of what was sent."""
+    message = decode(memoryview(transport.sent[number][1]))
+    return [(number, bytes(value)) for number, value in message.options]
+
+
+def test_provisioning_request_byte_by_byte():
+    client, transport = make_client(content, name="tb.example")
+    response = client.post("/api/v1/provision", b'{"a":1}')
+    assert response.code == CONTENT
+    assert response.payload == b"ok"
+    assert transport.sent[0][1] == octets("""
+        48                      # version 1, CON, 8 bytes of token
+        02                      # 0.02 POST
+        12 34                   # Message ID: the first that is random
+        01 02 03 04 05 06 07 08 # token: 8 random bytes
+        3a                      # option 3, Uri-Host; 10 bytes
+        74 62 2e 65 78 61 6d 70 6c 65 # "tb.example"
+        83                      # option 3 + 8 = 11, Uri-Path; 3 bytes
+        61 70 69                # "api"
+        02                      # the same option again; 2 bytes
+        76 31                   # "v1"
+        09                      # the same option again; 9 bytes
+        70 72 6f 76 69 73 69 6f 6e # "provision"
+        11 32                   # option 12, Content-Format; 1 byte: 50, JSON
+        ff                      # payload marker
+        7b 22 61 22 3a 31 7d    # {"a":1}
+    """)
+
+
+def test_provisioning_request_to_an_address_is_32_bytes_and_its_json():
+    client, transport = make_client(content)
+    client.post("/api/v1/provision", b'{"a":1}')
+    assert len(transport.sent[0][1]) == 32 + 7
+    assert transport.sent[0][1][:32] == octets("""
+        48 02 1234 0102030405060708 # version, type, token length; POST; Message ID; token
+        b3 617069                   # Uri-Path "api"
+        02 7631                     # Uri-Path "v1"
+        09 70726f766973696f6e       # Uri-Path "provision"
+        11 32                       # Content-Format 50
+        ff                          # payload marker
+    """)
+
+
+def test_get_has_no_content_format_and_no_payload():
+    client, transport = make_client(content)
+    client.get("/api/v1/T/attributes")
+    message = decode(memoryview(transport.sent[0][1]))
+    assert message.code == GET
+    assert message.type == CON
+    assert message.payload == b""
+    segments = [(11, b"api"), (11, b"v1"), (11, b"T"), (11, b"attributes")]
+    assert options_of(transport) == segments
+
+
+def test_content_format():
+    for content_format, value in ((JSON, b"\x32"), (0, b""), (60, b"\x3c"), (11542, b"\x2d\x16")):
+        client, transport = make_client(content)
+        client.post("/a", b"x", content_format)
+        assert options_of(transport) == [(11, b"a"), (12, value)]
+    client, transport = make_client(content)
+    client.post("/a", b"x", None)
+    assert options_of(transport) == [(11, b"a")]
+
+
+def test_query():
+    client, transport = make_client(content, name="h")
+    client.get("/a?clientKeys=b,c&d=&e")
+    queries = [(15, b"clientKeys=b,c"), (15, b"d="), (15, b"e")]
+    assert options_of(transport) == [(3, b"h"), (11, b"a")] + queries
+
+
+def test_query_comes_after_content_format():
+    client, transport = make_client(content)
+    client.request(POST, "/a?b=c?d", b"x", JSON)
+    assert options_of(transport) == [(11, b"a"), (12, b"\x32"), (15, b"b=c?d")]
+
+
+def test_path_of_nothing():
+    for path in ("", "/"):
+        client, transport = make_client(content)
+        client.get(path)
+        assert options_of(transport) == []
+
+
+def test_non_ascii_path_and_query_are_utf_8():
+    client, transport = make_client(content)
+    client.get("/\u00e4?\u20ac=1")
+    assert options_of(transport) == [(11, b"\xc3\xa4"), (15, b"\xe2\x82\xac=1")]
+
+
+def test_message_ids_count_up_and_wrap():
+    client, transport = make_client(content, random=lambda size: b"\xff\xfe" * (size // 2))
+    for _ in range(4):
+        client.get("/")
+    ids = [decode(memoryview(datagram)).message_id for _, datagram in transport.sent]
+    assert ids == [0xFFFE, 0xFFFF, 0, 1]
+
+
+def test_message_id_and_token_may_be_given():
+    client, transport = make_client(content)
+    client.request(GET, "/", message_id=0, token=b"\xaa\xbb")
+    client.get("/")
+    assert transport.sent[0][1][:6] == b"\x42\x01\x00\x00\xaa\xbb"
+    assert transport.sent[1][1][:4] == b"\x48\x01\x00\x01"
+
+
+def test_each_request_draws_its_token():
+    drawn = []
+
+    def random(size):
+        drawn.append(size)
+        return bytes([len(drawn)] * size)
+
+    client, transport = make_client(content, random=random)
+    client.get("/")
+    client.get("/")
+    tokens = [datagram[4:12] for _, datagram in transport.sent]
+    assert tokens[0] != tokens[1]
+    assert drawn.count(8) == 2
+
+
+def silent(start, **options):
+    clock = Clock(start)
+    client, transport = make_client(mute, clock, random=bytes, **options)
+    error = raises(NoResponse, client.get, "/")
+    return error, clock.slept, transport
+
+
+def test_retransmission_on_the_clock():
+    error, slept, transport = silent(0)
+    assert times(transport) == [0, 2000, 6000, 14000, 30000]
+    assert slept == 62000
+    assert error.acknowledged is False
+    assert len({datagram for _, datagram in transport.sent}) == 1
+
+
+def test_ticks_that_wrap_in_every_wait():
+    for before in (1, 50, 1999, 2000, 2001, 5000, 10000, 20000, 45000, 61999):
+        _, slept, transport = silent(WRAP - before)
+        assert times(transport) == [0, 2000, 6000, 14000, 30000], before
+        assert slept == 62000, before
+        _, slept, _ = silent(WRAP - before, idle=lambda: None)
+        assert slept == 62000, before
+
+
+def test_initial_timeout_is_drawn():
+    clock = Clock()
+    client, transport = make_client(mute, clock, random=lambda size: b"\xff" * size)
+    raises(NoResponse, client.get, "/")
+    assert times(transport) == [0, 2999, 8997, 20993, 44985]
+    assert clock.slept == 92969
+
+
+def test_transmission_parameters_are_used():
+    parameters = Transmission(ACK_TIMEOUT=10, ACK_RANDOM_FACTOR=1, MAX_RETRANSMIT=1)
+    _, slept, transport = silent(0, transmission=parameters)
+    assert times(transport) == [0, 10]
+    assert slept == 30
+
+
+def test_empty_ack_and_silence_end_after_93_s():
+    clock = Clock(WRAP - 40000)
+    client, transport = make_client(lambda _: [(7, empty(ACK, 0x1234))], clock)
+    error = raises(NoResponse, client.get, "/")
+    assert error.acknowledged is True
+    assert clock.slept == 93007
+    assert len(transport.sent) == 1
+
+
+def test_idle_is_called_at_least_every_50_ms():
+    clock = Clock(WRAP - 5000)
+    called = []
+    client, _ = make_client(mute, clock, idle=lambda: called.append(clock.slept))
+    raises(NoResponse, client.get, "/")
+    called.append(clock.slept)
+    assert called[0] == 0
+    assert max(after - before for before, after in zip(called, called[1:])) <= 50
+    assert len(called) < clock.slept // 40
+
+
+def test_idle_that_takes_long_delays_no_more_than_itself():
+    clock = Clock()
+    client, transport = make_client(mute, clock, idle=lambda: clock.sleep_ms(300), random=bytes)
+    raises(NoResponse, client.get, "/")
+    assert all(
+        0 <= late <= 1750
+        for late in (
+            when - due for when, due in zip(times(transport), (0, 2000, 6000, 14000, 30000))
+        )
+    )
+
+
+def test_without_idle_a_wait_is_one_wait():
+    clock = Clock()
+    waits = []
+
+    class Recorder(Transport):
+        def receive(self, size, timeout):
+            waits.append(timeout)
+            return Transport.receive(self, size, timeout)
+
+    client = client_module.Client(Recorder(clock, mute), ticks=clock.ticks_ms, random=bytes)
+    raises(NoResponse, client.get, "/")
+    assert waits == [2000, 4000, 8000, 16000, 32000]
+
+
+def test_first_send_that_fails_is_a_network_error():
+    clock = Clock()
+    client, transport = make_client(content, clock, fail=(0,))
+    error = raises(NetworkError, client.get, "/")
+    assert "could not send" in error.what
+    assert error.fix
+    assert clock.slept == 0
+    assert transport.sent == []
+    assert client.get("/").payload == b"ok"
+
+
+def test_later_send_that_fails_is_only_counted():
+    clock = Clock()
+    client, transport = make_client(mute, clock, fail=(1, 2), random=bytes)
+    error = raises(NoResponse, client.get, "/")
+    assert times(transport) == [0, 14000, 30000]
+    assert clock.slept == 62000
+    assert client.ignored == 2
+    assert error.acknowledged is False
+
+
+def test_acknowledgement_that_fails_is_only_counted():
+    client, _ = make_client(confirmable(7), fail=(1,))
+    assert client.get("/").payload == b"ok"
+    assert client.ignored == 1
+
+
+def first_of_two_blocks(datagram):
+    message = decode(memoryview(datagram))
+    if message.option(27) is None:
+        return [(1, reply(datagram, CREATED, payload=b"done"))]
+    more = message.option(27)[0] & 8
+    code = CONTINUE if more else CREATED
+    return [(1, reply(datagram, code, [(27, bytes(message.option(27)))]))]
+
+
+def test_send_error_on_a_later_block_is_as_good_as_lost():
+    client, transport = make_client(first_of_two_blocks, fail=(1,), random=bytes)
+    assert client.post("/a", bytes(1500)).code == CREATED
+    assert times(transport) == [0, 2001]
+    assert client.ignored == 1
+
+
+def test_receive_that_raises_does_not_end_the_wait():
+    def refused_once(datagram):
+        return [(5, RAISED), (9, RAISED), (20, reply(datagram, CONTENT, payload=b"ok"))]
+
+    client, transport = make_client(refused_once)
+    assert client.get("/").payload == b"ok"
+    assert times(transport) == [0]
+    assert client.ignored == 2
+
+
+def test_ignored_are_counted_over_requests():
+    def noisy(datagram):
+        return [(1, b""), (2, b"\x00"), (3, empty(ACK, 1)), (4, reply(datagram, CONTENT))]
+
+    client, _ = make_client(noisy)
+    client.get("/")
+    assert client.ignored == 3
+    client.get("/")
+    assert client.ignored == 6
+
+
+def test_ignored_are_counted_when_nothing_comes():
+    client, _ = make_client(lambda _: [(1, b"\x00")])
+    raises(NoResponse, client.get, "/")
+    assert client.ignored == 5
+
+
+def test_reset_is_raised():
+    client, transport = make_client(lambda datagram: [(1, empty(RST, 0x1234))])
+    raises(ResetReceived, client.get, "/")
+    assert len(transport.sent) == 1
+
+
+def test_confirmable_response_is_acknowledged_at_once():
+    client, transport = make_client(confirmable(0x7777))
+    assert client.get("/").payload == b"ok"
+    assert [datagram for _, datagram in transport.sent[1:]] == [empty(ACK, 0x7777)]
+
+
+def test_other_responses_are_not_acknowledged():
+    for type in (ACK, NON):
+        client, transport = make_client(
+            lambda datagram, type=type: [(1, reply(datagram, CONTENT, type=type))]
+        )
+        client.get("/")
+        client.acknowledge()
+        assert len(transport.sent) == 1
+
+
+def test_acknowledge_false_leaves_it_to_the_caller():
+    client, transport = make_client(confirmable(0x7777))
+    response = client.request(GET, "/", acknowledge=False)
+    assert response.payload == b"ok"
+    assert len(transport.sent) == 1
+    client.acknowledge()
+    assert transport.sent[1][1] == empty(ACK, 0x7777)
+
+
+def test_acknowledge_false_with_a_refused_response_leaves_it_to_the_caller():
+    client, transport = make_client(confirmable(0x7777), limit=1)
+    raises(TooLarge, client.request, GET, "/", acknowledge=False)
+    assert len(transport.sent) == 1
+    client.acknowledge()
+    assert transport.sent[1][1] == empty(ACK, 0x7777)
+
+
+def test_acknowledge_false_still_acknowledges_the_blocks_before_the_last():
+    def server(datagram):
+        if not datagram[1]:
+            return ()
+        asked = decode(memoryview(datagram)).option(23)
+        number = asked[0] >> 4 if asked else 0
+        value = bytes((number << 4 | (number < 2) << 3,))
+        return [(1, separate(datagram, CONTENT, number, bytes(16), options=[(23, value)]))]
+
+    client, transport = make_client(server)
+    response = client.request(GET, "/", acknowledge=False)
+    assert len(response.payload) == 48
+    acknowledged = [datagram for _, datagram in transport.sent if datagram[1] == 0]
+    assert acknowledged == [empty(ACK, 0), empty(ACK, 1)]
+    client.acknowledge()
+    assert transport.sent[-1][1] == empty(ACK, 2)
+
+
+def test_refused_response_is_acknowledged():
+    client, transport = make_client(confirmable(0x7777), limit=1)
+    raises(TooLarge, client.get, "/")
+    assert transport.sent[1][1] == empty(ACK, 0x7777)
+
+    def reserved_size(datagram):
+        return (
+            [(1, separate(datagram, CONTENT, 9, b"x", options=[(23, b"\x07")]))]
+            if datagram[1]
+            else ()
+        )
+
+    client, transport = make_client(reserved_size)
+    raises(FormatError, client.get, "/")
+    assert transport.sent[1][1] == empty(ACK, 9)
+
+
+def test_duplicate_is_acknowledged_again_in_the_next_request():
+    client, transport = make_client(confirmable(0x7777))
+    client.get("/")
+    duplicate = separate(transport.sent[0][1], CONTENT, 0x7777, b"ok")
+
+    def next_server(datagram):
+        return [(1, duplicate), (2, reply(datagram, CREATED))] if datagram[1] else ()
+
+    transport._server = next_server
+    client._random = lambda size: b"\x09" * size
+    assert client.get("/").code == CREATED
+    assert transport.sent[-1][1] == empty(ACK, 0x7777)
+    assert client.ignored == 0
+
+
+def test_answers_of_the_exchange_are_sent():
+    def pinging(datagram):
+        return [(1, empty(CON, 0x99)), (5, reply(datagram, CONTENT))] if datagram[1] == 1 else ()
+
+    client, transport = make_client(pinging)
+    client.get("/")
+    assert transport.sent[1] == (1, empty(RST, 0x99))
+
+
+def test_stale_response_is_not_taken_for_the_next():
+    answers = []
+
+    def server(datagram):
+        answers.append(reply(datagram, CONTENT, payload=b"%d" % len(answers)))
+        return [(1, answers[0]), (2, answers[-1]), (3, answers[-1])]
+
+    drawn = []
+
+    def random(size):
+        drawn.append(size)
+        return bytes([len(drawn)] * size)
+
+    client, _ = make_client(server, random=random)
+    assert [client.get("/").payload for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+def test_datagram_over_1152_bytes_is_cut_and_ignored():
+    def server(datagram):
+        return [
+            (1, reply(datagram, CONTENT, payload=bytes(60000))),
+            (2, reply(datagram, CONTENT, payload=b"ok")),
+        ]
+
+    client, _ = make_client(server)
+    assert client.get("/").payload == b"ok"
+    assert client.ignored == 1
+
+
+def test_response_stays_as_it_is_when_the_next_one_comes():
+    def server(datagram):
+        answers.append(1)
+        return [(1, reply(datagram, CONTENT, [(14, bytes(answers))], bytes(answers)))]
+
+    answers = []
+    client, _ = make_client(server)
+    first = client.get("/")
+    client.get("/")
+    assert first.payload == b"\x01"
+    assert max_age(first) == 1000
+
+
+def response_with(options):
+    client, _ = make_client(lambda datagram: [(1, reply(datagram, UNAVAILABLE, options))])
+    return client.get("/")
+
+
+def test_max_age():
+    assert max_age(response_with(())) == 60_000
+    assert max_age(response_with([(14, b"")])) == 0
+    assert max_age(response_with([(14, b"\x1e")])) == 30_000
+    assert max_age(response_with([(14, b"\x01\x00")])) == 256_000
+
+
+def test_max_age_of_a_wrong_length_is_the_default():
+    assert max_age(response_with([(14, bytes(4) + b"\x05")])) == 60_000
+
+
+def test_close_closes_the_transport():
+    client, transport = make_client(mute)
+    client.close()
+    assert transport.closed
+
+
+class _Network:
+    """Stands in for firmware.coap.udp in firmware.coap.client."""
+
+    def __init__(self, addresses, reachable):
+        self.opened = []
+        self._addresses = addresses
+        self._reachable = reachable
+
+    def resolve(self, host, port):
+        self.asked = (host, port)
+        if self._addresses is None:
+            raise OSError(-2)
+        return self._addresses
+
+    def UDP(self, address, port):
+        if address not in self._reachable:
+            raise OSError(101)
+        self.opened.append((address, port))
+        return Transport(Clock(), content)
+
+
+def connected(uri, addresses, reachable, **options):
+    network = _Network(addresses, reachable)
+    real = client_module.resolve, client_module.UDP
+    client_module.resolve, client_module.UDP = network.resolve, network.UDP
+    try:
+        return connect(uri, random=bytes, ticks=Clock().ticks_ms, **options), network
+    finally:
+        client_module.resolve, client_module.UDP = real
+
+
+def test_connect():
+    client, network = connected("coap://TB.example", ["192.0.2.1", "::1"], ["192.0.2.1", "::1"])
+    assert network.asked[1] == 5683
+    assert network.opened == [("192.0.2.1", 5683)]
+    client.get("/")
+    assert options_of(client._transport) == [(3, b"tb.example")]
+
+
+def test_connect_to_an_address_sends_no_uri_host():
+    for uri, address in (("coap://192.0.2.1:7", "192.0.2.1"), ("coap://[::1]:7", "::1")):
+        client, network = connected(uri, [address], [address])
+        assert network.opened == [(address, 7)]
+        client.get("/")
+        assert options_of(client._transport) == []
+
+
+def test_connect_passes_its_options():
+    client, _ = connected("coap://h", ["192.0.2.1"], ["192.0.2.1"], limit=1)
+    raises(TooLarge, client.get, "/")
+
+
+def test_connect_to_what_is_no_uri():
+    raises(ValueError, connect, "http://h")
+
+
+def test_connect_to_a_name_that_is_not_found():
+    for addresses in (None, []):
+        error = raises(NetworkError, connected, "coap://h.example", addresses, [])
+        assert "h.example" in error.what
+        assert error.fix
+
+
+def test_connect_tries_the_next_address():
+    _, network = connected("coap://h", ["2001:db8::1", "192.0.2.1"], ["192.0.2.1"])
+    assert network.opened == [("192.0.2.1", 5683)]
+
+
+def test_connect_says_that_no_address_can_be_used():
+    error = raises(NetworkError, connected, "coap://h", ["2001:db8::1"], [])
+    assert "not found" not in error.what
+
+
+def test_waiting_makes_no_garbage():
+    if not hasattr(gc, "mem_alloc"):
+        skip("gc.mem_alloc is MicroPython's")
+    clock = Clock()
+    allocated = []
+
+    class Waiting(Transport):
+        def receive(self, size, timeout):
+            self.clock.slept += timeout
+
+    def idle():
+        # From after the last retransmission until just before the end: 30 s, 600 waits.
+        if clock.slept in (31000, 61000):
+            allocated.append(gc.mem_alloc())
+
+    transport = Waiting(clock, mute)
+    client = client_module.Client(transport, ticks=clock.ticks_ms, random=bytes, idle=idle)
+    gc.collect()
+    gc.disable()
+    try:
+        raises(NoResponse, client.get, "/")
+    finally:
+        gc.enable()
+    assert len(allocated) == 2
+    assert allocated[1] - allocated[0] <= 128, allocated
+
+
+def loopback():
+    """Return (UDP, a socket that plays its server, the address to answer to)."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for port in range(20000, 32000, 7):
+        try:
+            server.bind(socket.getaddrinfo("127.0.0.1", port, 0, socket.SOCK_DGRAM)[0][-1])
+            break
+        except OSError:
+            pass
+    transport = UDP("127.0.0.1", port)
+    transport.send(memoryview(b"hello"))
+    datagram, address = server.recvfrom(20)
+    assert datagram == b"hello"
+    return transport, server, address
+
+
+def test_udp_keeps_queued_datagrams_apart():
+    transport, server, address = loopback()
+    for datagram in (b"one", b"", b"three"):
+        server.sendto(datagram, address)
+    assert [bytes(transport.receive(1153, 1000)) for _ in range(3)] == [b"one", b"", b"three"]
+    assert transport.receive(1153, 0) is None
+    transport.close()
+    server.close()
+
+
+def test_udp_cuts_what_does_not_fit():
+    transport, server, address = loopback()
+    server.sendto(bytes(1200), address)
+    server.sendto(b"next", address)
+    assert len(transport.receive(1153, 1000)) == 1153
+    assert transport.receive(1153, 1000) == b"next"
+    transport.close()
+    server.close()
+
+
+def test_udp_takes_nothing_from_another_port():
+    transport, server, address = loopback()
+    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    stranger.sendto(b"stranger", address)
+    assert transport.receive(1153, 20) is None
+    server.sendto(b"server", address)
+    assert transport.receive(1153, 1000) == b"server"
+    for each in (transport, server, stranger):
+        each.close()
+
+
+def test_waiting_on_a_socket_makes_no_garbage():
+    if sys.implementation.name != "micropython":
+        skip("gc.mem_alloc is MicroPython's")
+    transport = UDP("127.0.0.1", 9)
+    gc.collect()
+    gc.disable()
+    try:
+        transport.receive(1153, 0)
+        before = gc.mem_alloc()
+        for _ in range(200):
+            transport.receive(1153, 0)
+        allocated = gc.mem_alloc() - before
+    finally:
+        gc.enable()
+        transport.close()
+    assert allocated <= 64, allocated

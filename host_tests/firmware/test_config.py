@@ -1,0 +1,369 @@
+"""firmware.board.config: every key, every mistake at once, and no secret in any message."""
+
+import json
+
+from firmware.board import config as configuration
+from firmware.board.config_keys import KEYS, hostname
+from firmware.errors import ConfigError
+from host_tests.firmware.helpers import raises
+from host_tests.firmware.world import (
+    KEY,
+    SECRET,
+    WIFI_PASSWORD,
+    Flash,
+    Storage,
+    Stub,
+    World,
+    example,
+)
+
+ID = "a1b2c3d4e5f6"
+
+
+def check(**changes):
+    """Return what is made of the example with these changes; see `example`."""
+    return configuration.check(json.dumps(example(**changes)).encode(), ID)
+
+
+def problems(**changes):
+    """Return the mistakes that are found in it."""
+    try:
+        check(**changes)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def value_of(config, path):
+    section, _, key = path.rpartition("__")
+    return (config[section] if section else config)[key]
+
+
+RIGHT = {
+    "wifi__ssid": ("a", "x" * 32, "ü" * 16, "with blank"),
+    "wifi__password": ("", "12345678", "x" * 63, "f" * 64),
+    "wifi__country": ("DE", "US", None),
+    "wifi__hostname": ("sensor-1", "a" * 32, None),
+    "server": (
+        "coap://thingsboard.example.com",
+        "coap://thingsboard.example.com/",
+        "coap://thingsboard.example.com:5699",
+        "COAP://192.0.2.1",
+        "coap://[2001:db8::1]:5683",
+    ),
+    "provisioning__deviceName": ("x", "x" * 255, "Küche"),
+    "provisioning__provisionDeviceKey": ("k",),
+    "provisioning__provisionDeviceSecret": ("s",),
+    "provisioning__gateway": (True, False, None),
+    "provisioning__credentialsType": ("ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE", None),
+    "provisioning__token": ("t", None),
+    "provisioning__clientId": ("c", None),
+    "provisioning__username": ("u", "", None),
+    "provisioning__password": ("p", "", None),
+    "provisioning__hash": ("-----BEGIN CERTIFICATE-----", None),
+    "access_token": ("device", "server"),
+    "forget_secret": (True, False),
+    "watchdog": (1, 8, None),
+    "restart_after_crash": (1, 60, None),
+    "led": (0, 2, "LED", "GP15", None),
+    "codec": ("firmware",),
+}
+
+WRONG = {
+    "wifi__ssid": ("", "x" * 33, "ü" * 17, 5, None, []),
+    "wifi__password": ("1234567", "x" * 65, 12345678, None),
+    "wifi__country": ("de", "DEU", "D", "1X", 49, ""),
+    "wifi__hostname": ("", "a b", "-a", "a-", "a" * 33, "küche", 5),
+    "server": (
+        "",
+        "thingsboard.example.com",
+        "http://thingsboard.example.com",
+        "coap://",
+        "coap://host/api/v1/provision",
+        "coap://host:0",
+        "coap://host:65536",
+        "coap://host:x",
+        "coap://2001:db8::1",
+        "coap://user:password@host",
+        5,
+        None,
+    ),
+    "provisioning__deviceName": ("", "  ", "x" * 256, 5, None, []),
+    "provisioning__provisionDeviceKey": ("", " ", 5, None),
+    "provisioning__provisionDeviceSecret": ("", " ", 5, None),
+    "provisioning__gateway": ("true", 1),
+    "provisioning__credentialsType": ("access_token", "", 5, ["ACCESS_TOKEN"]),
+    "provisioning__token": ("", " ", 5),
+    "provisioning__clientId": (5,),
+    "provisioning__username": (5, True),
+    "provisioning__password": (5,),
+    "provisioning__hash": (5, []),
+    "access_token": ("board", "", None, True),
+    "forget_secret": ("yes", 1, None),
+    "watchdog": (0, -1, 1.5, "8", True, 1 << 29),
+    "restart_after_crash": (0, -1, 0.5, "10", True, 1 << 29),
+    "led": (-1, "", 1.5, True),
+    "codec": ("aiocoap", None, 5),
+}
+
+
+def test_every_key_right():
+    for path in RIGHT:
+        for value in RIGHT[path]:
+            config = check(**{path: value})
+            expected = ID.join(value.split("{id}")) if path.endswith("deviceName") else value
+            if path != "wifi__hostname" or value:
+                assert value_of(config, path) == expected, (path, value)
+
+
+def test_every_key_wrong():
+    for path in WRONG:
+        for value in WRONG[path]:
+            found = problems(**{path: value})
+            assert len(found) == 1, (path, value, found)
+            assert found[0].startswith("`%s` is " % path.replace("__", ".")), found
+            assert found[0].endswith(" belongs there"), found
+
+
+def test_every_key_is_tested():
+    tested = {path.replace("__", ".") for path in RIGHT}
+    assert tested == {path.replace("__", ".") for path in WRONG}
+    later = {"ca", "certificate", "key", "verify", "ntp"}
+    assert set(KEYS) - tested <= later
+
+
+def test_required_keys_missing():
+    required = (
+        "wifi__ssid",
+        "server",
+        "provisioning__deviceName",
+        "provisioning__provisionDeviceKey",
+        "provisioning__provisionDeviceSecret",
+    )
+    for path in RIGHT:
+        found = problems(**{path: ...}) if path in required else []
+        if path in required:
+            assert len(found) == 1
+            assert found[0].startswith("`%s` is missing; " % path.replace("__", ".")), found
+    assert len(raises(ConfigError, configuration.check, b"{}", ID).problems) == len(required)
+
+
+def test_defaults():
+    config = check(wifi__password=...)
+    assert config["wifi"]["password"] == ""
+    assert config["wifi"]["country"] is None
+    assert config["wifi"]["hostname"] == "sensor-" + ID
+    assert config["access_token"] == "device"
+    assert config["watchdog"] is config["restart_after_crash"] is None
+    assert config["led"] == "LED"
+    assert config["codec"] == "firmware"
+    assert config["forget_secret"] is False
+    for field in (
+        "gateway",
+        "credentialsType",
+        "token",
+        "clientId",
+        "username",
+        "password",
+        "hash",
+    ):
+        assert config["provisioning"][field] is None
+
+
+def test_all_mistakes_at_once():
+    found = problems(
+        wifi__ssid="",
+        wifi__contry="DE",
+        server="http://x",
+        provisioning__provisionDeviceKey=...,
+        led=True,
+        restart=5,
+    )
+    for path in (
+        "wifi.ssid",
+        "wifi.contry",
+        "server",
+        "provisioning.provisionDeviceKey",
+        "led",
+        "restart",
+    ):
+        assert len([problem for problem in found if problem.startswith("`%s` " % path)]) == 1
+    assert len(found) == 6
+
+
+def test_unknown_keys():
+    for written, meant in (
+        ("wifi__pasword", "wifi.password"),
+        ("wifi__SSID", "wifi.ssid"),
+        ("wifi__contry", "wifi.country"),
+        ("sever", "server"),
+        ("Server", "server"),
+        ("provisioning__devicename", "provisioning.deviceName"),
+        ("provisioning__provisionDeviceKay", "provisioning.provisionDeviceKey"),
+        ("provisioning__provisioningDeviceSecret", "provisioning.provisionDeviceSecret"),
+        ("watch_dog", "watchdog"),
+        ("LED", "led"),
+        ("accessToken", "access_token"),
+        ("ssid", "wifi.ssid"),
+        ("deviceName", "provisioning.deviceName"),
+        ("provisionDeviceKey", "provisioning.provisionDeviceKey"),
+        ("wifi__server", "server"),
+    ):
+        found = problems(**{written: "x"})
+        expected = "`%s` is not known; did you mean `%s`?" % (written.replace("__", "."), meant)
+        assert found == [expected], found
+
+
+def test_an_unknown_section_is_a_section():
+    for written, meant in (("wi-fi", "wifi"), ("WiFi", "wifi"), ("provision", "provisioning")):
+        found = problems(**{written: {}})
+        assert found == ["`%s` is not known; did you mean `%s`?" % (written, meant)], found
+
+
+def test_a_dotted_key_at_the_top_is_not_known():
+    found = problems(**{"wifi.country": "DE"})
+    assert len(found) == 1 and found[0].startswith("`wifi.country` is not known"), found
+
+
+def test_a_key_that_is_no_string():
+    """MicroPython's json takes it."""
+    content = json.dumps(example()).encode()
+    raises(ConfigError, configuration.check, b"{5: 1, " + content[1:], ID)
+
+
+def test_sections_that_are_no_objects():
+    for section in ("wifi", "provisioning"):
+        for value in (5, None, [], "text"):
+            given = example()
+            given[section] = value
+            error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID)
+            assert error.problems[0].startswith("`%s` is " % section)
+            assert "an object belongs there" in error.problems[0]
+
+
+def test_no_secret_is_shown():
+    secret = "Geh3im-" * 10
+    for path in (
+        "wifi__password",
+        "provisioning__provisionDeviceKey",
+        "provisioning__provisionDeviceSecret",
+        "provisioning__token",
+        "provisioning__password",
+        "provisioning__hash",
+    ):
+        for value in (secret, secret[:7], 46464646, [secret], {"x": secret}, -46464646):
+            for problem in problems(**{path: value}):
+                assert "Geh3im" not in problem and "46464646" not in problem, problem
+    for section in ("wifi", "provisioning"):
+        for value in ([secret], secret, 46464646, [46464646]):
+            given = example()
+            given[section] = value
+            error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID)
+            assert "Geh3im" not in str(error) and "46464646" not in str(error), str(error)
+    for problem in problems(server="coap://user:Geh3im@host"):
+        assert "Geh3im" not in problem, problem
+
+
+def test_what_is_there_is_shown_short():
+    (found,) = problems(access_token="board")
+    assert found == '`access_token` is "board"; "device" or "server" belongs there'
+    (found,) = problems(wifi__ssid="x" * 5000)
+    assert len(found) < 160
+    (found,) = problems(wifi__password="short")
+    assert found.startswith("`wifi.password` is a string of 5 characters; ")
+
+
+def test_the_board_id_in_the_device_name():
+    for written, name in (
+        ("sensor-{id}", "sensor-" + ID),
+        ("{id}", ID),
+        ("{id}{id}", ID + ID),
+        (" padded {id}\t", "padded " + ID),
+        ("{ID}", "{ID}"),
+        ("{}", "{}"),
+        ("100%s", "100%s"),
+    ):
+        assert check(provisioning__deviceName=written)["provisioning"]["deviceName"] == name
+    assert len(problems(provisioning__deviceName="x" * 240 + "{id}")) == 0
+    assert len(problems(provisioning__deviceName="x" * 244 + "{id}")) == 1
+
+
+def test_hostnames():
+    for name, expected in (
+        ("sensor-1", "sensor-1"),
+        ("Sensor 1", "Sensor-1"),
+        ("a_b.c/d", "a-b-c-d"),
+        ("Küche", "Kche"),
+        ("Датчик", "firstboot"),
+        ("--x--", "x"),
+        ("...", "firstboot"),
+        ("x" * 40, "x" * 32),
+        ("x" * 31 + "-y", "x" * 31),
+    ):
+        assert hostname(name) == expected
+        config = check(provisioning__deviceName=name)
+        assert config["wifi"]["hostname"] == expected
+    assert check(wifi__hostname="mine")["wifi"]["hostname"] == "mine"
+
+
+def test_a_byte_order_mark():
+    content = b"\xef\xbb\xbf" + json.dumps(example()).encode()
+    assert configuration.check(content, ID)["wifi"]["ssid"] == "Home"
+
+
+def test_what_is_no_json_object():
+    for content in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe{\x00}\x00",
+        b'{"server": "\xfc"}',
+        b"{'server': 1}",
+        b"[" * 5_000 + b"]" * 5_000,
+    ):
+        error = raises(ConfigError, configuration.check, content, ID)
+        assert error.problems == ["config.json is not a JSON object in UTF-8"], content[:20]
+        assert "json.tool" in error.fix
+
+
+def test_no_config_says_how_to_make_one():
+    world = World(None)
+    error = raises(ConfigError, configuration.load, world.new_board())
+    assert error.problems == ["there is no /config.json"]
+    lines = error.fix.split("\n")
+    made = json.loads("".join(lines[1:-1]))
+    assert set(made) == {"wifi", "server", "provisioning"}
+    assert "mpremote cp config.json :config.json" in error.fix
+
+
+def test_a_provisioned_board_needs_no_key_and_no_secret():
+    given = example(provisioning__provisionDeviceKey=..., provisioning__provisionDeviceSecret=...)
+    content = json.dumps(given).encode()
+    assert len(raises(ConfigError, configuration.check, content, ID).problems) == 2
+    assert configuration.check(content, ID, True)["wifi"]["ssid"] == "Home"
+    del given["provisioning"]
+    error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID, True)
+    assert len(error.problems) == 1 and "deviceName" in error.problems[0], error.problems
+
+
+def test_the_secret_is_forgotten():
+    flash = Flash()
+    board = Stub(storage=Storage("", flash.open, flash), id=ID)
+    flash.files["/config.json"] = json.dumps(example(forget_secret=True)).encode()
+    configuration.forget_secret(board)
+    assert SECRET.encode() not in flash.files["/config.json"]
+    assert json.loads(flash.files["/config.json"]) == example(
+        forget_secret=True, provisioning__provisionDeviceSecret=...
+    )
+    flash.begin()
+    configuration.forget_secret(board)
+    assert flash.count("write", "/config.json.new") == 0
+    assert configuration.load(board, provisioned=True)["provisioning"]["provisionDeviceKey"] == KEY
+
+
+def test_the_example_is_right():
+    config = check()
+    assert config["provisioning"]["provisionDeviceSecret"] == SECRET
+    assert config["wifi"]["password"] == WIFI_PASSWORD

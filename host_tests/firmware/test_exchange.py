@@ -1,0 +1,481 @@
+"""firmware.coap.exchange: RFC 7252 sections 4 and 5, in virtual time."""
+
+from firmware.coap.exchange import LARGEST_MESSAGE, Exchange, Transmission
+from firmware.coap.message import ACK, CON, GET, NON, RST, encode
+from firmware.errors import NoResponse, ResetReceived
+from host_tests.firmware.coap_helpers import empty, play, reply, separate
+
+TOKEN = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+REQUEST = bytes(encode(CON, GET, 0x1234, TOKEN, [(11, b"a")]))
+CONTENT = 0x45  # 2.05
+ACKNOWLEDGED = empty(ACK, 0x1234)
+PIGGYBACKED = reply(REQUEST, CONTENT, payload=b"p")
+SEPARATE = separate(REQUEST, CONTENT, 0x7777, b"s")
+UNCONFIRMED = separate(REQUEST, CONTENT, 0x7777, b"n", type=NON)
+RESET = empty(RST, 0x1234)
+
+# (what happens, arrivals [(ms, datagram)], times of the transmissions, payload or the error's
+# `acknowledged`, when it is over); the initial time-out is 2 s.
+ALL = [0, 2000, 6000, 14000, 30000]
+SCHEDULES = (
+    ("nothing ever comes", [], ALL, False, 62000),
+    ("answered at once", [(5, PIGGYBACKED)], [0], b"p", 5),
+    ("answered just before the first time-out", [(1999, PIGGYBACKED)], [0], b"p", 1999),
+    ("the request or its reply is lost once", [(2005, PIGGYBACKED)], ALL[:2], b"p", 2005),
+    ("... twice", [(6005, PIGGYBACKED)], ALL[:3], b"p", 6005),
+    ("... three times", [(14005, PIGGYBACKED)], ALL[:4], b"p", 14005),
+    ("... four times", [(30005, PIGGYBACKED)], ALL, b"p", 30005),
+    ("the last wait is used to its end", [(61999, PIGGYBACKED)], ALL, b"p", 61999),
+    ("separate", [(5, ACKNOWLEDGED), (1500, SEPARATE)], [0], b"s", 1500),
+    ("separate and slow", [(5, ACKNOWLEDGED), (90000, SEPARATE)], [0], b"s", 90000),
+    ("separate, the first ACK lost", [(2005, ACKNOWLEDGED), (9000, SEPARATE)], ALL[:2], b"s", 9000),
+    ("separate, non-confirmable", [(5, ACKNOWLEDGED), (900, UNCONFIRMED)], [0], b"n", 900),
+    ("separate, never comes", [(5, ACKNOWLEDGED)], [0], True, 93005),
+    ("separate, ACK twice", [(5, ACKNOWLEDGED), (50000, ACKNOWLEDGED)], [0], True, 93005),
+    ("separate, ACK at the end", [(61000, ACKNOWLEDGED)], ALL, True, 154000),
+    ("bare confirmable, no ACK", [(5, SEPARATE)], [0], b"s", 5),
+    ("bare confirmable, after losses", [(6100, SEPARATE)], ALL[:3], b"s", 6100),
+    ("bare non-confirmable", [(5, UNCONFIRMED)], [0], b"n", 5),
+    ("piggybacked after the empty ACK", [(5, ACKNOWLEDGED), (2100, PIGGYBACKED)], [0], b"p", 2100),
+)
+
+
+def make_exchange(acknowledged=None, timeout=2000, request=REQUEST):
+    known = [] if acknowledged is None else acknowledged
+    return Exchange(memoryview(request), timeout, Transmission(), known)
+
+
+def started(acknowledged=None):
+    exchange = make_exchange(acknowledged)
+    exchange.start()
+    exchange.timer = None
+    return exchange
+
+
+def take(exchange, datagram):
+    """Give the exchange a datagram; return its answer, as bytes."""
+    answer = exchange.on_datagram(memoryview(datagram))
+    return None if answer is None else bytes(answer)
+
+
+def check_only_counted(datagram, ignored=1):
+    """The datagram has no answer and changes nothing but the count."""
+    exchange = started()
+    assert take(exchange, datagram) is None
+    check_still_waiting(exchange, ignored)
+
+
+def check_reset(datagram, message_id):
+    """The datagram is answered with RST and ends nothing."""
+    exchange = started()
+    assert take(exchange, datagram) == empty(RST, message_id)
+    check_still_waiting(exchange, 1)
+
+
+def check_still_waiting(exchange, ignored):
+    assert exchange.response is None
+    assert exchange.error is None
+    assert exchange.timer is None
+    assert exchange.ignored == ignored
+    assert take(exchange, PIGGYBACKED) is None
+    assert exchange.response.payload == b"p"
+
+
+def test_schedules():
+    for name, arrivals, transmissions, outcome, over in SCHEDULES:
+        exchange = make_exchange()
+        sent, now = play(exchange, arrivals)
+        assert [when for when, _ in sent] == transmissions, name
+        assert now == over, name
+        if isinstance(outcome, bytes):
+            assert exchange.response.payload == outcome, name
+            assert exchange.error is None, name
+        else:
+            assert isinstance(exchange.error, NoResponse), name
+            assert exchange.error.acknowledged is outcome, name
+            assert exchange.response is None, name
+
+
+def test_same_bytes_each_time():
+    sent, _ = play(make_exchange())
+    assert [datagram for _, datagram in sent] == [REQUEST] * 5
+
+
+def test_longest_initial_timeout_gives_93_s():
+    _, now = play(make_exchange(timeout=3000))
+    assert now == 93000 == Transmission().MAX_TRANSMIT_WAIT
+
+
+def test_initial_timeout_is_2_to_3_s():
+    parameters = Transmission()
+    assert parameters.initial_timeout(0) == 2000
+    assert parameters.initial_timeout(32768) == 2500
+    assert 2990 < parameters.initial_timeout(65535) <= 3000
+
+
+def test_parameters_are_adjustable():
+    parameters = Transmission(ACK_TIMEOUT=100, ACK_RANDOM_FACTOR=2, MAX_RETRANSMIT=2)
+    assert parameters.MAX_TRANSMIT_WAIT == 1400
+    assert parameters.initial_timeout(0) == 100
+    assert 190 < parameters.initial_timeout(65535) <= 200
+    exchange = Exchange(memoryview(REQUEST), 100, parameters, [])
+    sent, now = play(exchange)
+    assert [when for when, _ in sent] == [0, 100, 300]
+    assert now == 700
+    _, now = play(Exchange(memoryview(REQUEST), 100, parameters, []), [(50, ACKNOWLEDGED)])
+    assert now == 1450
+
+
+def test_no_retransmission_with_max_retransmit_0():
+    exchange = Exchange(memoryview(REQUEST), 100, Transmission(MAX_RETRANSMIT=0), [])
+    sent, now = play(exchange)
+    assert sent == [(0, REQUEST)]
+    assert now == 100
+    assert "1 datagram" in exchange.error.what
+
+
+def test_empty_ack_ends_the_retransmission_timer():
+    exchange = started()
+    assert take(exchange, ACKNOWLEDGED) is None
+    assert exchange.timer == 93000
+    exchange.timer = None
+    assert exchange.on_timer() is None
+    assert exchange.error.acknowledged is True
+    assert "acknowledged" in exchange.error.what
+
+
+def test_duplicate_empty_ack_does_not_prolong_the_wait():
+    exchange = started()
+    take(exchange, ACKNOWLEDGED)
+    exchange.timer = None
+    assert take(exchange, ACKNOWLEDGED) is None
+    assert exchange.timer is None
+    assert exchange.ignored == 0
+
+
+def test_no_response_counts_the_datagrams():
+    exchange = make_exchange()
+    play(exchange)
+    assert exchange.error.what == "no answer to 5 datagrams"
+    assert exchange.error.fix
+
+
+def test_no_response_tells_what_was_ignored():
+    exchange = make_exchange()
+    play(exchange, [(1, b"\x00"), (2, empty(ACK, 0x4321))])
+    assert "2 ignored" in exchange.error.what
+    assert "another Message ID" in exchange.error.what
+
+
+def test_piggybacked_response_is_owed_no_ack():
+    exchange = started()
+    assert take(exchange, PIGGYBACKED) is None
+    assert exchange.acknowledge() is None
+
+
+def test_non_confirmable_response_is_owed_no_ack():
+    exchange = started()
+    assert take(exchange, UNCONFIRMED) is None
+    assert exchange.acknowledge() is None
+
+
+def test_nothing_is_acknowledged_before_there_is_a_response():
+    exchange = started()
+    assert exchange.acknowledge() is None
+    take(exchange, ACKNOWLEDGED)
+    assert exchange.acknowledge() is None
+
+
+def test_confirmable_response_is_acknowledged_only_when_asked():
+    known = []
+    exchange = started(known)
+    assert take(exchange, SEPARATE) is None
+    assert exchange.response.payload == b"s"
+    assert known == []
+    assert bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
+    assert known == [0x7777]
+
+
+def test_bare_confirmable_response_is_acknowledged_too():
+    exchange = started()
+    take(exchange, separate(REQUEST, CONTENT, 0xFF01))
+    assert bytes(exchange.acknowledge()) == b"\x60\x00\xff\x01"
+
+
+def test_acknowledging_twice_is_remembered_once():
+    known = []
+    exchange = started(known)
+    take(exchange, SEPARATE)
+    assert bytes(exchange.acknowledge()) == bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
+    assert known == [0x7777]
+
+
+def test_duplicate_is_acknowledged_again_in_the_next_exchange():
+    known = []
+    first = started(known)
+    take(first, SEPARATE)
+    first.acknowledge()
+    request = bytes(encode(CON, GET, 0x1235, b"\x09" + TOKEN[1:], ()))
+    second = make_exchange(known, request=request)
+    second.start()
+    for _ in range(2):
+        assert take(second, SEPARATE) == empty(ACK, 0x7777)
+    assert second.response is None
+    assert second.error is None
+    take(second, reply(request, CONTENT, payload=b"2"))
+    assert second.response.payload == b"2"
+
+
+def test_duplicate_of_what_was_not_acknowledged_is_reset():
+    known = []
+    take(started(known), SEPARATE)
+    request = bytes(encode(CON, GET, 0x1235, b"\x09" + TOKEN[1:], ()))
+    second = make_exchange(known, request=request)
+    second.start()
+    assert take(second, SEPARATE) == empty(RST, 0x7777)
+
+
+def test_duplicates_of_the_last_four_responses_are_known():
+    known = []
+    for message_id in range(1, 7):
+        exchange = started(known)
+        take(exchange, separate(REQUEST, CONTENT, message_id))
+        exchange.acknowledge()
+    assert known == [3, 4, 5, 6]
+
+
+def test_non_confirmable_with_an_acknowledged_message_id_is_not_acknowledged():
+    exchange = started([0x7777])
+    other = reply(REQUEST, CONTENT, type=NON, message_id=0x7777, token=b"\x09")
+    assert take(exchange, other) is None
+    assert exchange.ignored == 1
+
+
+def test_our_token_wins_over_an_acknowledged_message_id():
+    # Message IDs come round again after EXCHANGE_LIFETIME, and when a server restarts.
+    exchange = started([0x7777])
+    assert take(exchange, SEPARATE) is None
+    assert exchange.response.payload == b"s"
+    assert bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
+
+
+def test_ping_with_an_acknowledged_message_id_is_reset():
+    assert take(started([0x7777]), empty(CON, 0x7777)) == empty(RST, 0x7777)
+
+
+def test_late_ack_after_the_response_is_only_counted_in_the_next_exchange():
+    exchange = make_exchange(request=bytes(encode(CON, GET, 0x1235, b"\x09", ())))
+    exchange.start()
+    exchange.timer = None
+    assert take(exchange, ACKNOWLEDGED) is None
+    assert exchange.timer is None
+    assert exchange.ignored == 1
+
+
+def test_reset_is_an_error_that_says_so():
+    exchange = started()
+    assert take(exchange, RESET) is None
+    assert isinstance(exchange.error, ResetReceived)
+    assert "Reset" in exchange.error.what
+    assert exchange.error.fix
+
+
+def test_reset_of_another_message_is_only_counted():
+    check_only_counted(empty(RST, 0x1235))
+
+
+def test_reset_with_a_code_is_only_counted():
+    check_only_counted(reply(REQUEST, CONTENT, type=RST))
+
+
+def test_ping_is_answered_with_reset():
+    check_reset(empty(CON, 0xABCD), 0xABCD)
+
+
+def test_ping_is_named_in_the_trouble_report():
+    exchange = started()
+    take(exchange, empty(CON, 0xABCD))
+    assert "ping" in exchange.last_ignored
+
+
+def test_empty_non_confirmable_is_only_counted():
+    check_only_counted(empty(NON, 0xABCD))
+
+
+def test_unknown_token_in_a_confirmable_is_reset():
+    check_reset(reply(REQUEST, CONTENT, type=CON, message_id=5, token=b"\x09" + TOKEN[1:]), 5)
+    check_reset(reply(REQUEST, CONTENT, type=CON, message_id=6, token=TOKEN[:7]), 6)
+    check_reset(reply(REQUEST, CONTENT, type=CON, message_id=7, token=b""), 7)
+
+
+def test_unknown_token_in_a_non_confirmable_is_only_counted():
+    check_only_counted(reply(REQUEST, CONTENT, type=NON, message_id=5, token=b"\x09" + TOKEN[1:]))
+
+
+def test_unknown_token_in_a_piggybacked_response_is_only_counted():
+    check_only_counted(reply(REQUEST, CONTENT, token=b"\x09" + TOKEN[1:]))
+    check_only_counted(reply(REQUEST, CONTENT, token=b""))
+
+
+def test_other_message_id_in_an_acknowledgement_is_only_counted():
+    check_only_counted(empty(ACK, 0x1235))
+    check_only_counted(reply(REQUEST, CONTENT, message_id=0x1235))
+
+
+def test_unknown_token_does_not_stop_the_retransmission():
+    other = reply(REQUEST, CONTENT, token=b"\x09")
+    sent, _ = play(make_exchange(), [(5, other), (2005, PIGGYBACKED)])
+    assert [when for when, _ in sent] == [0, 2000]
+
+
+def test_request_from_the_server_is_reset():
+    check_reset(bytes(encode(CON, GET, 9, b"\x09", [(11, b"a")])), 9)
+
+
+def test_request_with_our_token_is_reset():
+    check_reset(bytes(encode(CON, GET, 9, TOKEN, ())), 9)
+
+
+def test_reserved_code_classes_are_rejected():
+    for code in (0x01, 0x1F, 0x21, 0x3F, 0x61, 0xC1, 0xE1, 0xFF):
+        check_reset(reply(REQUEST, code, type=CON, message_id=8), 8)
+        check_only_counted(reply(REQUEST, code, type=NON, message_id=8))
+        check_only_counted(reply(REQUEST, code))
+
+
+def test_every_response_class_is_a_response():
+    for code in (0x41, 0x45, 0x5F, 0x80, 0x84, 0x9F, 0xA0, 0xA3, 0xBF):
+        exchange = started()
+        take(exchange, reply(REQUEST, code))
+        assert exchange.response.code == code
+
+
+MALFORMED_AFTER_THE_HEADER = (
+    b"\xff",  # a marker with no payload
+    b"\xf0",  # a reserved delta
+    b"\x0f",  # a reserved length
+    b"\xd0",  # a truncated delta
+    b"\x01",  # a truncated value
+)
+
+
+def test_malformed_confirmable_is_reset():
+    for junk in MALFORMED_AFTER_THE_HEADER:
+        check_reset(b"\x48\x45\x99\x98" + TOKEN + junk, 0x9998)
+    check_reset(b"\x48\x45\x99\x98" + TOKEN[:7], 0x9998)
+    check_reset(b"\x49\x45\x99\x98" + TOKEN + b"\x09", 0x9998)
+    check_reset(b"\x4f\x45\x99\x98", 0x9998)
+    check_reset(b"\x40\x00\x99\x98\x00", 0x9998)
+
+
+def test_malformed_acknowledgement_reset_or_non_confirmable_is_only_counted():
+    for first in (0x50, 0x60, 0x70):
+        for junk in MALFORMED_AFTER_THE_HEADER:
+            check_only_counted(bytes((first | 8, CONTENT)) + b"\x12\x34" + TOKEN + junk)
+        check_only_counted(bytes((first | 9, CONTENT)) + b"\x12\x34" + TOKEN + b"\x09")
+        check_only_counted(bytes((first, 0)) + b"\x12\x34\x00")
+
+
+def test_other_version_is_only_counted():
+    for first in (0x08, 0x88, 0xC8):
+        check_only_counted(bytes((first,)) + SEPARATE[1:])
+
+
+def test_under_4_bytes_is_only_counted():
+    for size in range(4):
+        check_only_counted(SEPARATE[:size])
+        check_only_counted(PIGGYBACKED[:size])
+
+
+def test_unknown_critical_option_in_a_confirmable_is_reset():
+    for number in (1, 3, 9, 65535):
+        check_reset(separate(REQUEST, CONTENT, 0x7777, options=[(number, b"")]), 0x7777)
+
+
+def test_unknown_critical_option_in_an_acknowledgement_is_ignored():
+    check_only_counted(reply(REQUEST, CONTENT, [(9, b"x")]))
+
+
+def test_unknown_critical_option_in_a_non_confirmable_is_ignored():
+    check_only_counted(separate(REQUEST, CONTENT, 0x7777, type=NON, options=[(9, b"x")]))
+
+
+def test_unknown_critical_option_behind_known_ones():
+    options = [(4, b"e"), (12, b""), (14, b"\x01"), (23, b"\x06"), (27, b"\x06"), (65533, b"")]
+    check_only_counted(reply(REQUEST, CONTENT, options))
+
+
+def test_unknown_critical_option_is_named_when_no_response_comes():
+    exchange = make_exchange()
+    sent, now = play(exchange, [(5, reply(REQUEST, CONTENT, [(9, b"x")]))])
+    assert [when for when, _ in sent] == ALL
+    assert "critical option 9" in exchange.error.what
+
+
+def test_elective_and_block_options_are_accepted():
+    options = [(4, b"e"), (6, b""), (12, b""), (14, b"\x01"), (23, b"\x06"), (27, b"\x06")]
+    exchange = started()
+    take(exchange, reply(REQUEST, CONTENT, options + [(28, b""), (65534, b"")]))
+    assert exchange.response.option(14) == b"\x01"
+
+
+def test_more_than_10_options_are_read():
+    options = [(8, bytes((number,))) for number in range(40)]
+    exchange = started()
+    take(exchange, reply(REQUEST, CONTENT, options, b"payload"))
+    assert len(exchange.response.options) == 40
+    assert exchange.response.payload == b"payload"
+
+
+def test_repeated_block_option_is_rejected():
+    # RFC 7252 section 5.4.5: the second one counts as an unrecognised critical option.
+    check_only_counted(reply(REQUEST, CONTENT, [(23, b"\x0e"), (23, b"\x06")], bytes(1024)))
+    check_reset(
+        separate(REQUEST, CONTENT, 0x7777, bytes(9), options=[(27, b"\x0e"), (27, b"")]), 0x7777
+    )
+
+
+def test_block_option_of_4_bytes_is_rejected():
+    # RFC 7252 section 5.4.3: a length that an option cannot have makes it unrecognised.
+    check_only_counted(reply(REQUEST, CONTENT, [(23, b"\x00\x00\x00\x06")], b"x"))
+    check_reset(separate(REQUEST, CONTENT, 0x7777, options=[(27, b"\x00\x00\x00\x06")]), 0x7777)
+
+
+def test_1152_bytes_are_a_message():
+    for make in (reply, lambda request, code, **more: separate(request, code, 3, **more)):
+        payload = bytes(LARGEST_MESSAGE - len(make(REQUEST, CONTENT, payload=b"x")) + 1)
+        datagram = make(REQUEST, CONTENT, payload=payload)
+        assert len(datagram) == 1152
+        exchange = started()
+        take(exchange, datagram)
+        assert exchange.response.payload == payload
+
+
+def test_over_1152_bytes_is_rejected():
+    check_only_counted(reply(REQUEST, CONTENT, payload=bytes(1152)))
+    check_reset(separate(REQUEST, CONTENT, 0x7777, bytes(1152)), 0x7777)
+
+
+def test_message_id_is_compared_whole():
+    for message_id in (0x0034, 0x1200, 0x3412):
+        check_only_counted(reply(REQUEST, CONTENT, message_id=message_id))
+
+
+def test_response_in_the_middle_of_a_storm():
+    storm = []
+    for first in range(256):
+        storm.append((first, bytes((first, 0x45, 0x12, 0x35)) + TOKEN + b"\xffx"))
+    exchange = make_exchange()
+    _, now = play(exchange, storm + [(300, SEPARATE)])
+    assert exchange.response.payload == b"s" or now < 300
+
+
+def test_empty_token_is_compared_too():
+    request = bytes(encode(CON, GET, 0x1234, b"", ()))
+    exchange = make_exchange(request=request)
+    exchange.start()
+    assert take(exchange, empty(CON, 7)) == empty(RST, 7)
+    assert take(exchange, empty(NON, 7)) is None
+    assert exchange.response is None
+    take(exchange, reply(request, CONTENT, payload=b"p"))
+    assert exchange.response.payload == b"p"

@@ -1,0 +1,139 @@
+"""firmware.board.indicator: what a person sees."""
+
+from firmware.board.indicator import (
+    APPLICATION,
+    CONFIG,
+    FAILED,
+    PATTERNS,
+    PROVISIONED,
+    PROVISIONING,
+    REFUSED,
+    WIFI,
+    Indicator,
+)
+from host_tests.firmware import world
+from host_tests.firmware.helpers import Clock
+
+assert world  # It gives the indicator the ticks of a board.
+
+
+class Seen:
+    """An Indicator, and what a person sees of it."""
+
+    def __init__(self, start=(1 << 30) - 5_000, led=True):
+        self.clock = Clock(start)
+        self.lines = []
+        self.levels = []
+        self.indicator = Indicator(
+            self._on_led if led else None, self.lines.append, self.clock.ticks_ms
+        )
+
+    def _on_led(self, level):
+        self.levels.append((self.clock.slept, level))
+
+    def watch(self, duration, step=50):
+        """Wait as a board does; return the level now and its changes: [(ms since now, level)]."""
+        since = self.clock.slept
+        del self.levels[:-1]
+        for _ in range(duration // step):
+            self.indicator.blink()
+            self.clock.sleep_ms(step)
+        changes = []
+        for when, level in self.levels:
+            if not changes or changes[-1][1] != level:
+                changes.append((max(0, when - since), level))
+        return changes
+
+
+def test_the_states_of_the_console():
+    states = (CONFIG, WIFI, PROVISIONING, PROVISIONED, REFUSED, FAILED, APPLICATION)
+    assert states == (
+        "config.json",
+        "Wi-Fi",
+        "provisioning",
+        "provisioned",
+        "refused",
+        "failed",
+        "application",
+    )
+    assert set(PATTERNS) == set(states)
+
+
+def test_a_line_and_its_time():
+    seen = Seen()
+    for wait, stamp in (
+        (0, "[   0.000] "),
+        (7, "[   0.007] "),
+        (992, "[   0.999] "),
+        (1, "[   1.000] "),
+        (9_000, "[  10.000] "),
+        (9_990_000, "[10000.000] "),
+    ):
+        seen.clock.sleep_ms(wait)
+        seen.indicator.say("text")
+        assert seen.lines[-1] == stamp + "text"
+
+
+def test_the_time_goes_on_when_the_ticks_wrap():
+    seen = Seen()
+    for minute in range(1, 60):
+        seen.clock.sleep_ms(60_000)
+        seen.indicator.say("minute")
+        assert seen.lines[-1] == "[%4d.000] minute" % (minute * 60)
+
+
+def test_more_lines_are_indented():
+    seen = Seen()
+    seen.indicator.show(FAILED, "what", "why", "fix")
+    seen.indicator.say("next", "more")
+    assert seen.lines == [
+        "[   0.000] failed: what",
+        "[   0.000]   why",
+        "[   0.000]   fix",
+        "[   0.000] next",
+        "[   0.000]   more",
+    ]
+
+
+def test_the_patterns():
+    for state, expected in (
+        (CONFIG, [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1)]),
+        (WIFI, [(0, 1), (500, 0), (1000, 1), (1500, 0)]),
+        (PROVISIONING, [(0, 1), (900, 0), (1000, 1), (1900, 0)]),
+        (PROVISIONED, [(0, 1)]),
+        (REFUSED, [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1), (500, 0), (2000, 1), (2100, 0)]),
+        (FAILED, [(0, 1), (100, 0), (2000, 1), (2100, 0)]),
+        (APPLICATION, [(0, 0)]),
+    ):
+        seen = Seen()
+        seen.indicator.show(state, "x")
+        assert seen.watch(3_000)[: len(expected)] == expected, state
+    assert len({PATTERNS[state] for state in PATTERNS}) == len(PATTERNS)
+
+
+def test_a_state_shows_at_once():
+    """Nothing blinks while the application runs: its level has to be there after `show`."""
+    for state, level in ((PROVISIONED, 1), (APPLICATION, 0), (FAILED, 1)):
+        for before in (PROVISIONED, APPLICATION):
+            seen = Seen()
+            seen.indicator.show(before, "x")
+            seen.watch(300)
+            seen.indicator.show(state, "x")
+            assert seen.levels[-1][1] == level, (before, state)
+
+
+def test_a_board_without_an_led():
+    seen = Seen(led=False)
+    for state in PATTERNS:
+        seen.indicator.show(state, "x")
+        seen.watch(3_000)
+    assert seen.levels == []
+    assert len(seen.lines) == len(PATTERNS)
+
+
+def test_an_led_that_comes_later():
+    seen = Seen(led=False)
+    seen.indicator.show(WIFI, "x")
+    seen.watch(1_000)
+    seen.indicator.led = seen._on_led
+    assert len(seen.watch(2_000)) >= 3

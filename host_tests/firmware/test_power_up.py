@@ -1,0 +1,506 @@
+"""firmware.power_up: from power-up to credentials, as a person at the console sees it."""
+
+import json
+
+from host_tests.firmware.helpers import Clock
+from host_tests.firmware.world import (
+    BAD_REQUEST,
+    INTERNAL_SERVER_ERROR,
+    NAME,
+    SERVICE_UNAVAILABLE,
+    Reply,
+    Stub,
+    World,
+    backoff,
+    example,
+    failure,
+    hardware,
+    not_found,
+    success,
+)
+
+DEVICE = "sensor-a1b2c3d4e5f6"
+FIRST = "firstboot 1.0.0 on a virtual board"
+JOINED = ['Wi-Fi: joining "Home"', 'Wi-Fi: joined "Home" as 192.0.2.99']
+ASKING = 'provisioning: asking coap://%s for "%s"' % (NAME, DEVICE)
+SAVED = 'provisioned: "%s" has its ACCESS_TOKEN, saved in /credentials.json' % DEVICE
+FOUND = 'provisioned: "%s", found in /credentials.json' % DEVICE
+CREDENTIALS = {
+    "server": "coap://" + NAME,
+    "deviceName": DEVICE,
+    "credentialsType": "ACCESS_TOKEN",
+    "credentialsValue": "the-token-on-flash",
+}
+HOUR = 3_600_000
+
+
+def provisioned(config=True, **changes):
+    """Return a World whose board has credentials, as they are or with changes."""
+    world = World(config)
+    credentials = dict(CREDENTIALS)
+    credentials.update(changes)
+    world.put("/credentials.json", credentials)
+    return world
+
+
+# Provisioned
+
+
+def test_a_first_power_up():
+    for kind in ("esp32", "rp2"):
+        world = World(kind=kind)
+        credentials, config = world.power_up()
+        assert world.texts() == [FIRST] + JOINED + [ASKING, SAVED]
+        assert credentials == world.get("/credentials.json")
+        assert credentials["credentialsValue"] == world.server.devices[DEVICE]
+        assert config["provisioning"]["deviceName"] == DEVICE
+        assert world.waits == []
+
+
+def test_flash_writes_of_a_first_power_up():
+    world = World()
+    world.power_up()
+    writes = [path for name, path in world.flash.operations if name == "write"]
+    assert writes == ["/attempt.json.new", "/credentials.json.new"]
+    assert sorted(world.flash.files) == ["/config.json", "/credentials.json"]
+
+
+def test_a_second_power_up_sends_nothing():
+    world = World()
+    first, _ = world.power_up()
+    world.lines, world.sent, world.resolved = [], [], []
+    world.network.calls = []
+    world.flash.begin()
+    second, config = world.power_up()
+    assert second == first
+    assert config["server"] == "coap://" + NAME
+    assert world.texts() == [FIRST, FOUND]
+    assert world.sent == world.resolved == world.network.calls == []
+    assert [path for name, path in world.flash.operations if name != "read"] == [
+        "/credentials.json",
+        "/config.json",
+    ]
+
+
+def test_a_stale_attempt_is_removed():
+    world = provisioned()
+    world.put("/attempt.json", {"token": "stale-token"})
+    world.power_up()
+    assert "/attempt.json" not in world.flash.files
+    assert world.texts() == [FIRST, FOUND]
+
+
+def test_differences_in_the_config_are_reported_not_acted_on():
+    world = provisioned(deviceName="old-name", server="coap://old.example.com")
+    credentials, config = world.power_up()
+    assert credentials["deviceName"] == "old-name"
+    assert config is not None
+    assert world.sent == []
+    text = "\n".join(world.texts())
+    again = "  To provision it anew: mpremote rm :credentials.json, then reset."
+    for field, wanted, has in (
+        ("server", "coap://" + NAME, "coap://old.example.com"),
+        ("deviceName", DEVICE, "old-name"),
+    ):
+        line = '%s is "%s" in config.json, but the board is provisioned with "%s"'
+        assert line % (field, wanted, has) + "\n" + again in text
+
+
+def test_a_config_that_cannot_be_used_costs_a_provisioned_board_nothing():
+    for config in (None, b"{", example(server="http://x"), example(wifi__passwort="x")):
+        world = provisioned(config)
+        credentials, config = world.power_up()
+        assert credentials == CREDENTIALS
+        assert config is None
+        assert world.texts()[:3] == [FIRST, FOUND, "config.json is not used"]
+        assert len(world.texts()) > 3
+        assert all(text.startswith("  ") for text in world.texts()[3:])
+
+
+def test_an_attempt_that_stays_does_not_cost_the_config():
+    world = provisioned()
+    world.put("/attempt.json", {"token": "stale-token"})
+    world.flash.broken = ("remove",)
+    credentials, config = world.power_up()
+    assert credentials == CREDENTIALS and config is not None
+    assert "config.json is not used" not in world.texts()
+    assert "/attempt.json" in " ".join(world.texts())
+
+
+def test_an_attempt_that_stays_after_a_first_power_up():
+    world = World()
+    world.flash.broken = ("remove",)
+    credentials, _ = world.power_up()
+    assert credentials == world.get("/credentials.json")
+    assert SAVED in world.texts()
+    assert world.waits == [] and world.find("failed:") == []
+
+
+def test_the_secret_is_forgotten_once_provisioned():
+    for provisioned_before in (False, True):
+        config = example(forget_secret=True)
+        world = provisioned(config) if provisioned_before else World(config)
+        world.power_up()
+        assert "provisionDeviceSecret" not in world.get("/config.json")["provisioning"]
+        assert world.get("/config.json")["provisioning"]["provisionDeviceKey"]
+        _, config = world.power_up()
+        assert config is not None
+
+
+def test_a_torn_or_foreign_file_is_set_aside():
+    for path in ("/credentials.json", "/attempt.json"):
+        for content in (b"", b'{"server": "coap', b"\x00\xff", b'{"foreign": true}', b"[1]"):
+            world = World()
+            world.put(path, content)
+            credentials, _ = world.power_up()
+            assert world.flash.files[path + ".bad1"] == content
+            assert credentials["credentialsValue"] == world.server.devices[DEVICE]
+            assert len(world.find("failed: %s is not what this firmware writes" % path)) == 1
+            assert path + ".bad1" in world.find("failed: ")[0]
+            assert len(world.waits) == 1 and world.waits[0] <= 4_000
+
+
+# Not provisioned
+
+
+def block_of(world, start):
+    """Return the lines from the last that starts so."""
+    texts = world.texts()
+    places = [number for number, text in enumerate(texts) if text.startswith(start)]
+    return texts[places[-1] :]
+
+
+def assert_block(world, start):
+    """A block: its line, indented ones, and when the next try is."""
+    block = block_of(world, start)
+    assert len(block) >= 2, block
+    assert all(text.startswith("  ") for text in block[1:-1]), block
+    assert block[-1].startswith("next try in "), block
+
+
+def test_a_bad_config_is_tried_again():
+    world = World(example(server="http://x", wifi__ssid=""))
+    world.power_up(tries=3)
+    assert world.waits == [60_000] * 3
+    assert_block(world, "config.json: ")
+    block = block_of(world, "config.json: ")
+    assert len([text for text in block if "`wifi.ssid`" in text or "`server`" in text]) == 2
+    assert block[-1] == "next try in 60 s"
+    assert world.network.calls == [] and world.sent == []
+    assert "/attempt.json" not in world.flash.files
+
+
+def test_a_config_that_is_put_right():
+    world = World(None)
+    put_right = world.on_sleep
+
+    def on_sleep(ms):
+        put_right(ms)
+        if world.waits:
+            world.put("/config.json", example())
+
+    world.on_sleep = on_sleep
+    credentials, _ = world.power_up()
+    assert credentials and world.waits == [60_000]
+    assert world.texts()[1] == "config.json: there is no /config.json"
+
+
+def test_refusals_wait_an_hour():
+    for reply, words in (
+        (not_found(), "NOT_FOUND"),
+        (failure(), "FAILURE"),
+        (Reply(BAD_REQUEST), "4.00"),
+    ):
+        world = World()
+        world.server.devices[DEVICE] = "the-token-of-another"
+        world.server.script = [reply]
+        world.power_up(tries=1)
+        assert world.waits == [HOUR]
+        assert_block(world, "refused: ")
+        block = block_of(world, "refused: ")
+        assert words in block[0]
+        assert len(block) == 3
+        assert block[-1] == "next try in 60 min"
+        assert world.led is not None
+
+
+def test_a_refusal_that_an_operator_lifts():
+    world = World()
+    world.server.script = [not_found(), not_found()]
+    credentials, _ = world.power_up()
+    assert credentials and world.waits == [HOUR, HOUR]
+
+
+def test_wifi_trouble_is_tried_again():
+    world = World()
+    world.network.joins = [[(1_000, 202)], [(300, 1010)]]
+    credentials, _ = world.power_up()
+    assert credentials
+    assert len(world.waits) == 1 and 1_000 <= world.waits[0] <= 4_000
+    assert world.find("failed: ") == ['failed: "Home" did not take the password']
+
+
+def test_every_trouble_is_a_block():
+    def no_dns(world):
+        world.names = {}
+
+    def no_server(world):
+        world.server.deaf = True
+
+    def error(world):
+        world.server.script = [Reply(INTERNAL_SERVER_ERROR)]
+
+    def garbage(world):
+        world.server.script = [Reply(0x45, b"what?")]
+
+    def full(world):
+        world.flash.broken = ("write",)
+
+    def unreadable(world):
+        world.flash.broken = ("read",)
+
+    def no_wifi(world):
+        world.network.joins = [[(1_000, 201)]]
+
+    def unreachable(world):
+        world.unreachable = ("192.0.2.1",)
+
+    def empty_reply(world):
+        world.server.script = [success("")]
+
+    for trouble in (
+        no_dns,
+        no_server,
+        error,
+        garbage,
+        full,
+        unreadable,
+        no_wifi,
+        unreachable,
+        empty_reply,
+    ):
+        world = World()
+        trouble(world)
+        world.power_up(tries=1)
+        assert_block(world, "failed: ")
+        assert len(block_of(world, "failed: ")) >= 3, "no fix: %s" % world.texts()
+        assert 1_000 <= world.waits[0] <= 4_000
+        assert world.get("/credentials.json") is None
+
+
+def test_backoff():
+    """Full jitter: anything up to a ceiling that doubles from 4 s to 15 min, at least 1 s."""
+    for failures in list(range(12)) + [100, 100_000]:
+        ceiling = min(900_000, 4_000 << min(failures, 20))
+        assert backoff(failures, lambda size: b"\x00" * size) == 1_000
+        assert ceiling * 0.999 <= backoff(failures, lambda size: b"\xff" * size) <= ceiling
+        half = backoff(failures, lambda size: b"\x80" + b"\x00" * (size - 1))
+        assert half == max(1_000, ceiling // 2)
+
+
+def test_the_waits_of_trouble_that_stays():
+    world = World()
+    world.names = {}
+    world.random = lambda size: b"\xff" * size
+    world.power_up(tries=12)
+    assert [wait // 1000 for wait in world.waits] == [
+        3, 7, 15, 31, 63, 127, 255, 511, 899, 899, 899, 899,
+    ]  # fmt: skip
+    assert world.find("next try in ")[0] == "next try in 4 s"
+    assert world.find("next try in ")[-1] == "next try in 14 min"
+
+
+def test_start_up_is_not_delayed():
+    world = World()
+    world.power_up()
+    assert world.server.requests[0].time < 1_000
+
+
+def test_max_age_is_honoured():
+    for option, least in (([(14, b"\x78")], 120_000), ([], 60_000), ([(14, b"")], 0)):
+        world = World()
+        world.server.script = [Reply(SERVICE_UNAVAILABLE, options=option)]
+        credentials, _ = world.power_up()
+        assert credentials
+        assert len(world.waits) == 1
+        assert max(1_000, least) <= world.waits[0] <= max(4_000, least)
+
+
+def test_max_age_of_a_probe_is_honoured():
+    world = World()
+    world.server.script = [failure(), Reply(SERVICE_UNAVAILABLE, options=[(14, b"\x78")])]
+    world.power_up(tries=1)
+    assert world.waits == [120_000]
+
+
+def test_a_huge_max_age_is_bounded():
+    """Ticks can add no more than 2**29 ms, and nobody waits for six days."""
+    for value in (b"\xff\xff\xff\xff", b"\x09\x3a\x80", b"\xff" * 60):
+        world = World()
+        world.server.script = [Reply(SERVICE_UNAVAILABLE, options=[(14, value)])]
+        credentials, _ = world.power_up()
+        assert credentials
+        assert world.waits[0] <= 24 * HOUR
+
+
+def test_the_led_and_the_watchdog_of_the_config():
+    for was_provisioned in (False, True):
+        config = example(led=5, watchdog=8)
+        world = provisioned(config) if was_provisioned else World(config)
+        world.power_up()
+        assert world.board.leds == ["LED", 5]
+        assert world.board.watchdog == 8
+    world = World()
+    world.power_up()
+    assert world.board.watchdog is None
+
+
+def test_ctrl_c_at_any_time():
+    world = World()
+    passed = []
+
+    def interrupt():
+        raise KeyboardInterrupt()
+
+    for name in ("on_send", "random", "on_sleep"):
+        world = World()
+        setattr(world, name, lambda *arguments: interrupt())
+        try:
+            world.power_up()
+        except KeyboardInterrupt:
+            passed.append(name)
+        assert world.open_ports == []
+    assert passed == ["on_send", "random", "on_sleep"]
+
+
+def test_a_server_that_comes_and_goes():
+    """A day without a server, then all is well; the same request all along."""
+    world = World()
+    world.server.deaf = True
+    world.power_up(tries=20)
+    world.server.deaf = False
+    world.stop_after = None
+    assert world.power_up()[0] == world.get("/credentials.json")
+    assert len({datagram for _, _, datagram in world.sent}) == 1
+    assert len({port for _, port, _ in world.sent}) == 1
+
+
+def test_the_longest_names_and_secrets():
+    """The body goes up in blocks, in more than one datagram."""
+    world = World(
+        example(
+            provisioning__deviceName="ü" * 255,
+            provisioning__username="u" * 1500,
+        )
+    )
+    credentials, config = world.power_up()
+    assert credentials["deviceName"] == "ü" * 255
+    assert world.server.devices["ü" * 255] == credentials["credentialsValue"]
+    assert len(world.sent) >= 2 and all(len(datagram) <= 1152 for _, _, datagram in world.sent)
+    assert config["wifi"]["hostname"] == "firstboot"
+
+
+# The board itself
+
+
+def test_description_of_the_board():
+    """It is on the first line of every power-up."""
+    before = hardware.machine
+    hardware.machine = Stub(unique_id=lambda: b"\x01\xab")
+    try:
+        board = _board()
+        assert board.id == "01ab"
+        assert board.description and "01ab" in board.description
+    finally:
+        hardware.machine = before
+
+
+def _board():
+    """A firmware.board.hardware.Board, without its files and its console."""
+    board = hardware.Board()
+    board.indicator = Stub(blink=lambda: None, led=None)
+    return board
+
+
+def test_an_led_that_is_not_there():
+    assert _use_led(ValueError("invalid pin")) is None
+    assert _use_led(TypeError("can't convert NoneType to int")) is None
+    assert _use_led(None) is not None
+
+
+def _use_led(error):
+    class Pin:
+        OUT = 1
+
+        def __init__(self, number, mode):
+            if error:
+                raise error
+
+        def value(self, level):
+            pass
+
+    before = hardware.machine
+    hardware.machine = Stub(Pin=Pin)
+    try:
+        board = _board()
+        board.indicator.led = "before"
+        board.use_led("LED")
+        return board.indicator.led
+    finally:
+        hardware.machine = before
+
+
+def test_the_watchdog():
+    """Within the Pico W's limit; fed in every wait; one for all, as there is one on the chip."""
+
+    class WDT:
+        made = []
+
+        def __init__(self, timeout):
+            if timeout > 8388:
+                raise ValueError("timeout exceeds 8388")
+            self.fed = 0
+            WDT.made.append((timeout, self))
+
+        def feed(self):
+            self.fed += 1
+
+    clock = Clock()
+    before = hardware.machine, hardware.sleep_ms, hardware.ticks_ms
+    hardware.machine = Stub(WDT=WDT)
+    hardware.sleep_ms, hardware.ticks_ms = clock.sleep_ms, clock.ticks_ms
+    try:
+        board = _board()
+        board.start_watchdog(60)
+        board.start_watchdog(60)
+        assert [timeout for timeout, _ in WDT.made] == [8388]
+        board.sleep(10_000)
+        assert clock.slept == 10_000
+        assert WDT.made[0][1].fed >= 200
+        fed = WDT.made[0][1].fed
+        _board().sleep(10_000)  # as `join(config)` in app.py does
+        assert WDT.made[0][1].fed >= fed + 200, "a second Board does not feed the watchdog"
+    finally:
+        hardware.machine, hardware.sleep_ms, hardware.ticks_ms = before
+        if hasattr(hardware.Board, "_watchdog"):
+            hardware.Board._watchdog = None
+
+
+def test_a_board_sleeps_as_long_as_asked():
+    clock = Clock((1 << 30) - 200)
+    before = hardware.sleep_ms, hardware.ticks_ms
+    hardware.sleep_ms, hardware.ticks_ms = clock.sleep_ms, clock.ticks_ms
+    try:
+        for ms in (0, 1, 49, 50, 51, 1_000, HOUR):
+            slept = clock.slept
+            _board().sleep(ms)
+            assert clock.slept - slept == ms
+    finally:
+        hardware.sleep_ms, hardware.ticks_ms = before
+
+
+def test_files_on_flash_are_json_that_people_can_read():
+    world = World()
+    world.power_up()
+    content = json.loads(world.flash.files["/credentials.json"])
+    assert sorted(content) == ["credentialsType", "credentialsValue", "deviceName", "server"]

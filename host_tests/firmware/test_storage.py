@@ -1,0 +1,150 @@
+"""firmware.board.storage: whatever fails, whenever the power goes: the old content or the new."""
+
+from firmware.board.storage import Storage
+from firmware.errors import StorageError
+from host_tests.firmware.helpers import raises
+from host_tests.firmware.world import EIO, ENOSPC, EROFS, Flash, PowerCut
+
+PATH = "/file.json"
+OLD = b'{"old": 1}'
+NEW = b'{"new": 2}'
+
+
+def made(content=OLD):
+    """Return (Storage, Flash) with a file that has this content, or with none."""
+    flash = Flash()
+    if content is not None:
+        flash.files[PATH] = content
+    return Storage("", flash.open, flash), flash
+
+
+def operations_of_a_save():
+    storage, flash = made()
+    storage.save(PATH, NEW)
+    return flash.operations
+
+
+def test_save_and_read():
+    for before in (None, OLD, b""):
+        storage, flash = made(before)
+        assert storage.read(PATH) == before
+        storage.save(PATH, NEW)
+        assert storage.read(PATH) == NEW
+        assert flash.files == {PATH: NEW}
+
+
+def test_the_order_of_a_save():
+    """Temporary file, close, read back, rename, read back."""
+    names = [operation for operation, _ in operations_of_a_save()]
+    assert names == ["open", "write", "close", "open", "read", "rename", "open", "read"]
+
+
+def test_a_power_cut_at_each_operation():
+    for before in (None, OLD):
+        for cut_at in range(len(operations_of_a_save())):
+            storage, flash = made(before)
+            flash.cut_at = cut_at
+            raises(PowerCut, storage.save, PATH, NEW)
+            flash.begin()
+            assert flash.files.get(PATH) in (before, NEW), cut_at
+            storage.save(PATH, NEW)
+            assert flash.files == {PATH: NEW}
+
+
+def test_a_failure_of_each_operation():
+    for before in (None, OLD):
+        for number in (ENOSPC, EROFS, EIO):
+            for fail_at in range(len(operations_of_a_save())):
+                storage, flash = made(before)
+                flash.fail_at = fail_at
+                flash.error = number
+                error = raises(StorageError, storage.save, PATH, NEW)
+                assert PATH in error.what and error.fix
+                assert flash.files.get(PATH) in (before, NEW)
+                if fail_at < 6:
+                    assert flash.files.get(PATH) == before
+                flash.begin()
+                storage.save(PATH, NEW)
+                assert flash.files[PATH] == NEW
+
+
+def test_a_full_flash_is_left_as_it_was():
+    storage, flash = made()
+    flash.fail_at = 1
+    error = raises(StorageError, storage.save, PATH, NEW)
+    assert flash.files == {PATH: OLD}
+    assert "Free space" in error.fix
+
+
+def test_what_reads_back_differently_does_not_take_the_place_of_the_old():
+    storage, flash = made()
+    flash.corrupt = 1
+    error = raises(StorageError, storage.save, PATH, NEW)
+    assert "reads back differently" in error.what
+    assert storage.read(PATH) == OLD
+
+
+def test_what_reads_back_differently_after_the_rename():
+    storage, flash = made()
+    rename = flash.rename
+
+    def corrupting(old, new):
+        rename(old, new)
+        flash.files[new] = b"\xff"
+
+    flash.rename = corrupting
+    assert "reads back differently" in raises(StorageError, storage.save, PATH, NEW).what
+
+
+def test_trouble_is_not_absence():
+    storage, flash = made()
+    flash.error = EIO
+    for broken in ("open", "read", "stat"):
+        flash.broken = (broken,)
+        if broken != "stat":
+            raises(StorageError, storage.read, PATH)
+        else:
+            raises((StorageError, OSError), storage.exists, PATH)
+    flash.broken = ()
+    assert storage.exists(PATH) and not storage.exists("/other")
+
+
+def test_remove():
+    storage, flash = made()
+    storage.remove("/other")
+    storage.remove(PATH)
+    assert flash.files == {}
+    storage, flash = made()
+    flash.broken = ("remove",)
+    assert PATH in raises(StorageError, storage.remove, PATH).what
+    assert flash.files == {PATH: OLD}
+
+
+def test_set_aside():
+    storage, flash = made()
+    for number in (1, 2, 3):
+        flash.files[PATH] = b"%d" % number
+        assert storage.set_aside(PATH) == PATH + ".bad%d" % number
+    assert flash.files == {PATH + ".bad%d" % number: b"%d" % number for number in (1, 2, 3)}
+
+
+def test_set_aside_that_fails_or_is_cut():
+    storage, flash = made()
+    flash.broken = ("rename",)
+    assert PATH in raises(StorageError, storage.set_aside, PATH).what
+    flash.broken = ()
+    flash.begin()
+    flash.cut_at = 0
+    raises(PowerCut, storage.set_aside, PATH)
+    assert flash.files == {PATH: OLD}
+
+
+def test_a_root_in_front_of_every_path():
+    flash = Flash()
+    storage = Storage("/flash", flash.open, flash)
+    storage.save(PATH, NEW)
+    assert list(flash.files) == ["/flash" + PATH]
+    assert storage.exists(PATH) and storage.read(PATH) == NEW
+    assert storage.set_aside(PATH) == PATH + ".bad1"
+    storage.remove(PATH + ".bad1")
+    assert flash.files == {}

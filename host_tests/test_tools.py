@@ -1,0 +1,376 @@
+"""The front door: set-up, the verbs and their exit codes, and what keeps the project tidy."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tools import set_up
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+
+ROOT = Path(set_up.ROOT)
+VERBS = ("demo", "test", "serve", "power-up", "read", "provision")
+KEY, SECRET = "provision-key", "provision-secret"
+
+
+def tools(*arguments, **options) -> subprocess.CompletedProcess:
+    """Run a verb as `python3 -m tools` does once it is set up."""
+    return subprocess.run(
+        [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)],
+        **{"cwd": ROOT, "stdin": subprocess.DEVNULL, "capture_output": True, **options},
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+# The verbs
+
+
+@pytest.fixture
+def server():
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        yield server
+
+
+@pytest.fixture
+def config_for(tmp_path):
+    """Writes a config.json for a server, with a secret; gives its path."""
+
+    def write(uri: str, secret: str = SECRET) -> Path:
+        provisioning = {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": KEY,
+            "provisionDeviceSecret": secret,
+        }
+        config = {"wifi": {"ssid": "home"}, "server": uri, "provisioning": provisioning}
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return path
+
+    return write
+
+
+def power_up(flash: Path, *arguments) -> subprocess.CompletedProcess:
+    return tools("power-up", "--flash", flash, "--runtime", "cpython", *arguments)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example_and_the_exit_codes(verb):
+    shown = tools(verb, "--help")
+    assert shown.returncode == 0
+    assert f"Example: python3 -m tools {verb}" in shown.stdout
+    assert "Exit codes:" in shown.stdout
+
+
+def test_help_lists_the_verbs():
+    shown = tools("--help")
+    assert shown.returncode == 0
+    assert re.findall(r"^  ([a-z-]+)  ", shown.stdout.partition("Commands:")[2], re.M) == [*VERBS]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("demo", "--fast"),
+        ("serve", "--port", "sixty"),
+        ("serve", "--strategy", "none"),
+        ("serve", "--device", "a", "--device", "a"),
+        ("power-up",),
+        ("power-up", "--flash", "new.img"),
+        ("power-up", "--flash", "new.img", "--config", "missing.json"),
+        ("power-up", "--flash", "tools"),
+        ("power-up", "--flash", "pyproject.toml"),
+        ("read", "--flash", "missing.img", "/credentials.json"),
+        ("provision", "--server", "http://localhost", "--key", "K", "--secret", "S"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(arguments):
+    ended = tools(*arguments)
+    assert ended.returncode == 2
+    assert ended.stdout == "" and "Traceback" not in ended.stderr
+    assert ended.stderr.strip()
+
+
+def test_power_up_provisions_once_and_read_shows_the_credentials(server, config_for, tmp_path):
+    flash = tmp_path / "flash"
+    first = power_up(flash, "--config", config_for(server.uri))
+    assert first.returncode == 0, first.stdout + first.stderr
+    second = power_up(flash)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert len(server.received) == 1
+
+    shown = tools("read", "--flash", flash, "/credentials.json")
+    assert shown.returncode == 0
+    (device,) = server.thingsboard.devices.values()
+    assert json.loads(shown.stdout)["credentialsValue"] == device.token
+    assert tools("read", "--flash", flash, "/missing.json").returncode == 1
+
+
+def test_power_up_of_a_refused_board_is_3(server, config_for, tmp_path):
+    refused = power_up(tmp_path / "flash", "--config", config_for(server.uri, "wrong"), "--json")
+    assert refused.returncode == 3
+    outcome = json.loads(refused.stdout)
+    assert outcome["exit_code"] == 3
+    assert any("refused: " in line for line in outcome["lines"])
+
+
+def test_power_up_without_an_answer_is_4(config_for, tmp_path):
+    config = config_for("coap://127.0.0.1:9")
+    ended = power_up(tmp_path / "flash", "--config", config, "--timeout", "0.3")
+    assert ended.returncode == 4
+    assert "not provisioned after 0.3 s" in ended.stderr
+
+
+def test_power_up_with_a_bad_configuration_is_5(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text("{", encoding="utf-8")
+    assert power_up(tmp_path / "flash", "--config", config).returncode == 5
+
+
+def test_power_up_puts_files_on_a_new_flash_only(server, config_for, tmp_path):
+    flash = tmp_path / "flash"
+    config = config_for(server.uri)
+    made = power_up(flash, "--config", config, "--set-up-only")
+    assert made.returncode == 0 and made.stdout == ""
+    before = config.read_text(encoding="utf-8")
+    again = power_up(flash, "--config", config_for("coap://elsewhere"), "--set-up-only")
+    assert again.returncode == 0
+    assert "used as it is" in again.stderr
+    assert (flash / "config.json").read_text(encoding="utf-8") == before
+
+
+def test_provision_prints_the_response_payload(server):
+    arguments = ("provision", "--server", server.uri, "--key", KEY, "--name", "sensor-1")
+    granted = tools(*arguments, "--secret", SECRET)
+    assert granted.returncode == 0, granted.stderr
+    token = server.thingsboard.devices["sensor-1"].token
+    assert json.loads(granted.stdout)["credentialsValue"] == token
+    again = tools(*arguments, "--secret", SECRET, "--json")
+    assert again.returncode == 3
+    assert json.loads(json.loads(again.stdout)["payload"])["status"] == "FAILURE"
+    assert tools(*arguments, "--secret", "wrong").returncode == 3
+
+
+def test_demo_provisions_and_then_sends_nothing():
+    shown = tools("demo")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "board  │ [" in shown.stdout and "server │ 127.0.0.1:" in shown.stdout
+    assert "the board sent 1 datagram, at its second none" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_test_passes_arguments_and_exit_code_through():
+    collected = tools("test", "--collect-only", "-q", "-k", "no_such_name_anywhere", __file__)
+    assert collected.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "deselected" in collected.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles only")
+def test_ctrl_c_ends_serve_with_130():
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert "coap://127.0.0.1:" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_serve_says_when_its_port_is_taken(server):
+    ended = tools("serve", "--port", server.port)
+    assert ended.returncode == 1
+    assert "another --port" in ended.stderr and "Traceback" not in ended.stderr
+
+
+# The set-up
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one requirement, no `.venv`, and a pip that installs nothing."""
+    (tmp_path / "requirements.txt").write_text("some-package==1.0\n", encoding="utf-8")
+    venv = tmp_path / ".venv"
+    monkeypatch.setattr(set_up, "ROOT", str(tmp_path))
+    monkeypatch.setattr(set_up, "REQUIREMENTS", str(tmp_path / "requirements.txt"))
+    monkeypatch.setattr(set_up, "VENV", str(venv))
+    monkeypatch.setattr(set_up, "_PYTHON", str(venv / "python"))
+    monkeypatch.setattr(set_up, "_STAMP", str(venv / "set-up"))
+
+    def make_without_packages(lock):
+        venv.mkdir(exist_ok=True)
+        (venv / "python").touch()
+        return [sys.executable, "-c", "import sys; print('Collecting', *sys.argv[1:])"]
+
+    monkeypatch.setattr(set_up, "_make_without_packages", make_without_packages)
+    return tmp_path
+
+
+def test_set_up_is_done_once(project, capsys, monkeypatch):
+    assert not set_up.is_set_up()
+    set_up.set_up()
+    assert set_up.is_set_up()
+    assert "setting up .venv (once)" in capsys.readouterr().err
+    monkeypatch.setattr(set_up, "_make", lambda lock: pytest.fail("set up twice"))
+    set_up.set_up()
+    assert capsys.readouterr().err == ""
+
+
+def test_set_up_is_done_again_for_other_versions(project):
+    set_up.set_up()
+    (project / "requirements.txt").write_text("some-package==1.1\n", encoding="utf-8")
+    assert not set_up.is_set_up()
+
+
+def test_set_up_is_done_again_for_another_python(project, monkeypatch):
+    set_up.set_up()
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert not set_up.is_set_up()
+
+
+def test_set_up_is_done_again_when_its_python_is_gone(project):
+    set_up.set_up()
+    (project / ".venv" / "python").unlink()
+    assert not set_up.is_set_up()
+
+
+def test_set_up_that_fails_says_what_pip_said_and_is_done_again(project, monkeypatch, capsys):
+    failing = [sys.executable, "-c", "import sys; print('No route to the index'); sys.exit(1)"]
+    monkeypatch.setattr(set_up, "_make_without_packages", lambda lock: failing)
+    with pytest.raises(SystemExit, match="check the network") as ended:
+        set_up.set_up()
+    assert "  No route to the index" in str(ended.value)
+    assert not set_up.is_set_up()
+
+
+def test_two_set_ups_take_turns(project):
+    with set_up._lock():
+        other = os.open(set_up.REQUIREMENTS, os.O_RDONLY)
+        assert not set_up._is_locked_now(other)
+    assert set_up._is_locked_now(other)
+    os.close(other)
+
+
+def test_set_up_in_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(set_up, "VENV", str(tmp_path / "file" / ".venv"))
+    with pytest.raises(set_up.SetUpError, match="Make the folder writable"):
+        set_up._make_without_packages(0)
+
+
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        ((), "-m pip"),
+        (("--clear",), "-m pip --python"),
+        (("--clear", "--version"), None),
+        (("--clear", "--without-pip"), None),
+    ],
+    ids=["whole", "no ensurepip", "no ensurepip, no pip", "no venv"],
+)
+def test_set_up_finds_a_pip(tmp_path, monkeypatch, failing, expected):
+    monkeypatch.setattr(set_up, "VENV", str(tmp_path / ".venv"))
+    monkeypatch.setattr(set_up, "_STAMP", str(tmp_path / ".venv" / "set-up"))
+
+    def run(command, lock):
+        without_pip = "--without-pip" in command
+        fails = any(word in command for word in failing if not (word == "--clear" and without_pip))
+        return int(fails), "ensurepip is not available"
+
+    monkeypatch.setattr(set_up, "_run", run)
+    if expected:
+        assert expected in " ".join(set_up._make_without_packages(0))
+    else:
+        with pytest.raises(set_up.SetUpError, match="apt install python3") as error:
+            set_up._make_without_packages(0)
+        assert "ensurepip is not available" in str(error.value)
+
+
+def test_an_old_python_is_told_what_to_do():
+    source = (ROOT / "tools" / "__main__.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 4))
+    pretend = f"import sys; sys.version_info = (3, 9, 1); exec({source!r})"
+    ended = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "needs Python 3.10 or newer" in ended.stderr and "3.9" in ended.stderr
+
+
+def test_the_front_door_costs_little():
+    """What a start adds once it is set up: the imports and two small files, in a process."""
+    check = "import time; s = time.perf_counter(); from tools import set_up; set_up.is_set_up(); "
+    check += "print(time.perf_counter() - s)"
+    times = [
+        float(subprocess.check_output([sys.executable, "-c", check], cwd=ROOT)) for _ in range(5)
+    ]
+    assert min(times) < 0.020
+
+
+# The project
+
+
+def project_files() -> list[Path]:
+    """Every file of the project: not what git and tools keep in folders of their own."""
+    files = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name == ".ci" or name[0] not in "._"]
+        files += [Path(folder, name) for name in names]
+    return files
+
+
+def test_ruff_finds_nothing():
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (["check"], ["format", "--check"]):
+        found = subprocess.run([*ruff, *command, ROOT], capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_requirements_are_exact_and_complete():
+    pinned = {}
+    for requirement in map(Requirement, set_up.requirements()):
+        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(requirement.specifier)), requirement
+        if requirement.marker is None or requirement.marker.evaluate():
+            pinned[canonicalize_name(requirement.name)] = requirement
+    for name, pin in pinned.items():
+        assert importlib.metadata.version(name) in pin.specifier
+        for needed in map(Requirement, importlib.metadata.requires(name) or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(needed.name) in pinned, f"{name} needs {needed}"
+                assert importlib.metadata.version(needed.name) in needed.specifier, name
+
+
+def test_no_file_names_a_package_index():
+    indexes = "|".join(("py" + "pi", "python" + "hosted", "npm" + "js"))
+    pattern = re.compile(rf"\b({indexes})\.(org|com|io)|--(extra-)?index-url|--find-links")
+    for path in project_files():
+        found = pattern.search(path.read_text(encoding="utf-8", errors="replace"))
+        assert not found or path == Path(__file__), f"{path}: {found[0]}"
+
+
+def test_the_top_level_holds_what_belongs_there():
+    required = {
+        "LICENSE",
+        "boot.py",
+        "firmware",
+        "host_tests",
+        "main.py",
+        "pyproject.toml",
+        "tools",
+    }
+    allowed = required | {"README.md", "manifest.py", "package.json"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {
+        "__pycache__"
+    }
+    assert required <= found <= allowed

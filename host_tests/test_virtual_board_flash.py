@@ -1,0 +1,120 @@
+"""The flash of a virtual board is a board's, and what is none is named."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from littlefs import LittleFS, UserContext
+
+from host_tests.virtual_bench import (
+    CONFIG,
+    NO_MICROPYTHON,
+    Bench,
+    both_kinds,
+    both_runtimes,
+    needs_micropython,
+)
+from tools.virtual_board.board import VirtualBoard
+from tools.virtual_board.boards import KINDS
+from tools.virtual_board.errors import FlashError, NotOnFlash
+from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@needs_micropython
+@both_kinds
+def test_image_geometry_is_the_board_s(bench, kind):
+    outcome = bench.play("import os; print(os.statvfs('/')[:3])", kind)
+    size = {"esp32": 2 * 1024 * 1024, "rp2": 848 * 1024}[kind]
+    assert bench.flash.stat().st_size == size
+    assert outcome.lines == [f"(4096, 4096, {size // 4096})"]
+
+
+@needs_micropython
+@both_kinds
+def test_what_the_board_writes_can_be_read_on_the_host(bench, kind):
+    bench.play("with open('/läng.txt', 'w') as f:\n    f.write('x' * 9000)\n", kind)
+    assert read_file(bench.flash, "/läng.txt") == b"x" * 9000
+    board = KINDS[kind]
+    files = LittleFS(
+        context=UserContext(buffer=bytearray(bench.flash.read_bytes())),
+        block_size=4096,
+        block_count=board.block_count,
+        prog_size=board.prog_size,
+        mount=True,
+    )
+    assert sorted(files.listdir("/")) == ["boot.py", "config.json", "läng.txt", "main.py"]
+
+
+@both_runtimes
+def test_read_file(bench, runtime):
+    bench.put("", runtime=runtime, app=b"def run(credentials): pass\n")
+    assert json.loads(read_file(bench.flash, "config.json")) == CONFIG
+    assert read_file(bench.flash, "/app.py").startswith(b"def run")
+    for absent in ("/credentials.json", "/", "/nowhere/x", "/../flash/main.py"):
+        with pytest.raises(NotOnFlash):
+            read_file(bench.flash, absent)
+
+
+def test_bad_flashes_are_named(bench, tmp_path):
+    empty, torn, folder = tmp_path / "empty", tmp_path / "torn", tmp_path / "folder"
+    empty.touch()
+    torn.write_bytes(b"\0" * KINDS["esp32"].flash_size)
+    folder.mkdir()
+    for flash, runtime, says in (
+        (tmp_path / "none", "micropython", "does not exist"),
+        (empty, "micropython", "not a flash image: it has 0 bytes"),
+        (folder, "micropython", "is a folder"),
+        (folder, "cpython", "it has no main.py"),
+        (empty, "cpython", "is a file"),
+    ):
+        if runtime == "micropython" and NO_MICROPYTHON:
+            continue
+        with pytest.raises(FlashError, match=re.escape(says)):
+            VirtualBoard(flash, "esp32", runtime)
+    with pytest.raises(FlashError, match="littlefs"):
+        read_file(torn, "/main.py")
+    with pytest.raises(FlashError, match=r"has no main\.py"):
+        put_on_flash(tmp_path / "new", "esp32", "micropython", b"{}", source=folder)
+    assert not (tmp_path / "new").exists()
+
+
+@needs_micropython
+def test_a_flash_without_file_system_is_named(tmp_path):
+    flash = tmp_path / "flash"
+    flash.write_bytes(b"\0" * KINDS["esp32"].flash_size)
+    with pytest.raises(FlashError, match="no littlefs"):
+        VirtualBoard(flash).power_up(8)
+
+
+@needs_micropython
+def test_a_flash_of_the_other_board_is_named(bench):
+    bench.put("", "rp2")
+    with pytest.raises(FlashError, match="another board, rp2"):
+        bench.board("esp32")
+
+
+def test_half_made_flash_never_has_the_name(bench, monkeypatch):
+    def torn(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    with pytest.raises(OSError, match="disk full"):
+        bench.put("")
+    monkeypatch.undo()
+    assert not bench.flash.exists()
+    assert [path.name for path in bench.folder.iterdir()] == ["source"]
+
+
+def test_image_is_made_fast(bench):
+    began = time.monotonic()
+    put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)
+    assert time.monotonic() - began < 0.5

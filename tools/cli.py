@@ -1,0 +1,313 @@
+"""The verbs of `python3 -m tools`: thin, and what does the work is imported where it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from tools.set_up import ROOT
+
+PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION = range(6)
+
+_POWER_UP_CODES = """\b
+Exit codes:
+  0  provisioned
+  1  any other failure
+  2  wrong usage
+  3  ThingsBoard refused
+  4  the time ran out
+  5  bad configuration"""
+_PLAIN_CODES = """\b
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage"""
+
+app = typer.Typer(
+    add_completion=False,
+    help="firstboot: boards that provision themselves with ThingsBoard on their first power-up.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Runtime(str, Enum):
+    micropython = "micropython"
+    cpython = "cpython"
+
+
+class BoardKind(str, Enum):
+    esp32 = "esp32"
+    rp2 = "rp2"
+
+
+class Strategy(str, Enum):
+    create = "create"
+    preprovisioned = "preprovisioned"
+
+
+def main() -> NoReturn:
+    """Run the verb that the command line names, and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
+    app(prog_name="python3 -m tools")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    _say(text)
+    raise typer.Exit(code)
+
+
+@app.command(epilog=_PLAIN_CODES)
+def demo() -> None:
+    """Show a board's first power-up and its second.
+
+    A virtual board provisions itself with a ThingsBoard to test with. Then it is powered up again,
+    and sends nothing. It needs no board and no account.
+
+    Example: python3 -m tools demo
+    """
+    from tools.demo import demo
+
+    raise typer.Exit(demo())
+
+
+@app.command(
+    epilog="Exit codes: pytest's. 0 is all passed, 1 is that some failed.",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[PYTEST OPTIONS]",
+)
+def test(context: typer.Context) -> None:
+    """Run the tests.
+
+    Every argument goes to pytest, which runs in the project's folder.
+
+    Example: python3 -m tools test -x -k provisioning
+    """
+    import pytest
+
+    os.chdir(ROOT)
+    raise typer.Exit(pytest.main(context.args))
+
+
+@app.command(epilog=_PLAIN_CODES)
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The UDP port; 0: a free one.")
+    ] = 5683,
+    strategy: Annotated[
+        Strategy, typer.Option(help="The device profile's provision strategy.")
+    ] = Strategy.create,
+    key: Annotated[str, typer.Option(help="The profile's provisionDeviceKey.")] = "demo-key",
+    secret: Annotated[
+        str, typer.Option(help="The profile's provisionDeviceSecret.")
+    ] = "demo-secret",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A device that is there already; as often as needed."),
+    ] = None,
+    delay: Annotated[
+        float, typer.Option(min=0, help="Seconds before each reply; above 0.5 it comes separately.")
+    ] = 0.0,
+) -> None:
+    """Be a ThingsBoard to test with, until Ctrl-C.
+
+    It speaks CoAP over UDP and prints a line for each datagram.
+
+    Example: python3 -m tools serve --strategy preprovisioned --device sensor-1
+    """
+    import threading
+
+    from tools.fake_thingsboard.model import ThingsBoard
+    from tools.fake_thingsboard.server import FakeThingsBoard
+
+    thingsboard = ThingsBoard(key=key, secret=secret, strategy=strategy.value)
+    try:
+        for name in device or ():
+            thingsboard.add_device(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--device") from None
+    server = FakeThingsBoard(thingsboard, host=host, port=port, delay=delay, log=typer.echo)
+    try:
+        with server:
+            typer.echo(f"ThingsBoard to test with: {server.uri} (Ctrl-C ends it)")
+            threading.Event().wait()
+    except OSError as error:
+        _end(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. "
+            "End what listens there, or name another --port.",
+            FAILED,
+        )
+
+
+@app.command("power-up", epilog=_POWER_UP_CODES)
+def power_up(
+    flash: Annotated[
+        Path,
+        typer.Option(help="The board's flash: an image for micropython, a folder for cpython."),
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="The config.json of a new flash.", show_default=False)
+    ] = None,
+    runtime: Annotated[
+        Runtime | None,
+        typer.Option(
+            help="What plays the board: what FLASH is for, else micropython where there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    board: Annotated[BoardKind, typer.Option(help="The board to play.")] = BoardKind.esp32,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds until power is cut.")] = 120,
+    set_up_only: Annotated[
+        bool, typer.Option("--set-up-only", help="Make the new flash and stop.")
+    ] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Run app.py, and go on when ThingsBoard refuses.")
+    ] = False,
+    app_file: Annotated[
+        Path | None, typer.Option("--app", help="The app.py of a new flash.", show_default=False)
+    ] = None,
+    scenario_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenario", help="A JSON file: what surrounds the board.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON; the console goes to stderr.")
+    ] = False,
+) -> None:
+    """Power up a virtual board and show its console.
+
+    A FLASH that is not there yet is made, with the firmware and config.json on it. Power it up
+    again with the same FLASH: the board remembers.
+
+    Example: python3 -m tools power-up --config config.json --flash board.img
+    """
+    from tools.virtual_board.board import VirtualBoard
+    from tools.virtual_board.flash import FlashError, check_flash, put_on_flash
+    from tools.virtual_board.scenario import Scenario, ScenarioError
+
+    played_by = (runtime or _runtime_for(flash)).value
+    try:
+        scenario = Scenario.load(_file(scenario_file, "--scenario")) if scenario_file else None
+        if flash.exists():
+            check_flash(flash, board.value, played_by)
+            if set_up_only or config or app_file:
+                _say(f"{flash} is there already: used as it is, nothing was put on it")
+        else:
+            if config is None:
+                raise typer.BadParameter(
+                    f"{flash} is a new flash: name the config.json to put on it",
+                    param_hint="--config",
+                )
+            app_py = _file(app_file, "--app") if app_file else None
+            put_on_flash(flash, board.value, played_by, _file(config, "--config"), app_py)
+            if set_up_only:
+                _say(f"{flash} is made: the same command without --set-up-only powers it up")
+        if set_up_only:
+            return
+        virtual_board = VirtualBoard(
+            flash, board.value, played_by, scenario, on_line=_say if as_json else typer.echo
+        )
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from None
+    except (RuntimeError, OSError) as error:
+        _end(str(error), FAILED)
+    try:
+        outcome = virtual_board.power_up(timeout=timeout, stay=stay)
+    except FlashError as error:
+        _end(str(error), FAILED)
+    if outcome.exit_code == TIME_RAN_OUT:
+        _say(f"not provisioned after {timeout:g} s: the power was cut")
+    if as_json:
+        fields = ("exit_code", "ended", "lines")
+        typer.echo(json.dumps({field: getattr(outcome, field) for field in fields}))
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command(epilog=_PLAIN_CODES)
+def read(
+    path: Annotated[str, typer.Argument(help="The file, for example /credentials.json.")],
+    flash: Annotated[Path, typer.Option(help="The flash of a virtual board.")],
+) -> None:
+    """Print a file of a virtual board's flash.
+
+    Exit code 1 says that it is not there.
+
+    Example: python3 -m tools read --flash board.img /credentials.json
+    """
+    from tools.virtual_board.flash import FlashError, NotOnFlash, read_file
+
+    try:
+        content = read_file(flash, path)
+    except NotOnFlash as error:
+        _end(str(error), FAILED)
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+@app.command(epilog=_POWER_UP_CODES)
+def provision(
+    server: Annotated[str, typer.Option(metavar="URI", help="coap://host or coap://host:port")],
+    key: Annotated[str, typer.Option(help="The device profile's provisionDeviceKey.")],
+    secret: Annotated[str, typer.Option(help="The device profile's provisionDeviceSecret.")],
+    name: Annotated[
+        str | None,
+        typer.Option(help="deviceName; without it ThingsBoard chooses one.", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print code, payload and explanation as JSON.")
+    ] = False,
+) -> None:
+    """Provision a device from this computer.
+
+    The client is the one that boards use. The response payload is printed whole, credentials and
+    all.
+
+    Example: python3 -m tools provision --server coap://localhost --key K --secret S --name sensor-1
+    """
+    from tools.provision import provision
+
+    result = provision(server, key, secret, name)
+    if as_json:
+        typer.echo(json.dumps(result._asdict()))
+    elif result.payload:
+        typer.echo(result.payload)
+    if result.explanation:
+        _say(result.explanation)
+    raise typer.Exit(result.exit_code)
+
+
+def _runtime_for(flash: Path) -> Runtime:
+    from tools.virtual_board.interpreter import find_micropython
+
+    if flash.exists():
+        return Runtime.cpython if flash.is_dir() else Runtime.micropython
+    micropython = find_micropython()
+    if micropython.command:
+        return Runtime.micropython
+    _say(f"the board runs on CPython: {micropython.why}")
+    return Runtime.cpython
+
+
+def _file(path: Path, option: str) -> Path:
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
+    return path

@@ -1,0 +1,96 @@
+"""A first and a second power-up of a virtual board, with both ends of the wire in view."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tools.fake_thingsboard.log import shorten
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.virtual_board.board import VirtualBoard
+from tools.virtual_board.flash import put_on_flash, read_file
+from tools.virtual_board.interpreter import find_micropython
+
+_TIMEOUT = 30  # seconds for one power-up, which takes about one
+
+
+class _Screen:
+    """Lines of several threads, each with its label; in colour on a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def board(self, line: str) -> None:
+        self._labelled("board ", "cyan", line)
+
+    def server(self, line: str) -> None:
+        self._labelled("server", "magenta", line)
+
+    def say(self, text: str = "") -> None:
+        self._console.print(Text(text, style="bold"))
+
+    def _labelled(self, label: str, style: str, line: str) -> None:
+        self._console.print(Text.assemble((f"{label} │ ", style), line))
+
+
+def demo() -> int:
+    """Run the demonstration; gives the exit code."""
+    screen = _Screen()
+    micropython = find_micropython()
+    runtime = "micropython" if micropython.command else "cpython"
+    if not micropython.command:
+        screen.say(f"The board runs on CPython: {micropython.why}.")
+    thingsboard = ThingsBoard(key=secrets.token_hex(10), secret=secrets.token_hex(10))
+    with (
+        tempfile.TemporaryDirectory(prefix="firstboot-") as folder,
+        FakeThingsBoard(thingsboard, log=screen.server) as server,
+    ):
+        flash = Path(folder, "flash")
+        put_on_flash(flash, "esp32", runtime, _config(server))
+        board = VirtualBoard(flash, "esp32", runtime, on_line=screen.board)
+
+        screen.say(f"First power-up of a new board. ThingsBoard is at {server.uri}.")
+        outcome = board.power_up(_TIMEOUT)
+        if outcome.exit_code:
+            screen.say(f"The board was not provisioned ({outcome.ended}): see its last lines.")
+            return 1
+        received = len(server.received)
+
+        screen.say("\nSecond power-up of the same board.")
+        outcome = board.power_up(_TIMEOUT)
+        sent = len(server.received) - received
+        if outcome.exit_code or sent:
+            screen.say(f"It should have sent nothing, and sent {_datagrams(sent)}.")
+            return 1
+        credentials = json.loads(read_file(flash, "/credentials.json"))
+    credentials["credentialsValue"] = shorten(credentials["credentialsValue"])
+    screen.say(
+        f"\nAt its first power-up the board sent {_datagrams(received)}, at its second none.\n"
+        f"On its flash, /credentials.json: {json.dumps(credentials, ensure_ascii=False)}\n"
+        "Next: put it on your own board, as README.md shows, or play with a virtual one: "
+        "python3 -m tools power-up --help"
+    )
+    return 0
+
+
+def _datagrams(number: int) -> str:
+    return f"{number} datagram{'' if number == 1 else 's'}"
+
+
+def _config(server: FakeThingsBoard) -> bytes:
+    config = {
+        "wifi": {"ssid": "demo", "password": "demo-password"},
+        "server": server.uri,
+        "provisioning": {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": server.thingsboard.key,
+            "provisionDeviceSecret": server.thingsboard.secret,
+        },
+    }
+    return json.dumps(config).encode()

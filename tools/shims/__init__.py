@@ -1,0 +1,41 @@
+"""What CPython needs to run firmware/: the names that MicroPython has more.
+
+Only adds; nothing that CPython has is changed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+
+from tools.shims import micropython, polling
+
+TICKS_PERIOD = 1 << 30
+# Ticks wrap this soon after install(), so that code that forgets ticks_diff fails.
+_WRAPS_AFTER_MS = 2000
+
+
+def install(ticks_start: int | None = None) -> None:
+    """Add them, once. `ticks_start`: what ticks_ms begins at; by default just below the wrap."""
+    sys.modules.setdefault("micropython", micropython)
+    if hasattr(time, "ticks_ms"):
+        return
+    start = TICKS_PERIOD - _WRAPS_AFTER_MS if ticks_start is None else ticks_start
+    began = time.monotonic_ns()
+    time.ticks_ms = lambda: ((time.monotonic_ns() - began) // 1_000_000 + start) % TICKS_PERIOD
+    time.ticks_us = lambda: ((time.monotonic_ns() - began) // 1_000 + start) % TICKS_PERIOD
+    time.ticks_add = lambda ticks, delta: (ticks + delta) % TICKS_PERIOD
+    time.ticks_diff = _ticks_diff
+    time.sleep_ms = lambda ms: time.sleep(max(0, ms) / 1000)
+    sys.print_exception = _print_exception
+    polling.install()
+
+
+def _ticks_diff(end: int, start: int) -> int:
+    half = TICKS_PERIOD // 2
+    return (end - start + half) % TICKS_PERIOD - half
+
+
+def _print_exception(error: BaseException, file=None) -> None:
+    traceback.print_exception(type(error), error, error.__traceback__, file=file or sys.stdout)

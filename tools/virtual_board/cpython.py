@@ -1,0 +1,62 @@
+"""Plays the board on CPython: firmware from a folder, real sockets, simulated radio and machine."""
+
+import importlib.util
+import os
+import sys
+import threading
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    from tools import shims
+    from tools.virtual_board.leash import die_with
+
+    sys.path[0] = str(_HERE / "rom")
+    import supervisor
+
+    die_with(supervisor.settings["supervisor"])
+    shims.install(supervisor.scenario["ticks_start"])
+    import machine  # noqa: F401 - like network, found by the firmware in sys.modules
+    import network  # noqa: F401
+    import power_on
+
+    threading.Thread(target=_end_when_input_closes, daemon=True).start()
+    flash = supervisor.settings["flash"]
+    sys.path[:2] = [flash, os.path.join(flash, "lib")]
+    sys.dont_write_bytecode = True
+    os.chdir(flash)
+    try:
+        with open(os.path.join(flash, "config.json"), encoding="utf-8") as config_file:
+            supervisor.put_default_network_in_range(config_file)
+    except OSError:
+        supervisor.scenario["networks"] = supervisor.scenario["networks"] or []
+    if _is_there("firmware.board.hardware"):
+        from firmware.board.hardware import Board
+
+        Board.root = flash
+    power_on.run(_execute, flash)
+
+
+def _execute(path: str, namespace: dict) -> None:
+    with open(path, "rb") as file:
+        exec(compile(file.read(), os.path.basename(path), "exec"), namespace)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _end_when_input_closes() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.path.insert(1, str(_HERE.parents[1]))
+    main()

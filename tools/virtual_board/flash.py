@@ -1,0 +1,175 @@
+"""The flash of a virtual board: a littlefs image (micropython) or a folder (cpython)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from littlefs import LittleFS, LittleFSError, UserContext
+
+from tools.virtual_board.boards import KINDS
+from tools.virtual_board.errors import FlashError, NotOnFlash
+from tools.virtual_board.lock import locked
+
+PROJECT = Path(__file__).resolve().parents[2]
+RUNTIMES = ("micropython", "cpython")
+_READ_SIZE = 32
+_LOOKAHEAD_SIZE = 32
+# The on-disk format that every MicroPython since 1.23 mounts; newer ones raise it as they write.
+_DISK_VERSION = 0x00020000
+
+
+def put_on_flash(
+    flash: Path,
+    kind: str,
+    runtime: str,
+    config: bytes | Path | None,
+    app: bytes | Path | None = None,
+    source: Path = PROJECT,
+) -> None:
+    """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
+
+    A half-made flash never stands under the name `flash`; an old one is replaced. Raises
+    FlashError when something else has that name, or a board is powered up from it.
+    """
+    flash = Path(flash)
+    contents = dict(_firmware(Path(source)))
+    for name, content in (("config.json", config), ("app.py", app)):
+        if content is not None:
+            contents[name] = content if isinstance(content, bytes) else Path(content).read_bytes()
+    if flash.exists():
+        check_flash(flash, kind, runtime)
+        with locked(flash):
+            _make(flash, kind, runtime, contents)
+    else:
+        flash.parent.mkdir(parents=True, exist_ok=True)
+        _make(flash, kind, runtime, contents)
+
+
+def read_file(flash: Path, path: str) -> bytes:
+    """A file's content. Raises NotOnFlash when it is absent, FlashError when `flash` is none."""
+    flash = Path(flash)
+    if not flash.exists():
+        raise FlashError(f"{flash} does not exist")
+    name = PurePosixPath("/", path).relative_to("/")
+    if not name.parts or ".." in name.parts:
+        raise NotOnFlash(f"{flash} has no file {path}")
+    if flash.is_dir():
+        file = flash / name
+        if not file.is_file():
+            raise NotOnFlash(f"{flash} has no file {path}")
+        return file.read_bytes()
+    files = _mounted(flash)  # it has to outlive the file opened in it
+    try:
+        with files.open(str(name), "rb") as file:
+            return file.read()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise NotOnFlash(f"{flash} has no file {path}") from error
+
+
+def check_flash(flash: Path, kind: str, runtime: str) -> None:
+    """Raise FlashError unless `flash` looks like what `runtime` plays a `kind` board from."""
+    if not flash.exists():
+        raise FlashError(f"{flash} does not exist; put_on_flash makes it")
+    if runtime == "cpython":
+        if not flash.is_dir():
+            raise FlashError(f"{flash} is a file, but the flash of the cpython runtime is a folder")
+        if not (flash / "main.py").is_file():
+            raise FlashError(f"{flash} is no flash: it has no main.py")
+    elif flash.is_dir():
+        raise FlashError(
+            f"{flash} is a folder, but the flash of the micropython runtime is a littlefs image"
+        )
+    elif _kind_of(flash) != kind:
+        raise FlashError(f"{flash} is the flash of another board, {_kind_of(flash)}, not {kind}")
+
+
+def _firmware(source: Path) -> Iterator[tuple[str, bytes]]:
+    if not (source / "main.py").is_file():
+        raise FlashError(f"{source} has no main.py to put on a flash")
+    files = [source / "boot.py", source / "main.py", *sorted(source.glob("firmware/**/*.py"))]
+    for file in files:
+        if file.is_file():
+            yield file.relative_to(source).as_posix(), file.read_bytes()
+
+
+def _make(flash: Path, kind: str, runtime: str, contents: dict[str, bytes]) -> None:
+    half_made = flash.with_name(f".{flash.name}.{os.getpid()}.part")
+    try:
+        if runtime == "micropython":
+            _write_image(half_made, kind, contents)
+            os.replace(half_made, flash)
+        else:
+            _write_folder(half_made, contents)
+            _replace_folder(half_made, flash)
+    finally:
+        _remove(half_made)
+
+
+def _kind_of(image: Path) -> str:
+    size = image.stat().st_size
+    for kind, board in KINDS.items():
+        if size == board.flash_size:
+            return kind
+    sizes = ", ".join(f"{kind}: {board.flash_size}" for kind, board in KINDS.items())
+    raise FlashError(f"{image} is not a flash image: it has {size} bytes ({sizes})")
+
+
+def _littlefs(content: bytes, kind: str, disk_version: int = 0) -> LittleFS:
+    board = KINDS[kind]
+    return LittleFS(
+        context=UserContext(buffer=bytearray(content)),
+        mount=False,
+        block_size=board.block_size,
+        block_count=board.block_count,
+        read_size=_READ_SIZE,
+        prog_size=board.prog_size,
+        cache_size=4 * board.prog_size,
+        lookahead_size=_LOOKAHEAD_SIZE,
+        disk_version=disk_version,
+    )
+
+
+def _mounted(image: Path) -> LittleFS:
+    files = _littlefs(image.read_bytes(), _kind_of(image))
+    try:
+        files.mount()
+    except LittleFSError as error:
+        raise FlashError(f"{image} holds no littlefs file system: {error}") from error
+    return files
+
+
+def _write_image(image: Path, kind: str, contents: dict[str, bytes]) -> None:
+    files = _littlefs(b"\xff" * KINDS[kind].flash_size, kind, _DISK_VERSION)
+    files.format()
+    files.mount()
+    for name, content in contents.items():
+        files.makedirs(str(PurePosixPath(name).parent), exist_ok=True)
+        with files.open(name, "wb") as file:
+            file.write(content)
+    files.unmount()
+    image.write_bytes(files.context.buffer)
+
+
+def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    for name, content in contents.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    old = new.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

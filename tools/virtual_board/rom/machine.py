@@ -1,0 +1,134 @@
+"""The `machine` module of the board that is played: pins, watchdog, resets, identity."""
+
+import sys
+import time
+
+import supervisor
+
+_ESP32 = supervisor.settings["kind"] == "esp32"
+_WATCHDOG_MS_MAX = None if _ESP32 else 8388
+
+PWRON_RESET = 1
+WDT_RESET = 3
+if _ESP32:
+    HARD_RESET = 2
+    DEEPSLEEP_RESET = 4
+    SOFT_RESET = 5
+    _CAUSES = {"power": 1, "hard": 2, "watchdog": 3, "deepsleep": 4, "soft": 5}
+else:
+    # The chip knows only whether its watchdog fired, which is also how machine.reset() works.
+    _CAUSES = {"power": 1, "hard": 3, "watchdog": 3, "deepsleep": 3, "soft": 1}
+
+
+def reset():
+    _reset("hard")
+
+
+def soft_reset():
+    sys.exit()
+
+
+def deepsleep(time_ms=0):
+    _reset("deepsleep", time_ms)
+
+
+def reset_cause():
+    return _CAUSES[supervisor.settings["reset_cause"]]
+
+
+def unique_id():
+    return supervisor.unique_id()
+
+
+def freq(*hz):
+    return None if hz else (160000000 if _ESP32 else 125000000)
+
+
+def idle():
+    time.sleep_ms(1)
+
+
+def lightsleep(time_ms=0):
+    time.sleep_ms(time_ms)
+
+
+def _reset(cause, after_ms=0):
+    supervisor.tell("reset", cause=cause, after_ms=after_ms)
+    while True:  # the supervisor takes the power away
+        time.sleep_ms(1000)
+
+
+class Pin:
+    if _ESP32:
+        IN = 1
+        OUT = 3
+        OPEN_DRAIN = 7
+        PULL_DOWN = 1
+        PULL_UP = 2
+    else:
+        IN = 0
+        OUT = 1
+        OPEN_DRAIN = 2
+        PULL_UP = 1
+        PULL_DOWN = 2
+
+    _levels = {}
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self._name = _pin_name(id)
+        if value is not None:
+            self.value(value)
+
+    def init(self, mode=-1, pull=-1, *, value=None):
+        if value is not None:
+            self.value(value)
+
+    def value(self, *level):
+        if not level:
+            return Pin._levels.get(self._name, 0)
+        level = 1 if level[0] else 0
+        if Pin._levels.get(self._name) != level:
+            Pin._levels[self._name] = level
+            supervisor.tell("pin", pin=self._name, value=level)
+
+    def __call__(self, *level):
+        return self.value(*level)
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)
+
+    def toggle(self):
+        self.value(1 - self.value())
+
+
+def _pin_name(id):
+    if isinstance(id, Pin):
+        return id._name
+    if _ESP32:
+        if isinstance(id, int) and 0 <= id < 40 and id not in (20, 24, 28, 29, 30, 31):
+            return id
+        raise ValueError("invalid pin")
+    if isinstance(id, int):
+        if 0 <= id < 30:
+            return id
+        raise ValueError("invalid pin")
+    if id in ("LED", "WL_GPIO0"):
+        return "LED"
+    if id in ["GP" + str(number) for number in range(29)]:
+        return int(id[2:])
+    raise ValueError('unknown named pin "' + str(id) + '"')
+
+
+class WDT:
+    def __init__(self, id=0, timeout=5000):
+        if timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        if _WATCHDOG_MS_MAX and timeout > _WATCHDOG_MS_MAX:
+            raise ValueError("timeout exceeds " + str(_WATCHDOG_MS_MAX))
+        supervisor.tell("watchdog", timeout_ms=timeout)
+
+    def feed(self):
+        supervisor.tell("feed")

@@ -1,0 +1,37 @@
+"""What a board does at power-up: boot.py, then main.py, in one namespace."""
+
+import os
+import sys
+
+import supervisor
+from station import station
+
+
+class _NoApplication:
+    """Takes the place of app.py when a power-up is to end once the board is provisioned."""
+
+    @staticmethod
+    def run(credentials):
+        pass
+
+
+def run(execute, folder=""):
+    """Run boot.py and main.py with `execute(path, namespace)` and report how it ended.
+
+    An exception in boot.py skips main.py. SystemExit is a soft reset, as on boards.
+    """
+    files = os.listdir(folder or "/")
+    if "app.py" in files and not supervisor.settings["stay"]:
+        sys.modules["app"] = _NoApplication
+    namespace = {"__name__": "__main__"}
+    try:
+        for name in ("boot.py", "main.py"):
+            if name in files:
+                execute(folder + "/" + name if folder else name, namespace)
+    except SystemExit:
+        supervisor.tell("reset", cause="soft", associated=station.associated)
+    except BaseException as error:
+        sys.print_exception(error)
+        supervisor.tell("raised")
+    else:
+        supervisor.tell("ended")

@@ -1,0 +1,128 @@
+"""Wi-Fi as one station sees it. Pure: the time, in ms since power-up, is handed in."""
+
+IDLE = "idle"
+JOINING = "joining"
+NO_ADDRESS = "joined, no address"
+UP = "up"
+NO_NETWORK = "no such network"
+BAD_PASSWORD = "bad password"
+LOST = "connection lost"
+LEFT = "left"
+
+FOREVER = -1
+
+
+class Radio:
+    """One station interface among the `networks` in range (scenario.py says what they are).
+
+    `attempts` is how often a join, or a lost network, is tried before giving up; FOREVER on
+    ESP32, 1 on Pico W. `failure` is the last one and outlives the next join, as on ESP32.
+    `address_count` grows with every address received.
+    """
+
+    def __init__(self, networks, scan_ms, attempts, first_join_refused=False):
+        self.networks = networks
+        self.scan_ms = scan_ms
+        self.attempts = attempts
+        self.first_join_refused = first_join_refused
+        self.state = IDLE
+        self.failure = None
+        self.ssid = None
+        self.address_count = 0
+        self._key = ""
+        self._since = 0
+        self._lost_at = None
+        self._attempts_left = 0
+
+    def join(self, ssid, key, now):
+        """Begin to join."""
+        self.ssid = ssid
+        self._key = key
+        self._attempts_left = self.attempts
+        self._begin(now)
+
+    def leave(self):
+        """Leave, or stop trying."""
+        if self.state in (NO_ADDRESS, UP):
+            self.failure = LEFT
+        self.state = IDLE
+
+    def survive(self, ssid, now):
+        """Be joined already: an association outlives a soft reset."""
+        self.ssid = ssid
+        self._attempts_left = self.attempts
+        network = self._find(now)
+        if network:
+            self._key = network["password"]
+            self._joined(network, now)
+
+    def at(self, now):
+        """The state at `now`, having lived through everything since the last call."""
+        while True:
+            if self.state == JOINING:
+                network = self._find(self._since)
+                done = self._since + (network["delay_ms"] if network else self.scan_ms)
+                if now < done:
+                    return self._on_the_way(network, now)
+                self._try(network, done)
+            elif self.state in (NO_ADDRESS, UP):
+                if self._lost_at is None or now < self._lost_at:
+                    return self.state
+                self._attempts_left = self.attempts
+                self._fail(LOST, self._lost_at)
+            else:
+                return self.state
+
+    def in_range(self, now):
+        """The networks that a scan would find."""
+        return [network for network in self.networks if not _is_away(network, now)]
+
+    def _begin(self, now):
+        self.state = JOINING
+        self._since = now
+
+    def _try(self, network, now):
+        if network is None:
+            self._fail(NO_NETWORK, now)
+        elif network["password"] != self._key or self.first_join_refused:
+            self.first_join_refused = False
+            self._fail(BAD_PASSWORD, now)
+        else:
+            self._joined(network, now)
+
+    def _joined(self, network, now):
+        drops = [start for start, _ in network["drops"] if start > now]
+        self._lost_at = min(drops) if drops else None
+        self.state = UP if network["dhcp"] else NO_ADDRESS
+        if self.state == UP:
+            self.failure = None
+            self.address_count += 1
+
+    def _fail(self, failure, now):
+        self.failure = failure
+        if self._attempts_left > 0:
+            self._attempts_left -= 1
+        if self._attempts_left == 0:
+            self.state = failure
+        else:
+            self._begin(now)
+
+    def _on_the_way(self, network, now):
+        half_way = self._since + (network["delay_ms"] // 2 if network else self.scan_ms)
+        if now >= half_way and network["password"] == self._key and not self.first_join_refused:
+            return NO_ADDRESS
+        return JOINING
+
+    def _find(self, now):
+        for network in self.in_range(now):
+            if network["ssid"] == self.ssid:
+                return network
+        return None
+
+
+def _is_away(network, now):
+    return any(start <= now < end for start, end in _absences(network))
+
+
+def _absences(network):
+    return [[0, network["appears_after_ms"]]] + network["drops"]

@@ -1,0 +1,50 @@
+"""What a board has in ROM, on MicroPython: mount the flash, run boot.py and main.py.
+
+Everything that comes from the host is imported before the host's files are unmounted.
+"""
+
+import sys
+
+import block_device
+import machine  # noqa: F401 - found by the firmware in sys.modules, as network is
+import network  # noqa: F401
+import power_on
+import sockets
+import supervisor
+import vfs
+
+settings = supervisor.settings
+geometry = settings["geometry"]
+sys.modules["socket"] = sockets
+if supervisor.scenario["ticks_start"] is not None:
+    import ticks
+
+    sys.modules["time"] = ticks.Time(supervisor.scenario["ticks_start"])
+if settings["kind"] == "esp32":
+    import esp32_errno
+
+    sys.modules["errno"] = esp32_errno
+
+
+def mount():
+    """Mount the flash in place of the host's files; SystemExit when it holds no littlefs."""
+    image = open(settings["flash"], "r+b")
+    device = block_device.BlockDevice(image, geometry["block_size"], geometry["block_count"])
+    try:
+        flash = vfs.VfsLfs2(device, progsize=geometry["prog_size"])
+    except OSError:
+        supervisor.tell("unmountable")
+        sys.exit(1)
+    vfs.umount("/")
+    vfs.mount(flash, "/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+    sys.argv[:] = []
+
+
+mount()
+try:
+    with open("/config.json") as config_file:
+        supervisor.put_default_network_in_range(config_file)
+except OSError:
+    supervisor.scenario["networks"] = supervisor.scenario["networks"] or []
+power_on.run(execfile)

@@ -1,0 +1,250 @@
+"""The `socket` module of the board that is played, over the unix port's.
+
+Addresses are tuples and errors have the board's numbers. A datagram socket keeps a few received
+datagrams and drops newer ones, as lwIP does. Without an address from Wi-Fi nothing is sent and
+nothing is received.
+"""
+
+import io
+import select
+import socket as host
+import time
+
+import error_numbers
+import supervisor
+from station import station
+
+_ESP32 = supervisor.settings["kind"] == "esp32"
+
+AF_INET = 2
+AF_INET6 = 10
+SOCK_STREAM = 1
+SOCK_DGRAM = 2
+SOCK_RAW = 3
+SOL_SOCKET = 4095 if _ESP32 else 1
+SO_REUSEADDR = 4
+SO_BROADCAST = 32
+IPPROTO_TCP = 6
+IPPROTO_UDP = 17
+
+_NAME_UNKNOWN = -202 if _ESP32 else -2
+_HOST_OPTIONS = {SO_REUSEADDR: host.SO_REUSEADDR, SO_BROADCAST: host.SO_BROADCAST}
+# About what ten of lwIP's packet buffers hold; it cannot put together larger ones.
+_DATAGRAM_BYTES_MAX = 15000
+_STREAM_POLL = 3
+_STREAM_CLOSE = 4
+_INVALID = -22
+_open_datagram_sockets = []
+
+
+def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
+    if not station.has_address and not _is_literal(name):
+        raise OSError(_NAME_UNKNOWN)
+    found = []
+    for entry in host.getaddrinfo(name or "0.0.0.0", port, family, type or SOCK_STREAM):
+        # Pico W answers SOCK_STREAM whatever is asked for.
+        kind = entry[1] if _ESP32 else SOCK_STREAM
+        found.append((entry[0], kind, entry[2] if _ESP32 else 0, "", _tuple(entry[4])))
+    return found if _ESP32 else found[:1]
+
+
+def _is_literal(name):
+    for family in (AF_INET, AF_INET6):
+        try:
+            host.inet_pton(family, name)
+            return True
+        except OSError:
+            pass
+    return not name
+
+
+def _tuple(packed):
+    parts = host.sockaddr(packed)
+    return (host.inet_ntop(parts[0], parts[1]), parts[2])
+
+
+class socket(io.IOBase):
+    def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, *, accepted=None):
+        self._host = accepted or host.socket(family, type, proto)
+        self._host.setblocking(False)
+        self._family = family
+        self._type = type
+        self._timeout_ms = None
+        self._peer = None
+        self._queue = []
+        self._readable = select.poll()
+        self._readable.register(self._host, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(self._host, select.POLLOUT)
+        if type == SOCK_DGRAM:
+            _open_datagram_sockets.append(self)
+
+    def bind(self, address):
+        self._call(self._host.bind, self._packed(address))
+
+    def connect(self, address):
+        self._peer = self._packed(address)
+        try:
+            self._host.connect(self._peer)
+        except OSError as error:
+            if error.errno != error_numbers.HOST_EINPROGRESS or self._timeout_ms == 0:
+                raise error_numbers.of_board(error)
+            self._wait(self._writable)
+            # A second connect says how the first went.
+            self._call(self._host.connect, self._peer)
+
+    def listen(self, backlog=2):
+        self._call(self._host.listen, backlog)
+
+    def accept(self):
+        self._wait(self._readable)
+        accepted, address = self._call(self._host.accept)
+        return socket(self._family, self._type, accepted=accepted), _tuple(address)
+
+    def setblocking(self, value):
+        self._timeout_ms = None if value else 0
+
+    def settimeout(self, value):
+        self._timeout_ms = None if value is None else int(value * 1000)
+
+    def setsockopt(self, level, option, value):
+        if option in _HOST_OPTIONS:
+            self._host.setsockopt(host.SOL_SOCKET, _HOST_OPTIONS[option], value)
+
+    def makefile(self, mode="rb", buffering=0):
+        return self
+
+    def send(self, data):
+        return self._send(self._host.send, data)
+
+    def write(self, data):
+        return self._send(self._host.send, data)
+
+    def sendall(self, data):
+        data = memoryview(data)
+        while data:
+            self._wait(self._writable)
+            data = data[self.send(data) :]
+
+    def sendto(self, data, address):
+        return self._send(self._host.sendto, data, self._packed(address))
+
+    def recv(self, size):
+        return self.recvfrom(size)[0]
+
+    def recvfrom(self, size):
+        self._wait(self._readable)
+        if self._type != SOCK_DGRAM:
+            return self._call(self._host.recv, size), self._peer and _tuple(self._peer)
+        data, address = self._queue.pop(0)
+        return data[:size], _tuple(address)
+
+    def readinto(self, buffer, size=None):
+        data = self.read(len(buffer) if size is None else size)
+        if data is None:
+            return None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size=_DATAGRAM_BYTES_MAX):
+        try:
+            return self.recv(size)
+        except OSError as error:
+            if error.errno != error_numbers.EAGAIN:
+                raise
+            return None
+
+    def readline(self):
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self.recv(1)
+            if not byte:
+                break
+            line += byte
+        return line
+
+    def close(self):
+        if self in _open_datagram_sockets:
+            _open_datagram_sockets.remove(self)
+        self._host.close()
+
+    def ioctl(self, request, argument):
+        """What select.poll and the stream functions of MicroPython ask."""
+        if request == _STREAM_POLL:
+            ready = 0
+            if argument & select.POLLIN and self._is_ready(self._readable):
+                ready |= select.POLLIN
+            if argument & select.POLLOUT and self._is_ready(self._writable):
+                ready |= select.POLLOUT
+            return ready
+        if request == _STREAM_CLOSE:
+            self.close()
+            return 0
+        return _INVALID
+
+    def _packed(self, address):
+        name, port = address
+        return self._call(host.getaddrinfo, name or "0.0.0.0", port, self._family, self._type)[0][4]
+
+    def _send(self, send, *arguments):
+        if not station.has_address:
+            raise OSError(error_numbers.EHOSTUNREACH)
+        try:
+            return send(*arguments)
+        except OSError as error:
+            if error.errno != error_numbers.ECONNREFUSED or self._type != SOCK_DGRAM:
+                raise error_numbers.of_board(error)
+            return send(*arguments)  # it was an earlier datagram's; boards never say
+
+    def _call(self, function, *arguments):
+        try:
+            return function(*arguments)
+        except OSError as error:
+            raise error_numbers.of_board(error)
+
+    def _has(self, poll, timeout_ms=0):
+        for _ in poll.ipoll(timeout_ms):
+            return True
+        return False
+
+    def _is_ready(self, poll, timeout_ms=0):
+        if poll is self._writable or self._type != SOCK_DGRAM:
+            return self._has(poll, timeout_ms)
+        if not self._queue:
+            self._has(poll, timeout_ms)
+        self.take_datagrams(keep=station.has_address)
+        return bool(self._queue)
+
+    def _wait(self, poll):
+        """Wait until ready; EAGAIN when not blocking, ETIMEDOUT when the time-out expires."""
+        if self._is_ready(poll):
+            return
+        if self._timeout_ms == 0:
+            raise OSError(error_numbers.EAGAIN)
+        began = time.ticks_ms()
+        while not self._is_ready(poll, 10):
+            waited = time.ticks_diff(time.ticks_ms(), began)
+            if self._timeout_ms is not None and waited >= self._timeout_ms:
+                raise OSError(error_numbers.ETIMEDOUT)
+
+    def take_datagrams(self, keep=True):
+        """Take what the host has received; what does not fit into the queue is lost."""
+        while self._has(self._readable):
+            try:
+                datagram = self._host.recvfrom(_DATAGRAM_BYTES_MAX + 1)
+            except OSError as error:
+                if error.errno != error_numbers.ECONNREFUSED:
+                    raise error_numbers.of_board(error)
+                continue  # boards do not say what became of an earlier datagram
+            fits = len(self._queue) < supervisor.scenario["datagram_queue"]
+            if keep and fits and len(datagram[0]) <= _DATAGRAM_BYTES_MAX:
+                self._queue.append(datagram)
+
+
+def _forget_what_came_before():
+    """Wi-Fi came or went: what the host received since the last look was never on the air."""
+    for each in _open_datagram_sockets:
+        each.take_datagrams(keep=False)
+
+
+station.on_address_change = _forget_what_came_before

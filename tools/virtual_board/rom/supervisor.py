@@ -1,0 +1,46 @@
+"""The board's line to the process that plays its power supply, reset button and watchdog.
+
+Settings come in through the environment; events go out on standard error, one JSON object a line
+behind a record separator, so that they mix with nothing a program prints.
+"""
+
+import binascii
+import json
+import os
+import sys
+
+RECORD_SEPARATOR = "\x1e"
+
+settings = json.loads(os.getenv("VIRTUAL_BOARD"))
+scenario = settings["scenario"]
+_line = sys.stderr
+
+
+def tell(event, **details):
+    """Report an event, such as a reset or a changed pin, to the supervisor."""
+    details["event"] = event
+    _line.write(RECORD_SEPARATOR + json.dumps(details) + "\n")
+
+
+def put_default_network_in_range(config_file):
+    """Without networks in the scenario, the one that config.json names is in range."""
+    if scenario["networks"] is not None:
+        return
+    scenario["networks"] = []
+    try:
+        wifi = json.load(config_file)["wifi"]
+        network = {"ssid": wifi["ssid"], "password": wifi.get("password", "")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return  # a mistake in config.json is the firmware's to report
+    network.update({"delay_ms": 50, "appears_after_ms": 0, "drops": [], "dhcp": True})
+    scenario["networks"].append(network)
+
+
+def unique_id():
+    """The board's machine.unique_id()."""
+    return binascii.unhexlify(scenario["id"])
+
+
+def mac():
+    """The station's MAC address: on ESP32 it is the unique id."""
+    return unique_id() if settings["kind"] == "esp32" else b"\x28\xcd\xc1" + unique_id()[-3:]

@@ -1,0 +1,92 @@
+"""A scenario: what surrounds a virtual board. Data, in a JSON file or a dict.
+
+| key | default | meaning |
+|---|---|---|
+| `networks` | the network that config.json names | list of networks in range, see below |
+| `scan_ms` | 200 | how long the board looks for a network that is not there |
+| `first_join_refused` | false | the first join reports a bad password, whatever the password |
+| `wrong_password_shows_connecting` | false | ESP32: a wrong password looks like 1001 for ever |
+| `associated` | null | SSID of an association that survived a soft reset |
+| `id` | from the flash's path | `machine.unique_id()` in hex; 6 bytes on ESP32, 8 on Pico W |
+| `reset_cause` | `"power"` | `"power"`, `"hard"`, `"watchdog"`, `"deepsleep"` or `"soft"` |
+| `datagram_queue` | 6 on ESP32, 4 on Pico W | received datagrams kept per socket |
+| `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
+
+| key of a network | default | meaning |
+|---|---|---|
+| `ssid` | required | |
+| `password` | `""` | empty: an open network |
+| `delay_ms` | 50 | from connect() to an address |
+| `appears_after_ms` | 0 | out of range until then, counted from power-up |
+| `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
+| `dhcp` | true | false: joined, but never an address |
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+REQUIRED = object()
+KEYS: dict[str, Any] = {
+    "networks": None,
+    "scan_ms": 200,
+    "first_join_refused": False,
+    "wrong_password_shows_connecting": False,
+    "associated": None,
+    "id": None,
+    "reset_cause": "power",
+    "datagram_queue": None,
+    "ticks_start": None,
+}
+NETWORK_KEYS: dict[str, Any] = {
+    "ssid": REQUIRED,
+    "password": "",
+    "delay_ms": 50,
+    "appears_after_ms": 0,
+    "drops": [],
+    "dhcp": True,
+}
+
+
+RESET_CAUSES = ("power", "hard", "watchdog", "deepsleep", "soft")
+
+
+class ScenarioError(ValueError):
+    """A scenario says something that no virtual board understands."""
+
+
+class Scenario(dict):
+    """A checked scenario with every key filled in. Raises ScenarioError."""
+
+    def __init__(self, **keys: Any):
+        super().__init__(_filled(keys, KEYS, "scenario"))
+        if self["reset_cause"] not in RESET_CAUSES:
+            raise ScenarioError(
+                f"reset_cause is {self['reset_cause']!r}, not one of {RESET_CAUSES}"
+            )
+        if self["networks"] is not None:
+            self["networks"] = [
+                _filled(network, NETWORK_KEYS, f"networks[{index}]")
+                for index, network in enumerate(self["networks"])
+            ]
+
+    @classmethod
+    def load(cls, path: Path) -> Scenario:
+        """The scenario in a JSON file."""
+        try:
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise ScenarioError(f"{path} is not a JSON object: {error}") from error
+
+
+def _filled(given: dict, keys: dict, where: str) -> dict:
+    unknown = sorted(set(given) - set(keys))
+    if unknown:
+        raise ScenarioError(f"{where} has unknown keys {unknown}; known are {sorted(keys)}")
+    filled = {**keys, **given}
+    missing = [key for key, value in filled.items() if value is REQUIRED]
+    if missing:
+        raise ScenarioError(f"{where} lacks {missing}")
+    return filled
