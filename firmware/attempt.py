@@ -42,7 +42,15 @@ class Attempt:
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
         server = Uri(config["server"])
+        secure = None
+        if server.secure:
+            from firmware.board.security import sessions
+
+            secure = sessions(self._board, config)
         body = self._prepare(config)
+        if secure:
+            # No server repeats a reply in another session, so no address is better than another.
+            self._may_move = True
         failure = None
         for address in self._addresses(server):
             self._set("address", address)
@@ -50,6 +58,8 @@ class Attempt:
             try:
                 transport = self._open(address, server.port)
                 self._save()
+                if secure:
+                    transport = secure(transport, server.host)
                 client = Client(
                     transport,
                     server.name,
@@ -80,6 +90,10 @@ class Attempt:
             record.update(body="", token=None, address="", port=self._random_port())
         self._record = record
         request = dict(asked)
+        if config["certificate"]:
+            from firmware.board.security import add_certificate
+
+            add_certificate(request, self._board, config)
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
             if not request["token"] and config["access_token"] == "device":
                 request["token"] = record["token"] or self._random_token()

@@ -2,7 +2,15 @@
 
 import json
 
-from firmware.board.config_keys import KEYS, NULLABLE, REQUIRED, SECRETS, SECTIONS, hostname
+from firmware.board.config_keys import (
+    KEYS,
+    NULLABLE,
+    REQUIRED,
+    SECRETS,
+    SECTIONS,
+    hostname,
+    security_problems,
+)
 from firmware.errors import ConfigError
 
 CONFIG = "/config.json"
@@ -52,6 +60,7 @@ def check(content, board_id, provisioned=False):
         section, _, key = path.rpartition(".")
         values = given.get(section, {}) if section else given
         (config[section] if section else config)[key] = _value(values, path, key, rule, problems)
+    problems = problems or security_problems(config)
     if problems:
         raise ConfigError(problems, "Correct config.json and put it on the board again.")
     wifi = config["wifi"]

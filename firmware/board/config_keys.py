@@ -66,9 +66,28 @@ def _is_name(value):
 
 def _is_server(value):
     try:
-        return not Uri(value).secure
+        Uri(value)
+        return True
     except (ValueError, AttributeError):
         return False
+
+
+def security_problems(config):
+    """Return what is wrong with the keys for coaps, as texts."""
+    problems = []
+    if Uri(config["server"]).secure:
+        if config["verify"] and not config["ca"]:
+            problems.append(
+                "`ca` is missing; coaps needs the certificate of the CA that issued the server's"
+            )
+    else:
+        for key in ("ca", "certificate", "key"):
+            if config[key]:
+                problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if config[other] and not config[key]:
+            problems.append("`%s` is missing; `%s` needs it" % (key, other))
+    return problems
 
 
 def _is_list_of_hosts(value):
@@ -86,7 +105,7 @@ KEYS = {
     "wifi.password": (_is_wifi_password, 'a password of 8 to 64 bytes, or "" for none', ""),
     "wifi.country": (_is_country, 'two capital letters, such as "DE"', None),
     "wifi.hostname": (_is_hostname, "letters, digits and hyphens, at most 32", None),
-    "server": (_is_server, 'a URI such as "coap://thingsboard.example.com"', REQUIRED),
+    "server": (_is_server, 'a URI such as "coaps://thingsboard.example.com"', REQUIRED),
     "provisioning.deviceName": (_is_name, "a string of 1 to 255 characters", REQUIRED),
     "provisioning.provisionDeviceKey": (_is_text, "the device profile's key", REQUIRED),
     "provisioning.provisionDeviceSecret": (_is_text, "the device profile's secret", REQUIRED),
