@@ -172,7 +172,8 @@ class _Records(IOBase):
     def wait(self, timeout):
         """Wait up to `timeout` ms for a datagram; return whether there is one."""
         try:
-            self._datagram = self._transport.receive(_LARGEST_DATAGRAM, timeout)
+            # An empty one would look like the end of the stream.
+            self._datagram = self._transport.receive(_LARGEST_DATAGRAM, timeout) or None
         except OSError:
             # The network stack's word on an earlier datagram.
             self._datagram = None

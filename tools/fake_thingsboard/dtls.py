@@ -15,13 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from tools.fake_thingsboard.transport import Datagram, format_peer
 
 _MTU = 1200  # bytes of a datagram
 _RECORD_HEADER = 13
-_TICK = 0.1  # seconds
+_TICK = 0.05  # seconds
 _SESSIONS_MAX = 1000
 _IDLE_MAX = 600.0  # seconds, after which a session is forgotten
 
@@ -98,18 +100,18 @@ class DTLSRelay:
     def _make_context(self, certificate, key, client_ca, ask_client, ciphers) -> SSL.Context:
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         try:
-            first, *above = _certificates(certificate)
+            first, *above = x509.load_pem_x509_certificates(certificate)
             context.use_certificate(first)
             for each in above:
                 context.add_extra_chain_cert(each)
-            context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, key))
+            context.use_privatekey(load_pem_private_key(key, None))
             context.check_privatekey()
-        except (crypto.Error, SSL.Error, ValueError) as error:
+        except (SSL.Error, TypeError, ValueError) as error:
             raise ValueError(f"the certificate and its key are unusable: {error}") from None
         if client_ca:
             store = context.get_cert_store()
-            for each in _certificates(client_ca):
-                store.add_cert(each)
+            for each in x509.load_pem_x509_certificates(client_ca):
+                store.add_cert(crypto.X509.from_cryptography(each))
             context.set_verify(
                 SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *args: bool(args[-1])
             )
@@ -117,7 +119,7 @@ class DTLSRelay:
             context.set_verify(SSL.VERIFY_PEER, lambda *args: True)
         if ciphers:
             context.set_cipher_list(ciphers.encode())
-        context.set_cookie_generate_callback(lambda connection: self._cookie(connection))
+        context.set_cookie_generate_callback(self._cookie)
         context.set_cookie_verify_callback(
             lambda connection, cookie: hmac.compare_digest(cookie, self._cookie(connection))
         )
@@ -141,7 +143,8 @@ class DTLSRelay:
         datagram, peer = self._socket.recvfrom(65536)
         self.received.append(Datagram(time.monotonic(), peer[:2], datagram))
         session = self._sessions.get(peer)
-        if session is None or session.is_new_handshake(datagram):
+        hello = _random_of_hello(datagram)
+        if session is None or hello not in (None, session.hello):
             self._greet(datagram, peer)
             return
         try:
@@ -167,6 +170,7 @@ class DTLSRelay:
             self._forget(self._sessions[peer])
         while len(self._sessions) >= _SESSIONS_MAX:
             self._forget(min(self._sessions.values(), key=lambda each: each.used))
+        session.hello = _random_of_hello(datagram)
         self._sessions[peer] = session
         session.open()
         self._selector.register(session.inside, selectors.EVENT_READ, session.from_server)
@@ -205,6 +209,7 @@ class _Session:
     def __init__(self, relay: DTLSRelay, peer: tuple):
         self.peer = peer
         self.inside: socket.socket | None = None
+        self.hello: bytes | None = None  # the client's random, to know another handshake by
         self.used = time.monotonic()
         self._relay = relay
         self._established = False
@@ -218,10 +223,6 @@ class _Session:
         self.inside = socket.socket(family, socket.SOCK_DGRAM)
         self.inside.connect(self._relay.upstream)
         self.inside.setblocking(False)
-
-    def is_new_handshake(self, datagram: bytes) -> bool:
-        """Whether an unencrypted ClientHello came although the session stands."""
-        return self._established and datagram[:1] == b"\x16" and datagram[3:5] == b"\0\0"
 
     def take(self, datagram: bytes) -> None:
         """Take a datagram from the client, and pass on what is inside. Raises SSL.Error."""
@@ -266,6 +267,12 @@ class _Session:
             self._relay.transmit(datagram, self.peer)
 
 
+def _random_of_hello(datagram: bytes) -> bytes | None:
+    """The client's random in an unencrypted ClientHello (RFC 6347 section 4.3.2), or None."""
+    is_handshake = datagram[:1] == b"\x16" and datagram[3:5] == b"\0\0"
+    return datagram[27:59] if is_handshake and datagram[13:14] == b"\x01" else None
+
+
 def _datagrams(records: bytes) -> Iterator[bytes]:
     begin = end = 0
     while end < len(records):
@@ -276,11 +283,3 @@ def _datagrams(records: bytes) -> Iterator[bytes]:
         end += size
     if begin < end:
         yield records[begin:end]
-
-
-def _certificates(pem: bytes) -> list[crypto.X509]:
-    marker = b"-----BEGIN CERTIFICATE-----"
-    blocks = pem.split(marker)[1:]
-    if not blocks:
-        raise ValueError("there is no certificate in PEM")
-    return [crypto.load_certificate(crypto.FILETYPE_PEM, marker + block) for block in blocks]
