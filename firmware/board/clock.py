@@ -1,4 +1,4 @@
-"""The board's clock, which certificates are checked against: SNTP (RFC 4330), with a floor."""
+"""The board's clock, which certificates are checked against: SNTP (RFC 5905 section 14), with a floor."""
 
 from time import gmtime, ticks_add, ticks_diff
 
@@ -94,8 +94,10 @@ def _seconds(reply, sent):
     ):
         return None
     seconds = uint(reply[40:44])
+    if not seconds:
+        return None
     if not seconds >> 31:
-        # The 32 bits begin anew in 2036 (RFC 4330 section 3).
+        # The 32 bits begin anew in 2036 (RFC 5905 section 6).
         seconds += 1 << 32
     seconds -= _FROM_1900_TO_1970
     return seconds if seconds >= BUILT else None
