@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from firmware.board.clock import BUILT
 from host_tests.power_up_bench import BOARDS, KEY, PASSWORD, SECRET, PowerUps, config_for
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.certificates import Issued, issue, new_ca
@@ -345,6 +349,107 @@ def test_what_is_wrong_with_the_files_is_a_mistake_in_config_json(
     assert outcome.exit_code == BAD_CONFIGURATION
     has(outcome, "config.json:", says)
     assert not wire.received
+
+
+# The clock
+
+
+class TimeServer:
+    """SNTP on 127.0.0.1. `lie`: seconds by which it is wrong."""
+
+    def __init__(self, lie: int = 0):
+        self.lie = lie
+        self.requests = 0
+
+    def __enter__(self) -> TimeServer:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            request, peer = self._socket.recvfrom(100)
+            if not request:
+                return
+            self.requests += 1
+            now = int(time.time()) + 2_208_988_800 + self.lie
+            stamp = struct.pack("!II", now & 0xFFFFFFFF, 0)
+            head = b"\x24\x02" + bytes(22)
+            self._socket.sendto(head + request[40:] + bytes(8) + stamp, peer)
+
+    @property
+    def boot(self) -> str:
+        """A boot.py with which UDP port 123 is this server's."""
+        return f"""
+        from firmware.board.hardware import Board
+
+        class UDP(Board.open_transport):
+            def __init__(self, address, port, local_port):
+                port = {self.port} if port == 123 else port
+                super().__init__(address, port, local_port)
+
+        Board.open_transport = UDP
+        """
+
+
+SHOW_THE_CLOCK = """
+import time
+from firmware.board.hardware import Board
+
+def run(credentials):
+    print("epoch", time.gmtime(0)[0], "now", Board().now, "date", time.gmtime()[:3])
+"""
+
+
+def clock_of(outcome) -> dict:
+    (line,) = [line for line in outcome.lines if line.startswith("epoch")]
+    return dict(re.findall(r"(\w+) ([\d]+|\(.*\))", line))
+
+
+@boards
+def test_the_clock_is_set_before_the_handshake(ups, made, wire):
+    with TimeServer() as times:
+        put(ups, made, wire, boot=times.boot, app=SHOW_THE_CLOCK, ntp=["127.0.0.1"])
+        outcome = ups.power_up(stay=True)
+        assert times.requests == 1
+    has(outcome, "provisioning: asking", "clock set to 20", "UTC by 127.0.0.1", "provisioned:")
+    shown = clock_of(outcome)
+    assert shown["epoch"] == {"esp32": "2000", "rp2": "1970"}[ups.kind]
+    assert abs(int(shown["now"]) - time.time()) < 30
+    today = time.gmtime()
+    assert shown["date"] == f"({today.tm_year}, {today.tm_mon}, {today.tm_mday})"
+
+
+@boards
+def test_without_time_the_floor_counts(ups, made, wire):
+    """A server that lies by ten years back is one that gives no time."""
+    with TimeServer(lie=-10 * 365 * 86400) as times:
+        put(ups, made, wire, None, times.boot, SHOW_THE_CLOCK, 30, ntp=["127.0.0.1"])
+        outcome = ups.power_up(stay=True)
+    says = "clock set to this firmware's date, 20"
+    has(outcome, says, "no answer from 127.0.0.1", "checked against that date", "provisioned:")
+    assert 0 <= int(clock_of(outcome)["now"]) - BUILT < 120
+
+
+def test_the_floor_is_fresh():
+    """BUILT is moved on when firmware changes: it is at most 90 days before the last change."""
+    git = ["git", "log", "-1", "--format=%ct", "--", "boot.py", "main.py", "firmware"]
+    try:
+        done = subprocess.run(git, cwd=PROJECT, capture_output=True, text=True, check=True)
+        changed = int(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        pytest.skip("this folder is no git checkout: the date of the last change is not known")
+    assert BUILT % 86400 == 0
+    assert changed + 86400 >= BUILT, "BUILT in firmware/board/clock.py lies in the future"
+    assert changed - BUILT < 90 * 86400, "move BUILT in firmware/board/clock.py on to today"
 
 
 # No session
