@@ -108,7 +108,8 @@ class Client:
 
     def acknowledge(self):
         """Acknowledge the last response, if it is a confirmable one."""
-        self._send(self._exchange.acknowledge())
+        if self._exchange:
+            self._send(self._exchange.acknowledge())
 
     def close(self):
         """Give the transport back."""
