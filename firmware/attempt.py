@@ -25,7 +25,10 @@ from firmware.thingsboard import provisioning
 _EXCHANGE_LIFETIME = const(247_000)
 _TOKEN_BYTES = const(15)
 _PORTS_TO_TRY = const(8)
-_MOST_BLOCKS = const(16)
+# More Message IDs than the blocks of a request take.
+_BLOCKS = const(16)
+# In the Message ID of a probe, so that a server never takes it for the request again.
+_PROBE = const(0x8000)
 
 
 class Attempt:
@@ -42,15 +45,10 @@ class Attempt:
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
         server = Uri(config["server"])
-        secure = None
-        if server.secure:
-            from firmware.board.security import sessions
-
-            secure = sessions(self._board, config)
+        secure = self._board.sessions(config)
         body = self._prepare(config)
-        if secure:
-            # No server repeats a reply in another session, so no address is better than another.
-            self._may_move = True
+        # No server repeats a reply in another DTLS session: no address is better than another.
+        self._may_move = self._may_move or server.secure
         failure = None
         for address in self._addresses(server):
             self._set("address", address)
@@ -69,7 +67,7 @@ class Attempt:
                 )
                 return self._keep(client, config, self._ask(client, body))
             except NetworkError as error:
-                # Nothing left this board, so another address of the same name is as good.
+                # This board could not send: another address of the same name is as good.
                 failure = error
             finally:
                 if transport:
@@ -90,10 +88,6 @@ class Attempt:
             record.update(body="", token=None, address="", port=self._random_port())
         self._record = record
         request = dict(asked)
-        if config["certificate"]:
-            from firmware.board.security import add_certificate
-
-            add_certificate(request, self._board, config)
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
             if not request["token"] and config["access_token"] == "device":
                 request["token"] = record["token"] or self._random_token()
@@ -149,10 +143,8 @@ class Attempt:
         token = self._record["token"]
         if not token:
             return None
-        message_id = self._record["message_id"]
-        while message_id - self._record["message_id"] & 0xFFFF < _MOST_BLOCKS:
-            message_id = uint(self._board.random(2))
         path = provisioning.attributes_path(token)
+        message_id = self._random_message_id() | _PROBE
         response = client.request(GET, path, message_id=message_id)
         if provisioning.is_accepted(response.code, max_age(response)):
             return "ACCESS_TOKEN", token
@@ -221,9 +213,9 @@ class Attempt:
 
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
-        message_id = uint(self._board.random(2))
-        if message_id == self._record.get("message_id"):
-            message_id ^= 0x8000
+        message_id = self._random_message_id()
+        if abs(message_id - self._record.get("message_id", -_BLOCKS)) < _BLOCKS:
+            message_id ^= 0x4000
         self._set("message_id", message_id)
         self._set("coap_token", hexlify(self._board.random(8)).decode())
         self._first_sent = None
@@ -238,6 +230,9 @@ class Attempt:
         if self._unsaved:
             store.save_attempt(self._board.storage, self._record)
             self._unsaved = False
+
+    def _random_message_id(self):
+        return uint(self._board.random(2)) & ~_PROBE
 
     def _random_token(self):
         """Draw an access token: 20 characters that need no escaping in a path."""

@@ -176,14 +176,13 @@ def test_the_application_uses_coaps_too(ups, made, wire):
     app = """
     from firmware.board import config, wifi
     from firmware.board.hardware import Board
-    from firmware.board.security import sessions
     from firmware.coap.client import connect
 
     def run(credentials):
         board = Board()
         settings = config.load(board, provisioned=True)
         wifi.join(settings, board)
-        client = connect(credentials["server"], sessions(board, settings), idle=board.idle)
+        client = connect(credentials["server"], board.sessions(settings), idle=board.idle)
         path = "/api/v1/%s/telemetry" % credentials["credentialsValue"]
         for _ in range(2):
             print(client.post(path, b'{"temperature": 21.5}').code)
@@ -331,9 +330,9 @@ def test_a_server_that_wants_another_client_certificate(ups, made, server):
         ({"ca.der": None}, {}, "`ca` is ca.der, which is not on the board"),
         ({"ca.der": b"nothing"}, {}, "`ca` is ca.der, which holds no certificate"),
         ({"ca.der": b"-----BEGIN CERTIFICATE-----\n"}, {}, "`ca` is ca.der, which holds no"),
-        ({}, {"ca": None}, "`ca` is missing; coaps needs"),
-        ({}, {"certificate": "c"}, "`key` is missing; `certificate` needs it"),
-        ({}, {"key": "k"}, "`certificate` is missing; `key` needs it"),
+        ({}, {"ca": None}, "`ca` is missing; the CA's"),
+        ({}, {"certificate": "c"}, "`key` is missing; it belongs to `certificate`"),
+        ({}, {"key": "k"}, "`certificate` is missing; it belongs to `key`"),
         ({"k": b"x"}, {"certificate": "c", "key": "k"}, "`key` is k, which holds no unencrypted"),
         ({"c": b"x"}, {"certificate": "c", "key": "k"}, "`certificate` is c, which holds no"),
         ({}, {"server": "coap://127.0.0.1"}, "`ca` is for coaps, but `server` begins with coap:"),

@@ -1,4 +1,4 @@
-"""The board's clock, which certificates are checked against: SNTP (RFC 5905 section 14), with a floor."""
+"""The clock that certificates are checked against: set by SNTP (RFC 5905 section 14)."""
 
 from time import gmtime, ticks_add, ticks_diff
 

@@ -66,6 +66,14 @@ class Board:
         year, month, day, hour, minute, second, weekday = gmtime(seconds - _epoch())[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
+    def sessions(self, config):
+        """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP."""
+        if not config["server"].lower().startswith("coaps:"):
+            return None
+        from firmware.board.security import sessions
+
+        return sessions(self, config)
+
     def use_led(self, pin):
         """Show the states on the LED at a pin. A board without one is fine."""
         try:

@@ -16,7 +16,7 @@ _KINDS = {
 
 
 def sessions(board, config):
-    """Return a function that opens a DTLS session: what connect takes as `secure`.
+    """Return a function that opens a DTLS session: connect's `secure`, see Board.sessions.
 
     It takes a transport and the server's host, and returns the transport inside the session.
     `config`: what firmware.board.config.load returns. Sends nothing. Raises ConfigError for a

@@ -108,7 +108,8 @@ class Client:
 
     def acknowledge(self):
         """Acknowledge the last response, if it is a confirmable one."""
-        self._send(self._exchange.acknowledge())
+        if self._exchange:
+            self._send(self._exchange.acknowledge())
 
     def close(self):
         """Give the transport back."""
@@ -189,7 +190,7 @@ def max_age(response):
 def connect(uri, secure=None, **options):
     """Return a Client for a server such as "coap://thingsboard.example.com".
 
-    `secure`: what opens a DTLS session for coaps, see firmware.board.security.sessions.
+    `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
     `options`: Client's. Raises ValueError for what is no CoAP URI, and for coaps without `secure`;
     CoapError.
     """

@@ -36,12 +36,10 @@ def make_context(authorities, certificate=None, key=None):
     this MicroPython has no DTLS, ValueError for what is no certificate or key.
     """
     try:
-        import tls
-
-        protocol = tls.PROTOCOL_DTLS_CLIENT
+        tls, protocol = _find_dtls()
     except (ImportError, AttributeError):
-        protocol = None
-    if protocol is None or sys.implementation.version[:2] < _OLDEST:
+        tls = None
+    if tls is None or sys.implementation.version[:2] < _OLDEST:
         raise SecurityError(
             "coaps needs DTLS, which this %s has not: MicroPython %d.%d or newer has it"
             % ((sys.implementation.name,) + _OLDEST),
@@ -69,12 +67,9 @@ class DTLS:
         # What an earlier session left is freed first: this one wants 20 KB in two pieces.
         gc.collect()
         try:
-            # A name of upper-case letters is the same name; mbedTLS compares without case.
             self._tls = context.wrap_socket(self._records, server_hostname=host)
         except (OSError, ValueError, MemoryError) as error:
-            from firmware.coap.dtls_failure import explain
-
-            raise explain(error, host, self._records)
+            raise _explained(error, host, self._records)
         self._records.connected = True
 
     def send(self, datagram):
@@ -190,6 +185,18 @@ class _Records(IOBase):
                 self.server_hello = True
             elif datagram[0] == _ALERT:
                 self.alert = datagram[-1]
+
+
+def _find_dtls():
+    import tls
+
+    return tls, tls.PROTOCOL_DTLS_CLIENT
+
+
+def _explained(error, host, records):
+    from firmware.coap.dtls_failure import explain
+
+    return explain(error, host, records)
 
 
 def _nothing():

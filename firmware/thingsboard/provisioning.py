@@ -96,7 +96,8 @@ def ambiguous(failure):
     """Return the Failure of a request that proposed no token, which nothing can probe."""
     return Failure(
         failure.what + "; or it did so before, and this board never got the reply",
-        "If the device is in ThingsBoard, delete it there: the board then provisions it anew. "
+        "If the device is in ThingsBoard: delete it there or, if devices are pre-provisioned,"
+        " delete its server attribute provisionState; the board then provisions itself. "
         "If it is not: " + failure.fix,
         failure.retry_after,
     )
