@@ -455,8 +455,13 @@ def test_the_floor_is_fresh():
 
 
 @one_lane
-def test_no_cipher_in_common(ups, made, server):
-    with Wire(server, made.good, ciphers="ECDHE-ECDSA-CHACHA20-POLY1305") as wire:
+@pytest.mark.parametrize(
+    ("key", "ciphers"),
+    [("EC", "ECDHE-ECDSA-CHACHA20-POLY1305"), ("RSA", "AES256-GCM-SHA384")],
+    ids=["unknown", "without forward secrecy"],
+)
+def test_no_cipher_in_common(ups, made, server, key, ciphers):
+    with Wire(server, issue(NAMES, made.ca, key=key), ciphers=ciphers) as wire:
         put(ups, made, wire)
         outcome = ups.power_up(cut_at="next try in")
         has(outcome, "failed: the server ended the DTLS handshake", "no cipher in common")
@@ -747,3 +752,30 @@ def test_serve_and_power_up(tmp_path):
     finally:
         serve.kill()
         serve.communicate()
+
+
+@needs_micropython
+def test_the_demo():
+    demo = [sys.executable, "-c", "from tools.cli import main; main()", "demo", "--coaps"]
+    done = subprocess.run(demo, cwd=PROJECT, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("ThingsBoard is at coaps://", "DTLS session, ECDHE-", "hello from", "none."):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--cert", "pyproject.toml"],
+        ["--coaps"],
+        ["--coaps", "--cert", "pyproject.toml"],
+        ["--coaps", "--cert", "pyproject.toml", "--cert-key", "missing"],
+        ["--coaps", "--cert", "pyproject.toml", "--cert-key", "pyproject.toml"],
+        ["--coaps", "--new-ca", "x", "--cert", "pyproject.toml"],
+    ],
+)
+def test_wrong_usage_of_serve(options):
+    serve = [sys.executable, "-c", "from tools.cli import main; main()", "serve", "--port", "0"]
+    done = subprocess.run([*serve, *options], cwd=PROJECT, capture_output=True, timeout=30)
+    assert done.returncode == 2, done.stderr
+    assert not (PROJECT / "x").exists()

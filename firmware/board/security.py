@@ -85,5 +85,5 @@ def _pem(der):
 def _unusable(name, file):
     return ConfigError(
         ["`%s` is %s, which holds no %s" % (name, file, _KINDS[name])],
-        "See `coaps` in the README for how to make one.",
+        "See the README, `coaps`, for how to make one.",
     )

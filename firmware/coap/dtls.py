@@ -47,6 +47,10 @@ def make_context(authorities, certificate=None, key=None):
         )
     gc.collect()
     context = tls.SSLContext(protocol)
+    # With ECDHE, what was recorded stays secret when the server's key becomes known one day.
+    context.set_ciphers(
+        [name for name in context.get_ciphers() if "-ECDHE-ECDSA-" in name or "-ECDHE-RSA-" in name]
+    )
     context.verify_mode = tls.CERT_NONE if authorities is None else tls.CERT_REQUIRED
     for authority in authorities or ():
         context.load_verify_locations(authority)

@@ -56,8 +56,7 @@ def explain(error, host, seen):
     if number & 0x7F80 in _ALLOCATION or number & 0x7F in _LOW_LEVEL_ALLOCATION:
         return SecurityError(
             "out of memory for the DTLS handshake",
-            "It needs two pieces of 17 and 5 KB, and 10 KB more for a moment: see `Memory` in"
-            " the README.",
+            "It takes 32 KB, of which 17 KB in one piece: see the README, `coaps`, for what to do.",
         )
     if number == _FATAL_ALERT:
         return _refused(seen)
@@ -91,8 +90,8 @@ def _refused(seen):
         )
     return SecurityError(
         "the server ended the DTLS handshake (alert %d): no cipher in common" % seen.alert,
-        "The server must speak DTLS 1.2, with ECDHE on secp256r1 or RSA, and AES in GCM or CBC"
-        " mode.",
+        "The server must speak DTLS 1.2 with ECDHE on a curve such as secp256r1, a certificate of"
+        " ECDSA or RSA, and AES in GCM or CBC mode.",
     )
 
 
