@@ -32,18 +32,30 @@ _PROBE = const(0x8000)
 
 
 class Attempt:
-    """The attempt of a board. One object from power-up until there are credentials."""
+    """The attempt of a board. One object from power-up until there are credentials.
 
-    def __init__(self, board):
+    `path`: the file that keeps it.
+    """
+
+    def __init__(self, board, path=store.ATTEMPT):
         self._board = board
+        self._path = path
         self._record = None
         self._unsaved = False
         self._proposed = None
         self._first_sent = None
         self._may_move = False
+        self._received = None
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        received = self._received
+        if received and all(
+            received[field] == value for field, value in self._identity(config).items()
+        ):
+            # They came, but could not be saved. The server may say them only once.
+            store.save(self._board.storage, received)
+            return received
         server = Uri(config["server"])
         body = self._prepare(config)
         failure = None
@@ -71,13 +83,10 @@ class Attempt:
 
     def _prepare(self, config):
         """Load the attempt or draw a new one; return the request body."""
-        record = store.load_attempt(self._board.storage)
+        record = store.load_attempt(self._board.storage, self._path)
         asked = config["provisioning"]
-        same = {
-            "server": config["server"],
-            "provisionDeviceKey": asked["provisionDeviceKey"],
-            "deviceName": asked["deviceName"],
-        }
+        same = self._identity(config)
+        same["provisionDeviceKey"] = asked["provisionDeviceKey"]
         if record is None or any(record[field] != same[field] for field in same):
             record = same
             record.update(body="", token=None, address="", port=self._random_port())
@@ -146,15 +155,15 @@ class Attempt:
         return None
 
     def _keep(self, client, config, received):
-        credentials = {
-            "server": config["server"],
-            "deviceName": config["provisioning"]["deviceName"],
-            "credentialsType": received[0],
-            "credentialsValue": received[1],
-        }
+        credentials = self._identity(config)
+        credentials["credentialsType"], credentials["credentialsValue"] = received
+        self._received = credentials
         store.save(self._board.storage, credentials)
         client.acknowledge()
         return credentials
+
+    def _identity(self, config):
+        return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
 
     def _addresses(self, server):
         """Yield the address to use, then the others for when sending fails on this board."""
@@ -223,7 +232,7 @@ class Attempt:
 
     def _save(self):
         if self._unsaved:
-            store.save_attempt(self._board.storage, self._record)
+            store.save_attempt(self._board.storage, self._path, self._record)
             self._unsaved = False
 
     def _random_message_id(self):
