@@ -32,23 +32,32 @@ _PROBE = const(0x8000)
 
 
 class Attempt:
-    """The attempt of a board. One object from power-up until there are credentials."""
+    """The attempt of a board. One object from power-up until there are credentials.
 
-    def __init__(self, board):
+    `path`: the file that keeps it.
+    """
+
+    def __init__(self, board, path=store.ATTEMPT):
         self._board = board
+        self._path = path
         self._record = None
         self._unsaved = False
         self._proposed = None
         self._first_sent = None
         self._may_move = False
+        self._received = None
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        received = self._received
+        identity = self._identity(config)
+        if received and all(received[field] == identity[field] for field in identity):
+            # They came, but could not be saved. The server may say them only once.
+            store.save(self._board.storage, received)
+            return received
         server = Uri(config["server"])
         secure = self._board.sessions(config)
         body = self._prepare(config)
-        # No server repeats a reply in another DTLS session: no address is better than another.
-        self._may_move = self._may_move or server.secure
         failure = None
         for address in self._addresses(server):
             self._set("address", address)
@@ -56,8 +65,7 @@ class Attempt:
             try:
                 transport = self._open(address, server.port)
                 self._save()
-                if secure:
-                    transport = secure(transport, server.host)
+                transport = secure(transport, server.host) if secure else transport
                 client = Client(
                     transport,
                     server.name,
@@ -76,13 +84,10 @@ class Attempt:
 
     def _prepare(self, config):
         """Load the attempt or draw a new one; return the request body."""
-        record = store.load_attempt(self._board.storage)
+        record = store.load_attempt(self._board.storage, self._path)
         asked = config["provisioning"]
-        same = {
-            "server": config["server"],
-            "provisionDeviceKey": asked["provisionDeviceKey"],
-            "deviceName": asked["deviceName"],
-        }
+        same = self._identity(config)
+        same["provisionDeviceKey"] = asked["provisionDeviceKey"]
         if record is None or any(record[field] != same[field] for field in same):
             record = same
             record.update(body="", token=None, address="", port=self._random_port())
@@ -151,15 +156,15 @@ class Attempt:
         return None
 
     def _keep(self, client, config, received):
-        credentials = {
-            "server": config["server"],
-            "deviceName": config["provisioning"]["deviceName"],
-            "credentialsType": received[0],
-            "credentialsValue": received[1],
-        }
+        credentials = self._identity(config)
+        credentials["credentialsType"], credentials["credentialsValue"] = received
+        self._received = credentials
         store.save(self._board.storage, credentials)
         client.acknowledge()
         return credentials
+
+    def _identity(self, config):
+        return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
 
     def _addresses(self, server):
         """Yield the address to use, then the others for when sending fails on this board."""
@@ -167,7 +172,9 @@ class Attempt:
             yield server.host
             return
         saved = self._record["address"]
-        if saved and not self._may_move:
+        # No server repeats a reply in another DTLS session: no address is better than another.
+        may_move = self._may_move or server.secure
+        if saved and not may_move:
             yield saved
         try:
             found = self._board.resolve(server.host, server.port)
@@ -181,7 +188,7 @@ class Attempt:
                 "%s was not found: %s" % (server.host, reason),
                 "Check the name in `server` and that this network's DNS knows it.",
             )
-        if saved in found and self._may_move:
+        if saved in found and may_move:
             yield saved
         for address in found:
             if address != saved:
@@ -228,7 +235,7 @@ class Attempt:
 
     def _save(self):
         if self._unsaved:
-            store.save_attempt(self._board.storage, self._record)
+            store.save_attempt(self._board.storage, self._path, self._record)
             self._unsaved = False
 
     def _random_message_id(self):

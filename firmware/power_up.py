@@ -129,7 +129,7 @@ def _provision(board, attempt, config):
 def _tidy(board, config):
     """Remove what a provisioned board needs no more; it can wait for the next power-up."""
     try:
-        store.remove_attempt(board.storage)
+        board.storage.remove(store.ATTEMPT)
         if config["forget_secret"]:
             configuration.forget_secret(board)
     except FirstbootError as error:

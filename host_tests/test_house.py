@@ -18,11 +18,8 @@ MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
     "firmware.application": {"firmware.board"},
     "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.message"},
-    "firmware.attempt": {
-        "firmware.board.credentials",
-        "firmware.coap",
-        "firmware.thingsboard",
-    },
+    "firmware.rejection": {"firmware.attempt", "firmware.board"},
+    "firmware.attempt": {"firmware.board.credentials", "firmware.coap", "firmware.thingsboard"},
     "firmware.thingsboard": {"firmware.coap.message"},
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},
