@@ -172,8 +172,7 @@ class Attempt:
             yield server.host
             return
         saved = self._record["address"]
-        # No server repeats a reply in another DTLS session: no address is better than another.
-        may_move = self._may_move or server.secure
+        may_move = self._may_move or server.secure  # no reply is repeated in another session
         if saved and not may_move:
             yield saved
         try:

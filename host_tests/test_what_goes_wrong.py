@@ -6,13 +6,13 @@ import ast
 import json
 
 import pytest
+
+from firmware.board.indicator import FAILED, REFUSED
 from host_tests.explorer.board import ADDRESSES
 from host_tests.explorer.network import SERVER_ADDRESS
 from host_tests.explorer.scene import ACCESS_TOKENS, ATTEMPT, CONFIG, CREDENTIALS, NAME
 from host_tests.explorer.server import REPLIES
 from host_tests.explorer.site import PowerCut, Radio, Site
-
-from firmware.board.indicator import FAILED, REFUSED
 from tools import shims
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.flash import PROJECT
