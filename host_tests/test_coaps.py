@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -139,6 +140,19 @@ def test_provisioning(ups, made, wire, name):
     ups.provision()
     assert wire.handshakes == 1
     assert len(ups.server.received) == 1
+
+
+@one_lane
+def test_an_ipv6_address(ups, server, made):
+    issued = issue(["::1"], made.ca)
+    try:
+        wire = Wire(server, issued, host="::1").__enter__()
+    except OSError as error:
+        pytest.skip(f"no IPv6 on this computer: {error}")
+    with contextlib.ExitStack() as stack:
+        stack.push(wire)
+        put(ups, made, wire)
+        ups.provision()
 
 
 @boards
@@ -779,3 +793,10 @@ def test_wrong_usage_of_serve(options):
     done = subprocess.run([*serve, *options], cwd=PROJECT, capture_output=True, timeout=30)
     assert done.returncode == 2, done.stderr
     assert not (PROJECT / "x").exists()
+
+
+def test_a_computer_speaks_no_coaps_and_says_so():
+    provision = [sys.executable, "-c", "from tools.cli import main; main()", "provision"]
+    options = ["--server", "coaps://localhost", "--key", KEY, "--secret", SECRET]
+    done = subprocess.run([*provision, *options], cwd=PROJECT, capture_output=True, timeout=30)
+    assert done.returncode == 2 and b"only boards speak coaps" in done.stderr

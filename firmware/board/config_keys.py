@@ -50,7 +50,7 @@ _EXPECTED = {
     "passphrase": 'a password of 8 to 64 bytes, or "" for none,',
     "pin": "a pin's number or name, or null,",
     "seconds": "a number of seconds from 1 to 86400, or null,",
-    "server": 'a URI such as "coaps://thingsboard.example.com"',
+    "server": 'a URI such as "coap://thingsboard.example.com"',
     "ssid": "the network's name, 1 to 32 bytes,",
     "string": "a string",
     "text": "the value that the device profile shows",
