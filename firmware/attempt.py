@@ -139,7 +139,9 @@ class Attempt:
             credentials = self._probe(client) if isinstance(final, Failure) else None
             if not credentials:
                 if isinstance(final, Failure) and not self._proposed:
-                    raise provisioning.ambiguous(final)
+                    from firmware.thingsboard.refusals import ambiguous
+
+                    raise ambiguous(final)
                 raise
         return credentials
 
