@@ -153,7 +153,9 @@ def test_other_credentials_are_saved_as_the_reply_says(ups, credentials_type):
 
 
 @lanes
-@pytest.mark.parametrize("given", [{"access_token": "server"}, {"provisioning": {"token": "t" * 20}}])
+@pytest.mark.parametrize(
+    "given", [{"access_token": "server"}, {"provisioning": {"token": "t" * 20}}]
+)
 def test_the_token_is_the_server_s_or_the_given_one(ups, given):
     ups.put(**given)
     ups.provision()
@@ -455,8 +457,9 @@ def test_power_cut_while_asking_and_then_the_same_bytes(ups, silent):
         catching = threading.Thread(target=lambda: sent.append(silent.recvfrom(2048)))
         catching.start()
         ups.power_up(
-            on_line=lambda line: "provisioning:" in line
-            and (catching.join(), ups.board.cut_power())
+            on_line=lambda line: (
+                "provisioning:" in line and (catching.join(), ups.board.cut_power())
+            )
         )
     assert sent[0] == sent[1]
 
