@@ -81,11 +81,11 @@ def _find(board, credentials):
     )
     try:
         config = configuration.load(board, provisioned=True)
+        _prepare(board, config)
     except FirstbootError as error:
         board.indicator.say("config.json is not used", *str(error).split("\n"))
         return None
     _tidy(board, config)
-    _prepare(board, config)
     for field, wanted in (
         ("server", config["server"]),
         ("deviceName", config["provisioning"]["deviceName"]),
@@ -103,6 +103,19 @@ def _prepare(board, config):
     board.use_led(config["led"])
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
+    if config["codec"] == "microcoapy":
+        _use_microcoapy()
+
+
+def _use_microcoapy():
+    try:
+        from firmware.coap import microcoapy
+    except ImportError:
+        raise ConfigError(
+            ['`codec` is "microcoapy", which is not on the board'],
+            "Put it there: mpremote mip install github:insighio/microCoAPy",
+        )
+    microcoapy.install()
 
 
 def _provision(board, attempt, config):

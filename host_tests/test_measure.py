@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, firstboot, growth, plot, report
+from tools.measure import budgets, firstboot, growth, modules, plot, report
 from tools.measure.bench import Bench, bench, has_valgrind, least_heap
 from tools.measure.figures import FIGURES
 from tools.measure.responder import Responder
@@ -75,6 +75,14 @@ def test_a_thousand_exchanges_leave_the_heap_level(there: Bench):
 def test_a_larger_response_takes_heap_in_proportion(there: Bench):
     small, large = (there.run("grow", "block2", size)["allocated"] for size in (1024, 4096))
     assert large < 5 * small
+
+
+def test_every_module_is_weighed(there: Bench):
+    weighed = modules.measure(there)
+    assert weighed["firmware.coap.message"]["heap"] > weighed["firmware.coap.message"]["mpy"] > 0
+    assert modules.table(weighed).row_count == len(weighed)
+    order = list(weighed)
+    assert order.index("firmware.errors") < order.index("firmware.coap.client")
 
 
 def test_what_is_measured_can_be_shown(tmp_path: Path):

@@ -304,8 +304,9 @@ def measure(
             help="Measure this, too: aiocoap, CoAPthon3, or a folder that holds microCoAPy.",
         ),
     ] = None,
-    growth: Annotated[
-        bool, typer.Option("--growth", help="Measure how heap and time grow, too.")
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Measure each module, and how heap and time grow, too."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     plot: Annotated[
@@ -326,7 +327,7 @@ def measure(
     from tools.measure.command import run
 
     try:
-        run(peer or [], growth, as_json, plot, record)
+        run(peer or [], details, as_json, plot, record)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--peer") from None
     except MeasureError as error:

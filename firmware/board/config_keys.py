@@ -119,6 +119,10 @@ KEYS = {
         "a pin's number or name, or null",
         "LED",
     ),
-    "codec": (lambda value: value == "firmware", '"firmware"', "firmware"),
+    "codec": (
+        lambda value: value in ("firmware", "microcoapy"),
+        '"firmware" or "microcoapy"',
+        "firmware",
+    ),
 }
 NULLABLE = ("ntp", "led")

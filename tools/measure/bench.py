@@ -26,6 +26,8 @@ _PATIENCE = 1.5  # seconds for one that may have run out of heap: some then wait
 _COUNT = re.compile(r"Collected : (\d+)")
 # How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
 REPETITIONS = 100
+# The modules that config.json has to ask for: `coaps://`, and the codec.
+_OPTIONAL = ("dtls", "sntp", "microcoapy")
 _RUN_MODULE = "import sys; sys.path.append({!r}); import micropython_unix as m; m.run_main({!r})"
 
 
@@ -46,8 +48,9 @@ class Bench:
         self.compiled = folder / "mpy"
         self.source = folder / "py"
         self.scripts = folder / "scripts"
-        compile_to(source, firmware_files(source), self.compiled)
-        for file in firmware_files(source):
+        files = firmware_files(source, with_optional=True)
+        compile_to(source, files, self.compiled)
+        for file in files:
             _copy(source, file, self.source)
         names = [path.relative_to(SCRIPTS) for path in sorted(SCRIPTS.glob("*.py"))]
         compile_to(SCRIPTS, names, self.scripts)
@@ -142,14 +145,11 @@ def bench(**options) -> Iterator[Bench]:
         yield Bench(Path(folder), **options)
 
 
-def firmware_files(source: Path) -> list[Path]:
-    """What goes on a board, without what it imports only when config.json asks for it."""
+def firmware_files(source: Path, with_optional: bool = False) -> list[Path]:
+    """What goes on a board; what config.json has to ask for only `with_optional`."""
     files = [path.relative_to(source) for path in sorted(source.glob("firmware/**/*.py"))]
-    return [Path("main.py"), *(file for file in files if file.stem not in OPTIONAL)]
-
-
-# What config.json has to ask for: `coaps://`, and the codec.
-OPTIONAL = ("dtls", "sntp", "microcoapy")
+    wanted = [file for file in files if with_optional or file.stem not in _OPTIONAL]
+    return [Path("main.py"), *wanted]
 
 
 def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> Path:

@@ -11,6 +11,8 @@ BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
 # A figure may be worse by so much: MicroPython differs a little with the Python it is built for.
 HEADROOM = 0.02
+_COLUMNS = {"firstboot": "firstboot", "microCoAPy": "microCoAPy", "bare": "no library"}
+_DECIMALS = {"ms": 1, "×": 2}
 _BEGIN, _END = "<!-- measured -->\n", "<!-- /measured -->\n"
 
 
@@ -21,7 +23,8 @@ def load() -> dict[str, dict[str, float]]:
 
 def record(measured: dict[str, dict[str, float]]) -> None:
     """Record new figures, and write README.md's table anew. Peers not measured keep theirs."""
-    recorded = {**load(), **{name: _repeatable(found) for name, found in measured.items()}}
+    new = {name: _repeatable(measured[name]) for name in _COLUMNS if name in measured}
+    recorded = {**load(), **new}
     BUDGETS.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -50,27 +53,18 @@ def with_table(readme: str) -> str:
 def table() -> str:
     """The recorded figures as README shows them."""
     recorded = load()
-    lines = ["| | firstboot | microCoAPy | no library |", "|---|---|---|---|"]
+    lines = [f"| | {' | '.join(_COLUMNS.values())} |", "|---" * (len(_COLUMNS) + 1) + "|"]
     for figure in FIGURES:
         if figure.tested:
-            cells = [
-                shown(recorded[name].get(figure.key), figure)
-                for name in ("firstboot", "microCoAPy", "bare")
-            ]
-            lines.append(f"| {figure.what} | {' | '.join(cells)} |")
+            cells = [shown(recorded[name].get(figure.key), figure) for name in _COLUMNS]
+            unit = f", {figure.unit}" if figure.unit else ""
+            lines.append(f"| {figure.what}{unit} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def shown(value: float | None, figure: Figure) -> str:
     """A figure as people read it."""
-    if value is None:
-        return "–"
-    number = f"{value:.2f}" if figure.key == "time_ratio" else f"{value:,.{_decimals(figure)}f}"
-    return number
-
-
-def _decimals(figure: Figure) -> int:
-    return 1 if figure.unit == "ms" else 0
+    return "–" if value is None else f"{value:,.{_DECIMALS.get(figure.unit, 0)}f}"
 
 
 def _repeatable(found: dict[str, float]) -> dict[str, float]:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.measure import budgets, firstboot, growth, peers, plot, report
+from tools.measure import budgets, firstboot, growth, modules, peers, plot, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import times
 from tools.measure.responder import Responder
 
 # The script of each that runs on MicroPython.
-CLIENTS = {"firstboot": "firstboot", "bare": "bare", peers.MICROCOAPY: "micro_coapy"}
+CLIENTS = {
+    "firstboot": "firstboot",
+    "bare": "bare",
+    peers.MICROCOAPY: "micro_coapy",
+    peers.ADAPTED: "adapted",
+}
 _WIDTH = 140  # characters, when no terminal says how many it has
 
 
-def run(
-    names: list[str], with_growth: bool, as_json: bool, picture: Path | None, record: bool
-) -> None:
+def run(names: list[str], details: bool, as_json: bool, picture: Path | None, record: bool) -> None:
     """Measure the firmware and its peers. Raises ValueError for a peer that is none."""
     wanted = [_peer(name) for name in names]
     folders = tuple(folder for _, folder in wanted if folder)
@@ -44,18 +47,23 @@ def run(
             step(name)
             try:
                 measured[name] = peers.measure(there, responder, name, folder)
+                if name == peers.MICROCOAPY:
+                    measured[peers.ADAPTED] = peers.adapted(there, responder)
             except MeasureError as error:
                 said.print(f"{name} is left out: {error}")
         step("times")
         _add_times(measured, there, responder)
-        grown = growth.measure(there, step) if with_growth else {}
+        grown = growth.measure(there, step) if details else {}
+        parts = modules.measure(there) if details else {}
     if not has_valgrind():
         said.print("instructions are left out: there is no valgrind")
     if as_json:
-        console.print_json(json.dumps({**measured, **({"growth": grown} if grown else {})}))
+        extra = {"modules": parts, "growth": grown} if details else {}
+        console.print_json(json.dumps({**measured, **extra}))
     else:
         console.print(report.table(measured))
-        if grown:
+        if details:
+            console.print(modules.table(parts))
             console.print(growth.table(grown))
     if picture:
         picture.write_text(plot.svg(measured), encoding="utf-8")

@@ -18,11 +18,10 @@ def measure(
     """The figures by their keys; those that need valgrind are missing when there is none."""
     found: dict[str, float] = {}
     step("sizes")
-    found.update(figures.sizes())
+    found.update(figures.sizes(bench))
     step("one exchange")
     one = figures.exchange(bench, responder, "firstboot")
-    found["garbage"], found["heap_exchange"] = one["garbage"], one["heap_exchange"]
-    found["overhead"] = one["bytes_up"] - BODY_BYTES
+    found.update(one, overhead=one["bytes_up"] - BODY_BYTES)
     step("a late reply")
     found["garbage_wait"] = bench.run("waiting")["bytes"]
     for compiled, name in ((True, "mpy"), (False, "py")):

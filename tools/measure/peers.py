@@ -15,6 +15,7 @@ from tools.measure.bench import SCRIPTS, Bench, MeasureError, compile_to, has_va
 from tools.measure.responder import FIELDS, Responder
 
 MICROCOAPY = "microCoAPy"
+ADAPTED = "our exchange, its codec"
 ON_THE_INDEX = ("aiocoap", "CoAPthon3")
 _COAPTHON = ("CoAPthon3==1.0.2", "cachetools==8.0.1")
 _PEER_SCRIPTS = SCRIPTS.parent / "peer_scripts"
@@ -34,6 +35,14 @@ def measure(bench: Bench, responder: Responder, peer: str, folder: Path | None) 
         return _on_cpython(sys.executable, "aiocoap_client", responder)
     with tempfile.TemporaryDirectory(prefix="firstboot-peer-") as environment:
         return _on_cpython(_install(Path(environment), _COAPTHON), "coapthon_client", responder)
+
+
+def adapted(bench: Bench, responder: Responder) -> dict[str, float]:
+    """The figures of our exchange with microCoAPy as its codec."""
+    found = figures.exchange(bench, responder, "adapted")
+    if has_valgrind():
+        found.update(figures.codec(bench, "codec_adapted"))
+    return found
 
 
 def bare(bench: Bench, responder: Responder) -> dict[str, float]:

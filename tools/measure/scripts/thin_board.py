@@ -173,8 +173,8 @@ class operating_system:
 flash = Flash()
 
 
-def power_on(image):
-    """Mount the flash and put the stand-ins in their place; return the flash."""
+def put_in_place():
+    """Let `import machine` and the like find the stand-ins."""
     for name, module in (
         ("machine", machine),
         ("network", network),
@@ -183,6 +183,11 @@ def power_on(image):
         ("os", operating_system),
     ):
         sys.modules[name] = module
+
+
+def power_on(image):
+    """Mount the flash and put the stand-ins in their place; return the flash."""
+    put_in_place()
     flash.file = open(image, "r+b")
     mounted = vfs.VfsLfs2(flash, progsize=_PROGRAM_SIZE)
     vfs.umount("/")
