@@ -25,22 +25,37 @@ from firmware.thingsboard import provisioning
 _EXCHANGE_LIFETIME = const(247_000)
 _TOKEN_BYTES = const(15)
 _PORTS_TO_TRY = const(8)
-_MOST_BLOCKS = const(16)
+# More Message IDs than the blocks of a request take.
+_BLOCKS = const(16)
+# In the Message ID of a probe, so that a server never takes it for the request again.
+_PROBE = const(0x8000)
 
 
 class Attempt:
-    """The attempt of a board. One object from power-up until there are credentials."""
+    """The attempt of a board. One object from power-up until there are credentials.
 
-    def __init__(self, board):
+    `path`: the file that keeps it.
+    """
+
+    def __init__(self, board, path=store.ATTEMPT):
         self._board = board
+        self._path = path
         self._record = None
         self._unsaved = False
         self._proposed = None
         self._first_sent = None
         self._may_move = False
+        self._received = None
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        received = self._received
+        if received and all(
+            received[field] == value for field, value in self._identity(config).items()
+        ):
+            # They came, but could not be saved. The server may say them only once.
+            store.save(self._board.storage, received)
+            return received
         server = Uri(config["server"])
         body = self._prepare(config)
         failure = None
@@ -59,7 +74,7 @@ class Attempt:
                 )
                 return self._keep(client, config, self._ask(client, body))
             except NetworkError as error:
-                # Nothing left this board, so another address of the same name is as good.
+                # This board could not send: another address of the same name is as good.
                 failure = error
             finally:
                 if transport:
@@ -68,13 +83,10 @@ class Attempt:
 
     def _prepare(self, config):
         """Load the attempt or draw a new one; return the request body."""
-        record = store.load_attempt(self._board.storage)
+        record = store.load_attempt(self._board.storage, self._path)
         asked = config["provisioning"]
-        same = {
-            "server": config["server"],
-            "provisionDeviceKey": asked["provisionDeviceKey"],
-            "deviceName": asked["deviceName"],
-        }
+        same = self._identity(config)
+        same["provisionDeviceKey"] = asked["provisionDeviceKey"]
         if record is None or any(record[field] != same[field] for field in same):
             record = same
             record.update(body="", token=None, address="", port=self._random_port())
@@ -126,7 +138,9 @@ class Attempt:
             credentials = self._probe(client) if isinstance(final, Failure) else None
             if not credentials:
                 if isinstance(final, Failure) and not self._proposed:
-                    raise provisioning.ambiguous(final)
+                    from firmware.thingsboard.refusals import ambiguous
+
+                    raise ambiguous(final)
                 raise
         return credentials
 
@@ -135,25 +149,23 @@ class Attempt:
         token = self._record["token"]
         if not token:
             return None
-        message_id = self._record["message_id"]
-        while message_id - self._record["message_id"] & 0xFFFF < _MOST_BLOCKS:
-            message_id = uint(self._board.random(2))
         path = provisioning.attributes_path(token)
+        message_id = self._random_message_id() | _PROBE
         response = client.request(GET, path, message_id=message_id)
         if provisioning.is_accepted(response.code, max_age(response)):
             return "ACCESS_TOKEN", token
         return None
 
     def _keep(self, client, config, received):
-        credentials = {
-            "server": config["server"],
-            "deviceName": config["provisioning"]["deviceName"],
-            "credentialsType": received[0],
-            "credentialsValue": received[1],
-        }
+        credentials = self._identity(config)
+        credentials["credentialsType"], credentials["credentialsValue"] = received
+        self._received = credentials
         store.save(self._board.storage, credentials)
         client.acknowledge()
         return credentials
+
+    def _identity(self, config):
+        return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
 
     def _addresses(self, server):
         """Yield the address to use, then the others for when sending fails on this board."""
@@ -207,9 +219,9 @@ class Attempt:
 
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
-        message_id = uint(self._board.random(2))
-        if message_id == self._record.get("message_id"):
-            message_id ^= 0x8000
+        message_id = self._random_message_id()
+        if abs(message_id - self._record.get("message_id", -_BLOCKS)) < _BLOCKS:
+            message_id ^= 0x4000
         self._set("message_id", message_id)
         self._set("coap_token", hexlify(self._board.random(8)).decode())
         self._first_sent = None
@@ -222,8 +234,11 @@ class Attempt:
 
     def _save(self):
         if self._unsaved:
-            store.save_attempt(self._board.storage, self._record)
+            store.save_attempt(self._board.storage, self._path, self._record)
             self._unsaved = False
+
+    def _random_message_id(self):
+        return uint(self._board.random(2)) & ~_PROBE
 
     def _random_token(self):
         """Draw an access token: 20 characters that need no escaping in a path."""

@@ -9,18 +9,18 @@ save the attempt, then ask ThingsBoard   (after silence: the same bytes again)
     ├─ SUCCESS ──► save the credentials, acknowledge ───────► the application
     ├─ FAILURE ──► probe the token that was proposed: ours ─► the application
     └─ anything else ──► say what to do, wait, start over
+
+Each step imports what it needs and gives it back: a board has little memory, and one that is
+provisioned needs none of it.
 """
 
 import gc
+import sys
 
 from micropython import const
 
-from firmware.attempt import Attempt
-from firmware.board import config as configuration
 from firmware.board import credentials as store
-from firmware.board import wifi
 from firmware.board.indicator import CONFIG, FAILED, PROVISIONED, PROVISIONING, REFUSED
-from firmware.coap.message import uint
 from firmware.errors import ConfigError, FirstbootError, Refused
 
 VERSION = "1.0.0"
@@ -39,16 +39,20 @@ def power_up(board):
     """
     board.indicator.say("firstboot %s on %s" % (VERSION, board.description))
     board.use_led("LED")
-    attempt = Attempt(board)
+    attempt = None
     failures = 0
     while True:
         try:
             credentials = store.load(board.storage)
             if credentials:
                 return credentials, _find(board, credentials)
-            config = configuration.load(board)
+            config = _read_config(board)
             _prepare(board, config)
-            wifi.join(config, board)
+            _join(board, config)
+            if attempt is None:
+                from firmware.attempt import Attempt
+
+                attempt = Attempt(board)
             return _provision(board, attempt, config), config
         except ConfigError as error:
             wait = _CONFIG_RETRY
@@ -71,7 +75,32 @@ def backoff(failures, random):
     `failures`: how many came before this one. `random`: os.urandom.
     """
     ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF << min(failures, 8))
-    return max(_LEAST_BACKOFF, ceiling * uint(random(2)) >> 16)
+    drawn = random(2)
+    return max(_LEAST_BACKOFF, ceiling * (drawn[0] << 8 | drawn[1]) >> 16)
+
+
+def _read_config(board, provisioned=False):
+    from firmware.board import config
+
+    try:
+        return config.load(board, provisioned)
+    finally:
+        _give_back("firmware.board", "config", "config_keys")
+
+
+def _join(board, config):
+    from firmware.board import wifi
+
+    try:
+        wifi.join(config, board)
+    finally:
+        _give_back("firmware.board", "wifi")
+
+
+def _give_back(package, *modules):
+    for module in modules:
+        del sys.modules["%s.%s" % (package, module)]
+        delattr(sys.modules[package], module)
 
 
 def _find(board, credentials):
@@ -80,12 +109,12 @@ def _find(board, credentials):
         PROVISIONED, '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
     )
     try:
-        config = configuration.load(board, provisioned=True)
-        _prepare(board, config)
+        config = _read_config(board, provisioned=True)
     except FirstbootError as error:
         board.indicator.say("config.json is not used", *str(error).split("\n"))
         return None
     _tidy(board, config)
+    _prepare(board, config)
     for field, wanted in (
         ("server", config["server"]),
         ("deviceName", config["provisioning"]["deviceName"]),
@@ -104,18 +133,9 @@ def _prepare(board, config):
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
     if config["codec"] == "microcoapy":
-        _use_microcoapy()
-
-
-def _use_microcoapy():
-    try:
         from firmware.coap import microcoapy
-    except ImportError:
-        raise ConfigError(
-            ['`codec` is "microcoapy", which is not on the board'],
-            "Put it there: mpremote mip install github:insighio/microCoAPy",
-        )
-    microcoapy.install()
+
+        microcoapy.install()
 
 
 def _provision(board, attempt, config):
@@ -134,9 +154,11 @@ def _provision(board, attempt, config):
 def _tidy(board, config):
     """Remove what a provisioned board needs no more; it can wait for the next power-up."""
     try:
-        store.remove_attempt(board.storage)
+        board.storage.remove(store.ATTEMPT)
         if config["forget_secret"]:
-            configuration.forget_secret(board)
+            from firmware.board.config import forget_secret
+
+            forget_secret(board)
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
 

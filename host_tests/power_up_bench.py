@@ -76,6 +76,7 @@ class PowerUps:
         self.board: VirtualBoard | None = None
         self._source = flash.parent / "source"
         self._given = b""
+        self._network: dict | None = None
 
     @property
     def thingsboard(self) -> ThingsBoard:
@@ -92,8 +93,11 @@ class PowerUps:
         """Flash a new board. `boot` runs before main.py; with `speed` its clock runs faster."""
         content = config
         if not isinstance(config, bytes):
-            content = json.dumps(config or config_for(self.server.uri, **changes)).encode()
+            config = config or config_for(self.server.uri, **changes)
+            content = json.dumps(config, ensure_ascii=False).encode()
         self._given = content
+        if isinstance(config, dict) and isinstance(config["wifi"]["ssid"], str):
+            self._network = {**config["wifi"], "delay_ms": 0}
         self._source.mkdir()
         for name in ("boot.py", "main.py"):
             shutil.copy(PROJECT / name, self._source)
@@ -113,7 +117,14 @@ class PowerUps:
         cut_at: str = "",
         **scenario: Any,
     ) -> Outcome:
-        """Power up, and cut the power at a line with `cut_at` in it."""
+        """Power up, and cut the power at a line with `cut_at` in it.
+
+        The network of config.json is in range and is joined at once, unless the scenario has
+        networks of its own.
+        """
+        if self._network and "networks" not in scenario:
+            network = {name: self._network[name] for name in ("ssid", "password", "delay_ms")}
+            scenario["networks"] = [network]
 
         def follow(line: str) -> None:
             on_line(line)

@@ -91,14 +91,15 @@ def demo() -> None:
 def test(context: typer.Context) -> None:
     """Run the tests.
 
-    Every argument goes to pytest, which runs in the project's folder.
+    Every argument goes to pytest, which runs in the project's folder. Without any, the whole
+    suite runs in two processes.
 
     Example: python3 -m tools test -x -k provisioning
     """
     import pytest
 
     os.chdir(ROOT)
-    raise typer.Exit(pytest.main(context.args))
+    raise typer.Exit(pytest.main(context.args or ["-n", "2", "--dist", "worksteal"]))
 
 
 @app.command(epilog=_PLAIN_CODES)
@@ -332,6 +333,39 @@ def measure(
         raise typer.BadParameter(str(error), param_hint="--peer") from None
     except MeasureError as error:
         _end(str(error), FAILED)
+
+
+@app.command(epilog=_PLAIN_CODES)
+def storm(
+    boards: Annotated[int, typer.Option(min=1, help="How many boards.")] = 10_000,
+    rate_limit: Annotated[
+        int, typer.Option(min=1, help="Datagrams a second that the server handles.")
+    ] = 500,
+    outage: Annotated[float, typer.Option(min=0, help="Seconds until the server is up.")] = 0.0,
+    loss: Annotated[
+        float, typer.Option(min=0, max=0.9, help="The share of datagrams lost each way.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Repeats a storm exactly.")] = 1,
+    real: Annotated[
+        bool, typer.Option("--real", help="Virtual boards over loopback, 300 at the most.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Let power return to a whole building.
+
+    All boards provision at once, with the code that boards run, in virtual time: how long until
+    they all are, what the server has to bear, and what it would be without jitter.
+
+    Example: python3 -m tools storm --boards 2000 --rate-limit 100 --outage 60
+    """
+    from tools.storm import Weather
+    from tools.storm_report import storm, storm_for_real
+
+    if real:
+        if boards > 300:
+            raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
+        raise typer.Exit(storm_for_real(boards))
+    raise typer.Exit(storm(Weather(boards, rate_limit, outage, loss, seed), as_json))
 
 
 def _runtime_for(flash: Path) -> Runtime:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import secrets
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -17,26 +20,52 @@ from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.flash import put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 
-_TIMEOUT = 30  # seconds for one power-up, which takes about one
+_TIMEOUT = 30  # seconds for one power-up, which takes less than one
+_STAMP = re.compile(r"\[ *(\d+\.\d{3})\] ")
+_APP = b"""\
+def run(credentials):
+    print("app.py: hello from", credentials["deviceName"])
+"""
 
 
 class _Screen:
-    """Lines of several threads, each with its label; in colour on a terminal."""
+    """The board's console and the server's log, interleaved; in colour on a terminal.
+
+    The console comes through a pipe and later than the log, so the lines of a power-up are put in
+    order by the console's own times.
+    """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
+        self._board: list[tuple[float, str]] = []
+        self._server: list[tuple[float, str]] = []
+        self._power_up = math.inf
 
     def board(self, line: str) -> None:
-        self._labelled("board ", "cyan", line)
+        """Take a line of the console."""
+        match = _STAMP.match(line)
+        if match:
+            self._power_up = min(self._power_up, time.monotonic() - float(match[1]))
+        stamp = float(match[1]) if match else self._board[-1][0] if self._board else 0.0
+        self._board.append((stamp, line))
 
     def server(self, line: str) -> None:
-        self._labelled("server", "magenta", line)
+        """Take a line of the log."""
+        self._server.append((time.monotonic(), line))
+
+    def show(self) -> None:
+        """Print the lines of a power-up that has ended."""
+        lines = [(self._power_up + at, "board ", "cyan", line) for at, line in self._board]
+        lines += [(at, "server", "magenta", line) for at, line in self._server]
+        for _, label, style, line in sorted(lines, key=lambda line: line[0]):
+            self._console.print(Text.assemble((f"{label} │ ", style), line))
+        self._board.clear()
+        self._server.clear()
+        self._power_up = math.inf
 
     def say(self, text: str = "") -> None:
+        """Print a line of the demonstration's own."""
         self._console.print(Text(text, style="bold"))
-
-    def _labelled(self, label: str, style: str, line: str) -> None:
-        self._console.print(Text.assemble((f"{label} │ ", style), line))
 
 
 def demo() -> int:
@@ -52,18 +81,20 @@ def demo() -> int:
         FakeThingsBoard(thingsboard, log=screen.server) as server,
     ):
         flash = Path(folder, "flash")
-        put_on_flash(flash, "esp32", runtime, _config(server))
+        put_on_flash(flash, "esp32", runtime, _config(server), _APP)
         board = VirtualBoard(flash, "esp32", runtime, on_line=screen.board)
 
         screen.say(f"First power-up of a new board. ThingsBoard is at {server.uri}.")
-        outcome = board.power_up(_TIMEOUT)
+        outcome = board.power_up(_TIMEOUT, stay=True)
+        screen.show()
         if outcome.exit_code:
             screen.say(f"The board was not provisioned ({outcome.ended}): see its last lines.")
             return 1
         received = len(server.received)
 
         screen.say("\nSecond power-up of the same board.")
-        outcome = board.power_up(_TIMEOUT)
+        outcome = board.power_up(_TIMEOUT, stay=True)
+        screen.show()
         sent = len(server.received) - received
         if outcome.exit_code or sent:
             screen.say(f"It should have sent nothing, and sent {_datagrams(sent)}.")
@@ -93,4 +124,4 @@ def _config(server: FakeThingsBoard) -> bytes:
             "provisionDeviceSecret": server.thingsboard.secret,
         },
     }
-    return json.dumps(config).encode()
+    return json.dumps(config, ensure_ascii=False).encode()

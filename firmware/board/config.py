@@ -2,10 +2,20 @@
 
 import json
 
-from firmware.board.config_keys import KEYS, NULLABLE, REQUIRED, SECRETS, SECTIONS, hostname
+from firmware.board.config_keys import (
+    KEYS,
+    NULLABLE,
+    SECRETS,
+    SECTIONS,
+    expected,
+    fits,
+    hostname,
+)
 from firmware.errors import ConfigError
 
 CONFIG = "/config.json"
+
+_UNTIL_PROVISIONED = "required-until-provisioned"
 
 
 _EXAMPLE = (
@@ -26,7 +36,14 @@ def load(board, provisioned=False):
     content = board.storage.read(CONFIG)
     if content is None:
         raise ConfigError(["there is no /config.json"], _EXAMPLE)
-    return check(content, board.id, provisioned)
+    config = check(content, board.id, provisioned)
+    if config["codec"] == "microcoapy" and not _has_microcoapy(board.storage):
+        raise ConfigError(
+            ['`codec` is "microcoapy", which is not on the board'],
+            "Put it there: mpremote mip install github:insighio/microCoAPy\n"
+            "and: mpremote cp firmware/coap/microcoapy.py :firmware/coap/",
+        )
+    return config
 
 
 def check(content, board_id, provisioned=False):
@@ -40,18 +57,28 @@ def check(content, board_id, provisioned=False):
         if not isinstance(given.get(section, {}), dict):
             problems.append(_problem(section, given[section], "an object"))
             given[section] = {}
-    _look_for_unknown_keys(given, problems)
     provisioning = given.get("provisioning", {})
     if isinstance(provisioning.get("deviceName"), str):
         provisioning["deviceName"] = fill_in(provisioning["deviceName"], board_id)
-    if provisioned:
-        for key in ("provisionDeviceKey", "provisionDeviceSecret"):
-            provisioning.setdefault(key, "forgotten")
     config = {section: {} for section in SECTIONS}
-    for path, rule in KEYS.items():
+    paths = []
+    for line in KEYS.split("\n"):
+        path, kind, default = line.split(" ", 2)
+        paths.append(path)
         section, _, key = path.rpartition(".")
         values = given.get(section, {}) if section else given
-        (config[section] if section else config)[key] = _value(values, path, key, rule, problems)
+        if key in values:
+            value = values[key]
+            nullable = default == "null" or path in NULLABLE
+            if not (value is None and nullable) and not fits(kind, value):
+                problems.append(_problem(path, value, expected(kind)))
+        elif default == "required" or (default == _UNTIL_PROVISIONED and not provisioned):
+            value = None
+            problems.append("`%s` is missing; %s belongs there" % (path, expected(kind)))
+        else:
+            value = None if default == _UNTIL_PROVISIONED else json.loads(default)
+        (config[section] if section else config)[key] = value
+    _look_for_unknown_keys(given, paths, problems)
     if problems:
         raise ConfigError(problems, "Correct config.json and put it on the board again.")
     wifi = config["wifi"]
@@ -70,13 +97,21 @@ def parse(content):
     """Return the JSON object in the bytes of a config.json. Raises ConfigError."""
     try:
         # Some editors put a byte order mark in front.
-        given = json.loads(content.decode().lstrip("\ufeff"))
-    except ValueError:
+        text = content.decode().lstrip("\ufeff")
+        given = json.loads(text)
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         given = None
     if not isinstance(given, dict):
         raise ConfigError(
             ["config.json is not a JSON object in UTF-8"],
             "Find the place with: python3 -m json.tool config.json",
+        )
+    # MicroPython's json makes two broken letters of such a pair.
+    escapes = text.replace("\\\\", "").lower()
+    if any("\\ud" + digit in escapes for digit in "89abcdef"):
+        raise ConfigError(
+            ["config.json has a letter written as two \\u escapes"],
+            "Write the letter itself, in UTF-8.",
         )
     return given
 
@@ -86,18 +121,10 @@ def fill_in(device_name, board_id):
     return device_name.replace("{id}", board_id).strip()
 
 
-def _value(values, path, key, rule, problems):
-    check, expected, default = rule
-    if key not in values:
-        if default is REQUIRED:
-            problems.append("`%s` is missing; %s belongs there" % (path, expected))
-        return default
-    value = values[key]
-    if value is None and (default is None or path in NULLABLE):
-        return None
-    if not check(value):
-        problems.append(_problem(path, value, expected))
-    return value
+def _has_microcoapy(storage):
+    adapter = "/firmware/coap/microcoapy"
+    on_board = storage.exists(adapter + ".py") or storage.exists(adapter + ".mpy")
+    return on_board and storage.exists("/lib/microcoapy")
 
 
 def _problem(path, value, expected):
@@ -116,13 +143,13 @@ def _shown(path, value):
     return "a string of %d characters" % len(value) if isinstance(value, str) else "no string"
 
 
-def _look_for_unknown_keys(given, problems):
+def _look_for_unknown_keys(given, known, problems):
     paths = [str(key) for key in given if key not in SECTIONS]
     for section in SECTIONS:
         paths += ["%s.%s" % (section, key) for key in given.get(section, {})]
     for path in paths:
-        if path not in KEYS or ("." in path and path in given):
-            nearest = min(KEYS, key=lambda known: _difference(path, known))
+        if path not in known or ("." in path and path in given):
+            nearest = min(known + list(SECTIONS), key=lambda other: _difference(path, other))
             problems.append("`%s` is not known; did you mean `%s`?" % (path, nearest))
 
 

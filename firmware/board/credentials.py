@@ -6,6 +6,8 @@ from firmware.errors import StorageError
 
 CREDENTIALS = "/credentials.json"
 ATTEMPT = "/attempt.json"
+# The attempt of a board that has credentials, which ThingsBoard takes no more.
+ATTEMPT_AGAIN = "/attempt_again.json"
 
 
 def _is_text(value):
@@ -52,23 +54,18 @@ def save(storage, credentials):
     _save(storage, CREDENTIALS, credentials)
 
 
-def load_attempt(storage):
+def load_attempt(storage, path):
     """Return the attempt, or None; raises StorageError as `load` does.
 
     `body`: a hash of the request's body; `token`: the access token that it proposes, or None;
     `message_id`, `coap_token` (hex) and `port`: what it was sent with; `address`: to where.
     """
-    return _load(storage, ATTEMPT, _ATTEMPT_FIELDS)
+    return _load(storage, path, _ATTEMPT_FIELDS)
 
 
-def save_attempt(storage, attempt):
-    """Save the attempt. Raises StorageError."""
-    _save(storage, ATTEMPT, attempt)
-
-
-def remove_attempt(storage):
-    """Remove the attempt. Raises StorageError."""
-    storage.remove(ATTEMPT)
+def save_attempt(storage, path, attempt):
+    """Save an attempt. Raises StorageError."""
+    _save(storage, path, attempt)
 
 
 def _load(storage, path, fields):

@@ -23,7 +23,7 @@ class Transfer:
 
     While `finished` is False: send `next_request`, give its response to `on_response`.
     `options`: (number, value) in ascending order, all below Block2. `limit`: the most bytes that
-    a response body may have.
+    either body may have. Raises TooLarge when the request's has more.
     """
 
     def __init__(self, code, options, payload, limit):
@@ -37,6 +37,7 @@ class Transfer:
         self._szx = _LARGEST_SZX
         self._body = None
         self._block2 = None
+        self._check_size(len(payload))
 
     def next_request(self, message_id, token):
         """Return the next message, encoded."""
@@ -121,6 +122,6 @@ class Transfer:
     def _check_size(self, size):
         if size > self._limit:
             raise TooLarge(
-                "a response body over the limit of %d bytes" % self._limit,
-                "Check that this is the server you mean, or raise the limit.",
+                "a body over the limit of %d bytes" % self._limit,
+                "Check that this is the server you mean, or raise the client's limit.",
             )

@@ -10,9 +10,8 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.coap.blockwise import Transfer
 from firmware.coap.exchange import LARGEST_MESSAGE, Exchange, Transmission
-from firmware.coap.message import GET, POST, uint, uint_bytes
+from firmware.coap.message import CON, GET, POST, encode, uint, uint_bytes
 from firmware.coap.udp import UDP, resolve
 from firmware.coap.uri import Uri
 from firmware.errors import CoapError, NetworkError
@@ -24,6 +23,9 @@ _URI_PATH = const(11)
 _CONTENT_FORMAT = const(12)
 _MAX_AGE = const(14)
 _URI_QUERY = const(15)
+_BLOCK2 = const(23)
+_BLOCK1 = const(27)
+_LARGEST_BLOCK = const(1024)
 
 
 class Client:
@@ -88,12 +90,27 @@ class Client:
             message_id = self._message_id
         if token is None:
             token = self._random(8)
-        transfer = Transfer(code, self._options(path, content_format), payload, self._limit)
-        first = True
+        options = self._options(path, content_format)
+        response = None
+        if len(payload) <= _LARGEST_BLOCK:
+            request = encode(CON, code, message_id, token, options, payload)
+            response = self._exchange_one(request, message_id, True)
+            in_blocks = response.option(_BLOCK1) or response.option(_BLOCK2)
+            if in_blocks is None and len(response.payload) <= self._limit:
+                response.payload = bytes(response.payload)
+                if acknowledge:
+                    self.acknowledge()
+                return response
+        # Only now, since most boards never need it.
+        from firmware.coap.blockwise import Transfer
+
+        transfer = Transfer(code, options, payload, self._limit)
+        first = response is None
         while not transfer.finished:
-            self._message_id = message_id + 1 & 0xFFFF
-            response = self._exchange_one(transfer.next_request(message_id, token), first)
-            first = False
+            if response is None:
+                request = transfer.next_request(message_id, token)
+                response = self._exchange_one(request, message_id, first)
+                first = False
             try:
                 transfer.on_response(response)
             except CoapError:
@@ -102,13 +119,15 @@ class Client:
                 raise
             if acknowledge or not transfer.finished:
                 self.acknowledge()
+            response = None
             message_id = self._message_id
             token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
         return transfer.response
 
     def acknowledge(self):
         """Acknowledge the last response, if it is a confirmable one."""
-        self._send(self._exchange.acknowledge())
+        if self._exchange:
+            self._send(self._exchange.acknowledge())
 
     def close(self):
         """Give the transport back."""
@@ -129,7 +148,8 @@ class Client:
                 options.append((_URI_QUERY, argument.encode()))
         return options
 
-    def _exchange_one(self, request, first):
+    def _exchange_one(self, request, message_id, first):
+        self._message_id = message_id + 1 & 0xFFFF
         timeout = self._transmission.initial_timeout(uint(self._random(2)))
         exchange = Exchange(request, timeout, self._transmission, self._acknowledged)
         self._exchange = exchange

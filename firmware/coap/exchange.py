@@ -55,18 +55,19 @@ class Exchange:
     The exchange is over when `response` (a Message) or `error` is set.
     """
 
+    timer = None
+    response = None
+    error = None
+    ignored = 0
+    last_ignored = None
+    _retransmissions = 0
+    _got_ack = False
+
     def __init__(self, request, timeout, transmission, acknowledged):
         self.request = request
-        self.timer = None
-        self.response = None
-        self.error = None
-        self.ignored = 0
-        self.last_ignored = None
         self._token = bytes(request[4 : 4 + (request[0] & 0x0F)])
         self._timeout = timeout
         self._transmission = transmission
-        self._retransmissions = 0
-        self._got_ack = False
         self._acknowledged = acknowledged
 
     def start(self):

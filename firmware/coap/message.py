@@ -51,9 +51,12 @@ class Message:
 
 def encode(type, code, message_id, token, options, payload=b""):
     """Return a message as one buffer. `options`: (number, value) in ascending order."""
-    size = 5 + len(token) + len(payload)
-    for _, value in options:
-        size += 5 + len(value)
+    size = 4 + len(token) + (1 + len(payload) if payload else 0)
+    previous = 0
+    for number, value in options:
+        length = len(value)
+        size += 1 + _extension_size(number - previous) + _extension_size(length) + length
+        previous = number
     buffer = bytearray(size)
     buffer[0] = 0x40 | type << 4 | len(token)
     buffer[1] = code
@@ -73,10 +76,8 @@ def encode(type, code, message_id, token, options, payload=b""):
         end += length
     if payload:
         buffer[end] = _PAYLOAD_MARKER
-        end += 1
-        buffer[end : end + len(payload)] = payload
-        end += len(payload)
-    return memoryview(buffer)[:end]
+        buffer[end + 1 :] = payload
+    return buffer
 
 
 def decode(datagram):
@@ -108,9 +109,9 @@ def decode(datagram):
             break
         try:
             delta = _extended(datagram, position, first >> 4)
-            position += _extension_size(first >> 4)
+            position += _extension_size(delta)
             length = _extended(datagram, position, first & 0x0F)
-            position += _extension_size(first & 0x0F)
+            position += _extension_size(length)
         except IndexError:
             raise FormatError("a truncated option")
         number += delta
@@ -141,8 +142,13 @@ def uint_bytes(number):
     return number.to_bytes(size, "big")
 
 
+def _extension_size(number):
+    """Return how many bytes follow the nibble of an option delta or length."""
+    return 0 if number < 13 else 1 if number < 269 else 2
+
+
 def _nibble(number):
-    return number if number < 13 else 13 if number < 269 else 14
+    return number if number < 13 else 12 + _extension_size(number)
 
 
 def _put_extension(buffer, end, number):
@@ -164,7 +170,3 @@ def _extended(datagram, position, nibble):
     if nibble == 14:
         return 269 + (datagram[position] << 8 | datagram[position + 1])
     raise FormatError("a reserved option nibble")
-
-
-def _extension_size(nibble):
-    return nibble - 12 if nibble > 12 else 0

@@ -110,7 +110,7 @@ def test_a_restart_after_a_crash():
 def test_no_restart_unless_config_says_so():
     for options in ({"restart_after_crash": None}, {"config": False}):
         start = Start(crash(ValueError("x")), **options)
-        assert start.resets == 0 and start.slept == 0
+        assert start.resets == 0 and start.slept == 0 and start.raised is None
 
 
 def test_no_restart_after_an_application_that_ends():

@@ -409,7 +409,7 @@ def test_after_a_reset_a_new_message_id():
 def test_a_message_id_never_follows_itself():
     """Also when the same bytes are drawn again."""
     device = Device()
-    device.world.random = lambda size: b"\x21" * size
+    device.world.board.random = lambda size: b"\x21" * size
     device.server.script = [Reply(INTERNAL_SERVER_ERROR)]
     device.fail(ProvisioningError)
     device.run()
@@ -553,27 +553,27 @@ def test_a_reply_that_no_one_can_use_had_succeeded():
 
 def test_the_probe_has_a_message_id_of_its_own():
     """Neither the request's, which the server would answer with the old reply, nor the next's."""
-    for drawn in ("first", "renewed"):
+    for drawn in (b"\x11\x11", b"\x91\x11", b"\xff\xff", b"\x00\x00"):
         device = Device()
-        # Port, first Message ID, the client's and its time-out; renewed, the probe's.
-        ids = [b"\x01\x01", b"\x11\x11", b"\x02\x02", b"\x03\x03", b"\x22\x22"]
-        ids.append(ids[1] if drawn == "first" else ids[4])
-        device.world.scripted_random[2] = ids
+        device.world.board.random = lambda size, drawn=drawn: (drawn * 8)[:size]
         device.server.script = [failure()]
         device.fail(Failure)
         post, probe = device.server.requests
-        assert post.message_id == 0x1111
-        assert device.saved["message_id"] == 0x2222
-        assert probe.message_id not in (0x1111, 0x2222), drawn
+        assert len({post.message_id, probe.message_id, device.saved["message_id"]}) == 3, drawn
 
 
-def test_a_given_token_proves_nothing():
-    """config.json may have been copied with its token: the device that has it is another."""
-    device = Device(example(provisioning__token="given-token-12345678"))
-    device.server.devices["another-device"] = "given-token-12345678"
-    device.server.script = [failure()]
-    device.fail(Failure)
-    assert device.world.get(CREDENTIALS) is None
+def test_a_given_token_is_probed_too():
+    """The token of config.json, which must be this board's alone."""
+    for known in (True, False):
+        device = Device(example(provisioning__token="given-token-12345678"))
+        if known:
+            device.lose_reply()
+            device.forget()
+            assert device.run()["credentialsValue"] == "given-token-12345678"
+        else:
+            device.server.devices[DEVICE] = "the-token-of-another"
+            device.fail(Failure)
+            assert device.world.get(CREDENTIALS) is None
 
 
 # What the request says
@@ -822,6 +822,26 @@ def test_an_unreachable_address_keeps_the_port():
     device.run()
     assert device.server.requests[-1].source == port
     assert len(device.server.requests) == 1
+
+
+def test_the_next_address_is_sent_to_from_the_same_port():
+    """It may be the same server, which knows the request by its port and Message ID."""
+    device = Device()
+    device.lose_reply()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.world.unroutable = (ADDRESS,)
+    device.run()
+    assert other.requests[0].source == device.server.requests[0].source
+    assert other.requests[0].datagram == device.server.requests[0].datagram
+
+
+def test_every_wait_idles():
+    """The watchdog is fed and the LED moves: at least every 50 ms."""
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    assert device.world.board.idled >= device.world.clock.slept // 50 > 1_000
 
 
 def test_every_socket_is_given_back():

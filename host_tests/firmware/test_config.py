@@ -63,16 +63,16 @@ RIGHT = {
     "provisioning__hash": ("-----BEGIN CERTIFICATE-----", None),
     "access_token": ("device", "server"),
     "forget_secret": (True, False),
-    "watchdog": (1, 8, None),
-    "restart_after_crash": (1, 60, None),
+    "watchdog": (1, 8, 86_400, None),
+    "restart_after_crash": (1, 60, 86_400, None),
     "led": (0, 2, "LED", "GP15", None),
-    "codec": ("firmware",),
+    "codec": ("firmware", "microcoapy"),
 }
 
 WRONG = {
     "wifi__ssid": ("", "x" * 33, "ü" * 17, 5, None, []),
     "wifi__password": ("1234567", "x" * 65, 12345678, None),
-    "wifi__country": ("de", "DEU", "D", "1X", 49, ""),
+    "wifi__country": ("de", "DEU", "D", "1X", "ÄÖ", 49, ""),
     "wifi__hostname": ("", "a b", "-a", "a-", "a" * 33, "küche", 5),
     "server": (
         "",
@@ -93,15 +93,15 @@ WRONG = {
     "provisioning__provisionDeviceSecret": ("", " ", 5, None),
     "provisioning__gateway": ("true", 1),
     "provisioning__credentialsType": ("access_token", "", 5, ["ACCESS_TOKEN"]),
-    "provisioning__token": ("", " ", 5),
+    "provisioning__token": ("", " ", 5, "a/b", "a?b", "a&b", "a#b"),
     "provisioning__clientId": (5,),
     "provisioning__username": (5, True),
     "provisioning__password": (5,),
     "provisioning__hash": (5, []),
     "access_token": ("board", "", None, True),
     "forget_secret": ("yes", 1, None),
-    "watchdog": (0, -1, 1.5, "8", True, 1 << 29),
-    "restart_after_crash": (0, -1, 0.5, "10", True, 1 << 29),
+    "watchdog": (0, -1, 1.5, "8", True, 86_401),
+    "restart_after_crash": (0, -1, 0.5, "10", True, 86_401),
     "led": (-1, "", 1.5, True),
     "codec": ("aiocoap", None, 5),
 }
@@ -129,7 +129,7 @@ def test_every_key_is_tested():
     tested = {path.replace("__", ".") for path in RIGHT}
     assert tested == {path.replace("__", ".") for path in WRONG}
     later = {"ca", "certificate", "key", "verify", "ntp"}
-    assert set(KEYS) - tested <= later
+    assert {line.split(" ")[0] for line in KEYS.split("\n")} - tested <= later
 
 
 def test_required_keys_missing():
@@ -326,6 +326,17 @@ def test_what_is_no_json_object():
         error = raises(ConfigError, configuration.check, content, ID)
         assert error.problems == ["config.json is not a JSON object in UTF-8"], content[:20]
         assert "json.tool" in error.fix
+
+
+def test_a_letter_in_two_escapes():
+    """MicroPython's json makes two broken letters of it, so nobody may write it."""
+    for text in ("\\uD83C\\udf21", "\\ud9ff\\uDC00", "\\udbff\\udfff", "\\uddff", "\\uDe00"):
+        content = json.dumps(example()).replace("sensor-", text).encode()
+        error = raises(ConfigError, configuration.check, content, ID)
+        assert len(error.problems) == 1 and "escapes" in error.problems[0] and "UTF-8" in error.fix
+    for text in ("k\u00fcche", "c:\\\\ud8ta", "\\\\\\\\udc00"):
+        content = json.dumps(example()).replace("sensor-", text).encode()
+        configuration.check(content, ID)
 
 
 def test_no_config_says_how_to_make_one():

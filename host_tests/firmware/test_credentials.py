@@ -44,11 +44,15 @@ def assert_set_aside(load, path, content):
     assert load(storage) is None
 
 
+def load_attempt(storage):
+    return store.load_attempt(storage, store.ATTEMPT)
+
+
 def test_nothing_there():
     storage, _ = made()
     assert store.load(storage) is None
-    assert store.load_attempt(storage) is None
-    store.remove_attempt(storage)
+    assert load_attempt(storage) is None
+    storage.remove(store.ATTEMPT)
 
 
 def test_saved_and_loaded():
@@ -69,16 +73,16 @@ def test_attempt_saved_loaded_and_removed():
     for changes in ({}, {"token": None}, {"message_id": 0}, {"message_id": 65535}, {"port": 16384}):
         attempt = dict(ATTEMPT)
         attempt.update(changes)
-        store.save_attempt(storage, attempt)
-        assert store.load_attempt(storage) == attempt, changes
-    store.remove_attempt(storage)
-    assert store.load_attempt(storage) is None
+        store.save_attempt(storage, store.ATTEMPT, attempt)
+        assert load_attempt(storage) == attempt, changes
+    storage.remove(store.ATTEMPT)
+    assert load_attempt(storage) is None
 
 
 def test_torn_files_are_set_aside():
     for content in TORN:
         assert_set_aside(store.load, "/credentials.json", content)
-        assert_set_aside(store.load_attempt, "/attempt.json", content)
+        assert_set_aside(load_attempt, "/attempt.json", content)
 
 
 def test_foreign_credentials_are_set_aside():
@@ -102,7 +106,7 @@ def test_foreign_attempt_is_set_aside():
     for field in ATTEMPT:
         foreign = dict(ATTEMPT)
         del foreign[field]
-        assert_set_aside(store.load_attempt, "/attempt.json", json.dumps(foreign).encode())
+        assert_set_aside(load_attempt, "/attempt.json", json.dumps(foreign).encode())
         for value in wrong.get(field, (None, 5, "")):
             foreign[field] = value
-            assert_set_aside(store.load_attempt, "/attempt.json", json.dumps(foreign).encode())
+            assert_set_aside(load_attempt, "/attempt.json", json.dumps(foreign).encode())

@@ -288,6 +288,14 @@ def test_reset_with_a_code_is_only_counted():
     check_only_counted(reply(REQUEST, CONTENT, type=RST))
 
 
+def test_reset_after_the_empty_ack_is_only_counted():
+    exchange = started()
+    take(exchange, ACKNOWLEDGED)
+    exchange.timer = None
+    assert take(exchange, RESET) is None
+    check_still_waiting(exchange, 1)
+
+
 def test_ping_is_answered_with_reset():
     check_reset(empty(CON, 0xABCD), 0xABCD)
 
@@ -461,13 +469,16 @@ def test_message_id_is_compared_whole():
         check_only_counted(reply(REQUEST, CONTENT, message_id=message_id))
 
 
-def test_response_in_the_middle_of_a_storm():
-    storm = []
-    for first in range(256):
-        storm.append((first, bytes((first, 0x45, 0x12, 0x35)) + TOKEN + b"\xffx"))
+def test_response_after_a_storm():
+    storm = [
+        (first, bytes((first, CONTENT)) + b"\x12\x35" + bytes(reversed(TOKEN)) + b"\xffx")
+        for first in range(256)
+    ]
     exchange = make_exchange()
-    _, now = play(exchange, storm + [(300, SEPARATE)])
-    assert exchange.response.payload == b"s" or now < 300
+    sent, _ = play(exchange, storm + [(300, SEPARATE)])
+    assert exchange.response.payload == b"s"
+    assert exchange.ignored == 256
+    assert [when for when, _ in sent] == [0] + list(range(0x40, 0x50))  # RST to each CON
 
 
 def test_empty_token_is_compared_too():

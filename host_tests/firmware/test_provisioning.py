@@ -3,7 +3,7 @@
 import json
 
 from firmware.errors import Failure, ProvisioningError, Refused
-from firmware.thingsboard import provisioning
+from firmware.thingsboard import provisioning, refusals
 from host_tests.firmware.helpers import raises
 
 HOUR = 3_600_000
@@ -146,7 +146,7 @@ def test_status_without_success_code_is_told_apart():
 
 def test_ambiguous():
     failure = raises(Failure, read, 0x80, FAILURE)
-    both = provisioning.ambiguous(failure)
+    both = refusals.ambiguous(failure)
     assert isinstance(both, Failure)
     assert failure.what in both.what and "never got the reply" in both.what
     assert failure.fix in both.fix and "delete it there" in both.fix
@@ -172,11 +172,11 @@ def test_request_body():
 
 
 def test_request_body_with_every_field():
-    fields = {name: "value of %s" % name for name in provisioning.FIELDS}
+    fields = {name: "value of %s" % name for name in provisioning._FIELDS}
     fields["gateway"] = False
     body = provisioning.request_body(fields)
     assert json.loads(body) == fields
-    places = [body.find(b'"%s":' % name.encode()) for name in provisioning.FIELDS]
+    places = [body.find(b'"%s":' % name.encode()) for name in provisioning._FIELDS]
     assert places == sorted(places) and places[0] >= 0
 
 

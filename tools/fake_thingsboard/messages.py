@@ -116,7 +116,9 @@ PROVISION_FAILURE = Reply(
 
 
 def parse_json(payload):
-    """Read JSON from bytes. Raises ValueError for anything else, however deep."""
+    """Read JSON, from bytes as Java does. Raises ValueError for anything else, however deep."""
+    if not isinstance(payload, str):
+        payload = bytes(payload).decode("utf-8", "replace")
     try:
         return json.loads(payload)
     except RecursionError:

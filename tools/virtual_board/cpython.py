@@ -1,6 +1,8 @@
 """Plays the board on CPython: firmware from a folder, real sockets, simulated radio and machine."""
 
+import functools
 import importlib.util
+import json
 import os
 import sys
 import threading
@@ -26,6 +28,7 @@ def main() -> None:
     flash = supervisor.settings["flash"]
     sys.path[:2] = [flash, os.path.join(flash, "lib")]
     sys.dont_write_bytecode = True
+    _behave_as_micropython()
     os.chdir(flash)
     try:
         with open(os.path.join(flash, "config.json"), encoding="utf-8") as config_file:
@@ -37,6 +40,12 @@ def main() -> None:
 
         Board.root = flash
     power_on.run(_execute, flash)
+
+
+def _behave_as_micropython() -> None:
+    """Where CPython's modules differ in what firmware finds on flash."""
+    os.rename = os.replace
+    json.dumps = functools.partial(json.dumps, ensure_ascii=False)
 
 
 def _execute(path: str, namespace: dict) -> None:

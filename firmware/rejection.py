@@ -1,0 +1,34 @@
+"""For applications: what to do when ThingsBoard takes the credentials no more."""
+
+from firmware.attempt import Attempt
+from firmware.board import config as configuration
+from firmware.board import credentials as store
+from firmware.board import wifi
+from firmware.board.indicator import PROVISIONED, PROVISIONING
+from firmware.errors import Failure, Refused
+
+
+def credentials_rejected(board):
+    """Call this after a 4.01 (Unauthorized); return new credentials, saved.
+
+    A device that was deleted in ThingsBoard is provisioned again. One whose credentials were
+    changed there cannot be: that raises Refused. The old credentials stay on flash until new ones
+    are saved. Raises FirstbootError for anything else; call it again later.
+    """
+    config = configuration.load(board)
+    wifi.join(config, board)
+    name = config["provisioning"]["deviceName"]
+    board.indicator.show(PROVISIONING, 'asking %s for "%s" again' % (config["server"], name))
+    try:
+        credentials = Attempt(board, store.ATTEMPT_AGAIN).run(config)
+    except Failure as failure:
+        raise Refused(
+            'ThingsBoard has a device "%s", but with other credentials than this board' % name,
+            "In ThingsBoard, give the device its old credentials back, or delete the device.",
+            failure.retry_after,
+        )
+    board.storage.remove(store.ATTEMPT_AGAIN)
+    board.indicator.show(
+        PROVISIONED, '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
+    )
+    return credentials

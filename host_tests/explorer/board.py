@@ -1,0 +1,117 @@
+"""A board in virtual time, as the firmware is handed one."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import firmware.power_up
+from firmware.board.indicator import Indicator
+from firmware.board.storage import Storage
+from host_tests.explorer.flash import Files
+from host_tests.explorer.network import SERVER_ADDRESS, Network
+from tools import shims
+
+ADDRESSES = ("10.0.0.2", "10.0.0.3")
+# Ticks wrap 2.5 s after power-up: in the middle of the first wait that is any.
+_TICKS_AT_POWER_UP = shims.TICKS_PERIOD - 2_500
+
+
+# What gives memory back takes longer than a power-up; it is not what is tested.
+_KEEP_MEMORY = {
+    "gc": SimpleNamespace(collect=lambda: None),
+    "_give_back": lambda package, *modules: None,
+}
+
+
+def power_up(board: Board):
+    """Run the firmware's power-up procedure."""
+    with patch.multiple(firmware.power_up, **_KEEP_MEMORY):
+        return firmware.power_up.power_up(board)
+
+
+class Board:
+    """Fits firmware.board.hardware.Board. `asleep(ms)` is called in place of every long wait."""
+
+    root = ""
+    description = "the explorer"
+    idle = None
+
+    def __init__(self, files: Files, network: Network, address: str, seed: str, asleep):
+        self.files = files
+        self.id = "0123456789ab"
+        self.lines: list[str] = []
+        self.state = ""
+        self.wire = network
+        self.address = address
+        self.network = _Radio
+        self.names = {"thingsboard.example.com": [SERVER_ADDRESS]}
+        self.storage = Storage(open=files.open, os=files)
+        self.indicator = _Indicator(self)
+        self.random = random.Random(seed).randbytes
+        self._asleep = asleep
+        self._powered_up_at = network.now
+
+    def ticks(self) -> int:
+        elapsed = self.wire.now - self._powered_up_at
+        return (_TICKS_AT_POWER_UP + elapsed) % shims.TICKS_PERIOD
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        if host not in self.names:
+            raise OSError(-2, "name not known")
+        return self.names[host]
+
+    def open_transport(self, address: str, port: int, local_port: int = 0) -> _Transport:
+        return _Transport(self, (self.address, local_port))
+
+    def sleep(self, ms: int) -> None:
+        self._asleep(self, ms)
+
+    def use_led(self, pin) -> None:
+        """There is none."""
+
+    def start_watchdog(self, seconds: int) -> None:
+        """There is none."""
+
+    def reset(self) -> None:
+        raise AssertionError("a board that is not provisioned has no application to crash")
+
+
+class _Indicator(Indicator):
+    """Remembers the state that it shows."""
+
+    def __init__(self, board: Board):
+        self._board = board
+        super().__init__(write=board.lines.append, ticks=lambda: 0)
+
+    def show(self, state, text, *more):
+        self._board.state = state
+        super().show(state, text, *more)
+
+
+class _Transport:
+    """Fits firmware.coap.udp.UDP."""
+
+    def __init__(self, board: Board, peer):
+        self._board = board
+        self._peer = peer
+        board.wire.open(peer)
+
+    def send(self, datagram) -> None:
+        self._board.on_send(self._peer, bytes(datagram))
+
+    def receive(self, size: int, timeout: int) -> bytes | None:
+        datagram = self._board.wire.receive(self._peer, timeout)
+        if datagram is not None:
+            self._board.on_receive(datagram)
+        return datagram
+
+    def close(self) -> None:
+        self._board.wire.close(self._peer)
+
+
+_WLAN = SimpleNamespace(
+    active=lambda *on: True, isconnected=lambda: True, config=lambda key: "home"
+)
+_Radio = SimpleNamespace(STA_IF=0, WLAN=lambda interface: _WLAN)

@@ -1,0 +1,95 @@
+"""The firmware with one of its protections off, to prove that the explorer would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+from unittest.mock import patch
+
+from firmware.attempt import Attempt
+from firmware.board import credentials as store
+from firmware.board.storage import Storage
+from firmware.coap.client import Client
+
+
+def _no_attempt_saved():
+    return patch.object(store, "save_attempt", lambda storage, path, attempt: None)
+
+
+def _no_resume():
+    prepare = Attempt._prepare
+
+    def always_new(self, config):
+        body = prepare(self, config)
+        self._renew()
+        return body
+
+    return patch.object(Attempt, "_prepare", always_new)
+
+
+def _no_probe():
+    return patch.object(Attempt, "_probe", lambda self, client: None)
+
+
+def _acknowledged_before_saved():
+    request = Client.request
+
+    def at_once(self, *arguments, acknowledge=True, **named):
+        return request(self, *arguments, acknowledge=True, **named)
+
+    return patch.object(Client, "request", at_once)
+
+
+def _resumed_after_a_refusal():
+    renew = Attempt._renew
+
+    def once(self):
+        if "message_id" not in self._record:
+            renew(self)
+
+    return patch.object(Attempt, "_renew", once)
+
+
+def _renamed_before_closed():
+    def save(self, path, content):
+        file = self._open(self._root + path + ".new", "wb")
+        file.write(content)
+        self._os.rename(self._root + path + ".new", self._root + path)
+        file.close()
+
+    return patch.object(Storage, "save", save)
+
+
+def _overwritten_in_place():
+    def save(self, path, content):
+        with self._open(self._root + path, "wb") as file:
+            file.write(content)
+
+    return patch.object(Storage, "save", save)
+
+
+def _not_read_back():
+    return patch.object(Storage, "_verify", lambda self, path, content: None)
+
+
+class Mutant(NamedTuple):
+    """`break_it()` is a context manager; `lost`: what the explorer then says."""
+
+    break_it: Callable
+    lost: str
+
+
+MUTANTS = {
+    "no attempt saved": Mutant(_no_attempt_saved, "refused, though it proposed its access token"),
+    "no resume": Mutant(_no_resume, "refused, though the server still had the reply"),
+    "no probe": Mutant(_no_probe, "refused, though it proposed its access token"),
+    "acknowledged before saved": Mutant(
+        _acknowledged_before_saved, "acknowledged before it was saved"
+    ),
+    "resumed after a refusal": Mutant(
+        _resumed_after_a_refusal, "refused, though it proposed its access token"
+    ),
+    "renamed before closed": Mutant(_renamed_before_closed, "/credentials.json is corrupt"),
+    "overwritten in place": Mutant(_overwritten_in_place, "/attempt.json.bad1 was set aside"),
+    "not read back": Mutant(_not_read_back, "/credentials.json is corrupt"),
+}

@@ -1,0 +1,174 @@
+"""What is explored: the settings, the state between two power-ups, and when two are the same."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from host_tests.explorer.codec import decode
+from host_tests.explorer.flash import Chip, Files, Image
+from host_tests.explorer.network import Network
+
+NAME = "sensor-1"
+KEY, SECRET = "the-key", "the-secret"
+ANOTHER_BOARD = "provisioned by another board"
+CREDENTIALS, ATTEMPT, CONFIG = "/credentials.json", "/attempt.json", "/config.json"
+
+STRATEGIES = ("create", "preprovisioned")
+ACCESS_TOKENS = ("device", "server")
+
+# Ages and delays within one class, in ms, are taken for the same.
+AGE_CLASS = 62_000
+_DELAY_CLASS = 10_000
+
+
+class Setting(NamedTuple):
+    """What does not change during an exploration."""
+
+    strategy: str = "create"
+    access_token: str = "device"
+    reply: str = "piggybacked"
+    kind: str = "esp32"
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+    @property
+    def config(self) -> bytes:
+        return json.dumps(
+            {
+                "wifi": {"ssid": "home", "password": "correct horse"},
+                "server": "coap://thingsboard.example.com",
+                "provisioning": {
+                    "deviceName": NAME,
+                    "provisionDeviceKey": KEY,
+                    "provisionDeviceSecret": SECRET,
+                },
+                "access_token": self.access_token,
+            }
+        ).encode()
+
+
+class Step(NamedTuple):
+    """A step of a schedule: for the command that repeats it, and for people."""
+
+    code: str
+    text: str
+
+
+class State(NamedTuple):
+    """A board without power, and the world around it. `schedule` is how it came to this."""
+
+    image: Image
+    network: Network
+    address: int  # which of the board's two
+    schedule: tuple[Step, ...]
+
+
+@lru_cache(maxsize=4096)
+def contents(image: Image, kind: str) -> tuple[tuple[str, bytes], ...]:
+    """Every file on an image. Raises LittleFSError when it does not mount."""
+    return tuple(Files(Chip(image), kind).read_all().items())
+
+
+def key_of(state: State, setting: Setting) -> tuple:
+    """What the firmware can tell a state by: equal keys, equal futures.
+
+    Random values are numbered in the order in which they appear, times fall into classes, and a
+    flash is what its files say. Where the log of littlefs stands is not in it: that is explored
+    from images of its own.
+    """
+    names = _Names()
+    files = tuple(
+        (path, _file(names, content))
+        for path, content in contents(state.image, setting.kind)
+        if path != CONFIG or content != setting.config
+    )
+    network = state.network
+    server = network.server
+    devices = tuple(
+        (device.name, names("token", device.token), device.provision_state)
+        for device in server.thingsboard.devices.values()
+    )
+    remembered = tuple(
+        (
+            _peer(names, peer),
+            names("message_id", message_id),
+            int(exchange.received_at // AGE_CLASS),
+            exchange.acknowledged,
+            exchange.reply and _datagram(names, exchange.reply),
+            exchange.reply_acknowledged,
+        )
+        for (peer, message_id), exchange in server.duplicates.snapshot(network.now)
+    )
+    coming = tuple(
+        (after // _DELAY_CLASS, kind, _peer(names, peer), _what(names, what))
+        for after, kind, peer, what in network.pending()
+    )
+    return state.address, files, devices, remembered, coming
+
+
+class _Names(dict):
+    """Numbers random values in the order in which they appear."""
+
+    def __call__(self, kind: str, value: Any) -> Any:
+        if value is None:
+            return None
+        return self.setdefault((kind, value), f"{kind} {len(self)}")
+
+
+def _peer(names: _Names, peer) -> tuple:
+    address, port = peer
+    return address, names("port", port)
+
+
+def _what(names: _Names, what) -> Any:
+    """A datagram, (request's Message ID, reply) or (reply's Message ID, count)."""
+    if isinstance(what, bytes):
+        return _datagram(names, what)
+    if isinstance(what, tuple):
+        return tuple(_what(names, part) for part in what)
+    return names("number", what) if what > 9 else what
+
+
+def _datagram(names: _Names, datagram: bytes) -> tuple:
+    message = decode(datagram)
+    payload = _file(names, message.payload) if message.payload else b""
+    return message.type, message.code, names("coap_token", message.token), payload
+
+
+_RANDOM = {
+    "token": "token",
+    "credentialsValue": "token",
+    "message_id": "message_id",
+    "coap_token": "coap_token",
+    "port": "port",
+    "body": "body",
+}
+
+
+def _file(names: _Names, content: bytes) -> Any:
+    fields = _fields(content)
+    if fields is None:
+        return content
+    return tuple(
+        (field, names(_RANDOM[field], value) if field in _RANDOM else value)
+        for field, value in fields
+    )
+
+
+@lru_cache(maxsize=65536)
+def _fields(content: bytes) -> tuple[tuple[str, Any], ...] | None:
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict):
+        return None
+    if "coap_token" in fields:
+        fields["coap_token"] = bytes.fromhex(fields["coap_token"])
+    return tuple(
+        (field, str(value) if isinstance(value, (dict, list)) else value)
+        for field, value in fields.items()
+    )

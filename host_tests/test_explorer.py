@@ -1,0 +1,87 @@
+"""Nothing is lost: every power cut, alone and in pairs, and every datagram that goes astray.
+
+More cuts and more datagrams, outside the suite:
+python3 -m tools test -p host_tests.explorer.plugin --explore-deep host_tests/test_explorer.py
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import lru_cache
+
+import pytest
+
+from host_tests.explorer import report
+from host_tests.explorer.mutants import MUTANTS
+from host_tests.explorer.repeat import repeat
+from host_tests.explorer.run import PROVISIONED, TAKEN
+from host_tests.explorer.scene import Setting
+from host_tests.explorer.search import Broken
+from tools.virtual_board.flash import PROJECT
+
+SETTINGS = {str(setting): setting for setting in report.settings()}
+explore = lru_cache(maxsize=None)(report.explore)
+
+
+@pytest.fixture(scope="module")
+def depth(request):
+    deep = request.config.getoption("--explore-deep", default=False)
+    return report.DEEP if deep else report.DEFAULT
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_nothing_is_lost(setting, depth):
+    tally = explore(setting, depth)
+    assert tally.ends[PROVISIONED] > tally.ends[TAKEN] > 0
+    assert sum(tally.ends.values()) == tally.schedules
+    if setting.strategy == "create" and setting.access_token == "device":
+        assert set(tally.ends) == {PROVISIONED, TAKEN}
+
+
+def test_the_table_in_the_readme_is_true(depth, capsys):
+    tallies = {setting: explore(setting, depth) for setting in SETTINGS.values()}
+    with capsys.disabled():
+        print(f"\nexplored from seed {report.SEED}: {report.bounds(depth)}")
+        print(report.table(tallies))
+    if depth is report.DEFAULT:
+        readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+        assert report.in_readme(readme, tallies) == readme, (
+            "the explorer's table has changed; write it anew with: "
+            "python -m host_tests.explorer --readme README.md"
+        )
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_firmware_without_this_protection_is_found_out(mutant):
+    with MUTANTS[mutant].break_it():
+        broken = _first_broken()
+        assert str(broken).startswith(MUTANTS[mutant].lost)
+        with pytest.raises(Broken) as again:
+            command = re.search(r"--setting (\S+) --repeat (.+)", str(broken))
+            repeat(Setting(*command[1].split("/")), report.SEED, shlex.split(command[2]))
+    assert str(again.value) == str(broken)
+
+
+def _first_broken():
+    """Explore with few cuts, until an invariant is broken."""
+    for setting in SETTINGS.values():
+        try:
+            report.explore(setting, report.SHALLOW)
+        except Broken as broken:
+            return broken
+    pytest.fail("the explorer did not find it out")
+
+
+def test_an_exploration_is_the_same_each_time():
+    setting = Setting("preprovisioned", "server", "separate", "rp2")
+    first, second = (report.explore(setting, report.SHALLOW, seed="2") for _ in range(2))
+    assert first == second
+
+
+def test_what_a_failure_prints_names_all_that_repeats_it():
+    with MUTANTS["no probe"].break_it():
+        broken = str(_first_broken())
+    assert f"python -m host_tests.explorer --seed {report.SEED} --setting " in broken
+    assert "the schedule:\n  from the image: fresh\n  cut after datagram" in broken
+    assert "the console of the last power-up:" in broken

@@ -1,0 +1,160 @@
+"""The rules of the house that no linter knows: what imports what, and how firmware is written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.virtual_board.flash import PROJECT
+
+FILES = [PROJECT / "boot.py", PROJECT / "main.py", *sorted((PROJECT / "firmware").rglob("*.py"))]
+LONGEST_MODULE = 250  # lines: importing from source needs heap in proportion to the largest
+
+# What each part of the firmware may import of the others; one way, and errors imports nothing.
+MAY_IMPORT = {
+    "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
+    "firmware.application": {"firmware.board"},
+    "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.microcoapy"},
+    "firmware.rejection": {"firmware.attempt", "firmware.board"},
+    "firmware.attempt": {"firmware.board.credentials", "firmware.coap", "firmware.thingsboard"},
+    "firmware.thingsboard": {"firmware.coap.message"},
+    "firmware.board": set(),
+    "firmware.board.config_keys": {"firmware.coap.uri"},
+    "firmware.board.hardware": {"firmware.coap.udp"},
+    "firmware.coap": set(),
+    "firmware.errors": set(),
+    "boot": set(),
+}
+PURE = (
+    "firmware.coap.blockwise",
+    "firmware.coap.exchange",
+    "firmware.coap.message",
+    "firmware.coap.uri",
+    "firmware.thingsboard.provisioning",
+    "firmware.board.config",
+    "firmware.board.config_keys",
+)
+IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+MODULES = {name_of(path): parsed(path) for path in FILES}
+every_module = pytest.mark.parametrize("name", MODULES)
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """The modules that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            found |= {
+                submodule
+                if (submodule := f"{node.module}.{alias.name}") in MODULES
+                else node.module
+                for alias in node.names
+            }
+    return found
+
+
+def is_within(module: str, part: str) -> bool:
+    return module == part or module.startswith(part + ".")
+
+
+@every_module
+def test_imports_point_one_way(name):
+    parts = [part for part in MAY_IMPORT if is_within(name, part)]
+    assert parts, f"{name} is no part that MAY_IMPORT knows"
+    allowed = set().union(*(MAY_IMPORT[part] for part in parts))
+    own_part = name.rpartition(".")[0]
+    if own_part != "firmware" and own_part:
+        allowed.add(own_part)
+    if name != "firmware.errors":
+        allowed.add("firmware.errors")
+    within = {module for module in imports(MODULES[name]) if is_within(module, "firmware")}
+    assert not [m for m in within if not any(is_within(m, part) for part in allowed)]
+
+
+def test_every_edge_in_the_table_is_used():
+    """An edge that no module needs any more leaves the table."""
+    for part, allowed in MAY_IMPORT.items():
+        used = set().union(*(imports(MODULES[name]) for name in MODULES if is_within(name, part)))
+        for edge in allowed:
+            assert any(is_within(module, edge) for module in used), f"{part} → {edge}"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_touch_nothing(name):
+    assert not imports(MODULES[name]) & IMPURE
+
+
+def test_errors_import_nothing():
+    assert imports(MODULES["firmware.errors"]) == set()
+
+
+@every_module
+def test_modules_are_short(name):
+    lines = (PROJECT / (name.replace(".", "/") + ".py")).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST_MODULE
+    if name in ("boot", "main"):
+        assert len(lines) <= 12  # read at a glance
+
+
+@every_module
+def test_what_firmware_does_not_say(name):
+    for node in ast.walk(MODULES[name]):
+        place = f"{name}, line {getattr(node, 'lineno', 0)}"
+        assert not isinstance(node, ast.Assert), f"{place}: assert on what came from outside"
+        if isinstance(node, ast.ExceptHandler):
+            caught = ast.unparse(node.type) if node.type else ""
+            assert caught not in ("", "BaseException"), f"{place}: it would catch Ctrl-C"
+            assert "KeyboardInterrupt" not in caught, f"{place}: nothing catches Ctrl-C"
+        if isinstance(node, ast.Raise):
+            assert node.cause is None, f"{place}: MicroPython has no exception chaining"
+        if isinstance(node, ast.Name) and node.id == "print":
+            assert name == "firmware.board.indicator", f"{place}: the indicator prints"
+        if isinstance(node, ast.Try):
+            bodies = [*node.body, *(line for each in node.handlers for line in each.body)]
+            is_switch = any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in bodies)
+            # The user's app.py is the one module that may fail to import.
+            assert not is_switch or name == "firmware.application", f"{place}: an import trick"
+
+
+@every_module
+def test_what_is_public_has_a_docstring(name):
+    if name in ("boot", "main"):
+        return
+    tree = MODULES[name]
+    missing = [] if ast.get_docstring(tree) else [name]
+    bodies = [tree.body]
+    for body in bodies:
+        for node in body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_":
+                if not ast.get_docstring(node):
+                    missing.append(f"{name}.{node.name}")
+                if isinstance(node, ast.ClassDef):
+                    bodies.append(node.body)
+    assert not missing
+
+
+def test_the_version_is_the_same_everywhere():
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    in_project = re.search(r'^version = "(.+)"$', project, re.MULTILINE)[1]
+    (in_firmware,) = (
+        node.value.value
+        for node in MODULES["firmware.power_up"].body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION"
+    )
+    assert in_project == in_firmware

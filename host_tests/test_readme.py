@@ -1,0 +1,298 @@
+"""README.md says what is true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from firmware.board import config
+from firmware.board.config_keys import KEYS
+from firmware.board.indicator import PATTERNS
+from host_tests import update_readme
+from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
+from host_tests.update_readme import README, read_block, write_block
+from host_tests.virtual_bench import needs_micropython
+from tools.cli import app
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.virtual_board.flash import PROJECT
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of a section's table, as cells, without its head."""
+    rows = [line for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def code_spans(text: str) -> list[str]:
+    return [span.strip() for _, span in re.findall(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", text)]
+
+
+# The demo
+
+VARIES = (
+    (r"\[ *\d+\.\d{3}\]", "[time]"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:port"),
+    (r"micropython \d+\.\d+\.\d+", "micropython version"),
+    (r"\b[0-9a-f]{12}\b", "id"),
+    (r'"[^" ]{3}…"', '"…"'),
+)
+
+
+def by_side(output: str) -> dict[str, list[str]]:
+    """The demo's lines without what varies: the board's, the server's and its own.
+
+    How the board's and the server's lines mix varies, too.
+    """
+    for pattern, word in VARIES:
+        output = re.sub(pattern, word, output)
+    sides: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        side, bar, _ = line.partition(" │ ")
+        sides.setdefault(side if bar else "demo", []).append(line)
+    return sides
+
+
+@needs_micropython
+def test_the_demo_prints_what_readme_shows(request):
+    demo = subprocess.run(
+        [sys.executable, "-c", "from tools.cli import main; main()", "demo"],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=30,
+        check=True,
+    ).stdout
+    if request.config.getoption("--update-readme", default=False):
+        write_block("demo", demo)
+    assert by_side(read_block("demo")) == by_side(demo), (
+        f"to write it anew: {update_readme.__doc__}"
+    )
+
+
+def test_the_demo_command_is_on_the_first_screen():
+    assert "\n```\npython3 -m tools demo\n```\n" in "\n".join(TEXT.splitlines()[:10])
+
+
+# config.json
+
+
+DEFAULTS = {path: default for path, _, default in (line.split(" ", 2) for line in KEYS.split("\n"))}
+
+
+def keys_and_defaults() -> list[tuple[str, str]]:
+    """Each key of README's table, and what its row has as the default."""
+    named: list[tuple[str, str]] = []
+    for keys, _, default, _ in table("config.json"):
+        for key in code_spans(keys):
+            whole = named[-1][0].partition(".")[0] + key if key.startswith(".") else key
+            named.append((whole, default))
+    return named
+
+
+def test_the_table_of_keys_names_every_key():
+    assert sorted(key for key, _ in keys_and_defaults()) == sorted(DEFAULTS)
+
+
+def test_the_table_of_keys_has_the_defaults():
+    for key, shown in keys_and_defaults():
+        default = DEFAULTS[key]
+        if shown.startswith(("`", "required")):
+            assert shown.strip("`").replace(" ", "-") == default, key
+        elif shown:  # words: what the firmware makes of null
+            assert default == "null", key
+
+
+def test_the_example_is_a_good_configuration():
+    example = re.search(r"```json\n(.*?)```", section("Put it on your board"), re.DOTALL)[1]
+    assert config.check(example.encode(), "24dcc399a4e8")["server"]
+
+
+# The console
+
+
+def test_the_table_of_states_names_every_state():
+    named = [code_spans(state)[0].rstrip(":") for state, *_ in table("What you see")]
+    assert named == list(PATTERNS)
+
+
+# Lines that report no trouble.
+NO_TROUBLE = ("firstboot ", "next try in ", "restart in ", "running app.py")
+ERRORS = (
+    "ConfigError",
+    "Failure",
+    "FormatError",
+    "NetworkError",
+    "NoResponse",
+    "ProvisioningError",
+    "Refused",
+    "ResetReceived",
+    "StorageError",
+    "TooLarge",
+    "WiFiError",
+)
+
+
+def messages() -> dict[str, str]:
+    """Every text with which the firmware reports trouble, "…" for what is filled in: its place."""
+    found = {}
+    for path in sorted((PROJECT / "firmware").rglob("*.py")):
+        if path.name in ("message.py", "microcoapy.py"):
+            continue  # what is wrong with a datagram; it is ignored, and at most counted
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                for expression in _reports(function):
+                    for text in _texts(expression, function):
+                        if not text.startswith(NO_TROUBLE) and text.strip("…"):
+                            found[text] = f"{path.name}:{expression.lineno}"
+    return found
+
+
+def _reports(function: ast.FunctionDef):
+    """The expressions in a function that say what went wrong."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and function.name == "_problem":
+            yield node.value
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        called = ast.unparse(node.func)
+        if called in ERRORS or called in ("problems.append", "board.indicator.say"):
+            yield node.args[0]
+        elif called == "board.indicator.show" and ast.unparse(node.args[0]) == "APPLICATION":
+            yield node.args[1]
+
+
+def _texts(expression: ast.expr, function: ast.FunctionDef) -> list[str]:
+    if isinstance(expression, ast.Constant):
+        return [re.sub(r"%[sd]", "…", str(expression.value))]
+    if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Mod):
+        return _texts(expression.left, function)
+    if isinstance(expression, ast.BinOp):
+        left = _texts(expression.left, function)[0]
+        return [left + _texts(expression.right, function)[0]]
+    if isinstance(expression, ast.List):
+        return [text for each in expression.elts for text in _texts(each, function)]
+    if isinstance(expression, ast.Name):
+        assigned = [
+            node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == expression.id
+        ]
+        if assigned:
+            return [text for each in assigned for text in _texts(each, function)]
+    return ["…"]
+
+
+def _is_in(phrase: str, text: str) -> bool:
+    """Whether a row's phrase can stand in a text; "…" in it is anything, in the text a word."""
+    if phrase.startswith("…"):
+        return _is_in(phrase[1:], text)
+    return any(_begins(phrase, text[start:]) for start in range(len(text)))
+
+
+def _begins(phrase: str, text: str) -> bool:
+    if not phrase:
+        return True
+    if phrase[0] == "…":
+        return any(_begins(phrase[1:], text[start:]) for start in range(len(text) + 1))
+    if not text:
+        return False
+    if text[0] == "…":
+        word = len(re.match(r"\S*", phrase)[0])
+        return any(_begins(phrase[length:], text[1:]) for length in range(word + 1))
+    return phrase[0] == text[0] and _begins(phrase[1:], text[1:])
+
+
+def rows() -> list[list[str]]:
+    """The phrases of each row of the troubleshooting table."""
+    return [code_spans(cell) for cell, _ in table("When something goes wrong")]
+
+
+def test_every_message_is_in_the_troubleshooting_table():
+    phrases = [phrase for row in rows() for phrase in row]
+    missing = [
+        f"{place}: {text}"
+        for text, place in messages().items()
+        if not any(_is_in(phrase, text) for phrase in phrases)
+    ]
+    assert not missing, "\n".join(["README.md has no row for:", *missing])
+
+
+def test_every_row_of_the_troubleshooting_table_is_a_message():
+    texts = messages()
+    unknown = [p for row in rows() for p in row if not any(_is_in(p, text) for text in texts)]
+    assert not unknown, f"the firmware never says: {unknown}"
+
+
+def test_matching_of_phrases():
+    assert _is_in('no network "…" in range', 'no network "…" in range')
+    assert _is_in("answered 5.00", "ThingsBoard answered …: …")
+    assert _is_in("… belongs there", "`…` is …; … belongs there")
+    assert not _is_in("was not found", "… cannot be saved: …")
+    assert not _is_in("answered FAILURE", "ThingsBoard answered NOT_FOUND: it knows no …")
+
+
+# Your application
+
+
+@pytest.mark.parametrize("lane", BOARDS)
+def test_the_application_posts_telemetry(tmp_path, lane):
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        ups = PowerUps(tmp_path / "flash", *lane, server)
+        ups.put(app=read_block("app.py"))
+        for power_ups in (1, 2):
+            outcome = ups.power_up(stay=True, cut_at="telemetry sent")
+            assert "Traceback" not in "\n".join(outcome.lines)
+            (device,) = server.thingsboard.devices.values()
+            assert device.telemetry == ('{"temperature":21.5}',) * power_ups
+    assert sum(b"provision" in datagram.data for datagram in server.received) == 1
+
+
+# Commands and links
+
+
+def commands() -> list[str]:
+    found, in_block = [], False
+    for line in TEXT.splitlines():
+        if line.startswith("```"):
+            in_block = not in_block
+        else:
+            found += [line] if in_block else code_spans(line)
+    return sorted({each for each in found if each.startswith("python3 -m tools ")})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_command_is_accepted(command):
+    verb, *arguments = shlex.split(command, comments=True)[3:]
+    verbs = typer.main.get_command(app).commands
+    for name in verbs if verb == "VERB" else [verb]:
+        try:
+            verbs[name].make_context(name, list(arguments))
+        except typer.Exit as end:
+            assert end.exit_code == 0
+
+
+def test_every_verb_is_shown():
+    shown = {command.split()[3] for command in commands()}
+    assert shown >= set(typer.main.get_command(app).commands)
+
+
+def test_links_to_files_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    files = [target for target in targets if "://" not in target]
+    assert files
+    for file in files:
+        assert (PROJECT / file).exists(), file

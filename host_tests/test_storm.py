@@ -1,0 +1,58 @@
+"""A storm: every board is provisioned, jitter is what does it, and README's figures are true."""
+
+import json
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tools.cli import app
+from tools.storm import Weather, simulate
+from tools.storm_report import figures_of, storm_table
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def test_every_board_is_provisioned():
+    for weather in (
+        Weather(boards=300, rate_limit=50),
+        Weather(boards=300, rate_limit=50, outage=60),
+        Weather(boards=300, rate_limit=20, loss=0.3, seed=2),
+    ):
+        storm = simulate(weather)
+        assert len(storm.provisioned) == weather.boards
+        assert storm.time_until(1) >= weather.outage * 1000
+
+
+def test_the_same_seed_is_the_same_storm():
+    weather = Weather(boards=200, rate_limit=20, loss=0.2, seed=7)
+    assert simulate(weather) == simulate(weather)
+    assert simulate(weather) != simulate(Weather(boards=200, rate_limit=20, loss=0.2, seed=8))
+
+
+def test_jitter_is_what_does_it():
+    weather = Weather(boards=500, rate_limit=20)
+    with_jitter, without = simulate(weather), simulate(weather, jitter=False)
+    last = without.time_until(weather.boards)
+    assert last is None or last > 5 * with_jitter.time_until(weather.boards)
+
+
+def test_a_server_that_handles_all_needs_one_datagram_a_board():
+    storm = simulate(Weather(boards=100, rate_limit=1000))
+    assert storm.sent == 100
+
+
+def test_figures_as_json():
+    arguments = ["storm", "--boards", "50", "--rate-limit", "20", "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    figures = json.loads(result.stdout)
+    assert figures["with jitter"]["s until all are"] < figures["without jitter"]["s until all are"]
+
+
+def test_readme_shows_what_the_command_prints():
+    shown = README.read_text(encoding="utf-8").split("<!-- storm -->\n", 1)[1]
+    table = re.match(r"```\n(.*?)```", shown, re.DOTALL)[1]
+    weather = Weather(rate_limit=100, outage=60)
+    storms = {"with jitter": simulate(weather), "without jitter": simulate(weather, jitter=False)}
+    assert table == storm_table({name: figures_of(storm) for name, storm in storms.items()})

@@ -1,0 +1,218 @@
+"""Power returns to a whole building: N boards provision at once. In virtual time.
+
+Each board is the firmware's own exchange, retransmission, backoff and reading of replies; the
+server is the model of ThingsBoard, which handles so many datagrams a second and drops the rest.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tools import shims
+
+shims.install()
+
+from firmware.coap.client import JSON, max_age  # noqa: E402
+from firmware.coap.exchange import Exchange, Transmission  # noqa: E402
+from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint_bytes  # noqa: E402
+from firmware.errors import Failure, ProvisioningError  # noqa: E402
+from firmware.power_up import backoff  # noqa: E402
+from firmware.thingsboard import provisioning  # noqa: E402
+from tools.fake_thingsboard.californium import Duplicates  # noqa: E402
+from tools.fake_thingsboard.model import ThingsBoard  # noqa: E402
+
+_URI_PATH, _CONTENT_FORMAT = 11, 12
+_ONE_WAY = 20  # ms from a board to the server
+# What boards differ in before their first datagram, in ms: the Wi-Fi is joined.
+_JOINED = (1_000, 4_000)
+_HORIZON = 24 * 3_600_000
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What the storm is like: boards, datagrams a second, seconds, and a share from 0 to 1."""
+
+    boards: int = 10_000
+    rate_limit: int = 500
+    outage: float = 0.0
+    loss: float = 0.0
+    seed: int = 1
+
+
+@dataclass
+class Storm:
+    """What came of it. Times in ms since power returned."""
+
+    boards: int
+    provisioned: list[int] = field(default_factory=list)
+    sent: int = 0
+    arrivals: Counter = field(default_factory=Counter)  # datagrams at the server, by second
+
+    def time_until(self, boards: int) -> int | None:
+        """When so many boards were provisioned; None: never within a day."""
+        return self.provisioned[boards - 1] if len(self.provisioned) >= boards else None
+
+
+class _Board:
+    """One board, from its first datagram until it is provisioned."""
+
+    def __init__(self, number: int, random: Callable[[int], bytes]):
+        self.number = number
+        self.timer_number = 0
+        self.provisioned = False
+        self._random = random
+        self._token = f"{number:020d}"
+        self._failures = 0
+        self._exchange: Exchange | None = None
+        self._probing = False
+        self._request = self._encode(POST, provisioning.PATH, self._body())
+
+    def start(self) -> tuple[bytes | None, int | None]:
+        """Send what is to be sent now. Gives a datagram and after how many ms to come back."""
+        request = self._request
+        if self._probing:
+            request = self._encode(GET, provisioning.attributes_path(self._token), b"")
+        timeout = Transmission().initial_timeout(int.from_bytes(self._random(2), "big"))
+        self._exchange = Exchange(request, timeout, Transmission(), [])
+        return self._exchange.start(), self._take_timer()
+
+    def on_timer(self) -> tuple[bytes | None, int | None]:
+        """The time that was asked for is over."""
+        if self._exchange is None:
+            return self.start()
+        datagram = self._exchange.on_timer()
+        if self._exchange.error:
+            return None, self._back_off()
+        return datagram, self._take_timer()
+
+    def on_datagram(self, datagram: bytes) -> tuple[bytes | None, int | None]:
+        """A datagram has come."""
+        if self._exchange is None:
+            return None, None
+        answer = self._exchange.on_datagram(datagram)
+        response = self._exchange.response
+        if response is None:
+            return answer, self._take_timer()
+        try:
+            if self._probing:
+                self.provisioned = provisioning.is_accepted(response.code, max_age(response))
+            else:
+                provisioning.read_response(
+                    response.code, bytes(response.payload), max_age(response)
+                )
+                self.provisioned = True
+        except Failure:
+            self._probing = True
+            return self.start()
+        except ProvisioningError:
+            self._request = self._encode(POST, provisioning.PATH, self._body())
+        return None, None if self.provisioned else self._back_off()
+
+    def _back_off(self) -> int:
+        self._exchange = None
+        wait = backoff(self._failures, self._random)
+        self._failures += 1
+        return wait
+
+    def _take_timer(self) -> int | None:
+        timer, self._exchange.timer = self._exchange.timer, None
+        return timer
+
+    def _body(self) -> bytes:
+        return provisioning.request_body(
+            {
+                "deviceName": f"sensor-{self.number}",
+                "provisionDeviceKey": "key",
+                "provisionDeviceSecret": "secret",
+                "token": self._token,
+            }
+        )
+
+    def _encode(self, code: int, path: str, payload: bytes) -> bytes:
+        options = [(_URI_PATH, segment.encode()) for segment in path.split("/") if segment]
+        if payload:
+            options.append((_CONTENT_FORMAT, uint_bytes(JSON)))
+        message_id = int.from_bytes(self._random(2), "big")
+        return bytes(encode(CON, code, message_id, self._random(8), options, payload))
+
+
+def _no_jitter(size: int) -> bytes:
+    return b"\xff" * size
+
+
+class _Server:
+    """ThingsBoard behind a limit: what is over it in a second is dropped unseen."""
+
+    def __init__(self, weather: Weather, arrivals: Counter):
+        self._weather = weather
+        self._arrivals = arrivals
+        self._thingsboard = ThingsBoard(key="key", secret="secret")
+        self._duplicates = Duplicates()
+
+    def on_datagram(self, board: int, datagram: bytes, now: int) -> list[bytes]:
+        second = now // 1000
+        self._arrivals[second] += 1
+        if now < self._weather.outage * 1000 or self._arrivals[second] > self._weather.rate_limit:
+            return []
+        peer = ("", board)
+        again = self._duplicates.received(peer, datagram, now / 1000)
+        if again is not None:
+            return again
+        request = decode(memoryview(datagram))
+        path = [bytes(value).decode() for number, value in request.options if number == _URI_PATH]
+        code, payload, _ = self._thingsboard.handle(request.code, path, bytes(request.payload))
+        reply = bytes(encode(ACK, code, request.message_id, request.token, (), payload))
+        self._duplicates.sent(peer, request.message_id, reply)
+        return [reply]
+
+
+def simulate(
+    weather: Weather, jitter: bool = True, on_progress: Callable[[int], None] | None = None
+) -> Storm:
+    """Run a storm to its end. `on_progress` gets how many boards are provisioned."""
+    chance = Random(weather.seed)
+    storm = Storm(weather.boards)
+    server = _Server(weather, storm.arrivals)
+    events: list[tuple[int, int, int, int, bytes | None]] = []
+    boards = []
+    serial = 0
+
+    def at(time: int, board: int, timer: int, datagram: bytes | None = None) -> None:
+        nonlocal serial
+        serial += 1
+        heapq.heappush(events, (time, serial, board, timer, datagram))
+
+    for number in range(weather.boards):
+        boards.append(_Board(number, chance.randbytes if jitter else _no_jitter))
+        at(chance.randint(*_JOINED) if jitter else _JOINED[0], number, 0)
+    while events and len(storm.provisioned) < weather.boards and events[0][0] < _HORIZON:
+        now, _, number, timer, datagram = heapq.heappop(events)
+        board = boards[number]
+        if board.provisioned:
+            continue
+        if datagram is not None:
+            outgoing, wait = board.on_datagram(datagram)
+        elif timer == board.timer_number:
+            outgoing, wait = board.on_timer()
+        else:
+            continue
+        if board.provisioned:
+            storm.provisioned.append(now)
+            if on_progress and len(storm.provisioned) % 100 == 0:
+                on_progress(len(storm.provisioned))
+            continue
+        if wait is not None:
+            board.timer_number += 1
+            at(now + wait, number, board.timer_number)
+        if outgoing is not None:
+            storm.sent += 1
+            if chance.random() >= weather.loss:
+                arrival = now + _ONE_WAY
+                for reply in server.on_datagram(number, outgoing, arrival):
+                    if chance.random() >= weather.loss:
+                        at(arrival + _ONE_WAY, number, -1, reply)
+    return storm

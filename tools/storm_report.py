@@ -1,0 +1,139 @@
+"""What a storm did, for a person: figures beside each other, and arrivals drawn over time."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from tools.storm import Storm, Weather, simulate
+
+_COLUMNS = 60
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def storm(weather: Weather, as_json: bool) -> int:
+    """Simulate the storm with and without jitter and print both; gives the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    storms = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for name, jitter in (("with jitter", True), ("without jitter", False)):
+            task = progress.add_task(f"{weather.boards} boards {name}", total=weather.boards)
+            storms[name] = simulate(
+                weather, jitter, lambda done, task=task: progress.update(task, completed=done)
+            )
+    figures = {name: figures_of(storm) for name, storm in storms.items()}
+    memory = _memory_bytes() // weather.boards
+    if as_json:
+        print(json.dumps({"seed": weather.seed, "bytes per board": memory, **figures}))
+        return 0
+    print(storm_table(figures), end="")
+    for name, each in storms.items():
+        console.print(f"\nDatagrams at the server over time, {name}:")
+        console.print(_drawn(each))
+    console.print(f"\n{memory} bytes of memory a board. Seed {weather.seed}.")
+    return 0 if all(len(each.provisioned) == weather.boards for each in storms.values()) else 1
+
+
+def storm_for_real(boards: int) -> int:
+    """Power up so many virtual boards at once over loopback; gives the exit code."""
+    from tools.fake_thingsboard.model import ThingsBoard
+    from tools.fake_thingsboard.server import FakeThingsBoard
+    from tools.virtual_board.board import VirtualBoard
+    from tools.virtual_board.flash import put_on_flash
+
+    thingsboard = ThingsBoard(key="storm-key", secret="storm-secret")
+    with (
+        tempfile.TemporaryDirectory(prefix="firstboot-") as folder,
+        FakeThingsBoard(thingsboard) as server,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        ThreadPoolExecutor(boards) as power,
+    ):
+        config = json.dumps(
+            {
+                "wifi": {"ssid": "storm", "password": "storm-password"},
+                "server": server.uri,
+                "provisioning": {
+                    "deviceName": "sensor-{id}",
+                    "provisionDeviceKey": thingsboard.key,
+                    "provisionDeviceSecret": thingsboard.secret,
+                },
+            }
+        ).encode()
+        flashes = [Path(folder, f"{number}.img") for number in range(boards)]
+        for flash in progress.track(flashes, description="making boards"):
+            put_on_flash(flash, "esp32", "micropython", config)
+
+        def power_up(flash: Path) -> float:
+            board = VirtualBoard(flash, on_line=lambda line: None)
+            outcome = board.power_up(timeout=300)
+            return math.inf if outcome.exit_code else time.monotonic() - began
+
+        began = time.monotonic()
+        times = sorted(
+            progress.track(power.map(power_up, flashes), total=boards, description="powering up")
+        )
+    provisioned = sum(each < math.inf for each in times)
+    print(
+        f"{provisioned} of {boards} boards provisioned, half in {times[boards // 2]:.1f} s, "
+        f"all in {times[-1]:.1f} s, with {len(server.received) / boards:.2f} datagrams a board; "
+        f"ThingsBoard has {len(thingsboard.devices)} devices."
+    )
+    return 0 if provisioned == boards == len(thingsboard.devices) else 1
+
+
+def figures_of(storm: Storm) -> dict[str, float | None]:
+    """The figures of a storm by their names; None for what did not happen within a day."""
+
+    def seconds(share: float) -> float | None:
+        at = storm.time_until(math.ceil(share * storm.boards))
+        return None if at is None else round(at / 1000, 1)
+
+    return {
+        "s until half are provisioned": seconds(0.5),
+        "s until 99 % are": seconds(0.99),
+        "s until all are": seconds(1),
+        "datagrams a board": round(storm.sent / storm.boards, 1),
+        "peak, datagrams a second": max(storm.arrivals.values()),
+    }
+
+
+def storm_table(figures: dict[str, dict[str, float | None]]) -> str:
+    """The figures of several storms beside each other, a line a figure."""
+    rows = [["", *figures]]
+    for row in next(iter(figures.values())):
+        cells = (storm[row] for storm in figures.values())
+        rows.append([row, *("never" if cell is None else f"{cell:,}" for cell in cells)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        first.ljust(widths[0])
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+        + "\n"
+        for first, *cells in rows
+    )
+
+
+def _drawn(storm: Storm) -> str:
+    """The arrivals as one line of bars, each as high as its busiest second."""
+    last = max(storm.arrivals)
+    width = max(1, math.ceil((last + 1) / _COLUMNS))
+    columns = [
+        max(storm.arrivals[second] for second in range(start, start + width))
+        for start in range(0, last + 1, width)
+    ]
+    highest = max(columns)
+    bars = "".join(_BARS[math.ceil(column * (len(_BARS) - 1) / highest)] for column in columns)
+    return f"{highest:>6} ┤{bars}\n     0 └ 0 s to {last} s, {width} s a bar"
+
+
+def _memory_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
