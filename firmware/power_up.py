@@ -136,6 +136,10 @@ def _prepare(board, config):
         )
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
+    if config["codec"] == "microcoapy":
+        from firmware.coap import microcoapy
+
+        microcoapy.install()
 
 
 def _provision(board, attempt, config):

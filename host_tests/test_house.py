@@ -17,9 +17,15 @@ LONGEST_MODULE = 250  # lines: importing from source needs heap in proportion to
 MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
     "firmware.application": {"firmware.board"},
-    "firmware.power_up": {"firmware.attempt", "firmware.board"},
+    "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.microcoapy"},
     "firmware.rejection": {"firmware.attempt", "firmware.board"},
-    "firmware.attempt": {"firmware.board.credentials", "firmware.coap", "firmware.thingsboard"},
+    "firmware.addresses": {"firmware.coap.uri"},
+    "firmware.attempt": {
+        "firmware.addresses",
+        "firmware.board.credentials",
+        "firmware.coap",
+        "firmware.thingsboard",
+    },
     "firmware.thingsboard": {"firmware.coap.message"},
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},

@@ -21,7 +21,7 @@ from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 
 ROOT = Path(set_up.ROOT)
-VERBS = ("demo", "test", "serve", "power-up", "read", "provision", "storm")
+VERBS = ("demo", "test", "serve", "power-up", "read", "provision", "measure", "storm")
 KEY, SECRET = "provision-key", "provision-secret"
 
 

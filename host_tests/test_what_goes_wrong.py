@@ -140,8 +140,11 @@ def test_message_ids_wrap(message_id):
     site.check(site.power_up())
 
 
-def test_nothing_reads_the_clock_of_the_board():
+def test_nothing_but_coaps_reads_the_clock_of_the_board():
+    coaps = ("clock.py", "dtls_failure.py", "hardware.py")
     for file in [PROJECT / "main.py", *PROJECT.glob("firmware/**/*.py")]:
+        if file.name in coaps:
+            continue
         names = {
             name
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))

@@ -344,6 +344,45 @@ def provision(
 
 
 @app.command(epilog=_PLAIN_CODES)
+def measure(
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PEER",
+            help="Measure this, too: aiocoap, CoAPthon3, or a folder that holds microCoAPy.",
+        ),
+    ] = None,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Measure each module, and how heap and time grow, too."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="SVG", help="Draw the figures into a file.", show_default=False),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Make these figures the budgets, and README's table.")
+    ] = False,
+) -> None:
+    """Measure how small and how fast the firmware is.
+
+    Bytes, heap and instructions on the MicroPython that the tests use; instructions need valgrind.
+
+    Example: python3 -m tools measure --peer aiocoap --plot measured.svg
+    """
+    from tools.measure.bench import MeasureError
+    from tools.measure.command import run
+
+    try:
+        run(peer or [], details, as_json, plot, record)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--peer") from None
+    except MeasureError as error:
+        _end(str(error), FAILED)
+
+
+@app.command(epilog=_PLAIN_CODES)
 def storm(
     boards: Annotated[int, typer.Option(min=1, help="How many boards.")] = 10_000,
     rate_limit: Annotated[

@@ -38,6 +38,12 @@ def load(board, provisioned=False):
     if content is None:
         raise ConfigError(["there is no /config.json"], _EXAMPLE)
     config = check(content, board.id, provisioned)
+    if config["codec"] == "microcoapy" and not _has_microcoapy(board.storage):
+        raise ConfigError(
+            ['`codec` is "microcoapy", which is not on the board'],
+            "Put it there: mpremote mip install github:insighio/microCoAPy\n"
+            "and: mpremote cp firmware/coap/microcoapy.py :firmware/coap/",
+        )
     if config["certificate"] and not provisioned:
         from firmware.board.security import add_certificate
 
@@ -119,6 +125,12 @@ def parse(content):
 def fill_in(device_name, board_id):
     """Return a deviceName with `{id}` filled in, trimmed as ThingsBoard trims it."""
     return device_name.replace("{id}", board_id).strip()
+
+
+def _has_microcoapy(storage):
+    adapter = "/firmware/coap/microcoapy"
+    on_board = storage.exists(adapter + ".py") or storage.exists(adapter + ".mpy")
+    return on_board and storage.exists("/lib/microcoapy")
 
 
 def _problem(path, value, expected):

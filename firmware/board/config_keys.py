@@ -35,7 +35,7 @@ forget_secret boolean false
 watchdog seconds null
 restart_after_crash seconds null
 led pin "LED"
-codec firmware "firmware"\
+codec firmware|microcoapy "firmware"\
 """
 # May be null though the default is not.
 NULLABLE = ("ntp", "led")

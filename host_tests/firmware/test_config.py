@@ -66,7 +66,7 @@ RIGHT = {
     "watchdog": (1, 8, 86_400, None),
     "restart_after_crash": (1, 60, 86_400, None),
     "led": (0, 2, "LED", "GP15", None),
-    "codec": ("firmware",),
+    "codec": ("firmware", "microcoapy"),
 }
 
 WRONG = {

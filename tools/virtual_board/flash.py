@@ -17,6 +17,8 @@ from tools.virtual_board.lock import locked
 PROJECT = Path(__file__).resolve().parents[2]
 _FILE_KEYS = ("ca", "certificate", "key")
 RUNTIMES = ("micropython", "cpython")
+# The modules of firmware/ that config.json has to ask for by name.
+_ON_REQUEST = ("microcoapy",)
 _READ_SIZE = 32
 _LOOKAHEAD_SIZE = 32
 # The on-disk format that every MicroPython since 1.23 mounts; newer ones raise it as they write.
@@ -31,20 +33,27 @@ def put_on_flash(
     app: bytes | Path | None = None,
     source: Path = PROJECT,
     files: dict[str, bytes] | None = None,
+    packages: Path | None = None,
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
-    `files`: others, by name.
+    What is optional in firmware/ is put there when `config` asks for it. `files`: others, by
+    name. `packages`: a folder whose packages go to /lib.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
     FlashError when something else has that name, or a board is powered up from it.
     """
     flash = Path(flash)
-    contents = dict(_firmware(Path(source)))
+    if isinstance(config, Path):
+        config = config.read_bytes()
+    contents = dict(_firmware(Path(source), config or b""))
     contents.update(files or {})
     for name, content in (("config.json", config), ("app.py", app)):
         if content is not None:
             contents[name] = content if isinstance(content, bytes) else Path(content).read_bytes()
+    if packages:
+        for file in sorted(packages.glob("*/*.py")):
+            contents[f"lib/{file.relative_to(packages).as_posix()}"] = file.read_bytes()
     if flash.exists():
         check_flash(flash, kind, runtime)
         with locked(flash):
@@ -110,12 +119,13 @@ def check_flash(flash: Path, kind: str, runtime: str) -> None:
         raise FlashError(f"{flash} is the flash of another board, {_kind_of(flash)}, not {kind}")
 
 
-def _firmware(source: Path) -> Iterator[tuple[str, bytes]]:
+def _firmware(source: Path, config: bytes) -> Iterator[tuple[str, bytes]]:
     if not (source / "main.py").is_file():
         raise FlashError(f"{source} has no main.py to put on a flash")
-    files = [source / "boot.py", source / "main.py", *sorted(source.glob("firmware/**/*.py"))]
+    # Source, or what mpy-cross made of it.
+    files = [source / "boot.py", source / "main.py", *sorted(source.glob("firmware/**/*.*py"))]
     for file in files:
-        if file.is_file():
+        if file.is_file() and not (file.stem in _ON_REQUEST and file.stem.encode() not in config):
             yield file.relative_to(source).as_posix(), file.read_bytes()
 
 

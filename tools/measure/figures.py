@@ -1,0 +1,179 @@
+"""What is measured of the firmware, and how: each figure has a key and a goal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, least_heap
+from tools.measure.responder import TOKEN, Responder
+from tools.virtual_board.flash import put_on_flash
+
+HIGHEST_HEAP = 192 * 1024
+_EXCHANGES = 50
+_RUNS = 5
+_APP = b"""
+from time import ticks_us
+
+def run(credentials):
+    global started
+    started = ticks_us()
+"""
+# What a MicroPython that runs out of heap says, or a program that caught it.
+_NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`goal`: at most this. `tested`: the same on every computer, so that a budget can hold it."""
+
+    key: str
+    what: str
+    unit: str
+    goal: float | None
+    tested: bool = True
+
+
+FIGURES = (
+    Figure("overhead", "request bytes beyond the JSON", "bytes", 32),
+    Figure("datagrams", "datagrams from power-up to token", "", 2),
+    Figure("time_ratio", "request to token, times the bare script's", "×", 1.5, tested=False),
+    Figure("time_us", "request to token on loopback", "µs", None, tested=False),
+    Figure("heap_exchange", "smallest heap for one exchange", "bytes", 14_000),
+    Figure("heap_power_up_mpy", "smallest heap for the first power-up", "bytes", 33_000),
+    Figure("heap_power_up_py", "the same from .py", "bytes", 48_000),
+    Figure("garbage", "garbage per exchange", "bytes", 1_500),
+    Figure("garbage_wait", "more of it while waiting 60 s for a late reply", "bytes", 0),
+    Figure("mpy_coap", ".mpy of firmware/coap", "bytes", 6_500),
+    Figure("mpy_all", ".mpy of everything", "bytes", 18_000),
+    Figure("encode", "instructions to encode the request", "", 45_000),
+    Figure("decode", "instructions to decode the response", "", 20_000),
+    Figure("start_mpy_ms", "power-up to app.py when provisioned", "ms", 10, tested=False),
+    Figure("start_py_ms", "the same from .py", "ms", 10, tested=False),
+    Figure("flash_saves", "files saved in a first power-up", "", 2),
+    Figure("flash_programs", "flash writes in a first power-up", "", None),
+    Figure("flash_programs_least", "the least that saves the same files", "", None),
+)
+
+
+def sizes(bench: Bench) -> dict[str, int]:
+    """The .mpy bytes of the firmware; the largest of the architectures."""
+    found = {}
+    for architecture in ARCHITECTURES:
+        with _folder() as folder:
+            compile_to(bench.source, firmware_files(bench.source), folder, f"-march={architecture}")
+            weights = {path.relative_to(folder): path.stat().st_size for path in _mpy(folder)}
+        coap = sum(size for path, size in weights.items() if path.parts[:2] == ("firmware", "coap"))
+        found["mpy_coap"] = max(coap, found.get("mpy_coap", 0))
+        found["mpy_all"] = max(sum(weights.values()), found.get("mpy_all", 0))
+    return found
+
+
+def exchange(bench: Bench, responder: Responder, client: str) -> dict[str, float]:
+    """One exchange of a client on MicroPython: its bytes, heap and garbage."""
+    port = responder.port
+    responder.last()
+    bench.run("once", client, port)
+    wire = responder.last()
+    return {
+        "bytes_up": wire.bytes_up,
+        "bytes_down": wire.bytes_down,
+        "garbage": bench.run("garbage", client, port)["bytes"],
+        "heap_exchange": least_heap(
+            lambda heap: bench.succeeds(
+                "once", client, port, heap=heap, done=TOKEN, failed=_NO_HEAP
+            ),
+            HIGHEST_HEAP,
+        ),
+    }
+
+
+def times(bench: Bench, responder: Responder, clients: list[str]) -> dict[str, float]:
+    """Medians of what each client takes from request to token, in µs; they run by turns."""
+    found: dict[str, list[int]] = {client: [] for client in clients}
+    for _ in range(_RUNS):
+        for client in clients:
+            found[client] += bench.run("timed", client, responder.port, _EXCHANGES)["us"]
+    return {client: statistics.median(each) for client, each in found.items()}
+
+
+def codec(bench: Bench, module: str) -> dict[str, int]:
+    """Instructions to encode and to decode the exchange's messages."""
+    counts = bench.instructions(module, ("encode_request", "decode_response"))
+    return dict(zip(("encode", "decode"), counts))
+
+
+class PowerUps:
+    """First and later power-ups of boards whose firmware is compiled, or source."""
+
+    def __init__(self, bench: Bench, responder: Responder, compiled: bool):
+        self._bench = bench
+        self._responder = responder
+        self._new = bench.folder / f"new-{compiled}.img"
+        self._image = bench.folder / f"flash-{compiled}.img"
+        source = bench.source
+        if compiled:
+            source = bench.folder / "on_flash"
+            shutil.copytree(bench.compiled / "firmware", source / "firmware")
+            shutil.copy(bench.source / "main.py", source)
+        (source / "boot.py").touch()
+        put_on_flash(self._new, "esp32", "micropython", self._config(), _APP, source)
+
+    def heap(self) -> int:
+        """The smallest heap for a first power-up, without the stand-ins' share of it."""
+        standing = self.first()["standing"]
+
+        def works(heap: int) -> bool:
+            shutil.copy(self._new, self._image)
+            options = {"done": '{"bytes_programmed', "failed": _NO_HEAP}
+            return self._bench.succeeds("power_up", self._image, heap=heap, **options)
+
+        return least_heap(works, HIGHEST_HEAP) - standing
+
+    def first(self) -> dict:
+        """What a first power-up does."""
+        shutil.copy(self._new, self._image)
+        self._responder.last()
+        found = self._bench.run("power_up", self._image)
+        found["datagrams"] = self._responder.last().datagrams
+        return found
+
+    def start_ms(self) -> float:
+        """From power-up to app.py when provisioned; a median."""
+        self.first()
+        found = [self._bench.run("power_up", self._image)["us_to_app"] for _ in range(9)]
+        return statistics.median(found) / 1000
+
+    def least_programs(self, saves: list) -> int:
+        """The flash writes of nothing but saving the same files and removing the first."""
+        shutil.copy(self._new, self._image)
+        return self._bench.run("least_writes", self._image, json.dumps(saves))["programs"]
+
+    def _config(self) -> bytes:
+        return json.dumps(
+            {
+                "wifi": {"ssid": "measured", "password": "correct horse"},
+                "server": f"coap://127.0.0.1:{self._responder.port}",
+                "provisioning": {
+                    "deviceName": "sensor-{id}",
+                    "provisionDeviceKey": "0123456789abcdefghij",
+                    "provisionDeviceSecret": "jihgfedcba9876543210",
+                },
+            }
+        ).encode()
+
+
+def _mpy(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.mpy"))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="firstboot-measure-") as name:
+        yield Path(name)

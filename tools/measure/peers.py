@@ -1,0 +1,93 @@
+"""What people would use instead, measured on the same work."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+from tools.measure import figures
+from tools.measure.bench import SCRIPTS, Bench, MeasureError, compile_to, has_valgrind
+from tools.measure.responder import FIELDS, Responder
+
+MICROCOAPY = "microCoAPy"
+ADAPTED = "our exchange, its codec"
+ON_THE_INDEX = ("aiocoap", "CoAPthon3")
+_COAPTHON = ("CoAPthon3==1.0.2", "cachetools==8.0.1")
+_PEER_SCRIPTS = SCRIPTS.parent / "peer_scripts"
+_EXCHANGES = 50
+
+
+def is_microcoapy(folder: Path) -> bool:
+    """Whether a folder holds microCoAPy's package."""
+    return (folder / "microcoapy" / "coap_packet.py").is_file()
+
+
+def measure(bench: Bench, responder: Responder, peer: str, folder: Path | None) -> dict[str, float]:
+    """A peer's figures. Raises MeasureError when it cannot be had."""
+    if peer == MICROCOAPY:
+        return _microcoapy(bench, responder, folder)
+    if peer == "aiocoap":
+        return _on_cpython(sys.executable, "aiocoap_client", responder)
+    with tempfile.TemporaryDirectory(prefix="firstboot-peer-") as environment:
+        return _on_cpython(_install(Path(environment), _COAPTHON), "coapthon_client", responder)
+
+
+def adapted(bench: Bench, responder: Responder) -> dict[str, float]:
+    """The figures of our exchange with microCoAPy as its codec."""
+    found = figures.exchange(bench, responder, "adapted")
+    if has_valgrind():
+        found.update(figures.codec(bench, "codec_adapted"))
+    return found
+
+
+def bare(bench: Bench, responder: Responder) -> dict[str, float]:
+    """The figures of a socket and json with no library."""
+    return figures.exchange(bench, responder, "bare")
+
+
+def _microcoapy(bench: Bench, responder: Responder, folder: Path) -> dict[str, float]:
+    found = figures.exchange(bench, responder, "micro_coapy")
+    with tempfile.TemporaryDirectory(prefix="firstboot-peer-") as compiled:
+        files = [path.relative_to(folder) for path in sorted(folder.glob("microcoapy/*.py"))]
+        compile_to(folder, files, Path(compiled))
+        found["mpy_coap"] = sum(path.stat().st_size for path in Path(compiled).rglob("*.mpy"))
+    if has_valgrind():
+        found.update(figures.codec(bench, "codec_microcoapy"))
+    return found
+
+
+def _on_cpython(python: str, script: str, responder: Responder) -> dict[str, float]:
+    body = json.dumps(FIELDS, separators=(",", ":"))
+    responder.last()
+    done = subprocess.run(
+        [python, str(_PEER_SCRIPTS / f"{script}.py"), str(responder.port), body, str(_EXCHANGES)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if done.returncode:
+        raise MeasureError(f"{script}: {done.stderr.strip().splitlines()[-1]}")
+    wire = responder.last()
+    return {
+        "bytes_up": wire.bytes_up // _EXCHANGES,
+        "bytes_down": wire.bytes_down // _EXCHANGES,
+        "datagrams": wire.datagrams // _EXCHANGES,
+        "time_us": statistics.median(json.loads(done.stdout)["us"]),
+    }
+
+
+def _install(environment: Path, packages: tuple[str, ...]) -> str:
+    """Make an environment with packages of the index; gives its Python."""
+    venv.create(environment, with_pip=True)
+    python = str(environment / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", *packages]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-1]
+        raise MeasureError(f"{packages[0]} cannot be installed: {said}")
+    return python

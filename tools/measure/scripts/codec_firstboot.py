@@ -1,0 +1,17 @@
+"""The exchange's two messages through firmware/coap/message.py."""
+
+from messages import BODY, OPTIONS, RESPONSE, TOKEN
+
+from firmware.coap.message import CON, POST, decode, encode
+
+
+def nothing():
+    pass
+
+
+def encode_request(encode=encode):
+    return encode(CON, POST, 0x1234, TOKEN, OPTIONS, BODY)
+
+
+def decode_response(decode=decode):
+    return decode(RESPONSE)

@@ -1,0 +1,14 @@
+"""What one exchange leaves on the heap: `garbage.py CLIENT PORT`."""
+
+import gc
+import json
+import sys
+
+ask = __import__(sys.argv[1]).connect(int(sys.argv[2]))
+ask()
+ask()
+gc.collect()
+gc.disable()
+before = gc.mem_alloc()
+ask()
+print(json.dumps({"bytes": gc.mem_alloc() - before}))

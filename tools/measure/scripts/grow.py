@@ -1,0 +1,96 @@
+"""How heap and time grow: `grow.py block2|config|exchanges SIZE`."""
+
+import gc
+import json
+import sys
+import time
+
+from firmware.coap.client import Client
+
+_BLOCK_SIZE = 512
+_SZX = 5
+
+
+class Blocks:
+    """A transport to a server whose response body has `size` bytes, in blocks."""
+
+    def __init__(self, size):
+        self.body = b"x" * size
+        self.reply = None
+
+    def send(self, datagram):
+        number = 0
+        if datagram[-2] == 0xD1 or datagram[-2] == 0xC1:
+            number = datagram[-1] >> 4
+        start = number * _BLOCK_SIZE
+        payload = self.body[start : start + _BLOCK_SIZE]
+        head = b"\x68\x45" + datagram[2:12]
+        if len(self.body) > _BLOCK_SIZE:
+            more = start + _BLOCK_SIZE < len(self.body)
+            head += bytes((0xD1, 23 - 13, number << 4 | more << 3 | _SZX))
+        self.reply = head + b"\xff" + payload
+
+    def receive(self, size, timeout):
+        return self.reply
+
+
+def block2(size):
+    client = Client(Blocks(size), limit=8192)
+
+    def work():
+        response = client.get("/large")
+        assert len(response.payload) == size
+        return response
+
+    return work
+
+
+def config(size):
+    from firmware.board.config import check
+
+    content = json.dumps(
+        {
+            "wifi": {"ssid": "measured", "password": "correct horse"},
+            "server": "coap://127.0.0.1",
+            "provisioning": {
+                "deviceName": "sensor-{id}",
+                "provisionDeviceKey": "0123456789abcdefghij",
+                "provisionDeviceSecret": "jihgfedcba9876543210",
+                "credentialsType": "X509_CERTIFICATE",
+                "hash": "c" * size,
+            },
+        }
+    ).encode()
+    return lambda: check(content, "001122334455")
+
+
+def exchanges(count):
+    client = Client(Blocks(95))
+    return lambda: client.get("/small")
+
+
+def measure(work, times):
+    gc.collect()
+    fresh = gc.mem_alloc()
+    result = work()
+    gc.collect()
+    kept = gc.mem_alloc() - fresh
+    del result
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    began = time.ticks_us()
+    work()
+    took = time.ticks_diff(time.ticks_us(), began)
+    allocated = gc.mem_alloc() - before
+    gc.enable()
+    for _ in range(times - 1):
+        work()
+    gc.collect()
+    return {"allocated": allocated, "kept": kept, "us": took, "level": gc.mem_alloc() - fresh}
+
+
+KINDS = {"block2": block2, "config": config, "exchanges": exchanges}
+kind, size = sys.argv[1], int(sys.argv[2])
+times = size if kind == "exchanges" else 1
+print(json.dumps(measure(KINDS[kind](size), times)))
