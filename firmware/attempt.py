@@ -57,7 +57,7 @@ class Attempt:
             return received
         board = self._board
         server = Uri(config["server"])
-        secure = board.sessions(config)
+        secure = board.sessions(config) if server.secure else None
         body = self._prepare(config)
         failure = None
         for address in self._addresses(server):
