@@ -176,11 +176,10 @@ class Attempt:
             yield saved
         try:
             found = self._board.resolve(server.host, server.port)
+            reason = "it has no address"
         except OSError as error:
             found = [saved] if saved else []
             reason = error
-        else:
-            reason = "it has no address"
         if not found:
             raise NetworkError(
                 "%s was not found: %s" % (server.host, reason),
@@ -212,9 +211,8 @@ class Attempt:
 
         Without a proposed token only the address that has the first reply can give it again.
         """
-        elapsed = ticks_diff(self._board.ticks(), self._first_sent)
-        if self._proposed or elapsed >= _EXCHANGE_LIFETIME:
-            self._may_move = True
+        silence = ticks_diff(self._board.ticks(), self._first_sent)
+        self._may_move |= bool(self._proposed) or silence >= _EXCHANGE_LIFETIME
 
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
