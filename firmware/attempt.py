@@ -56,8 +56,9 @@ class Attempt:
             # They came, but could not be saved. The server may say them only once.
             store.save(self._board.storage, received)
             return received
+        board = self._board
         server = Uri(config["server"])
-        secure = self._board.sessions(config)
+        secure = board.sessions(config) if server.secure else None
         body = self._prepare(config)
         failure = None
         for address in self._addresses(server):
@@ -68,11 +69,7 @@ class Attempt:
                 self._save()
                 transport = secure(transport, server.host) if secure else transport
                 client = Client(
-                    transport,
-                    server.name,
-                    idle=self._board.idle,
-                    ticks=self._board.ticks,
-                    random=self._board.random,
+                    transport, server.name, idle=board.idle, ticks=board.ticks, random=board.random
                 )
                 return self._keep(client, config, self._ask(client, body))
             except NetworkError as error:
