@@ -14,11 +14,11 @@ _EXAMPLE = (
 
 def run(board, credentials, config):
     """Run app.py's run(credentials); show what it raises and restart if config.json says so."""
-    if not (board.storage.exists("/app.py") or board.storage.exists("/app.mpy")):
-        board.indicator.show(APPLICATION, "there is no app.py on the board", *_EXAMPLE)
-        return
-    board.indicator.show(APPLICATION, "running app.py")
     try:
+        if not (board.storage.exists("/app.py") or board.storage.exists("/app.mpy")):
+            board.indicator.show(APPLICATION, "there is no app.py on the board", *_EXAMPLE)
+            return
+        board.indicator.show(APPLICATION, "running app.py")
         import app
 
         app.run(credentials)

@@ -5,7 +5,7 @@ from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
 from firmware.board.indicator import PROVISIONED, PROVISIONING
-from firmware.errors import Failure, Refused
+from firmware.errors import Failure, Refused, StorageError
 
 
 def credentials_rejected(board):
@@ -19,8 +19,10 @@ def credentials_rejected(board):
     wifi.join(config, board)
     name = config["provisioning"]["deviceName"]
     board.indicator.show(PROVISIONING, 'asking %s for "%s" again' % (config["server"], name))
+    # The board keeps it: credentials that came and could not be saved are in it.
+    board.attempt_again = board.attempt_again or Attempt(board, store.ATTEMPT_AGAIN)
     try:
-        credentials = Attempt(board, store.ATTEMPT_AGAIN).run(config)
+        credentials = board.attempt_again.run(config)
     except Failure as failure:
         raise Refused(
             'ThingsBoard has a device "%s", but with other credentials than this board' % name,
@@ -28,7 +30,11 @@ def credentials_rejected(board):
             " devices are pre-provisioned, delete its server attribute provisionState instead.",
             failure.retry_after,
         )
-    board.storage.remove(store.ATTEMPT_AGAIN)
+    board.attempt_again = None
+    try:
+        board.storage.remove(store.ATTEMPT_AGAIN)
+    except StorageError as error:
+        board.indicator.say(error.what, error.fix)
     board.indicator.show(
         PROVISIONED, '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
     )

@@ -384,7 +384,10 @@ def measure(
 
 @app.command(epilog=_PLAIN_CODES)
 def storm(
-    boards: Annotated[int, typer.Option(min=1, help="How many boards.")] = 10_000,
+    boards: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many boards: 10,000, or 100 real ones.", show_default=False),
+    ] = None,
     rate_limit: Annotated[
         int, typer.Option(min=1, help="Datagrams a second that the server handles.")
     ] = 500,
@@ -394,7 +397,8 @@ def storm(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Repeats a storm exactly.")] = 1,
     real: Annotated[
-        bool, typer.Option("--real", help="Virtual boards over loopback, 300 at the most.")
+        bool,
+        typer.Option("--real", help="Virtual boards over loopback, 300 at most; no weather."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -409,10 +413,10 @@ def storm(
     from tools.storm_report import storm, storm_for_real
 
     if real:
-        if boards > 300:
+        if boards and boards > 300:
             raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
-        raise typer.Exit(storm_for_real(boards))
-    raise typer.Exit(storm(Weather(boards, rate_limit, outage, loss, seed), as_json))
+        raise typer.Exit(storm_for_real(boards or 100))
+    raise typer.Exit(storm(Weather(boards or 10_000, rate_limit, outage, loss, seed), as_json))
 
 
 def _certificate(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | None:

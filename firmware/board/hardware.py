@@ -33,6 +33,8 @@ class Board:
     network = network
     # One for all: an application's Board feeds what the first one started.
     _watchdog = None
+    # What firmware.rejection goes on with.
+    attempt_again = None
     # Whether firmware.board.clock has set it since power-up.
     clock_is_set = False
 

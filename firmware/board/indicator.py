@@ -54,9 +54,13 @@ class Indicator:
     def blink(self):
         """Move the LED and the console's clock; called in every wait."""
         now = self._ticks()
-        while ticks_diff(now, self._since) >= 1000:
-            self._since = ticks_add(self._since, 1000)
-            self._seconds += 1
+        seconds = ticks_diff(now, self._since) // 1000
+        if seconds < 0:
+            # Nobody looked for six days.
+            self._since = now
+        elif seconds:
+            self._since = ticks_add(self._since, 1000 * seconds)
+            self._seconds += seconds
         if self.led is None or ticks_diff(now, self._due) < 0:
             return
         pattern = self._pattern

@@ -34,7 +34,7 @@ class Storage:
             )
 
     def exists(self, path):
-        """Return whether there is such a file. Raises OSError for trouble other than that."""
+        """Return whether there is such a file. Raises OSError when that cannot be told."""
         try:
             self._os.stat(self._root + path)
         except OSError as error:
@@ -44,9 +44,9 @@ class Storage:
         return True
 
     def save(self, path, content):
-        """Replace a file's content by these bytes; raise StorageError and keep the old one.
+        """Replace a file's content by these bytes, or raise StorageError.
 
-        What was written is read back before it takes the old one's place, and again after.
+        What was written is read back before it takes the old content's place, and again after.
         """
         temporary = path + ".new"
         try:

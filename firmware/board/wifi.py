@@ -27,12 +27,12 @@ def join(config, board=None):
 
         board = Board()
     network = board.network
-    wlan = network.WLAN(network.STA_IF)
     ssid = config["wifi"]["ssid"]
-    if wlan.active() and wlan.isconnected() and wlan.config("ssid") == ssid:
-        return
-    board.indicator.show(WIFI, 'joining "%s"' % ssid)
     try:
+        wlan = network.WLAN(network.STA_IF)
+        if wlan.active() and wlan.isconnected() and _joined(wlan) == ssid.encode():
+            return
+        board.indicator.show(WIFI, 'joining "%s"' % ssid)
         _prepare(network, wlan, config["wifi"])
         status = _connect(board, wlan, config["wifi"])
     except (OSError, RuntimeError, ValueError) as error:
@@ -43,6 +43,11 @@ def join(config, board=None):
     if status is not None:
         raise _explain(network, status, ssid)
     board.indicator.show(WIFI, 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
+
+
+def _joined(wlan):
+    # An ESP32 reads on behind a name of 32 bytes, into the password.
+    return wlan.config("ssid").encode()[:32]
 
 
 def _prepare(network, wlan, wifi):

@@ -16,6 +16,7 @@ _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
 _LARGEST_SZX = const(6)
+_FIX = "Check that this is the server you mean, and what stands between it and this device."
 
 
 class Transfer:
@@ -84,7 +85,7 @@ class Transfer:
                 self._szx = szx
                 return True
             if response.code == _CONTINUE:
-                raise FormatError("2.31 after the last block")
+                raise FormatError("2.31 after the last block", _FIX)
         elif response.code == _REQUEST_ENTITY_TOO_LARGE and not self._sent and szx < self._szx:
             self._szx = szx
             return True
@@ -94,7 +95,7 @@ class Transfer:
         """Add one block to the body; return whether more follow."""
         if block2 is None or (self._body is not None and response.code != self._body_code):
             raise FormatError(
-                "%s in the middle of a block-wise response" % code_name(response.code)
+                "%s in the middle of a block-wise response" % code_name(response.code), _FIX
             )
         block2 = uint(block2)
         size = 16 << (block2 & 7)
@@ -113,7 +114,7 @@ class Transfer:
             or (more and len(payload) != size)
             or (response.option(_ETAG) or b"") != self._etag
         ):
-            raise FormatError("a block that does not continue the response")
+            raise FormatError("a block that does not continue the response", _FIX)
         self._check_size(len(self._body) + len(payload))
         self._body.extend(payload)
         self._block2 = ((block2 >> 4) + 1) << 4 | block2 & 7

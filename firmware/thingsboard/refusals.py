@@ -100,4 +100,6 @@ def _shown(value):
     """Return a value as far as it is certainly no secret."""
     if not value:
         return "nothing"
-    return '"%s"' % value[:16] if isinstance(value, str) else "something else"
+    if isinstance(value, str) and value.replace("_", "").isalpha() and len(value) <= 16:
+        return '"%s"' % value
+    return "something else"

@@ -495,6 +495,7 @@ class Board:
 
     id = BOARD_ID
     description = "a virtual board"
+    attempt_again = None
 
     def __init__(self, world):
         self._world = world

@@ -28,8 +28,8 @@ def describe(message, size):
 
 
 def shorten(secret):
-    """The first 3 characters and an ellipsis."""
-    return secret[:3] + "…"
+    """The first 3 characters and an ellipsis; of a short one nothing."""
+    return (secret[:3] if len(secret) >= 8 else "") + "…"
 
 
 def _method(code):
