@@ -51,32 +51,22 @@ class Message:
 
 def encode(type, code, message_id, token, options, payload=b""):
     """Return a message as one buffer. `options`: (number, value) in ascending order."""
-    size = 4 + len(token) + (1 + len(payload) if payload else 0)
-    previous = 0
-    for number, value in options:
-        length = len(value)
-        size += 1 + _extension_size(number - previous) + _extension_size(length) + length
-        previous = number
-    buffer = bytearray(size)
-    buffer[0] = 0x40 | type << 4 | len(token)
-    buffer[1] = code
-    buffer[2] = message_id >> 8
-    buffer[3] = message_id & 0xFF
-    end = 4 + len(token)
-    buffer[4:end] = token
+    buffer = bytearray((0x40 | type << 4 | len(token), code, message_id >> 8, message_id & 0xFF))
+    buffer.extend(token)
     previous = 0
     for number, value in options:
         delta = number - previous
         previous = number
         length = len(value)
-        buffer[end] = _nibble(delta) << 4 | _nibble(length)
-        end = _put_extension(buffer, end + 1, delta)
-        end = _put_extension(buffer, end, length)
-        buffer[end : end + length] = value
-        end += length
+        buffer.append(_nibble(delta) << 4 | _nibble(length))
+        if delta > 12:
+            buffer.extend(_extension(delta))
+        if length > 12:
+            buffer.extend(_extension(length))
+        buffer.extend(value)
     if payload:
-        buffer[end] = _PAYLOAD_MARKER
-        buffer[end + 1 :] = payload
+        buffer.append(_PAYLOAD_MARKER)
+        buffer.extend(payload)
     return buffer
 
 
@@ -109,9 +99,9 @@ def decode(datagram):
             break
         try:
             delta = _extended(datagram, position, first >> 4)
-            position += _extension_size(delta)
+            position += max(0, (first >> 4) - 12)
             length = _extended(datagram, position, first & 0x0F)
-            position += _extension_size(length)
+            position += max(0, (first & 0x0F) - 12)
         except IndexError:
             raise FormatError("a truncated option")
         number += delta
@@ -142,24 +132,14 @@ def uint_bytes(number):
     return number.to_bytes(size, "big")
 
 
-def _extension_size(number):
-    """Return how many bytes follow the nibble of an option delta or length."""
-    return 0 if number < 13 else 1 if number < 269 else 2
-
-
 def _nibble(number):
-    return number if number < 13 else 12 + _extension_size(number)
+    return number if number < 13 else 13 if number < 269 else 14
 
 
-def _put_extension(buffer, end, number):
-    if number >= 269:
-        buffer[end] = (number - 269) >> 8
-        buffer[end + 1] = (number - 269) & 0xFF
-        return end + 2
-    if number >= 13:
-        buffer[end] = number - 13
-        return end + 1
-    return end
+def _extension(number):
+    if number < 269:
+        return bytes((number - 13,))
+    return bytes(((number - 269) >> 8, (number - 269) & 0xFF))
 
 
 def _extended(datagram, position, nibble):
