@@ -50,13 +50,13 @@ class Attempt:
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
         received = self._received
-        if received and all(
-            received[field] == value for field, value in self._identity(config).items()
-        ):
+        identity = self._identity(config)
+        if received and all(received[field] == identity[field] for field in identity):
             # They came, but could not be saved. The server may say them only once.
             store.save(self._board.storage, received)
             return received
         server = Uri(config["server"])
+        secure = self._board.sessions(config)
         body = self._prepare(config)
         failure = None
         for address in self._addresses(server):
@@ -65,6 +65,7 @@ class Attempt:
             try:
                 transport = self._open(address, server.port)
                 self._save()
+                transport = secure(transport, server.host) if secure else transport
                 client = Client(
                     transport,
                     server.name,
@@ -173,21 +174,21 @@ class Attempt:
             yield server.host
             return
         saved = self._record["address"]
-        if saved and not self._may_move:
+        may_move = self._may_move or server.secure  # no reply is repeated in another session
+        if saved and not may_move:
             yield saved
         try:
             found = self._board.resolve(server.host, server.port)
+            reason = "it has no address"
         except OSError as error:
             found = [saved] if saved else []
             reason = error
-        else:
-            reason = "it has no address"
         if not found:
             raise NetworkError(
                 "%s was not found: %s" % (server.host, reason),
                 "Check the name in `server` and that this network's DNS knows it.",
             )
-        if saved in found and self._may_move:
+        if saved in found and may_move:
             yield saved
         for address in found:
             if address != saved:
@@ -213,9 +214,8 @@ class Attempt:
 
         Without a proposed token only the address that has the first reply can give it again.
         """
-        elapsed = ticks_diff(self._board.ticks(), self._first_sent)
-        if self._proposed or elapsed >= _EXCHANGE_LIFETIME:
-            self._may_move = True
+        silence = ticks_diff(self._board.ticks(), self._first_sent)
+        self._may_move |= bool(self._proposed) or silence >= _EXCHANGE_LIFETIME
 
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""

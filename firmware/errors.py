@@ -71,3 +71,7 @@ class Refused(ProvisioningError):
 
 class Failure(Refused):
     """Status FAILURE: refused, or provisioned already by a request whose reply was lost."""
+
+
+class SecurityError(CoapError):
+    """There is no DTLS session with the server, or none that can be trusted."""

@@ -130,6 +130,10 @@ def _find(board, credentials):
 
 def _prepare(board, config):
     board.use_led(config["led"])
+    if not config["verify"]:
+        board.indicator.say(
+            "`verify` is false: anybody can answer in the server's place and read the secret"
+        )
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
     if config["codec"] == "microcoapy":
@@ -141,6 +145,10 @@ def _prepare(board, config):
 def _provision(board, attempt, config):
     name = config["provisioning"]["deviceName"]
     board.indicator.show(PROVISIONING, 'asking %s for "%s"' % (config["server"], name))
+    if config["access_token"] == "server" and config["server"].lower().startswith("coaps"):
+        board.indicator.say(
+            '`access_token` is "server": over coaps a lost reply would need an operator'
+        )
     gc.collect()
     credentials = attempt.run(config)
     board.indicator.show(

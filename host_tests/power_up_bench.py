@@ -88,6 +88,7 @@ class PowerUps:
         app: str | None = None,
         boot: str = "",
         speed: int = 1,
+        files: dict[str, bytes] | None = None,
         **changes: Any,
     ) -> None:
         """Flash a new board. `boot` runs before main.py; with `speed` its clock runs faster."""
@@ -107,7 +108,7 @@ class PowerUps:
         with (self._source / "boot.py").open("a", encoding="utf-8") as file:
             file.write(clock + textwrap.dedent(boot))
         app_py = None if app is None else textwrap.dedent(app).encode()
-        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, self._source)
+        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, self._source, files)
 
     def power_up(
         self,

@@ -140,6 +140,7 @@ ERRORS = (
     "ProvisioningError",
     "Refused",
     "ResetReceived",
+    "SecurityError",
     "StorageError",
     "TooLarge",
     "WiFiError",

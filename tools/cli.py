@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -70,7 +71,9 @@ def _end(text: str, code: int) -> NoReturn:
 
 
 @app.command(epilog=_PLAIN_CODES)
-def demo() -> None:
+def demo(
+    coaps: Annotated[bool, typer.Option("--coaps", help="Show it over DTLS.")] = False,
+) -> None:
     """Show a board's first power-up and its second.
 
     A virtual board provisions itself with a ThingsBoard to test with. Then it is powered up again,
@@ -80,7 +83,7 @@ def demo() -> None:
     """
     from tools.demo import demo
 
-    raise typer.Exit(demo())
+    raise typer.Exit(demo(coaps))
 
 
 @app.command(
@@ -106,8 +109,14 @@ def test(context: typer.Context) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The UDP port; 0: a free one.")
-    ] = 5683,
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The UDP port; 0: a free one. 5683 unless named, 5684 with --coaps.",
+            show_default=False,
+        ),
+    ] = None,
     strategy: Annotated[
         Strategy, typer.Option(help="The device profile's provision strategy.")
     ] = Strategy.create,
@@ -122,10 +131,32 @@ def serve(
     delay: Annotated[
         float, typer.Option(min=0, help="Seconds before each reply; above 0.5 it comes separately.")
     ] = 0.0,
+    coaps: Annotated[
+        bool, typer.Option("--coaps", help="Speak CoAP over DTLS, with --cert or --new-ca.")
+    ] = False,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="The certificate in PEM, with those above it in the same file.",
+            show_default=False,
+        ),
+    ] = None,
+    cert_key: Annotated[
+        Path | None, typer.Option(help="Its private key in PEM.", show_default=False)
+    ] = None,
+    new_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="In place of --cert: make a CA and a certificate for --host, and write the CA's"
+            " certificate to this file, for `ca` in config.json.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Be a ThingsBoard to test with, until Ctrl-C.
 
-    It speaks CoAP over UDP and prints a line for each datagram.
+    It speaks CoAP over UDP and prints a line for each datagram, with --coaps for each that was
+    inside DTLS.
 
     Example: python3 -m tools serve --strategy preprovisioned --device sensor-1
     """
@@ -140,9 +171,17 @@ def serve(
             thingsboard.add_device(name)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--device") from None
-    server = FakeThingsBoard(thingsboard, host=host, port=port, delay=delay, log=typer.echo)
+    if port is None:
+        port = 5684 if coaps else 5683
+    credentials = _certificate(host, coaps, cert, cert_key, new_ca)
+    # Behind DTLS it listens on a port of its own, on this computer only.
+    inside = {"host": "127.0.0.1", "port": 0} if coaps else {"host": host, "port": port}
+    server = FakeThingsBoard(thingsboard, **inside, delay=delay, log=typer.echo)
     try:
-        with server:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(server)
+            if coaps:
+                server = stack.enter_context(_relay(server, credentials, host, port))
             typer.echo(f"ThingsBoard to test with: {server.uri} (Ctrl-C ends it)")
             threading.Event().wait()
     except OSError as error:
@@ -192,13 +231,14 @@ def power_up(
 ) -> None:
     """Power up a virtual board and show its console.
 
-    A FLASH that is not there yet is made, with the firmware and config.json on it. Power it up
+    A FLASH that is not there yet is made, with the firmware, config.json and the certificates that
+    it names on it. Power it up
     again with the same FLASH: the board remembers.
 
     Example: python3 -m tools power-up --config config.json --flash board.img
     """
     from tools.virtual_board.board import VirtualBoard
-    from tools.virtual_board.flash import FlashError, check_flash, put_on_flash
+    from tools.virtual_board.flash import FlashError, check_flash, files_named_in, put_on_flash
     from tools.virtual_board.scenario import Scenario, ScenarioError
 
     played_by = (runtime or _runtime_for(flash)).value
@@ -215,7 +255,14 @@ def power_up(
                     param_hint="--config",
                 )
             app_py = _file(app_file, "--app") if app_file else None
-            put_on_flash(flash, board.value, played_by, _file(config, "--config"), app_py)
+            put_on_flash(
+                flash,
+                board.value,
+                played_by,
+                _file(config, "--config"),
+                app_py,
+                files=files_named_in(config),
+            )
             if set_up_only:
                 _say(f"{flash} is made: the same command without --set-up-only powers it up")
         if set_up_only:
@@ -366,6 +413,35 @@ def storm(
             raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
         raise typer.Exit(storm_for_real(boards))
     raise typer.Exit(storm(Weather(boards, rate_limit, outage, loss, seed), as_json))
+
+
+def _certificate(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | None:
+    """The certificate and its key, in PEM, that serve's options name or ask for."""
+    if not coaps:
+        if cert or cert_key or new_ca:
+            raise typer.BadParameter("this is for DTLS", param_hint="--coaps")
+        return None
+    if cert and cert_key and not new_ca:
+        return _file(cert, "--cert").read_bytes(), _file(cert_key, "--cert-key").read_bytes()
+    if not new_ca or cert or cert_key:
+        raise typer.BadParameter(
+            "name --cert and --cert-key, or --new-ca alone", param_hint="--coaps"
+        )
+    from tools.fake_thingsboard import certificates
+
+    ca = certificates.new_ca()
+    issued = certificates.issue(sorted({host, "localhost", "127.0.0.1"}), ca)
+    new_ca.write_bytes(ca.pem)
+    return issued.chain_pem, issued.key_pem
+
+
+def _relay(server, credentials, host, port):
+    from tools.fake_thingsboard.dtls import DTLSRelay
+
+    try:
+        return DTLSRelay((server.host, server.port), *credentials, host, port, log=typer.echo)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--cert") from None
 
 
 def _runtime_for(flash: Path) -> Runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from tools.fake_thingsboard import certificates
+from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.log import shorten
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -68,34 +71,43 @@ class _Screen:
         self._console.print(Text(text, style="bold"))
 
 
-def demo() -> int:
-    """Run the demonstration; gives the exit code."""
+def demo(coaps: bool = False) -> int:
+    """Run the demonstration, over DTLS with `coaps`; gives the exit code."""
     screen = _Screen()
     micropython = find_micropython()
     runtime = "micropython" if micropython.command else "cpython"
     if not micropython.command:
+        if coaps:
+            screen.say(f"coaps needs MicroPython's DTLS: {micropython.why}.")
+            return 1
         screen.say(f"The board runs on CPython: {micropython.why}.")
     thingsboard = ThingsBoard(key=secrets.token_hex(10), secret=secrets.token_hex(10))
     with (
         tempfile.TemporaryDirectory(prefix="firstboot-") as folder,
         FakeThingsBoard(thingsboard, log=screen.server) as server,
+        contextlib.ExitStack() as stack,
     ):
         flash = Path(folder, "flash")
-        put_on_flash(flash, "esp32", runtime, _config(server), _APP)
+        wire, files = server, {}
+        if coaps:
+            relay, files["ca.der"] = _secure(server, screen)
+            wire = stack.enter_context(relay)
+        config = _config(wire.uri, thingsboard, files)
+        put_on_flash(flash, "esp32", runtime, config, _APP, files=files)
         board = VirtualBoard(flash, "esp32", runtime, on_line=screen.board)
 
-        screen.say(f"First power-up of a new board. ThingsBoard is at {server.uri}.")
+        screen.say(f"First power-up of a new board. ThingsBoard is at {wire.uri}.")
         outcome = board.power_up(_TIMEOUT, stay=True)
         screen.show()
         if outcome.exit_code:
             screen.say(f"The board was not provisioned ({outcome.ended}): see its last lines.")
             return 1
-        received = len(server.received)
+        received = len(wire.received)
 
         screen.say("\nSecond power-up of the same board.")
         outcome = board.power_up(_TIMEOUT, stay=True)
         screen.show()
-        sent = len(server.received) - received
+        sent = len(wire.received) - received
         if outcome.exit_code or sent:
             screen.say(f"It should have sent nothing, and sent {_datagrams(sent)}.")
             return 1
@@ -114,14 +126,25 @@ def _datagrams(number: int) -> str:
     return f"{number} datagram{'' if number == 1 else 's'}"
 
 
-def _config(server: FakeThingsBoard) -> bytes:
+def _secure(server: FakeThingsBoard, screen: _Screen) -> tuple[DTLSRelay, bytes]:
+    """DTLS in front of the server, and the certificate that the board knows it by."""
+    ca = certificates.new_ca()
+    issued = certificates.issue([server.host], ca)
+    upstream = server.host, server.port
+    relay = DTLSRelay(upstream, issued.chain_pem, issued.key_pem, log=screen.server)
+    return relay, ca.der
+
+
+def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes]) -> bytes:
     config = {
         "wifi": {"ssid": "demo", "password": "demo-password"},
-        "server": server.uri,
+        "server": uri,
         "provisioning": {
             "deviceName": "sensor-{id}",
-            "provisionDeviceKey": server.thingsboard.key,
-            "provisionDeviceSecret": server.thingsboard.secret,
+            "provisionDeviceKey": thingsboard.key,
+            "provisionDeviceSecret": thingsboard.secret,
         },
     }
+    if files:
+        config.update(ca="ca.der", ntp=None)
     return json.dumps(config, ensure_ascii=False).encode()

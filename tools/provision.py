@@ -36,6 +36,11 @@ def provision(server: str, key: str, secret: str, name: str | None = None) -> Pr
         "provisionDeviceKey": key,
         "provisionDeviceSecret": secret,
     }
+    if server.lower().startswith("coaps:"):
+        return Provisioning(
+            WRONG_USAGE,
+            explanation="--server: only boards speak coaps; power-up plays one",
+        )
     try:
         client = connect(server)
     except ValueError as error:

@@ -10,6 +10,7 @@ from firmware.board.config_keys import (
     expected,
     fits,
     hostname,
+    security_problems,
 )
 from firmware.errors import ConfigError
 
@@ -43,6 +44,10 @@ def load(board, provisioned=False):
             "Put it there: mpremote mip install github:insighio/microCoAPy\n"
             "and: mpremote cp firmware/coap/microcoapy.py :firmware/coap/",
         )
+    if config["certificate"] and not provisioned:
+        from firmware.board.security import add_certificate
+
+        add_certificate(config["provisioning"], board, config)
     return config
 
 
@@ -79,6 +84,7 @@ def check(content, board_id, provisioned=False):
             value = None if default == _UNTIL_PROVISIONED else json.loads(default)
         (config[section] if section else config)[key] = value
     _look_for_unknown_keys(given, paths, problems)
+    problems = problems or security_problems(config)
     if problems:
         raise ConfigError(problems, "Correct config.json and put it on the board again.")
     wifi = config["wifi"]

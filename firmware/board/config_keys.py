@@ -93,6 +93,21 @@ def fits(kind, value):
     return kind == "string" or (value.strip() != "" and (kind != "name" or len(value) <= 255))
 
 
+def security_problems(config):
+    """Return what is wrong with the keys for coaps, as texts."""
+    problems = []
+    if not Uri(config["server"]).secure:
+        for key in ("ca", "certificate", "key"):
+            if config[key]:
+                problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
+    elif config["verify"] and not config["ca"]:
+        problems.append("`ca` is missing; the CA's certificate belongs there, which coaps needs")
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if config[other] and not config[key]:
+            problems.append("`%s` is missing; it belongs to `%s`" % (key, other))
+    return problems
+
+
 def hostname(device_name):
     """Return a deviceName made fit for DNS: letters, digits and inner hyphens, at most 32."""
     fit = "".join(c if c.isalpha() or c.isdigit() else "-" for c in device_name if ord(c) < 128)
@@ -101,6 +116,7 @@ def hostname(device_name):
 
 def _is_server(text):
     try:
-        return not Uri(text).secure
+        Uri(text)
     except ValueError:
         return False
+    return True

@@ -6,7 +6,7 @@ Everything above is handed a Board, so that a test can hand in its own.
 import sys
 from binascii import hexlify
 from os import urandom
-from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
+from time import gmtime, sleep_ms, ticks_add, ticks_diff, ticks_ms, time
 
 import machine
 import network
@@ -19,6 +19,7 @@ from firmware.coap.udp import UDP, resolve
 # The Pico W's watchdog can wait no longer.
 _LONGEST_WATCHDOG = const(8388)
 _IDLE = const(50)
+_FROM_1970_TO_2000 = const(946_684_800)
 
 
 class Board:
@@ -32,6 +33,8 @@ class Board:
     network = network
     # One for all: an application's Board feeds what the first one started.
     _watchdog = None
+    # Whether firmware.board.clock has set it since power-up.
+    clock_is_set = False
 
     def __init__(self):
         self.storage = Storage(self.root)
@@ -52,6 +55,24 @@ class Board:
         """The interpreter, its version and the board's id, for a person."""
         version = ".".join(str(number) for number in sys.implementation.version[:3])
         return "%s %s, id %s" % (sys.implementation.name, version, self.id)
+
+    @property
+    def now(self):
+        """What the clock says, in seconds since 1970. A cold one says 2000 or 2021."""
+        return int(time()) + _epoch()
+
+    def set_clock(self, seconds):
+        """Set the clock, in seconds since 1970, UTC."""
+        year, month, day, hour, minute, second, weekday = gmtime(seconds - _epoch())[:7]
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+    def sessions(self, config):
+        """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP."""
+        if not config["server"].lower().startswith("coaps:"):
+            return None
+        from firmware.board.security import sessions
+
+        return sessions(self, config)
 
     def use_led(self, pin):
         """Show the states on the LED at a pin. A board without one is fine."""
@@ -88,3 +109,8 @@ class Board:
     def reset(self):
         """Restart the board."""
         machine.reset()
+
+
+def _epoch():
+    """Return when the board's time begins, in seconds since 1970: an ESP32's in 2000."""
+    return _FROM_1970_TO_2000 if gmtime(0)[0] == 2000 else 0

@@ -206,19 +206,31 @@ def max_age(response):
     return 60_000 if value is None or len(value) > 4 else uint(value) * 1000
 
 
-def connect(uri, **options):
+def connect(uri, secure=None, **options):
     """Return a Client for a server such as "coap://thingsboard.example.com".
 
-    `options`: Client's. Raises ValueError for what is no CoAP URI, NetworkError.
+    `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
+    `options`: Client's. Raises ValueError for what is no CoAP URI, and for coaps without `secure`;
+    CoapError.
     """
     server = Uri(uri)
+    if server.secure and not secure:
+        raise ValueError("coaps needs `secure`")
     failure = "it has no address"
     try:
         for address in resolve(server.host, server.port):
             try:
-                return Client(UDP(address, server.port), server.name, **options)
+                transport = UDP(address, server.port)
             except OSError as error:
                 failure = error
+                continue
+            if server.secure:
+                try:
+                    transport = secure(transport, server.host)
+                except CoapError:
+                    transport.close()
+                    raise
+            return Client(transport, server.name, **options)
     except OSError as error:
         failure = "its name was not found: %s" % error
     raise NetworkError(

@@ -57,6 +57,9 @@ class Board:
         elapsed = self.wire.now - self._powered_up_at
         return (_TICKS_AT_POWER_UP + elapsed) % shims.TICKS_PERIOD
 
+    def sessions(self, config):
+        """Plain CoAP only."""
+
     def resolve(self, host: str, port: int) -> list[str]:
         if host not in self.names:
             raise OSError(-2, "name not known")

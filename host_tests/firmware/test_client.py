@@ -9,7 +9,14 @@ from firmware.coap.client import JSON, connect, max_age
 from firmware.coap.exchange import Transmission
 from firmware.coap.message import ACK, CON, GET, NON, POST, RST, decode
 from firmware.coap.udp import UDP
-from firmware.errors import FormatError, NetworkError, NoResponse, ResetReceived, TooLarge
+from firmware.errors import (
+    FormatError,
+    NetworkError,
+    NoResponse,
+    ResetReceived,
+    SecurityError,
+    TooLarge,
+)
 from host_tests.firmware.coap_helpers import (
     RAISED,
     Transport,
@@ -544,6 +551,36 @@ def test_connect_to_a_name_that_is_not_found():
 def test_connect_tries_the_next_address():
     _, network = connected("coap://h", ["2001:db8::1", "192.0.2.1"], ["192.0.2.1"])
     assert network.opened == [("192.0.2.1", 5683)]
+
+
+def test_connect_with_a_session_for_coaps():
+    opened = []
+
+    def secure(transport, host):
+        opened.append((transport, host))
+        return transport
+
+    client, network = connected("coaps://TB.example", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
+    assert network.opened == [("192.0.2.1", 5684)]
+    assert opened == [(client._transport, "TB.example")]
+    connected("coap://h", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
+    assert len(opened) == 1
+
+
+def test_coaps_never_falls_back_to_coap():
+    error = raises(ValueError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"])
+    assert "secure" in str(error)
+
+
+def test_connect_closes_the_transport_of_a_session_that_failed():
+    seen = []
+
+    def secure(transport, host):
+        seen.append(transport)
+        raise SecurityError("no", "")
+
+    raises(SecurityError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
+    assert seen[0].closed
 
 
 def test_connect_says_that_no_address_can_be_used():

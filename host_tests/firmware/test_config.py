@@ -378,3 +378,53 @@ def test_the_example_is_right():
     config = check()
     assert config["provisioning"]["provisionDeviceSecret"] == SECRET
     assert config["wifi"]["password"] == WIFI_PASSWORD
+
+
+# coaps
+
+
+COAPS = {"server": "coaps://thingsboard.example.com", "ca": "ca.der"}
+
+
+def test_coaps():
+    config = check(**COAPS)
+    assert config["verify"] is True and config["ntp"] == ["pool.ntp.org"]
+    for changes in (
+        {"ntp": None},
+        {"ntp": ["192.0.2.1", "ntp.example"]},
+        {"verify": False},
+        {"certificate": "device.der", "key": "device.key"},
+    ):
+        changes.update(COAPS)
+        assert not problems(**changes), changes
+    assert not problems(server="COAPS://h", verify=False)
+
+
+def test_coaps_wants_a_ca_unless_nothing_is_verified():
+    for changes in ({}, {"verify": True}, {"ca": None}):
+        (problem,) = problems(server="coaps://h", **changes)
+        assert problem.startswith("`ca` is missing")
+    (problem,) = problems(server="coaps://h", ca="")
+    assert problem.startswith('`ca` is ""')
+
+
+def test_a_certificate_and_its_key_go_together():
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        changes = {key: "file"}
+        changes.update(COAPS)
+        (problem,) = problems(**changes)
+        assert problem == "`%s` is missing; it belongs to `%s`" % (other, key)
+
+
+def test_certificates_without_coaps_are_a_mistake():
+    """Whoever names a CA means to be safe: a forgotten s must not send the secret in the clear."""
+    for key in ("ca", "certificate", "key"):
+        changes = {"certificate": "c", "key": "k"} if key != "ca" else {}
+        changes[key] = "file"
+        found = problems(**changes)
+        assert "`%s` is for coaps, but `server` begins with coap://" % key in found
+
+
+def test_other_mistakes_come_before_those_of_coaps():
+    (problem,) = problems(server="coaps://h", ntp="pool.ntp.org")
+    assert problem.startswith("`ntp` is")

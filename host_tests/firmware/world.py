@@ -508,6 +508,9 @@ class Board:
         self.resets = 0
         self.idled = 0
 
+    def sessions(self, config):
+        return None
+
     def use_led(self, pin):
         self.leds.append(pin)
 

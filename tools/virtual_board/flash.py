@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tools.virtual_board.errors import FlashError, NotOnFlash
 from tools.virtual_board.lock import locked
 
 PROJECT = Path(__file__).resolve().parents[2]
+_FILE_KEYS = ("ca", "certificate", "key")
 RUNTIMES = ("micropython", "cpython")
 # The modules of firmware/ that config.json has to ask for by name.
 _ON_REQUEST = ("microcoapy",)
@@ -30,12 +32,11 @@ def put_on_flash(
     config: bytes | Path | None,
     app: bytes | Path | None = None,
     source: Path = PROJECT,
-    packages: Path | None = None,
+    files: dict[str, bytes] | None = None,
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
-    What is optional in firmware/ is put there when `config` asks for it. `packages`: a folder
-    whose packages go to /lib.
+    `files`: others, by name. The codec's adapter is put there when `config` names it.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
     FlashError when something else has that name, or a board is powered up from it.
@@ -44,12 +45,10 @@ def put_on_flash(
     if isinstance(config, Path):
         config = config.read_bytes()
     contents = dict(_firmware(Path(source), config or b""))
+    contents.update(files or {})
     for name, content in (("config.json", config), ("app.py", app)):
         if content is not None:
             contents[name] = content if isinstance(content, bytes) else Path(content).read_bytes()
-    if packages:
-        for file in sorted(packages.glob("*/*.py")):
-            contents[f"lib/{file.relative_to(packages).as_posix()}"] = file.read_bytes()
     if flash.exists():
         check_flash(flash, kind, runtime)
         with locked(flash):
@@ -57,6 +56,24 @@ def put_on_flash(
     else:
         flash.parent.mkdir(parents=True, exist_ok=True)
         _make(flash, kind, runtime, contents)
+
+
+def files_named_in(config: Path) -> dict[str, bytes]:
+    """The files that a config.json wants on the flash, from beside it: certificates and a key.
+
+    One that is not there is left out, for the firmware to report.
+    """
+    try:
+        given = json.loads(config.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        given = None
+    names = [given.get(key) for key in _FILE_KEYS] if isinstance(given, dict) else []
+    names = [name.strip("/") for name in names if isinstance(name, str)]
+    return {
+        name: (config.parent / name).read_bytes()
+        for name in names
+        if name and (config.parent / name).is_file()
+    }
 
 
 def read_file(flash: Path, path: str) -> bytes:

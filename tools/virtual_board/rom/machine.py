@@ -4,6 +4,7 @@ import sys
 import time
 
 import supervisor
+from clock import clock
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _WATCHDOG_MS_MAX = None if _ESP32 else 8388
@@ -120,6 +121,19 @@ def _pin_name(id):
     if id in ["GP" + str(number) for number in range(29)]:
         return int(id[2:])
     raise ValueError('unknown named pin "' + str(id) + '"')
+
+
+class RTC:
+    """The clock. CPython's own `time` goes on showing the host's."""
+
+    def datetime(self, *value):
+        if not value:
+            year, month, day, hour, minute, second, weekday = clock.gmtime()[:7]
+            return (year, month, day, weekday, hour, minute, second, 0)
+        year, month, day, _, hour, minute, second, _ = value[0]
+        local = clock.mktime((year, month, day, hour, minute, second))
+        clock.set(local - clock.mktime((1970, 1, 1, 0, 0, 0)))
+        supervisor.tell("clock", set_to=list(value[0]))
 
 
 class WDT:

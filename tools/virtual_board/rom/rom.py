@@ -6,6 +6,7 @@ Everything that comes from the host is imported before the host's files are unmo
 import sys
 
 import block_device
+import clock
 import machine  # noqa: F401 - found by the firmware in sys.modules, as network is
 import network  # noqa: F401
 import power_on
@@ -19,7 +20,8 @@ sys.modules["socket"] = sockets
 if supervisor.scenario["ticks_start"] is not None:
     import ticks
 
-    sys.modules["time"] = ticks.Time(supervisor.scenario["ticks_start"])
+    clock.clock.host = ticks.Time(supervisor.scenario["ticks_start"])
+sys.modules["time"] = clock.clock
 if settings["kind"] == "esp32":
     import esp32_errno
 

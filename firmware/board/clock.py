@@ -1,0 +1,103 @@
+"""The clock that certificates are checked against: set by SNTP (RFC 5905 section 14)."""
+
+from time import gmtime, ticks_add, ticks_diff
+
+from micropython import const
+
+from firmware.coap.message import uint
+
+# The date of this firmware, in seconds since 1970: no clock can rightly say less. A test says
+# when it has to be moved on.
+BUILT = 1_795_392_000  # 2026-11-23
+
+_PORT = const(123)
+_DEADLINE = const(10_000)
+_PATIENCE = const(2_000)
+_POLL = const(50)
+_SIZE = const(48)
+_CLIENT = const(0x23)  # version 4, mode 3
+_SERVER_MODE = const(4)
+_UNSYNCHRONISED = const(3)
+_LARGEST_STRATUM = const(15)
+_FROM_1900_TO_1970 = 2_208_988_800
+
+
+def set_clock(board, servers):
+    """Set the board's clock, once a power-up, by the first of the SNTP servers that answers.
+
+    `servers`: host names, or None. Without an answer in 10 s the clock is left as it is, or set
+    to the date of this firmware when it says less; the console says so.
+    """
+    if board.clock_is_set:
+        return
+    deadline = ticks_add(board.ticks(), _DEADLINE)
+    for host in (servers or []) * 2:
+        if ticks_diff(deadline, board.ticks()) <= 0:
+            break
+        seconds = _ask(board, host)
+        if seconds:
+            board.set_clock(seconds)
+            board.clock_is_set = True
+            board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), host))
+            return
+    why = "no answer from %s" % ", ".join(servers) if servers else "config.json names no `ntp`"
+    if board.now >= BUILT:
+        board.indicator.say("clock left at %s UTC: %s" % (shown(board.now), why))
+        return
+    board.set_clock(BUILT)
+    board.indicator.say(
+        "clock set to this firmware's date, %s UTC: %s" % (shown(BUILT), why),
+        "Certificates are checked against that date.",
+    )
+
+
+def shown(seconds):
+    """Return a time in seconds since 1970 for a person."""
+    epoch = 946_684_800 if gmtime(0)[0] == 2000 else 0
+    return "%04d-%02d-%02d %02d:%02d" % tuple(gmtime(seconds - epoch)[:5])
+
+
+def _ask(board, host):
+    """Return a server's time in seconds since 1970, or None."""
+    transport = None
+    try:
+        transport = board.open_transport(board.resolve(host, _PORT)[0], _PORT, 0)
+        request = bytearray(_SIZE)
+        request[0] = _CLIENT
+        # The server gives it back, so that only who got the request can answer it.
+        request[40:] = board.random(8)
+        transport.send(request)
+        end = ticks_add(board.ticks(), _PATIENCE)
+        while ticks_diff(end, board.ticks()) > 0:
+            board.idle()
+            reply = transport.receive(_SIZE, _POLL)
+            seconds = reply and _seconds(reply, request[40:])
+            if seconds:
+                return seconds
+    except (OSError, IndexError):
+        # Not found, or out of reach: the next server may be better.
+        pass
+    finally:
+        if transport:
+            transport.close()
+    return None
+
+
+def _seconds(reply, sent):
+    """Return the time in a reply, or None for what is no answer to what was sent."""
+    if (
+        len(reply) < _SIZE
+        or reply[0] & 7 != _SERVER_MODE
+        or reply[0] >> 6 == _UNSYNCHRONISED
+        or not 0 < reply[1] <= _LARGEST_STRATUM
+        or reply[24:32] != sent
+    ):
+        return None
+    seconds = uint(reply[40:44])
+    if not seconds:
+        return None
+    if not seconds >> 31:
+        # The 32 bits begin anew in 2036 (RFC 5905 section 6).
+        seconds += 1 << 32
+    seconds -= _FROM_1900_TO_1970
+    return seconds if seconds >= BUILT else None

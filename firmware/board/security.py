@@ -1,0 +1,89 @@
+"""What config.json says of coaps: the CA, this board's certificate and key, and the time."""
+
+from binascii import a2b_base64, b2a_base64
+
+from firmware.board.clock import set_clock
+from firmware.coap.dtls import DTLS, make_context
+from firmware.errors import ConfigError
+
+_BEGIN = b"-----BEGIN "
+_END = b"-----END "
+_KINDS = {
+    "ca": "certificate in DER or PEM",
+    "certificate": "certificate in DER or PEM",
+    "key": "unencrypted EC or RSA key in DER or PEM",
+}
+
+
+def sessions(board, config):
+    """Return a function that opens a DTLS session: connect's `secure`, see Board.sessions.
+
+    It takes a transport and the server's host, and returns the transport inside the session.
+    `config`: what firmware.board.config.load returns. Sends nothing. Raises ConfigError for a
+    file that is missing or unusable, SecurityError when this MicroPython has no DTLS.
+    """
+    authorities = _ders(board, config, "ca", b"CERTIFICATE") if config["verify"] else None
+    certificate = key = None
+    if config["certificate"]:
+        certificate = _ders(board, config, "certificate", b"CERTIFICATE")[0]
+        key = _ders(board, config, "key", b"PRIVATE KEY")[0]
+    try:
+        context = make_context(authorities, certificate, key)
+    except ValueError as error:
+        wrong = "key" if "key" in str(error) else "certificate" if certificate else "ca"
+        raise _unusable(wrong, config[wrong])
+
+    def open_session(transport, host):
+        if config["verify"]:
+            set_clock(board, config["ntp"])
+        return DTLS(transport, context, host, board.idle, board.ticks)
+
+    return open_session
+
+
+def add_certificate(request, board, config):
+    """Ask for X509_CERTIFICATE credentials, unless config.json asks for others.
+
+    Raises ConfigError.
+    """
+    if request["credentialsType"] in (None, "X509_CERTIFICATE"):
+        request["credentialsType"] = "X509_CERTIFICATE"
+        der = _ders(board, config, "certificate", b"CERTIFICATE")[0]
+        request["hash"] = request["hash"] or _pem(der)
+
+
+def _ders(board, config, name, label):
+    """Return what a file holds, each in DER. The boards' mbedTLS does not read PEM."""
+    path = "/" + config[name].lstrip("/")
+    content = board.storage.read(path)
+    if content is None:
+        raise ConfigError(
+            ["`%s` is %s, which is not on the board" % (name, config[name])],
+            "Put it there: mpremote cp %s :%s" % (path[1:], path[1:]),
+        )
+    if _BEGIN not in content:
+        return [content]
+    try:
+        ders = [
+            a2b_base64(block[block.index(b"-----\n") + 6 : block.index(_END)])
+            for block in content.replace(b"\r", b"").split(_BEGIN)[1:]
+            if block.split(b"-----")[0].endswith(label)
+        ]
+    except ValueError:
+        ders = []
+    if not ders:
+        raise _unusable(name, config[name])
+    return ders
+
+
+def _pem(der):
+    text = b2a_base64(der).decode().strip()
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----"] + lines + ["-----END CERTIFICATE-----", ""])
+
+
+def _unusable(name, file):
+    return ConfigError(
+        ["`%s` is %s, which holds no %s" % (name, file, _KINDS[name])],
+        "See the README, `coaps`, for how to make one.",
+    )

@@ -1,0 +1,206 @@
+"""firmware.board.clock: SNTP against servers of every kind, and the floor, in virtual time."""
+
+from time import gmtime
+
+from firmware.board.clock import BUILT, set_clock, shown
+from firmware.board.indicator import Indicator
+from host_tests.firmware.helpers import Clock
+
+NOW = BUILT + 1_000_000
+COLD = 946_684_800
+FROM_1900 = 2_208_988_800
+SERVERS = ["a.example", "b.example"]
+
+
+def reply(request, seconds=NOW, head=0x24, stratum=2, originate=None, size=48):
+    """What a server answers: `head` is leap indicator, version and mode."""
+    answer = bytearray(48)
+    answer[0] = head
+    answer[1] = stratum
+    answer[24:32] = request[40:48] if originate is None else originate
+    answer[40:44] = (seconds + FROM_1900 & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(answer[:size])
+
+
+class Transport:
+    def __init__(self, board, server):
+        self._board = board
+        self._server = server
+        self._replies = []
+
+    def send(self, datagram):
+        self._board.sent.append(bytes(datagram))
+        self._replies = list(self._server(datagram))
+
+    def receive(self, size, timeout):
+        if self._replies:
+            return self._replies.pop(0)[:size]
+        self._board.clock.sleep_ms(timeout)
+        return None
+
+    def close(self):
+        self._board.open -= 1
+
+
+class Board:
+    """`servers`: by host, a function from a request to its replies; None: no such name."""
+
+    def __init__(self, now=COLD, **servers):
+        self.clock = Clock()
+        self.ticks = self.clock.ticks_ms
+        self.now = now
+        self.servers = {name.replace("_", "."): servers[name] for name in servers}
+        self.clock_is_set = False
+        self.lines = []
+        self.indicator = Indicator(None, self.lines.append, self.ticks)
+        self.sent = []
+        self.asked = []
+        self.open = 0
+        self.idled = 0
+
+    def set_clock(self, seconds):
+        self.now = seconds
+
+    def resolve(self, host, port):
+        assert port == 123
+        self.asked.append(host)
+        if self.servers.get(host) is None:
+            raise OSError(-2)
+        return [host]
+
+    def open_transport(self, address, port, local_port):
+        assert (port, local_port) == (123, 0)
+        self.open += 1
+        return Transport(self, self.servers[address])
+
+    def random(self, size):
+        return bytes(range(1, size + 1))
+
+    def idle(self):
+        self.idled += 1
+
+    def says(self, *words):
+        text = " ".join(self.lines)
+        return all(word in text for word in words)
+
+
+def good(request):
+    return [reply(request)]
+
+
+def silent(request):
+    return []
+
+
+def asked(board, servers=SERVERS):
+    set_clock(board, servers)
+    assert board.open == 0
+    return board
+
+
+def test_the_first_server_that_answers_sets_the_clock():
+    board = asked(Board(a_example=good, b_example=good))
+    assert board.now == NOW and board.clock_is_set
+    assert board.asked == ["a.example"]
+    assert board.says("clock set to %s UTC by a.example" % shown_1970(NOW))
+
+
+def test_the_request():
+    board = asked(Board(a_example=good))
+    assert board.sent == [b"\x23" + bytes(39) + bytes(range(1, 9))]
+
+
+def test_once_a_power_up():
+    board = asked(Board(a_example=good))
+    asked(board)
+    assert len(board.sent) == 1 and len(board.lines) == 1
+
+
+def test_the_next_server_is_asked_when_one_is_silent_or_unknown():
+    for first in (silent, None):
+        board = asked(Board(a_example=first, b_example=good))
+        assert board.now == NOW and board.clock_is_set, first
+        assert board.clock.slept <= 2_100
+
+
+def test_silence_ends_at_the_deadline_and_the_floor_counts():
+    board = asked(Board(a_example=silent, b_example=silent))
+    assert 7_000 <= board.clock.slept <= 12_000
+    assert board.now == BUILT and not board.clock_is_set
+    assert board.says("clock set to this firmware's date", "no answer from a.example, b.example")
+    assert board.idled * 50 >= board.clock.slept
+
+
+def test_many_silent_servers_take_no_longer():
+    names = ["%d.example" % number for number in range(20)]
+    board = Board()
+    board.servers = dict.fromkeys(names, silent)
+    assert asked(board, names).clock.slept <= 12_100
+
+
+def test_it_is_tried_again_later():
+    board = asked(Board(a_example=silent))
+    board.servers["a.example"] = good
+    assert asked(board).now == NOW
+
+
+def test_no_servers():
+    for servers in (None, []):
+        board = asked(Board(a_example=good), servers)
+        assert board.now == BUILT and not board.sent
+        assert board.says("this firmware's date", "config.json names no `ntp`")
+
+
+def test_a_clock_that_runs_is_left_alone():
+    board = asked(Board(now=NOW, a_example=silent))
+    assert board.now == NOW
+    assert board.says("clock left at %s UTC: no answer from" % shown_1970(NOW))
+
+
+def test_what_is_no_answer():
+    def wrong(**changes):
+        return lambda request: [reply(request, **changes)]
+
+    for server in (
+        wrong(originate=bytes(8)),
+        wrong(head=0x23),  # a client's mode
+        wrong(head=0x25),  # broadcast
+        wrong(head=0xE4),  # not synchronised
+        wrong(stratum=0),  # kiss-o'-death
+        wrong(stratum=16),
+        wrong(size=47),
+        wrong(seconds=BUILT - 1),
+        wrong(seconds=-FROM_1900),
+        lambda request: [b"", b"\0", bytes(48)],
+    ):
+        board = asked(Board(a_example=server, b_example=good))
+        assert board.asked == ["a.example", "b.example"]
+        assert board.now == NOW
+
+
+def test_the_answer_after_spoofed_ones():
+    def server(request):
+        return [reply(request, NOW + 99, originate=b"12345678"), reply(request)]
+
+    assert asked(Board(a_example=server)).now == NOW
+
+
+def test_years_after_2036():
+    late = 2_208_988_800  # 2040-01-01
+    assert asked(Board(a_example=lambda request: [reply(request, late)])).now == late
+
+
+def test_sending_that_fails():
+    def broken(request):
+        raise OSError(113)
+
+    assert asked(Board(a_example=broken, b_example=good)).now == NOW
+
+
+def test_the_floor_is_a_date():
+    assert shown_1970(BUILT) == "%04d-%02d-%02d 00:00" % tuple(gmtime(BUILT)[:3])
+
+
+def shown_1970(seconds):
+    """On a computer, whose time begins in 1970."""
+    return shown(seconds)

@@ -1,0 +1,113 @@
+"""firmware.board.security: the files that config.json names, in DER and in PEM."""
+
+from binascii import b2a_base64
+
+import firmware.board.security as security
+from firmware.board.storage import Storage
+from firmware.errors import ConfigError
+from host_tests.firmware.helpers import raises
+from host_tests.firmware.world import Flash, Stub
+
+DER = bytes(range(256)) * 3
+OTHER = b"\x30\x82" + DER
+
+
+class Loaded:
+    """Takes the place of make_context."""
+
+    def __init__(self, error=None):
+        self.arguments = None
+        self.error = error
+
+    def __call__(self, *arguments):
+        self.arguments = arguments
+        if self.error:
+            raise self.error
+
+
+def pem(der, label="CERTIFICATE"):
+    body = b2a_base64(der).decode()
+    return ("-----BEGIN %s-----\n%s-----END %s-----\n" % (label, body, label)).encode()
+
+
+def load(files, error=None, **config):
+    flash = Flash()
+    for name in files:
+        flash.files["/" + name] = files[name]
+    board = Stub(storage=Storage("", flash.open, flash))
+    keys = {"verify": True, "ca": "ca", "certificate": None, "key": None, "ntp": None}
+    keys.update(config)
+    loaded = Loaded(error)
+    security.make_context = loaded
+    security.sessions(board, keys)
+    return loaded.arguments
+
+
+def test_der():
+    assert load({"ca": DER}) == ([DER], None, None)
+
+
+def test_pem():
+    text = b"subject: a CA\n" + pem(DER) + b"\nsubject: another\n" + pem(OTHER)
+    for content in (text, text.replace(b"\n", b"\r\n")):
+        assert load({"ca": content}) == ([DER, OTHER], None, None)
+
+
+def test_names_with_and_without_a_slash():
+    assert load({"certs/ca.der": DER}, ca="/certs/ca.der") == ([DER], None, None)
+    assert load({"certs/ca.der": DER}, ca="certs/ca.der") == ([DER], None, None)
+
+
+def test_nothing_is_read_when_nothing_is_verified():
+    assert load({}, verify=False) == (None, None, None)
+
+
+def test_a_certificate_and_its_key():
+    own = {"certificate": "c", "key": "k"}
+    for content, key in (
+        (DER, OTHER),
+        (pem(DER), pem(OTHER, "EC PRIVATE KEY")),
+        (pem(DER) + pem(OTHER), pem(DER, "EC PARAMETERS") + pem(OTHER, "PRIVATE KEY")),
+    ):
+        files = {"ca": DER, "c": content, "k": key}
+        assert load(files, **own) == ([DER], DER, OTHER)
+
+
+def test_what_is_wrong_with_a_file():
+    own = {"certificate": "c", "key": "k"}
+    for files, error, name, words in (
+        ({}, None, "ca", "which is not on the board"),
+        ({"ca": b"-----BEGIN CERTIFICATE-----\n!!!\n"}, None, "ca", "holds no certificate"),
+        ({"ca": pem(DER, "PRIVATE KEY")}, None, "ca", "holds no certificate"),
+        ({"ca": DER, "c": DER}, None, "key", "which is not on the board"),
+        ({"ca": DER, "c": DER, "k": pem(DER)}, None, "key", "holds no unencrypted"),
+        ({"ca": DER, "c": DER, "k": DER}, ValueError("invalid key"), "key", "holds no unencr"),
+    ):
+        config = {} if name == "ca" else own
+        raised = raises(ConfigError, load, files, error, **config)
+        (problem,) = raised.problems
+        assert problem.startswith("`%s` is " % name) and words in problem, problem
+
+
+def test_the_request_for_x509_credentials():
+    flash = Flash()
+    flash.files["/c"] = DER
+    board = Stub(storage=Storage("", flash.open, flash))
+    config = {"certificate": "c"}
+    for given, expected in (
+        ((None, None), ("X509_CERTIFICATE", "-----BEGIN CERTIFICATE-----\n")),
+        (("X509_CERTIFICATE", None), ("X509_CERTIFICATE", "-----BEGIN CERTIFICATE-----\n")),
+        (("X509_CERTIFICATE", "given"), ("X509_CERTIFICATE", "given")),
+        (("ACCESS_TOKEN", None), ("ACCESS_TOKEN", None)),
+    ):
+        request = {"credentialsType": given[0], "hash": given[1]}
+        security.add_certificate(request, board, config)
+        assert request["credentialsType"] == expected[0]
+        assert (request["hash"] or "")[:28] == (expected[1] or ""), given
+    request = {"credentialsType": None, "hash": None}
+    security.add_certificate(request, board, config)
+    lines = request["hash"].split("\n")
+    assert max(len(line) for line in lines) == 64 and lines[-2:] == [
+        "-----END CERTIFICATE-----",
+        "",
+    ]

@@ -1,0 +1,285 @@
+"""DTLS in front of a CoAP server: a relay that ends each client's session and passes on what is
+inside, from a UDP port of its own. So a new session is a new client, as it is to ThingsBoard.
+
+DTLS is OpenSSL's, through pyOpenSSL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL, crypto
+
+from tools.fake_thingsboard.transport import Datagram, format_peer
+
+_MTU = 1200  # bytes of a datagram
+_RECORD_HEADER = 13
+_TICK = 0.05  # seconds
+_SESSIONS_MAX = 1000
+_IDLE_MAX = 600.0  # seconds, after which a session is forgotten
+
+
+class DTLSRelay:
+    """A DTLS server for the CoAP server at `upstream`, an (address, port), on a thread.
+
+    `certificate` and `key`: PEM, the certificate with those above it. `client_ca`: PEM; then a
+    client needs a certificate from that CA; `ask_client`: any will do, and none will. `ciphers`:
+    OpenSSL's list. `received` and `sent` are the datagrams on the wire, encrypted or not.
+    Raises OSError when it cannot bind, ValueError for an unusable certificate or key.
+    """
+
+    def __init__(
+        self,
+        upstream: tuple[str, int],
+        certificate: bytes,
+        key: bytes,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        client_ca: bytes | None = None,
+        ask_client: bool = False,
+        ciphers: str | None = None,
+        log: Callable[[str], None] | None = None,
+    ):
+        self.upstream = upstream
+        self.host = host
+        self.port = port
+        self.log = log
+        self.received: list[Datagram] = []
+        self.sent: list[Datagram] = []
+        self.handshakes = 0
+        self.failures: list[str] = []
+        self.closed = 0  # sessions that their client ended with a close-notify
+        self._sessions: dict[tuple, _Session] = {}
+        self._cookie_key = os.urandom(16)
+        self._context = self._make_context(certificate, key, client_ca, ask_client, ciphers)
+        self._stopping = threading.Event()
+
+    @property
+    def uri(self) -> str:
+        return "coaps://" + format_peer((self.host, self.port))
+
+    def __enter__(self) -> DTLSRelay:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind((self.host, self.port))
+        except OSError:
+            self._socket.close()
+            raise
+        self._socket.setblocking(False)
+        self.port = self._socket.getsockname()[1]
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ, self._from_clients)
+        self._thread = threading.Thread(target=self._run, name="DTLSRelay", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stopping.set()
+        self._thread.join()
+        for session in list(self._sessions.values()):
+            self._forget(session)
+        self._selector.close()
+        self._socket.close()
+
+    def forget_sessions(self) -> None:
+        """Lose every session, as a server does that restarts; no client is told."""
+        for session in list(self._sessions.values()):
+            self._forget(session)
+
+    def _make_context(self, certificate, key, client_ca, ask_client, ciphers) -> SSL.Context:
+        context = SSL.Context(SSL.DTLS_SERVER_METHOD)
+        try:
+            first, *above = x509.load_pem_x509_certificates(certificate)
+            context.use_certificate(first)
+            for each in above:
+                context.add_extra_chain_cert(each)
+            context.use_privatekey(load_pem_private_key(key, None))
+            context.check_privatekey()
+        except (SSL.Error, TypeError, ValueError) as error:
+            raise ValueError(f"the certificate and its key are unusable: {error}") from None
+        if client_ca:
+            store = context.get_cert_store()
+            for each in x509.load_pem_x509_certificates(client_ca):
+                store.add_cert(crypto.X509.from_cryptography(each))
+            context.set_verify(
+                SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *args: bool(args[-1])
+            )
+        elif ask_client:
+            context.set_verify(SSL.VERIFY_PEER, lambda *args: True)
+        if ciphers:
+            context.set_cipher_list(ciphers.encode())
+        context.set_cookie_generate_callback(self._cookie)
+        context.set_cookie_verify_callback(
+            lambda connection, cookie: hmac.compare_digest(cookie, self._cookie(connection))
+        )
+        return context
+
+    def _cookie(self, connection: SSL.Connection) -> bytes:
+        peer = repr(connection.get_app_data()).encode()
+        return hmac.new(self._cookie_key, peer, hashlib.sha256).digest()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for key, _ in self._selector.select(_TICK):
+                key.data()
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                session.retransmit()
+                if now - session.used > _IDLE_MAX:
+                    self._forget(session)
+
+    def _from_clients(self) -> None:
+        datagram, peer = self._socket.recvfrom(65536)
+        self.received.append(Datagram(time.monotonic(), peer[:2], datagram))
+        session = self._sessions.get(peer)
+        hello = _random_of_hello(datagram)
+        if session is None or hello not in (None, session.hello):
+            self._greet(datagram, peer)
+            return
+        try:
+            session.take(datagram)
+        except SSL.ZeroReturnError:
+            self.closed += 1
+            self._forget(session)
+        except SSL.Error as error:
+            self._fail(session, error)
+
+    def _greet(self, datagram: bytes, peer: tuple) -> None:
+        """Answer a ClientHello: with a cookie first, with a session once that comes back."""
+        session = _Session(self, peer)
+        try:
+            session.connection.bio_write(datagram)
+            session.connection.DTLSv1_listen()
+        except SSL.WantReadError:
+            session.flush()
+            return
+        except SSL.Error:
+            return  # no ClientHello
+        if peer in self._sessions:
+            self._forget(self._sessions[peer])
+        while len(self._sessions) >= _SESSIONS_MAX:
+            self._forget(min(self._sessions.values(), key=lambda each: each.used))
+        session.hello = _random_of_hello(datagram)
+        self._sessions[peer] = session
+        session.open()
+        self._selector.register(session.inside, selectors.EVENT_READ, session.from_server)
+        try:
+            session.take(b"")
+        except SSL.Error as error:
+            self._fail(session, error)
+
+    def _fail(self, session: _Session, error: SSL.Error) -> None:
+        session.flush()
+        reasons = error.args[0] if error.args and isinstance(error.args[0], list) else []
+        text = "; ".join(reason[-1] for reason in reasons) or type(error).__name__
+        self.failures.append(text)
+        self.say(session.peer, f"no DTLS session: {text}")
+        self._forget(session)
+
+    def _forget(self, session: _Session) -> None:
+        self._sessions.pop(session.peer, None)
+        if session.inside:
+            self._selector.unregister(session.inside)
+            session.inside.close()
+            session.inside = None
+
+    def transmit(self, datagram: bytes, peer: tuple) -> None:
+        self.sent.append(Datagram(time.monotonic(), peer[:2], datagram))
+        self._socket.sendto(datagram, peer)
+
+    def say(self, peer: tuple, text: str) -> None:
+        if self.log:
+            self.log(f"{format_peer(peer)} {text}")
+
+
+class _Session:
+    """One client: the DTLS connection, and the plain socket that stands for it."""
+
+    def __init__(self, relay: DTLSRelay, peer: tuple):
+        self.peer = peer
+        self.inside: socket.socket | None = None
+        self.hello: bytes | None = None  # the client's random, to know another handshake by
+        self.used = time.monotonic()
+        self._relay = relay
+        self._established = False
+        self.connection = SSL.Connection(relay._context, None)
+        self.connection.set_app_data(peer)
+        self.connection.set_accept_state()
+        self.connection.set_ciphertext_mtu(_MTU)
+
+    def open(self) -> None:
+        family = socket.AF_INET6 if ":" in self._relay.upstream[0] else socket.AF_INET
+        self.inside = socket.socket(family, socket.SOCK_DGRAM)
+        self.inside.connect(self._relay.upstream)
+        self.inside.setblocking(False)
+
+    def take(self, datagram: bytes) -> None:
+        """Take a datagram from the client, and pass on what is inside. Raises SSL.Error."""
+        self.used = time.monotonic()
+        if datagram:
+            self.connection.bio_write(datagram)
+        try:
+            if not self._established:
+                self.connection.do_handshake()
+                self._established = True
+                self._relay.handshakes += 1
+                self._relay.say(self.peer, f"DTLS session, {self.connection.get_cipher_name()}")
+                self.flush()
+            while True:
+                self.inside.send(self.connection.recv(65536))
+        except SSL.WantReadError:
+            self.flush()
+
+    def from_server(self) -> None:
+        try:
+            self.connection.send(self.inside.recv(65536))
+        except (OSError, SSL.Error):
+            return  # nothing listens upstream, or the session is not open yet
+        self.flush()
+
+    def retransmit(self) -> None:
+        """Let OpenSSL send a handshake flight again when it is due."""
+        if not self._established and self.connection.DTLSv1_get_timeout() == 0:
+            try:
+                self.connection.DTLSv1_handle_timeout()
+            except SSL.Error:
+                return
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what OpenSSL wants sent, in datagrams of whole records."""
+        try:
+            records = self.connection.bio_read(1 << 20)
+        except SSL.WantReadError:
+            return
+        for datagram in _datagrams(records):
+            self._relay.transmit(datagram, self.peer)
+
+
+def _random_of_hello(datagram: bytes) -> bytes | None:
+    """The client's random in an unencrypted ClientHello (RFC 6347 section 4.3.2), or None."""
+    is_handshake = datagram[:1] == b"\x16" and datagram[3:5] == b"\0\0"
+    return datagram[27:59] if is_handshake and datagram[13:14] == b"\x01" else None
+
+
+def _datagrams(records: bytes) -> Iterator[bytes]:
+    begin = end = 0
+    while end < len(records):
+        size = _RECORD_HEADER + int.from_bytes(records[end + 11 : end + 13], "big")
+        if begin < end and end + size - begin > _MTU:
+            yield records[begin:end]
+            begin = end
+        end += size
+    if begin < end:
+        yield records[begin:end]
