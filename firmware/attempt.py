@@ -14,11 +14,12 @@ from time import ticks_diff
 
 from micropython import const
 
+from firmware.addresses import addresses
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client, max_age
 from firmware.coap.message import GET, POST, uint
-from firmware.coap.uri import Uri, is_address
-from firmware.errors import CoapError, Failure, NetworkError, NoResponse, ProvisioningError
+from firmware.coap.uri import Uri
+from firmware.errors import CoapError, Failure, NetworkError, NoResponse, ProvisioningError, Refused
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
@@ -55,8 +56,9 @@ class Attempt:
             # They came, but could not be saved. The server may say them only once.
             store.save(self._board.storage, received)
             return received
+        board = self._board
         server = Uri(config["server"])
-        secure = self._board.sessions(config)
+        secure = board.sessions(config) if server.secure else None
         body = self._prepare(config)
         failure = None
         for address in self._addresses(server):
@@ -67,11 +69,7 @@ class Attempt:
                 self._save()
                 transport = secure(transport, server.host) if secure else transport
                 client = Client(
-                    transport,
-                    server.name,
-                    idle=self._board.idle,
-                    ticks=self._board.ticks,
-                    random=self._board.random,
+                    transport, server.name, idle=board.idle, ticks=board.ticks, random=board.random
                 )
                 return self._keep(client, config, self._ask(client, body))
             except NetworkError as error:
@@ -88,11 +86,13 @@ class Attempt:
         asked = config["provisioning"]
         same = self._identity(config)
         same["provisionDeviceKey"] = asked["provisionDeviceKey"]
-        if record is None or any(record[field] != same[field] for field in same):
+        self._resumed = record is not None and all(record[field] == same[field] for field in same)
+        if not self._resumed:
             record = same
             record.update(body="", token=None, address="", port=self._random_port())
         self._record = record
         request = dict(asked)
+        self._given = asked["token"]
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
             if not request["token"] and config["access_token"] == "device":
                 request["token"] = record["token"] or self._random_token()
@@ -138,6 +138,8 @@ class Attempt:
             client.acknowledge()
             credentials = self._probe(client) if isinstance(final, Failure) else None
             if not credentials:
+                if self._given and isinstance(final, Refused):
+                    self._board.storage.remove(self._path)
                 if isinstance(final, Failure) and not self._proposed:
                     from firmware.thingsboard.refusals import ambiguous
 
@@ -146,9 +148,13 @@ class Attempt:
         return credentials
 
     def _probe(self, client):
-        """Return the credentials if the proposed token turns out to be this device's."""
+        """Return the credentials if the proposed token turns out to be this device's.
+
+        A token that config.json gives may be another board's too: it proves something only when
+        an earlier request may have brought it there.
+        """
         token = self._record["token"]
-        if not token:
+        if not token or (self._given and not self._resumed):
             return None
         path = provisioning.attributes_path(token)
         message_id = self._random_message_id() | _PROBE
@@ -169,30 +175,9 @@ class Attempt:
         return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
 
     def _addresses(self, server):
-        """Yield the address to use, then the others for when sending fails on this board."""
-        if is_address(server.host):
-            yield server.host
-            return
-        saved = self._record["address"]
-        may_move = self._may_move or server.secure  # no reply is repeated in another session
-        if saved and not may_move:
-            yield saved
-        try:
-            found = self._board.resolve(server.host, server.port)
-            reason = "it has no address"
-        except OSError as error:
-            found = [saved] if saved else []
-            reason = error
-        if not found:
-            raise NetworkError(
-                "%s was not found: %s" % (server.host, reason),
-                "Check the name in `server` and that this network's DNS knows it.",
-            )
-        if saved in found and may_move:
-            yield saved
-        for address in found:
-            if address != saved:
-                yield address
+        # No reply is repeated in another DTLS session, so none is lost by moving.
+        may_move = self._may_move or server.secure
+        return addresses(server, self._board.resolve, self._record["address"], may_move)
 
     def _open(self, address, port):
         """Return a transport from the attempt's port, or from another when that is in use."""

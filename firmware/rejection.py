@@ -24,7 +24,8 @@ def credentials_rejected(board):
     except Failure as failure:
         raise Refused(
             'ThingsBoard has a device "%s", but with other credentials than this board' % name,
-            "In ThingsBoard, give the device its old credentials back, or delete the device.",
+            "In ThingsBoard, give the device its old credentials back, or delete the device. If"
+            " devices are pre-provisioned, delete its server attribute provisionState instead.",
             failure.retry_after,
         )
     board.storage.remove(store.ATTEMPT_AGAIN)

@@ -255,7 +255,7 @@ def test_the_application_posts_telemetry(tmp_path, lane):
         ups = PowerUps(tmp_path / "flash", *lane, server)
         ups.put(app=read_block("app.py"))
         for power_ups in (1, 2):
-            outcome = ups.power_up(stay=True, cut_at="telemetry sent")
+            outcome = ups.power_up(stay=True, cut_at="telemetry: 2.01")
             assert "Traceback" not in "\n".join(outcome.lines)
             (device,) = server.thingsboard.devices.values()
             assert device.telemetry == ('{"temperature":21.5}',) * power_ups

@@ -75,7 +75,9 @@ class Board:
         return sessions(self, config)
 
     def use_led(self, pin):
-        """Show the states on the LED at a pin. A board without one is fine."""
+        """Show the states on the LED at a pin, None for none. A board without one is fine."""
+        if self.indicator.led:
+            self.indicator.led(0)
         try:
             self.indicator.led = machine.Pin(pin, machine.Pin.OUT).value
         except (ValueError, TypeError):

@@ -51,8 +51,8 @@ def _prepare(network, wlan, wifi):
     if wifi["country"]:
         network.country(wifi["country"])
     wlan.active(True)
-    if wlan.status() in (network.STAT_CONNECTING, network.STAT_GOT_IP):
-        # A soft reset ends neither an association nor an attempt at one.
+    if wlan.status() != network.STAT_IDLE:
+        # A soft reset ends neither an association nor an ESP32's attempts at one.
         wlan.disconnect()
 
 

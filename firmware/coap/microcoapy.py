@@ -13,7 +13,7 @@ from microcoapy.coap_option import CoapOption
 from microcoapy.coap_packet import CoapPacket
 from microcoapy.coap_reader import parseOption, parsePacketHeaderInfo
 
-from firmware.coap import blockwise, exchange, message
+from firmware.coap import blockwise, client, exchange, message
 from firmware.errors import FormatError
 
 _PAYLOAD_MARKER = 0xFF
@@ -24,7 +24,7 @@ def install():
     """Let every exchange from now on encode and decode with microCoAPy."""
     # Its limit is a number in its module; our exchange keeps to RFC 7252's.
     coap_writer._BUF_MAX_SIZE = 1 << 24
-    message.encode = blockwise.encode = encode
+    message.encode = blockwise.encode = client.encode = encode
     message.decode = exchange.decode = decode
 
 

@@ -19,7 +19,8 @@ _FAILURE_FIX = (
     "In ThingsBoard, one of these: the device exists (delete it, or change deviceName);"
     " it was provisioned before (delete its server attribute provisionState);"
     " pre-provisioned devices are asked for and this one is not there, or is in another"
-    " profile (add it); the tenant's device limit is reached."
+    " profile (add it); the `token` in config.json is another device's; the tenant's device limit"
+    " is reached."
 )
 
 

@@ -853,3 +853,16 @@ def test_every_socket_is_given_back():
         except ProvisioningError:
             pass
         assert device.world.open_ports == []
+
+
+def test_a_given_token_of_another_board_is_not_taken():
+    """Two boards with one config.json: the second's first FAILURE says nothing of its token."""
+    for tries in (1, 3):
+        device = Device(example(provisioning__token="given-token-12345678"))
+        device.server.devices["another"] = "given-token-12345678"
+        device.server.script = [failure()] * tries
+        for _ in range(tries):
+            device.fail(Failure)
+        assert device.world.get(CREDENTIALS) is None
+        assert device.saved is None
+        assert len(device.server.of(GET)) == 0

@@ -443,7 +443,8 @@ def _use_led(error):
     hardware.machine = Stub(Pin=Pin)
     try:
         board = _board()
-        board.indicator.led = "before"
+        levels = []
+        board.indicator.led = levels.append
         board.use_led("LED")
         return board.indicator.led
     finally:
