@@ -47,8 +47,8 @@ def test_a_worse_and_a_stale_figure_are_noticed():
     assert budgets.exceeded(recorded) == []
     for figure in FIGURES:
         if figure.tested and recorded[figure.key]:
-            worse = {**recorded, figure.key: recorded[figure.key] * 1.03}
-            stale = {**recorded, figure.key: recorded[figure.key] * 0.9}
+            worse = {**recorded, figure.key: recorded[figure.key] * (1.01 + figure.headroom)}
+            stale = {**recorded, figure.key: recorded[figure.key] * (0.99 - 2 * figure.headroom)}
             for changed in (worse, stale):
                 (line,) = budgets.exceeded(changed)
                 assert figure.what in line
@@ -62,9 +62,9 @@ def test_readme_shows_the_budgets():
 
 def test_the_least_heap_holds_for_larger_ones_too():
     def works(heap: int) -> bool:
-        return heap >= 5_000 and not 5_100 < heap < 5_600
+        return heap >= 5_000 and not 12_000 < heap < 14_000
 
-    assert least_heap(works, 65536, step=128) == 5_632
+    assert least_heap(works, 65536, step=128) == 14_080
 
 
 def test_a_thousand_exchanges_leave_the_heap_level(there: Bench):

@@ -25,6 +25,10 @@ if not MICROCOAPY:
         "left out: MICROCOAPY names no folder that holds microCoAPy", allow_module_level=True
     )
 
+PACKAGE = {
+    f"lib/microcoapy/{file.name}": file.read_bytes()
+    for file in Path(MICROCOAPY, "microcoapy").glob("*.py")
+}
 CONTRACT = [name for name in vars(test_message) if name.startswith("test_")]
 # Runs the codec's tests with microCoAPy's encode and decode, on both interpreters.
 RUN_CONTRACT = """
@@ -72,7 +76,7 @@ def test_a_board_provisions_itself_through_microcoapy(tmp_path, lane, reply):
     with FakeThingsBoard(ThingsBoard(KEY, SECRET), reply=reply) as server:
         config = json.dumps(config_for(server.uri, codec="microcoapy")).encode()
         flash = tmp_path / "flash"
-        put_on_flash(flash, kind, runtime, config, packages=Path(MICROCOAPY))
+        put_on_flash(flash, kind, runtime, config, files=PACKAGE)
         outcome = VirtualBoard(flash, kind, runtime, on_line=lambda line: None).power_up(20)
         assert outcome.exit_code == 0, "\n".join(outcome.lines)
         (device,) = server.thingsboard.devices.values()

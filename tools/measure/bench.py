@@ -167,25 +167,24 @@ def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> 
 
 
 def least_heap(works: Callable[[int], bool], highest: int, step: int = 128) -> int:
-    """The smallest heap with which `works` holds, in steps of `step` bytes.
+    """The smallest heap, in steps of `step` bytes, with which and above which `works` holds.
 
-    Where the heap's pieces fall decides as well as its size, so that a larger one can fail: the
-    four sizes above the one given hold, too.
+    Where free pieces fall decides as well as how much is free, so that a larger heap can fail
+    where a smaller one does not: 16 KB above it are tried, too, a KB at a time.
     """
-    low, high = 0, highest // step
-    if not works(high * step):
+    if not works(highest):
         raise MeasureError(f"it does not work with a heap of {highest} bytes")
-    while high - low > 1:
-        middle = (low + high) // 2
-        if works(middle * step):
-            high = middle
-        else:
-            low = middle
-    confirmed = 0
-    while confirmed < 4:
-        confirmed += 1
-        if not works((high + confirmed) * step):
-            high, confirmed = high + confirmed + 1, 0
+    failing = [0]
+    while failing:
+        low, high = failing[-1] // step, highest // step
+        while high - low > 1:
+            middle = (low + high) // 2
+            if works(middle * step):
+                high = middle
+            else:
+                low = middle
+        above = range(high * step + 1024, min(highest, high * step + 16 * 1024), 1024)
+        failing = [heap for heap in above if not works(heap)]
     return high * step
 
 

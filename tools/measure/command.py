@@ -31,7 +31,8 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
     if not console.is_terminal:
         console.width = _WIDTH
     with (
-        bench(extra=folders) as there,
+        bench() as there,
+        bench(extra=folders) as with_peers,
         Responder() as responder,
         said.status("measuring …") as status,
     ):
@@ -46,13 +47,13 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
         for name, folder in wanted:
             step(name)
             try:
-                measured[name] = peers.measure(there, responder, name, folder)
+                measured[name] = peers.measure(with_peers, responder, name, folder)
                 if name == peers.MICROCOAPY:
-                    measured[peers.ADAPTED] = peers.adapted(there, responder)
+                    measured[peers.ADAPTED] = peers.adapted(with_peers, responder)
             except MeasureError as error:
                 said.print(f"{name} is left out: {error}")
         step("times")
-        _add_times(measured, there, responder)
+        _add_times(measured, with_peers, responder)
         grown = growth.measure(there, step) if details else {}
         parts = modules.measure(there) if details else {}
     if not has_valgrind():

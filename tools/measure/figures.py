@@ -31,13 +31,18 @@ _NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
 
 @dataclass(frozen=True)
 class Figure:
-    """`goal`: at most this. `tested`: the same on every computer, so that a budget can hold it."""
+    """`goal`: at most this. `tested`: the same on every computer, so that a budget can hold it.
+
+    `headroom`: how much worse a figure may be than its budget; MicroPython differs a little with
+    the Python that it is built for.
+    """
 
     key: str
     what: str
     unit: str
     goal: float | None
     tested: bool = True
+    headroom: float = 0.02
 
 
 FIGURES = (
@@ -47,7 +52,8 @@ FIGURES = (
     Figure("time_us", "request to token on loopback", "µs", None, tested=False),
     Figure("heap_exchange", "smallest heap for one exchange", "bytes", 14_000),
     Figure("heap_power_up_mpy", "smallest heap for the first power-up", "bytes", 33_000),
-    Figure("heap_power_up_py", "the same from .py", "bytes", 48_000),
+    # Compiling needs large pieces of heap, and a changed line moves where they are.
+    Figure("heap_power_up_py", "the same from .py", "bytes", 48_000, headroom=0.1),
     Figure("garbage", "garbage per exchange", "bytes", 1_500),
     Figure("garbage_wait", "more of it while waiting 60 s for a late reply", "bytes", 0),
     Figure("mpy_coap", ".mpy of firmware/coap", "bytes", 6_500),

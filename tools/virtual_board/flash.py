@@ -33,12 +33,10 @@ def put_on_flash(
     app: bytes | Path | None = None,
     source: Path = PROJECT,
     files: dict[str, bytes] | None = None,
-    packages: Path | None = None,
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
-    What is optional in firmware/ is put there when `config` asks for it. `files`: others, by
-    name. `packages`: a folder whose packages go to /lib.
+    `files`: others, by name. The codec's adapter is put there when `config` names it.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
     FlashError when something else has that name, or a board is powered up from it.
@@ -51,9 +49,6 @@ def put_on_flash(
     for name, content in (("config.json", config), ("app.py", app)):
         if content is not None:
             contents[name] = content if isinstance(content, bytes) else Path(content).read_bytes()
-    if packages:
-        for file in sorted(packages.glob("*/*.py")):
-            contents[f"lib/{file.relative_to(packages).as_posix()}"] = file.read_bytes()
     if flash.exists():
         check_flash(flash, kind, runtime)
         with locked(flash):
