@@ -382,7 +382,8 @@ def test_the_top_level_holds_what_belongs_there():
         "tools",
     }
     allowed = required | {"README.md", "manifest.py", "package.json"}
-    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} - {
-        "__pycache__"
-    }
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    found = {line.partition("/")[0] for line in listed.splitlines() if line[0] != "."}
     assert required <= found <= allowed
