@@ -6,7 +6,7 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,40 @@ class Outcome:
     lines: list[str] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
     ended: str = ""
+
+
+def settings_of(
+    flash: Path,
+    kind: str,
+    scenario: Scenario,
+    reset: dict,
+    stay: bool,
+    repl: Sequence[str] = (),
+) -> dict:
+    """What the process that plays a board has to know, after `reset`.
+
+    `repl` names the files that run before the REPL; without any there is none.
+    """
+    board = KINDS[kind]
+    unique_id = hashlib.sha256(str(flash).encode()).digest()[: board.unique_id_size]
+    return {
+        "flash": str(flash),
+        "kind": kind,
+        "geometry": {
+            "block_size": board.block_size,
+            "block_count": board.block_count,
+            "prog_size": board.prog_size,
+        },
+        "reset_cause": reset["cause"],
+        "stay": stay,
+        "repl": repl,
+        "scenario": {
+            **scenario,
+            "associated": reset.get("associated"),
+            "id": scenario["id"] or unique_id.hex(),
+            "datagram_queue": scenario["datagram_queue"] or board.datagram_queue,
+        },
+    }
 
 
 class VirtualBoard:
@@ -111,26 +145,7 @@ class VirtualBoard:
                 self._process.interrupt()
 
     def _start(self, reset: dict, stay: bool, lock: int) -> BoardProcess | None:
-        board = KINDS[self.kind]
-        unique_id = hashlib.sha256(str(self.flash).encode()).digest()[: board.unique_id_size]
-        scenario = {
-            **self.scenario,
-            "associated": reset.get("associated"),
-            "id": self.scenario["id"] or unique_id.hex(),
-            "datagram_queue": self.scenario["datagram_queue"] or board.datagram_queue,
-        }
-        settings = {
-            "flash": str(self.flash),
-            "kind": self.kind,
-            "geometry": {
-                "block_size": board.block_size,
-                "block_count": board.block_count,
-                "prog_size": board.prog_size,
-            },
-            "reset_cause": reset["cause"],
-            "stay": stay,
-            "scenario": scenario,
-        }
+        settings = settings_of(self.flash, self.kind, self.scenario, reset, stay)
         with self._power:
             self._process = None if self._is_cut else BoardProcess(self.runtime, settings, lock)
             return self._process

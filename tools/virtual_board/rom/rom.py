@@ -16,6 +16,8 @@ import vfs
 settings = supervisor.settings
 geometry = settings["geometry"]
 sys.modules["socket"] = sockets
+if settings["repl"]:
+    import repl
 if supervisor.scenario["ticks_start"] is not None:
     import ticks
 
@@ -47,4 +49,7 @@ try:
         supervisor.put_default_network_in_range(config_file)
 except OSError:
     supervisor.scenario["networks"] = supervisor.scenario["networks"] or []
-power_on.run(execfile)
+if settings["repl"]:
+    repl.run(settings["repl"], globals())
+else:
+    power_on.run(execfile)

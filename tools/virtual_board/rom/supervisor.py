@@ -10,6 +10,8 @@ import os
 import sys
 
 RECORD_SEPARATOR = "\x1e"
+# On the console, in front of what the REPL says first.
+REPL_FOLLOWS = "\x1erepl\x1e"
 
 settings = json.loads(os.getenv("VIRTUAL_BOARD"))
 scenario = settings["scenario"]
