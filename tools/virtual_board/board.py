@@ -18,6 +18,7 @@ from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.lock import locked
 from tools.virtual_board.process import BoardProcess
 from tools.virtual_board.scenario import Scenario
+from tools.virtual_board.watchdog import Watchdog
 
 # How long main.py may go on once the board is provisioned.
 _GRACE_S = 2.0
@@ -60,6 +61,7 @@ def settings_of(
     return {
         "flash": str(flash),
         "kind": kind,
+        "machine": board.machine,
         "geometry": {
             "block_size": board.block_size,
             "block_count": board.block_count,
@@ -160,8 +162,7 @@ class _Life:
         self._outcome = outcome
         self._console = console
         self._on_line = on_line
-        self._watchdog_s: float | None = None
-        self._watchdog_fires: float | None = None
+        self._watchdog = Watchdog()
 
     def follow(self, process: BoardProcess) -> dict | None:
         """Follow one life. Gives the reset that ended it, or None when it was the last."""
@@ -189,7 +190,7 @@ class _Life:
         return reset
 
     def _next_deadline(self) -> float | None:
-        deadlines = [self._deadline, self._watchdog_fires]
+        deadlines = [self._deadline, self._watchdog.fires]
         return min((at for at in deadlines if at is not None), default=None)
 
     def _on_console(self, line: str) -> bool:
@@ -210,23 +211,17 @@ class _Life:
     def _on_event(self, event: dict) -> dict | None:
         self._outcome.events.append(event)
         name = event["event"]
-        if name == "watchdog":
-            self._watchdog_s = event["timeout_ms"] / 1000
-        if name in ("watchdog", "feed") and self._watchdog_s is not None:
-            self._watchdog_fires = time.monotonic() + self._watchdog_s
+        self._watchdog.follow(event)
         if name == "reset":
-            if event["cause"] != "soft":
-                self._watchdog_s = self._watchdog_fires = None
             return event
         if name in _ENDINGS:
             self._outcome.ended = _ENDINGS[name]
         return None
 
     def _on_deadline(self) -> dict | None:
-        now = time.monotonic()
-        if self._watchdog_fires is not None and now >= self._watchdog_fires:
-            self._watchdog_s = self._watchdog_fires = None
-            reset = {"event": "reset", "cause": "watchdog"}
+        reset = self._watchdog.reset()
+        if reset:
+            self._watchdog.follow(reset)
             self._outcome.events.append(reset)
             return reset
         exit_code = PROVISIONED if self._console.provisioned else TIME_RAN_OUT

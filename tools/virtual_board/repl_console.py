@@ -8,18 +8,20 @@ _REPL_FOLLOWS = b"\x1erepl\x1e"  # rom/supervisor.py prints it
 _PROMPT = b">>> "
 _RAW = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY = b'Type "help()" for more information.\r\n'
-_LONE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+_HOST = re.compile(rb"linux \[GCC [^]\r\n]*\] version")
 
 
 class ReplConsole:
     """The console of one life of a board; `is_raw` says in which mode its REPL is.
 
-    A REPL that is to be raw from the beginning shows nothing of the friendly one.
+    A REPL that is to be raw from the beginning shows nothing of the friendly one. `machine` is
+    what the board calls itself.
     """
 
-    def __init__(self, is_raw: bool):
+    def __init__(self, is_raw: bool, machine: str):
         self.is_raw = is_raw
         self.is_repl = False
+        self._machine = machine.encode()
         self._held = b""
         self._starts_with = _RAW if is_raw else b""
         self._seen = b""
@@ -34,7 +36,7 @@ class ReplConsole:
                 self._starts_with = b""
                 repl, self._held = self._held[start:], b""
                 self._follow(repl)
-                sent += repl
+                sent += _HOST.sub(self._machine, repl)
         return sent
 
     def _before_repl(self) -> bytes:
@@ -56,9 +58,3 @@ class ReplConsole:
 
 def _ends_with_part(text: bytes, size: int) -> bool:
     return text.endswith(_REPL_FOLLOWS[:size])
-
-
-def as_sent(text: bytes, last: bytes) -> bytes:
-    """With the line ends of a serial line; `last` is what came before."""
-    translated = _LONE_LINE_FEED.sub(b"\r\n", last[-1:] + text)
-    return translated[len(last[-1:]) :]

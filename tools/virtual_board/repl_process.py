@@ -21,14 +21,17 @@ class ReplProcess:
     """One life of a board with a REPL, from one reset to the next. Nothing here waits."""
 
     def __init__(self, settings: Mapping[str, Any], lock: int):
-        # MICROPYINSPECT: the REPL follows whatever ran; HOME: where it would keep a history.
-        self._process = start("micropython", settings, lock, MICROPYINSPECT="1", HOME="")
+        # HOME is where the REPL would keep a history.
+        self._process = start("micropython", settings, lock, HOME="")
         self._input = self._process.stdin.fileno()
         self.console = self._process.stdout.fileno()
         self.events = self._process.stderr.fileno()
         self._half_an_event = b""
+        self._is_ready = False
         for descriptor in (self._input, self.console, self.events):
             os.set_blocking(descriptor, False)
+        # No board has much room for what it has printed and nobody has read.
+        fcntl.fcntl(self.console, fcntl.F_SETPIPE_SZ, _CHUNK)
 
     def read_console(self) -> bytes | None:
         """What it has printed; b"" for nothing, None once it is gone."""
@@ -44,30 +47,32 @@ class ReplProcess:
         except BlockingIOError:
             return []
         *lines, self._half_an_event = (self._half_an_event + received).split(b"\n")
-        found = [line.partition(RECORD_SEPARATOR)[2] for line in lines]
-        return [json.loads(event) for event in found if event]
+        texts = [line.partition(RECORD_SEPARATOR)[2] for line in lines]
+        found = [json.loads(text) for text in texts if text]
+        self._is_ready = self._is_ready or any(event["event"] == "ready" for event in found)
+        return found
 
     def type(self, typed: bytes) -> int:
         """Type on its console; gives how many bytes it took, in order, before it was busy."""
         taken = 0
-        while taken < len(typed):
+        while self._is_ready and taken < len(typed):
             took = self._type_ctrl_c() if typed[taken] in _CTRL_C else self._type(typed[taken:])
             if not took:
                 break
             taken += took
         return taken
 
-    def end(self) -> int:
-        """Cut its power and wait until it is gone; gives the exit code, negative for a signal."""
+    def has_unread(self) -> bool:
+        """Whether it has yet to read what was typed."""
+        (count,) = struct.unpack("i", fcntl.ioctl(self._input, termios.FIONREAD, b"\0" * 4))
+        return count > 0
+
+    def end(self) -> None:
+        """Cut its power and wait until it is gone."""
         self._process.kill()
-        code = self._process.wait()
+        self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             stream.close()
-        return code
-
-    def exit_code(self) -> int:
-        """Wait for a process that ends by itself."""
-        return self._process.wait()
 
     def _type(self, typed: bytes) -> int:
         text, _, _ = typed.partition(_CTRL_C)
@@ -82,12 +87,8 @@ class ReplProcess:
         try:
             if ctrl_c.interrupt(self._process.pid):
                 return 1
-            if self._unread() or not ctrl_c.is_waiting(self._process.pid):
+            if self.has_unread() or not ctrl_c.is_waiting(self._process.pid):
                 return 0
         except (ProcessLookupError, FileNotFoundError):
             return 1
         return os.write(self._input, _CTRL_C)
-
-    def _unread(self) -> int:
-        (count,) = struct.unpack("i", fcntl.ioctl(self._input, termios.FIONREAD, b"\0" * 4))
-        return count

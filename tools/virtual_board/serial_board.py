@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,28 +13,28 @@ from pathlib import Path
 
 from tools.virtual_board.board import settings_of
 from tools.virtual_board.boards import KINDS
-from tools.virtual_board.cable import Cable
-from tools.virtual_board.flash import check_flash
+from tools.virtual_board.errors import NotOnFlash
+from tools.virtual_board.flash import check_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.lock import locked
-from tools.virtual_board.repl_console import ReplConsole, as_sent
+from tools.virtual_board.repl_console import ReplConsole
 from tools.virtual_board.repl_process import ReplProcess
 from tools.virtual_board.scenario import Scenario
+from tools.virtual_board.serial_line import SerialLine
+from tools.virtual_board.watchdog import Watchdog
 
+_CTRL_A = b"\x01"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
-_BOTH = ("boot.py", "main.py")
-# Like a board on USB: what nobody reads holds a program up for so long, and is lost then.
-_UNREAD_S = 0.5
-_UNREAD_BYTES_MAX = 4096
-_LOOK_S = 0.01
 _RETRY_S = 0.001
+_TAKE_S = 1.0
 
 
 class SerialBoard:
     """The board of `kind` on `flash`, at the serial port `link`, powered up while in its context.
 
-    `id` is its unique id in hex. Programs run, and the board resets, in a thread of this process.
-    Raises FlashError, ValueError and RuntimeError as VirtualBoard does.
+    It lives in a thread of this process. `id` is its unique id in hex. `received` counts the bytes
+    that have come in, `resets` holds the cause of each reset. Raises FlashError for what is no
+    flash, ValueError for an unknown kind or id, RuntimeError where no such board can be.
     """
 
     def __init__(
@@ -46,8 +47,13 @@ class SerialBoard:
     ):
         if kind not in KINDS:
             raise ValueError(f"no virtual board {kind!r}")
-        if find_micropython().command is None:
-            raise RuntimeError(f"no MicroPython to play the board: {find_micropython().why}")
+        if sys.platform != "linux" or not find_micropython().package_folder:
+            raise RuntimeError(
+                "a virtual board at a serial port needs Linux and the MicroPython that "
+                "tools/requirements.txt names"
+            )
+        if id is not None and len(bytes.fromhex(id)) != KINDS[kind].unique_id_size:
+            raise ValueError(f"the id of {kind} has {KINDS[kind].unique_id_size} bytes, not {id}")
         self.flash = Path(flash).absolute()
         self.kind = kind
         self.link = Path(link).absolute()
@@ -55,18 +61,19 @@ class SerialBoard:
         self.resets: list[str] = []
         self._scenario = Scenario(**{**(scenario or {}), **({"id": id} if id else {})})
         check_flash(self.flash, kind, "micropython")
-        self._cable: Cable | None = None
+        with contextlib.suppress(NotOnFlash):
+            read_file(self.flash, "boot.py")
+        self._line = SerialLine(self.link)
         self._process: ReplProcess | None = None
-        self._console = ReplConsole(is_raw=False)
+        self._flash_lock = -1
+        self._console = ReplConsole(False, KINDS[kind].machine)
+        self._watchdog = Watchdog()
         self._power = contextlib.ExitStack()
-        self._lock = threading.RLock()
-        self._wake_read, self._wake_write = os.pipe()
         self._typed = bytearray()
-        self._unread = b""
-        self._last_sent = b""
-        self._unread_since = 0.0
         self._at: tuple[int, Callable[[], None]] | None = None
-        self._is_closed = False
+        self._is_over = False
+        self._lock = threading.RLock()
+        self._woken, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True, name="serial board")
 
     def __enter__(self) -> SerialBoard:
@@ -76,37 +83,32 @@ class SerialBoard:
         return self
 
     def __exit__(self, *_) -> None:
-        self._is_closed = True
-        self._wake()
+        self._is_over = True
+        self._look()
         self._thread.join()
         self.cut_power()
         self.pull_cable()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        os.close(self._woken)
+        os.close(self._wake)
 
     def plug_in(self) -> None:
         """Connect the serial cable: `link` is there."""
         with self._lock:
-            if self._cable is None:
-                self._cable = Cable(self.link)
-        self._wake()
+            self._line.plug_in()
+        self._look()
 
     def pull_cable(self) -> None:
         """Pull the serial cable: `link` is gone. The board goes on."""
         with self._lock:
-            if self._cable:
-                self._cable.pull()
-            self._cable = None
-            self._typed.clear()
-            self._unread = b""
+            self._line.pull()
 
     def power_on(self) -> None:
         """Power up. Raises FlashError when another board has the flash."""
         with self._lock:
             if self._process is None:
-                self._descriptor = self._power.enter_context(locked(self.flash))
-                self._begin({"cause": "power"}, is_raw=False)
-        self._wake()
+                self._flash_lock = self._power.enter_context(locked(self.flash))
+                self._begin({"event": "reset", "cause": "power"})
+        self._look()
 
     def cut_power(self) -> None:
         """Cut the power at once. The port stays, and says nothing."""
@@ -118,112 +120,100 @@ class SerialBoard:
             self._power.close()
 
     def at_byte(self, count: int, action: Callable[[], None]) -> None:
-        """Call `action`, such as cut_power, once `count` more bytes have been received."""
+        """Call `action`, cut_power for example, once the board has read `count` more bytes."""
         with self._lock:
             self._at = (self.received + count, action)
 
-    def _begin(self, reset: dict, is_raw: bool) -> None:
-        is_soft = reset["cause"] == "soft"
-        files = ("boot.py",) if is_soft and is_raw else _BOTH
+    def _begin(self, reset: dict) -> None:
+        """Begin a life. A soft reset in the raw REPL leads back to it, and leaves out main.py."""
+        self._watchdog.follow(reset)
+        stays_raw = reset["cause"] == "soft" and self._console.is_raw
+        files = ("boot.py",) if stays_raw else ("boot.py", "main.py")
         settings = settings_of(self.flash, self.kind, self._scenario, reset, True, files)
-        self._console = ReplConsole(is_raw and is_soft)
-        self._process = ReplProcess(settings, self._descriptor)
-        if is_raw and is_soft:
-            self._process.type(b"\x01")
+        self._console = ReplConsole(stays_raw, KINDS[self.kind].machine)
+        self._process = ReplProcess(settings, self._flash_lock)
+        self._typed[:0] = _CTRL_A if stays_raw else b""
 
     def _run(self) -> None:
-        while not self._is_closed:
+        while not self._is_over:
             with self._lock:
-                is_busy = self._turn()
-                poll, wait_s = self._poll(is_busy)
-            if any(descriptor == self._wake_read for descriptor, _ in poll.poll(wait_s * 1000)):
-                os.read(self._wake_read, 64)
+                self._receive()
+                self._type()
+                self._follow()
+                self._line.send()
+                poll, wait_s = self._what_to_wait_for()
+            if any(descriptor == self._woken for descriptor, _ in poll.poll(wait_s * 1000)):
+                os.read(self._woken, 64)
 
-    def _poll(self, is_busy: bool):
+    def _look(self) -> None:
+        os.write(self._wake, b"\0")
+
+    def _what_to_wait_for(self) -> tuple[select.poll, float]:
         poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
-        wait_s = 1.0
+        poll.register(self._woken, select.POLLIN)
+        wait_s = self._line.watch(poll)
         if self._process:
             poll.register(self._process.events, select.POLLIN)
-            if len(self._unread) < _UNREAD_BYTES_MAX:
+            if not self._line.is_full:
                 poll.register(self._process.console, select.POLLIN)
-        if self._cable and self._cable.is_open():
-            poll.register(
-                self._cable.descriptor, select.POLLIN | (select.POLLOUT if self._unread else 0)
-            )
-        else:
-            wait_s = _LOOK_S
-        if self._unread:
-            wait_s = _LOOK_S
-        return poll, _RETRY_S if is_busy else wait_s
-
-    def _turn(self) -> bool:
-        """Move what can be moved; whether something typed waits for the board."""
-        self._receive()
-        if self._process:
-            del self._typed[: self._process.type(bytes(self._typed))]
-        if self._process:
-            self._follow(self._process)
-        self._send()
-        return bool(self._typed)
+        if self._typed:
+            wait_s = _RETRY_S
+        if self._watchdog.fires is not None:
+            wait_s = min(wait_s, max(0.0, self._watchdog.fires - time.monotonic()))
+        return poll, wait_s
 
     def _receive(self) -> None:
-        received = self._cable.read() if self._cable else b""
-        if self._at and self.received + len(received) >= self._at[0]:
-            count, action = self._at
-            self._at = None
-            self._typed += received[: count - self.received]
-            self.received = count
-            self._give_all()
-            action()
-            return
+        received = self._line.receive()
         self.received += len(received)
         if self._process:
             self._typed += received
+        if self._at and self.received >= self._at[0]:
+            count, action = self._at
+            self._at = None
+            too_many = min(self.received - count, len(self._typed))
+            kept = self._typed[len(self._typed) - too_many :]
+            del self._typed[len(self._typed) - too_many :]
+            self._let_it_read()
+            action()
+            if self._process:
+                self._typed += kept
 
-    def _give_all(self) -> None:
-        deadline = time.monotonic() + _UNREAD_S
-        while self._process and self._typed and time.monotonic() < deadline:
+    def _type(self) -> None:
+        if self._process:
             del self._typed[: self._process.type(bytes(self._typed))]
 
-    def _follow(self, process: ReplProcess) -> None:
-        output: bytes | None = b""
-        if len(self._unread) < _UNREAD_BYTES_MAX:
-            output = process.read_console()
-            self._say(self._console.feed(output or b""))
-        reset = next((event for event in process.read_events() if event["event"] == "reset"), None)
-        if reset is None and output is None:
-            is_soft = process.exit_code() >= 0
-            reset = {"cause": "soft" if is_soft else "hard"}
+    def _let_it_read(self) -> None:
+        deadline = time.monotonic() + _TAKE_S
+        while self._process and time.monotonic() < deadline:
+            self._type()
+            if not self._typed and not self._process.has_unread():
+                return
+
+    def _follow(self) -> None:
+        if self._process is None:
+            return
+        is_gone = not self._line.is_full and self._hear() is None
+        reset = self._reset_told() or self._watchdog.reset()
+        if reset is None and is_gone:
+            reset = {"event": "reset", "cause": "hard"}  # it crashed
         if reset:
-            while output:
-                output = process.read_console()
-                self._say(self._console.feed(output or b""))
-            process.end()
-            if reset["cause"] == "soft":
-                self._say(_SOFT_RESET)
+            while self._hear():
+                pass
+            self._process.end()
             self.resets.append(reset["cause"])
-            self._begin(reset, self._console.is_raw)
+            if reset["cause"] == "soft":
+                self._line.say(_SOFT_RESET)
+            self._begin(reset)
 
-    def _say(self, text: bytes) -> None:
-        if text:
-            if not self._unread:
-                self._unread_since = time.monotonic()
-            self._unread += as_sent(text, self._last_sent)
-            self._last_sent = text[-1:]
+    def _hear(self) -> bytes | None:
+        output = self._process.read_console()
+        self._line.say(self._console.feed(output or b""))
+        return output
 
-    def _send(self) -> None:
-        if not self._unread:
-            return
-        if self._cable is None or not self._cable.is_open():
-            self._unread = b""
-            return
-        sent = self._cable.write(self._unread)
-        if sent:
-            self._unread = self._unread[sent:]
-            self._unread_since = time.monotonic()
-        elif time.monotonic() - self._unread_since > _UNREAD_S:
-            self._unread = b""
-
-    def _wake(self) -> None:
-        os.write(self._wake_write, b"\0")
+    def _reset_told(self) -> dict | None:
+        resets = []
+        for event in self._process.read_events():
+            self._watchdog.follow(event)
+            if event["event"] == "reset":
+                resets.append(event)
+        return resets[0] if resets else None

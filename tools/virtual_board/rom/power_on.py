@@ -29,7 +29,7 @@ def run(execute, folder="", namespace=None, names=("boot.py", "main.py")):
             if name in files:
                 execute(folder + "/" + name if folder else name, namespace)
     except SystemExit:
-        supervisor.tell("reset", cause="soft", associated=station.associated)
+        supervisor.reset("soft", associated=station.associated)
     except BaseException as error:
         sys.print_exception(error)
         supervisor.tell("raised")

@@ -6,6 +6,8 @@ Everything that comes from the host is imported before the host's files are unmo
 import sys
 
 import block_device
+import board_os
+import board_sys
 import machine  # noqa: F401 - found by the firmware in sys.modules, as network is
 import network  # noqa: F401
 import power_on
@@ -15,9 +17,11 @@ import vfs
 
 settings = supervisor.settings
 geometry = settings["geometry"]
-sys.modules["socket"] = sockets
 if settings["repl"]:
     import repl
+sys.modules["os"] = board_os
+sys.modules["socket"] = sockets
+sys.modules["sys"] = board_sys
 if supervisor.scenario["ticks_start"] is not None:
     import ticks
 
