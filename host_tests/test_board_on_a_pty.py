@@ -273,6 +273,13 @@ def test_the_power_can_fail_at_any_byte(bench):
     assert read_file(bench.flash, "kept") == b""
 
 
+def test_a_link_is_made_where_nothing_else_is(bench):
+    bench.write("tty", "somebody's")
+    with pytest.raises(RuntimeError, match="Name another link"), bench.board():
+        pass
+    assert (bench.folder / "tty").read_text() == "somebody's"
+
+
 def test_one_board_at_a_time_on_a_flash(bench, tmp_path):
     with bench.board(), pytest.raises(FlashError, match="another board"):
         SerialBoard(bench.flash, "esp32", tmp_path / "other").__enter__()

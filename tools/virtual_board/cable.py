@@ -14,7 +14,7 @@ _HANG_UP = select.POLLHUP | select.POLLERR
 class Cable:
     """The board's end of a pseudo-terminal; programs open the other end as `link`.
 
-    Raises FileExistsError when `link` is something other than an old link.
+    Raises RuntimeError when `link` cannot be made; an old link is replaced.
     """
 
     def __init__(self, link: Path):
@@ -26,9 +26,11 @@ class Cable:
             if self.link.is_symlink():
                 self.link.unlink()
             self.link.symlink_to(os.ttyname(other_end))
-        except OSError:
+        except OSError as error:
             os.close(self.descriptor)
-            raise
+            raise RuntimeError(
+                f"{self.link} cannot be a serial port: {error.strerror}. Name another link."
+            ) from error
         finally:
             os.close(other_end)
         self._poll = select.poll()

@@ -89,6 +89,6 @@ class ReplProcess:
                 return 1
             if self.has_unread() or not ctrl_c.is_waiting(self._process.pid):
                 return 0
-        except (ProcessLookupError, FileNotFoundError):
-            return 1
-        return os.write(self._input, _CTRL_C)
+            return os.write(self._input, _CTRL_C)
+        except (ProcessLookupError, FileNotFoundError, BrokenPipeError):
+            return 1  # gone; its reset follows

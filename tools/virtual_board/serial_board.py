@@ -77,8 +77,12 @@ class SerialBoard:
         self._thread = threading.Thread(target=self._run, daemon=True, name="serial board")
 
     def __enter__(self) -> SerialBoard:
-        self.plug_in()
         self.power_on()
+        try:
+            self.plug_in()
+        except RuntimeError:
+            self.cut_power()
+            raise
         self._thread.start()
         return self
 
