@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tools.flash import verbs
 from tools.set_up import ROOT
 
 PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION = range(6)
@@ -360,6 +361,10 @@ def storm(
             raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
         raise typer.Exit(storm_for_real(boards))
     raise typer.Exit(storm(Weather(boards, rate_limit, outage, loss, seed), as_json))
+
+
+for _verb in (verbs.flash, verbs.doctor, verbs.reset):
+    app.command(epilog=verbs.CODES)(_verb)
 
 
 def _runtime_for(flash: Path) -> Runtime:
