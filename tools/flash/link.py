@@ -27,6 +27,7 @@ PROMPT = ">>> "
 _STOPS_WITHIN = 3.0
 _ANSWERS_WITHIN = (1.5, 3.0, 4.0)
 _READ_TIMEOUT = 1.0
+_WRITE_TIMEOUT = 5.0
 _QUIET = 0.1
 # A board that says nothing may only just have power.
 _BOOTS_WITHIN = 1.0
@@ -53,6 +54,7 @@ class Link:
     def __enter__(self) -> Link:
         try:
             self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
+            self._transport.serial.write_timeout = _WRITE_TIMEOUT
         except (TransportError, OSError, ValueError):
             raise _why_not_open(self.port) from None
         try:
