@@ -21,7 +21,20 @@ from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 
 ROOT = Path(set_up.ROOT)
-VERBS = ("demo", "test", "serve", "power-up", "read", "provision", "measure", "storm")
+VERBS = (
+    "demo",
+    "test",
+    "serve",
+    "power-up",
+    "board",
+    "read",
+    "provision",
+    "measure",
+    "storm",
+    "flash",
+    "doctor",
+    "reset",
+)
 KEY, SECRET = "provision-key", "provision-secret"
 
 

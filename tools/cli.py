@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tools.flash import verbs
 from tools.set_up import ROOT
 
 PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION = range(6)
@@ -289,6 +290,39 @@ def power_up(
 
 
 @app.command(epilog=_PLAIN_CODES)
+def board(
+    flash: Annotated[Path, typer.Option(help="The board's flash, an image; made when new.")],
+    link: Annotated[Path, typer.Option(help="The serial port to be, for example /tmp/board.")],
+    kind: Annotated[
+        BoardKind, typer.Option("--board", help="The board to play.")
+    ] = BoardKind.esp32,
+    unique_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="HEX", help="machine.unique_id(); without it, FLASH's own."),
+    ] = None,
+) -> None:
+    """Be a board at a serial port, until Ctrl-C.
+
+    mpremote, and any other tool for MicroPython, connects to LINK as to a real board's port.
+
+    Example: python3 -m tools board --flash board.img --link /tmp/board
+    """
+    from tools.board import board
+    from tools.virtual_board.errors import FlashError
+
+    try:
+        board(flash, link, kind.value, unique_id, _say)
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--id") from None
+    except (RuntimeError, OSError) as error:
+        _end(str(error), FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@app.command(epilog=_PLAIN_CODES)
 def read(
     path: Annotated[str, typer.Argument(help="The file, for example /credentials.json.")],
     flash: Annotated[Path, typer.Option(help="The flash of a virtual board.")],
@@ -446,6 +480,10 @@ def _relay(server, credentials, host, port):
         return DTLSRelay((server.host, server.port), *credentials, host, port, log=typer.echo)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--cert") from None
+
+
+for _verb in (verbs.flash, verbs.doctor, verbs.reset):
+    app.command(epilog=verbs.CODES)(_verb)
 
 
 def _runtime_for(flash: Path) -> Runtime:

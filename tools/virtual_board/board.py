@@ -6,7 +6,7 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.lock import locked
 from tools.virtual_board.process import BoardProcess
 from tools.virtual_board.scenario import Scenario
+from tools.virtual_board.watchdog import Watchdog
 
 # How long main.py may go on once the board is provisioned.
 _GRACE_S = 2.0
@@ -41,6 +42,41 @@ class Outcome:
     lines: list[str] = field(default_factory=list)
     events: list[dict] = field(default_factory=list)
     ended: str = ""
+
+
+def settings_of(
+    flash: Path,
+    kind: str,
+    scenario: Scenario,
+    reset: dict,
+    stay: bool,
+    repl: Sequence[str] = (),
+) -> dict:
+    """What the process that plays a board has to know, after `reset`.
+
+    `repl` names the files that run before the REPL; without any there is none.
+    """
+    board = KINDS[kind]
+    unique_id = hashlib.sha256(str(flash).encode()).digest()[: board.unique_id_size]
+    return {
+        "flash": str(flash),
+        "kind": kind,
+        "machine": board.machine,
+        "geometry": {
+            "block_size": board.block_size,
+            "block_count": board.block_count,
+            "prog_size": board.prog_size,
+        },
+        "reset_cause": reset["cause"],
+        "stay": stay,
+        "repl": repl,
+        "scenario": {
+            **scenario,
+            "associated": reset.get("associated"),
+            "id": scenario["id"] or unique_id.hex(),
+            "datagram_queue": scenario["datagram_queue"] or board.datagram_queue,
+        },
+    }
 
 
 class VirtualBoard:
@@ -111,26 +147,7 @@ class VirtualBoard:
                 self._process.interrupt()
 
     def _start(self, reset: dict, stay: bool, lock: int) -> BoardProcess | None:
-        board = KINDS[self.kind]
-        unique_id = hashlib.sha256(str(self.flash).encode()).digest()[: board.unique_id_size]
-        scenario = {
-            **self.scenario,
-            "associated": reset.get("associated"),
-            "id": self.scenario["id"] or unique_id.hex(),
-            "datagram_queue": self.scenario["datagram_queue"] or board.datagram_queue,
-        }
-        settings = {
-            "flash": str(self.flash),
-            "kind": self.kind,
-            "geometry": {
-                "block_size": board.block_size,
-                "block_count": board.block_count,
-                "prog_size": board.prog_size,
-            },
-            "reset_cause": reset["cause"],
-            "stay": stay,
-            "scenario": scenario,
-        }
+        settings = settings_of(self.flash, self.kind, self.scenario, reset, stay)
         with self._power:
             self._process = None if self._is_cut else BoardProcess(self.runtime, settings, lock)
             return self._process
@@ -145,8 +162,7 @@ class _Life:
         self._outcome = outcome
         self._console = console
         self._on_line = on_line
-        self._watchdog_s: float | None = None
-        self._watchdog_fires: float | None = None
+        self._watchdog = Watchdog()
 
     def follow(self, process: BoardProcess) -> dict | None:
         """Follow one life. Gives the reset that ended it, or None when it was the last."""
@@ -174,7 +190,7 @@ class _Life:
         return reset
 
     def _next_deadline(self) -> float | None:
-        deadlines = [self._deadline, self._watchdog_fires]
+        deadlines = [self._deadline, self._watchdog.fires]
         return min((at for at in deadlines if at is not None), default=None)
 
     def _on_console(self, line: str) -> bool:
@@ -195,23 +211,17 @@ class _Life:
     def _on_event(self, event: dict) -> dict | None:
         self._outcome.events.append(event)
         name = event["event"]
-        if name == "watchdog":
-            self._watchdog_s = event["timeout_ms"] / 1000
-        if name in ("watchdog", "feed") and self._watchdog_s is not None:
-            self._watchdog_fires = time.monotonic() + self._watchdog_s
+        self._watchdog.follow(event)
         if name == "reset":
-            if event["cause"] != "soft":
-                self._watchdog_s = self._watchdog_fires = None
             return event
         if name in _ENDINGS:
             self._outcome.ended = _ENDINGS[name]
         return None
 
     def _on_deadline(self) -> dict | None:
-        now = time.monotonic()
-        if self._watchdog_fires is not None and now >= self._watchdog_fires:
-            self._watchdog_s = self._watchdog_fires = None
-            reset = {"event": "reset", "cause": "watchdog"}
+        reset = self._watchdog.reset()
+        if reset:
+            self._watchdog.follow(reset)
             self._outcome.events.append(reset)
             return reset
         exit_code = PROVISIONED if self._console.provisioned else TIME_RAN_OUT

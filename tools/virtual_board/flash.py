@@ -76,6 +76,11 @@ def files_named_in(config: Path) -> dict[str, bytes]:
     }
 
 
+def make_blank(flash: Path, kind: str) -> None:
+    """Make the flash of a new board: MicroPython is on it, and nothing of ours."""
+    _make(Path(flash), kind, "micropython", dict(KINDS[kind].files_when_new))
+
+
 def read_file(flash: Path, path: str) -> bytes:
     """A file's content. Raises NotOnFlash when it is absent, FlashError when `flash` is none."""
     flash = Path(flash)

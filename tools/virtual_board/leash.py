@@ -21,6 +21,21 @@ def die_with(parent: int) -> None:
         sys.exit("the process that started this board is gone")
 
 
+def take_interrupts() -> None:
+    """SIGUSR1 is Ctrl-C as boards have it: MicroPython raises it between two of its instructions.
+
+    Its own handler for SIGINT raises wherever it stands, which may be inside its heap.
+    """
+    import ctypes
+
+    import micropython_run
+
+    interrupt = ctypes.CDLL(micropython_run.__file__).mp_sched_keyboard_interrupt
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ctypes.CDLL(None).signal(signal.SIGUSR1, interrupt)
+    signal.siginterrupt(signal.SIGUSR1, True)
+
+
 def main(parent: str, package_folder: str, *command: str) -> None:
     die_with(int(parent))
     if not package_folder:
@@ -28,6 +43,7 @@ def main(parent: str, package_folder: str, *command: str) -> None:
     sys.path.append(package_folder)
     from micropython_unix import run_main
 
+    take_interrupts()
     sys.exit(run_main(list(command)))
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 from tools.virtual_board.interpreter import find_micropython
 
 _HERE = Path(__file__).resolve().parent
-_RECORD_SEPARATOR = b"\x1e"
+RECORD_SEPARATOR = b"\x1e"
 _LINE_BYTES_MAX = 65536
 
 
@@ -29,7 +29,7 @@ class BoardProcess:
 
     def __init__(self, runtime: str, settings: Mapping[str, Any], lock: int):
         self._messages: queue.Queue = queue.Queue()
-        self._process = _start(runtime, settings, lock)
+        self._process = start(runtime, settings, lock)
         self._readers = [
             threading.Thread(target=read, args=(stream,), daemon=True)
             for read, stream in (
@@ -79,7 +79,7 @@ class BoardProcess:
     def _read_events(self, stream: IO[bytes]) -> None:
         with stream:
             for line in iter(lambda: stream.readline(_LINE_BYTES_MAX), b""):
-                text, separator, event = line.partition(_RECORD_SEPARATOR)
+                text, separator, event = line.partition(RECORD_SEPARATOR)
                 if text:
                     self._messages.put(_text(text))
                 if separator:
@@ -91,7 +91,10 @@ def _text(line: bytes) -> str:
     return line.decode(errors="replace").rstrip("\r\n")
 
 
-def _start(runtime: str, settings: Mapping[str, Any], lock: int) -> subprocess.Popen:
+def start(
+    runtime: str, settings: Mapping[str, Any], lock: int, **environment: str
+) -> subprocess.Popen:
+    """Start the process that plays a board; it dies with this one."""
     if runtime == "cpython":
         command = [sys.executable, "-u", "-X", "utf8", str(_HERE / "cpython.py")]
     else:
@@ -104,7 +107,7 @@ def _start(runtime: str, settings: Mapping[str, Any], lock: int) -> subprocess.P
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "VIRTUAL_BOARD": json.dumps(settings)},
+        env={**os.environ, **environment, "VIRTUAL_BOARD": json.dumps(settings)},
         pass_fds=(lock,) if os.name == "posix" else (),
         start_new_session=True,  # Ctrl-C in a terminal is the supervisor's, not the board's
     )

@@ -22,7 +22,7 @@ else:
 
 
 def reset():
-    _reset("hard")
+    supervisor.reset("hard")
 
 
 def soft_reset():
@@ -30,7 +30,7 @@ def soft_reset():
 
 
 def deepsleep(time_ms=0):
-    _reset("deepsleep", time_ms)
+    supervisor.reset("deepsleep", after_ms=time_ms)
 
 
 def reset_cause():
@@ -51,12 +51,6 @@ def idle():
 
 def lightsleep(time_ms=0):
     time.sleep_ms(time_ms)
-
-
-def _reset(cause, after_ms=0):
-    supervisor.tell("reset", cause=cause, after_ms=after_ms)
-    while True:  # the supervisor takes the power away
-        time.sleep_ms(1000)
 
 
 class Pin:

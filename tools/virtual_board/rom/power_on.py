@@ -15,21 +15,21 @@ class _NoApplication:
         pass
 
 
-def run(execute, folder=""):
-    """Run boot.py and main.py with `execute(path, namespace)` and report how it ended.
+def run(execute, folder="", namespace=None, names=("boot.py", "main.py")):
+    """Run the files of `names` with `execute(path, namespace)` and report how it ended.
 
     An exception in boot.py skips main.py. SystemExit is a soft reset, as on boards.
     """
     files = os.listdir(folder or "/")
     if "app.py" in files and not supervisor.settings["stay"]:
         sys.modules["app"] = _NoApplication
-    namespace = {"__name__": "__main__"}
+    namespace = namespace or {"__name__": "__main__"}
     try:
-        for name in ("boot.py", "main.py"):
+        for name in names:
             if name in files:
                 execute(folder + "/" + name if folder else name, namespace)
     except SystemExit:
-        supervisor.tell("reset", cause="soft", associated=station.associated)
+        supervisor.reset("soft", associated=station.associated)
     except BaseException as error:
         sys.print_exception(error)
         supervisor.tell("raised")

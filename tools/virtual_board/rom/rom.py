@@ -6,6 +6,8 @@ Everything that comes from the host is imported before the host's files are unmo
 import sys
 
 import block_device
+import board_os
+import board_sys
 import clock
 import machine  # noqa: F401 - found by the firmware in sys.modules, as network is
 import network  # noqa: F401
@@ -16,7 +18,11 @@ import vfs
 
 settings = supervisor.settings
 geometry = settings["geometry"]
+if settings["repl"]:
+    import repl
+sys.modules["os"] = board_os
 sys.modules["socket"] = sockets
+sys.modules["sys"] = board_sys
 if supervisor.scenario["ticks_start"] is not None:
     import ticks
 
@@ -49,4 +55,7 @@ try:
         supervisor.put_default_network_in_range(config_file)
 except OSError:
     supervisor.scenario["networks"] = supervisor.scenario["networks"] or []
-power_on.run(execfile)
+if settings["repl"]:
+    repl.run(settings["repl"], globals())
+else:
+    power_on.run(execfile)

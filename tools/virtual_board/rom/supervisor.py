@@ -8,8 +8,11 @@ import binascii
 import json
 import os
 import sys
+import time
 
 RECORD_SEPARATOR = "\x1e"
+# On the console, in front of what the REPL says first.
+REPL_FOLLOWS = "\x1erepl\x1e"
 
 settings = json.loads(os.getenv("VIRTUAL_BOARD"))
 scenario = settings["scenario"]
@@ -20,6 +23,13 @@ def tell(event, **details):
     """Report an event, such as a reset or a changed pin, to the supervisor."""
     details["event"] = event
     _line.write(RECORD_SEPARATOR + json.dumps(details) + "\n")
+
+
+def reset(cause, **details):
+    """Ask for a reset, and wait for it."""
+    tell("reset", cause=cause, **details)
+    while True:  # the supervisor takes the power away
+        time.sleep_ms(1000)
 
 
 def put_default_network_in_range(config_file):

@@ -1,0 +1,64 @@
+"""Installing the MicroPython way: mip's package.json and the manifest to freeze."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from host_tests.flash_bench import Desk
+from host_tests.virtual_bench import needs_micropython
+from tools.flash.content import modules
+from tools.virtual_board.flash import PROJECT
+
+MODULES = {"main.py", *modules()}
+
+
+def test_package_json_lists_every_module():
+    package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+    assert package["urls"] == [[name, name] for name in ("main.py", *modules())]
+
+
+def test_package_json_has_the_version():
+    package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{package["version"]}"\n' in project
+
+
+def test_the_manifest_freezes_every_module():
+    """With what MicroPython's documentation says of package() and module()."""
+    frozen: set[str] = set()
+    included = []
+
+    def package(name: str) -> None:
+        found = (PROJECT / name).rglob("*.py")
+        frozen.update(path.relative_to(PROJECT).as_posix() for path in found)
+
+    names = {"include": included.append, "package": package, "module": frozen.add}
+    exec((PROJECT / "manifest.py").read_text(encoding="utf-8"), names)
+    assert frozen == MODULES
+    assert included == ["$(PORT_DIR)/boards/manifest.py"]
+
+
+@needs_micropython
+def test_mip_installs_it_and_it_provisions(tmp_path):
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        (tmp_path / "config.json").write_bytes(desk.config())
+
+        def mpremote(*arguments: str) -> subprocess.CompletedProcess:
+            command = [sys.executable, "-m", "mpremote", "connect", str(board.link), *arguments]
+            return subprocess.run(
+                command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+            )
+
+        mpremote("mip", "install", "--target", "/", "package.json")
+        mpremote("cp", str(tmp_path / "config.json"), ":")
+        mpremote("reset")
+        for _ in range(100):
+            if desk.thingsboard.devices:
+                break
+            time.sleep(0.05)
+        (name,) = desk.thingsboard.devices
+        assert name.startswith("sensor-")

@@ -1,0 +1,287 @@
+"""What goes wrong on a desk: each ends in a line that says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import pty
+import threading
+
+import pytest
+import serial
+
+from host_tests.flash_bench import FIRMWARE, Desk, Heard
+from host_tests.virtual_bench import needs_micropython
+from tools.flash import facts, link, ports
+from tools.flash.board import Job, flash
+from tools.flash.errors import FlashingError
+from tools.flash.facts import Facts
+from tools.flash.link import Link
+from tools.flash.ports import Port
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with Desk(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(link, "_ANSWERS_WITHIN", (0.2,))
+    monkeypatch.setattr(link, "_STOPS_WITHIN", 0.5)
+    monkeypatch.setattr(link, "_BOOTS_WITHIN", 0.1)
+
+
+def trouble_with(port) -> FlashingError:
+    with pytest.raises(FlashingError) as error, Link(str(port)):
+        pass
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+# Ports
+
+
+def test_a_port_that_is_not_there(tmp_path):
+    error = trouble_with(tmp_path / "ttyUSB9")
+    assert "there is no port" in str(error) and "Plug the board in" in str(error)
+
+
+@needs_micropython
+def test_a_busy_port(desk):
+    board = desk.board()
+    with serial.Serial(str(board.link), exclusive=True):
+        assert "is in use by another program. Close the" in str(trouble_with(board.link))
+
+
+def test_a_port_without_permission(monkeypatch):
+    def refuse(*arguments, **options):
+        raise serial.SerialException(errno.EACCES, "could not open port")
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    monkeypatch.setattr(link.sys, "platform", "linux")
+    error = trouble_with("/dev/ttyUSB0")
+    assert "no permission to open it" in str(error) and "dialout" in str(error)
+
+
+def test_a_busy_com_port(monkeypatch):
+    def refuse(*arguments, **options):
+        raise serial.SerialException(
+            "could not open port 'COM3': PermissionError(13, 'Access is denied.', None, 5)"
+        )
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    assert "COM3 is in use by another program" in str(trouble_with("COM3"))
+
+
+# Boards that do not answer
+
+
+@pytest.fixture
+def line():
+    """A serial line: the board's end, and the name of the computer's."""
+    board, computer = pty.openpty()
+    yield board, os.ttyname(computer)
+    os.close(board)
+    os.close(computer)
+
+
+def test_a_silent_board(line, impatient):
+    error = trouble_with(line[1])
+    assert error.exit_code == 6
+    assert "no MicroPython answers. Press the board's reset button" in str(error)
+    assert "esptool" in str(error) and "UF2" in str(error)
+
+
+def test_an_esp32_without_micropython(line, impatient):
+    stop = threading.Event()
+
+    def look_for_a_program() -> None:
+        while not stop.wait(0.02):
+            os.write(line[0], b"rst:0x10 (RTCWDT_RTC_RESET)\r\ninvalid header: 0xffffffff\r\n")
+
+    thread = threading.Thread(target=look_for_a_program)
+    thread.start()
+    try:
+        error = trouble_with(line[1])
+    finally:
+        stop.set()
+        thread.join()
+    assert error.exit_code == 6
+    assert "has no MicroPython" in str(error) and "write-flash 0x1000" in str(error)
+
+
+@needs_micropython
+def test_a_program_that_floods_the_console_is_stopped(desk):
+    board = desk.board()
+    with Link(str(board.link)) as opened:
+        opened.put("/main.py", b"while True:\n    print('flood ' * 9)\n")
+        opened.start()
+    assert desk.flash(board).result == "provisioned"
+    assert desk.read(board, "/main.py.bak1")
+
+
+@needs_micropython
+def test_a_program_that_floods_and_ignores_ctrl_c(desk, impatient):
+    board = desk.board()
+    with Link(str(board.link)) as opened:
+        opened.put(
+            "/main.py",
+            b"while True:\n    try:\n        while True: print('flood')\n"
+            b"    except KeyboardInterrupt: pass\n",
+        )
+        opened.start()
+    error = trouble_with(board.link)
+    assert "Ctrl-C does not stop it. Hold the board's reset button" in str(error)
+
+
+@needs_micropython
+def test_a_cable_that_is_pulled_while_the_board_starts(desk):
+    board = desk.board()
+
+    class Pulls(Heard):
+        def on_line(self, line):
+            board.pull_cable()
+
+    result = flash(str(board.link), Job(desk.config(), FIRMWARE), Pulls())
+    assert (result.exit_code, result.result) == (1, "failed")
+    assert "the connection broke off. Check the cable" in result.detail
+
+
+# Boards that will not do
+
+GOOD = Facts("/dev/ttyUSB0", "esp32", "24dcc399a4e8", (1, 23, 0), 6, 10**6, 2**21, 10**5, True)
+
+
+def test_a_good_board():
+    facts.check(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("changes", "exit_code", "phrases"),
+    [
+        ({"version": (1, 22, 2)}, 6, ("has MicroPython 1.22.2", "1.23", "esptool")),
+        ({"version": (1, 20, 0), "kind": "rp2"}, 6, ("BOOTSEL", "UF2")),
+        ({"wifi": False, "kind": "rp2"}, 6, ("has no Wi-Fi", "RPI_PICO_W")),
+        ({"kind": "pyboard"}, 1, ("is a pyboard", "ESP32 and on a Pico W")),
+        ({"mpy": 7}, 1, ("version 7", "--source")),
+    ],
+)
+def test_a_board_that_will_not_do(changes, exit_code, phrases):
+    with pytest.raises(FlashingError) as error:
+        facts.check(dataclasses.replace(GOOD, **changes))
+    assert error.value.exit_code == exit_code
+    assert all(phrase in str(error.value) for phrase in phrases)
+
+
+# Which board
+
+
+def test_no_board():
+    with pytest.raises(FlashingError, match=r"no board is connected.*carries data") as error:
+        ports.choose([], False, [])
+    assert error.value.exit_code == 2
+
+
+def test_the_only_one_and_every_one():
+    one, two = Port("/dev/ttyACM0"), Port("/dev/ttyACM1")
+    assert ports.choose([], False, [one]) == ["/dev/ttyACM0"]
+    assert ports.choose([], True, [one, two]) == ["/dev/ttyACM0", "/dev/ttyACM1"]
+    assert ports.choose(["COM1", "COM1"], False) == ["COM1"]
+
+
+def test_by_serial_number():
+    two = [Port("COM3", "E660"), Port("COM4", "E661")]
+    assert ports.choose(["id:e661"], False, two) == ["COM4"]
+
+
+@needs_micropython
+def test_several_and_no_choice(desk):
+    boards = [desk.board("esp32", id="24dcc399a4e8"), desk.board("rp2")]
+    available = [Port(str(board.link)) for board in boards]
+    with pytest.raises(FlashingError, match="2 boards are connected") as error:
+        ports.choose([], False, available)
+    assert error.value.exit_code == 2
+    text = str(error.value)
+    assert "ESP32, id 24dcc399a4e8, MicroPython 1." in text and "Pico W, id " in text
+    assert "None was touched. Name one with --port, or use --all" in text
+    assert ports.choose(["id:24:dc:c3:99:a4:e8"], False, available) == [str(boards[0].link)]
+    with pytest.raises(FlashingError, match="no connected board has the serial number 99"):
+        ports.choose(["id:99"], False, available)
+
+
+# Looking into it, and forgetting
+
+
+@needs_micropython
+def test_doctor_finds_nothing_wrong(desk):
+    board = desk.board()
+    desk.flash(board)
+    done = desk.tools("doctor", "--port", board.link)
+    assert done.returncode == 0, done.stdout
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
+    for phrase in (
+        "config.json has no mistake",
+        "answers CoAP, piggybacked, in",
+        'hears "home" at',
+        "the board reaches the server",
+    ):
+        assert phrase in done.stdout
+    assert "secret-of" not in done.stdout and "correct horse" not in done.stdout
+
+
+@needs_micropython
+def test_doctor_finds_what_is_wrong(desk, tmp_path):
+    board = desk.board(networks=[])
+    config = json.loads(desk.config())
+    config["server"] = "coap://127.0.0.1:9"
+    config["provisioning"]["provisionDeviceKey"] = "from the device profile"
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    done = desk.tools("doctor", "--port", board.link, "--json")
+    assert done.returncode == 1
+    found = [each for each in json.loads(done.stdout) if each["level"] != "ok"]
+    assert [each["what"] for each in found] == [
+        "provisionDeviceKey does not look like one",
+        "127.0.0.1 port 9/UDP does not answer",
+        'the board does not hear "home"',
+        "the firmware is not on the board",
+    ]
+    assert all(each["fix"] for each in found)
+
+
+@needs_micropython
+def test_doctor_of_a_config_with_a_mistake_is_5(desk, tmp_path):
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    done = desk.tools("doctor")
+    assert done.returncode == 5 and "is not a JSON object" in done.stdout
+
+
+@needs_micropython
+def test_reset_forgets_the_credentials(desk):
+    board = desk.board()
+    name = desk.flash(board).name
+    done = desk.tools("reset", "--port", board.link, "--credentials")
+    assert done.returncode == 0, done.stderr
+    assert "the credentials are forgotten" in done.stdout
+    assert f'ThingsBoard still has "{name}"' in done.stdout and "provisionState" in done.stdout
+    assert desk.read(board, "/credentials.json") is None
+    assert desk.read(board, "/config.json")
+
+
+@needs_micropython
+def test_reset_of_everything_leaves_what_is_the_user_s(desk):
+    board = desk.board("rp2")
+    desk.flash(board, app=b"def run(credentials): pass\n")
+    with Link(str(board.link)) as opened:
+        opened.put("/mine.txt", b"mine")
+    done = desk.tools("reset", "--port", board.link, "--all")
+    assert done.returncode == 0, done.stderr
+    with Link(str(board.link)) as opened:
+        assert opened.value("import os\nprint(sorted(os.listdir('/')))") == ["app.py", "mine.txt"]
+
+
+def test_reset_wants_to_know_what(desk):
+    assert desk.tools("reset", "--port", "COM9").returncode == 2

@@ -1,0 +1,1 @@
+"""Puts the firmware on boards, through mpremote, and follows them until provisioned."""

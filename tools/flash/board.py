@@ -1,0 +1,184 @@
+"""Flash one board: check it, bring its files up to date, start it, follow its console."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+from tools.flash import content, facts, install
+from tools.flash.errors import (
+    FAILED,
+    NO_MICROPYTHON,
+    PROVISIONED,
+    REFUSED,
+    TIME_RAN_OUT,
+    FlashingError,
+)
+from tools.flash.link import PROMPT, Link
+from tools.flash.plan import APP, CONFIG
+from tools.virtual_board.console import BAD_CONFIGURATION, Console
+
+# Seconds.
+_SETTLES_WITHIN = 2.0
+
+RESULTS = {
+    PROVISIONED: "provisioned",
+    FAILED: "failed",
+    REFUSED: "refused",
+    TIME_RAN_OUT: "time ran out",
+    BAD_CONFIGURATION: "bad configuration",
+    NO_MICROPYTHON: "no MicroPython",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with each board. `rows`: what the CSV says, by board id; None without one."""
+
+    config: bytes
+    firmware: dict[str, bytes]
+    app: bytes | None = None
+    rows: dict[str, dict[str, str]] | None = None
+    as_source: bool = False
+    start: bool = True
+    restore_secret: bool = False
+    timeout: float = 120.0
+    done: frozenset[str] = frozenset()
+
+
+@dataclass
+class Result:
+    """How it went with one board; `detail` says what to do."""
+
+    port: str
+    id: str = ""
+    name: str = ""
+    result: str = ""
+    seconds: float = 0.0
+    exit_code: int = FAILED
+    detail: str = ""
+
+    def fields(self) -> dict:
+        return asdict(self)
+
+
+class Progress:
+    """Hears how it goes with one board; this one keeps quiet."""
+
+    def on_step(self, text: str) -> None:
+        """A step begins."""
+
+    def on_total(self, size: int) -> None:
+        """So many bytes are to be written."""
+
+    def on_bytes(self, size: int) -> None:
+        """So many more are."""
+
+    def on_line(self, line: str) -> None:
+        """The board's console has a line."""
+
+
+def flash(port: str, job: Job, progress: Progress) -> Result:
+    """Flash one board and follow it. Never raises for what is wrong with the board."""
+    result = Result(port)
+    began = time.monotonic()
+    try:
+        with Link(port) as link:
+            _flash(link, job, progress, result)
+    except FlashingError as error:
+        result.exit_code, result.detail = error.exit_code, str(error)
+        result.result = RESULTS[error.exit_code]
+    result.seconds = round(time.monotonic() - began, 1)
+    return result
+
+
+def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
+    progress.on_step("looking at the board")
+    board = facts.ask(link)
+    result.id = board.id
+    facts.check(board, job.as_source)
+    row = None
+    if job.rows is not None:
+        row = job.rows.get(board.id)
+        if row is None:
+            result.result, result.exit_code = "skipped", PROVISIONED
+            result.detail = f"{board.id} is not in the CSV"
+            return
+    if board.id in job.done:
+        result.result, result.exit_code = "skipped", PROVISIONED
+        result.detail = "provisioned by an earlier run, as the results file says"
+        return
+    progress.on_step(str(board))
+    found = install.survey(link)
+    config = _config(link, job, board, row, found, result, progress)
+    wanted = {**job.firmware, CONFIG: config}
+    if job.app is not None:
+        wanted[APP] = job.app
+    plan = install.plan_for(link, found, wanted)
+    install.check_space(board, plan, found)
+    for path, aside in plan.set_aside.items():
+        progress.on_step(f"{path} is yours: it is now {aside}")
+    for path in plan.kept:
+        progress.on_step(f"{path} is yours: it stays")
+    size = sum(len(each) for each in plan.put.values())
+    progress.on_total(size)
+    if plan.put or plan.remove:
+        progress.on_step(f"writing {len(plan.put)} files, {-(-size // 1024)} KB")
+    else:
+        progress.on_step("every file is up to date")
+    install.apply(link, plan, found, progress.on_bytes)
+    if not job.start:
+        result.result, result.exit_code = "flashed", PROVISIONED
+        return
+    progress.on_step("starting")
+    link.start()
+    _follow(link, job.timeout, progress, result)
+
+
+def _config(link, job, board, row, found, result, progress) -> bytes:
+    on_board = link.read(CONFIG) if CONFIG in found.hashes else None
+    forgotten = (
+        found.has(install.CREDENTIALS)
+        and content.has_forgotten(on_board)
+        and not job.restore_secret
+    )
+    if forgotten:
+        progress.on_step("the secret stays forgotten; --restore-secret puts it back")
+    config, result.name = content.config_for(job.config, board.id, row, forgotten)
+    return config
+
+
+def _follow(link: Link, timeout: float, progress: Progress, result: Result) -> None:
+    console, last, headline = Console(), "nothing", ""
+    result.exit_code = TIME_RAN_OUT
+    for line in link.lines(timeout):
+        if line == PROMPT:
+            result.exit_code = FAILED
+            break
+        progress.on_line(line)
+        last = line.strip()
+        console.feed(line)
+        if f"] {console.state}:" in line:
+            headline = last.partition("] ")[2]
+        if console.provisioned or console.gave_up:
+            result.exit_code = console.exit_code
+            break
+    result.result = RESULTS[result.exit_code]
+    if result.exit_code == PROVISIONED:
+        _let_settle(link, progress)
+    elif result.exit_code == TIME_RAN_OUT:
+        result.detail = f"not provisioned after {timeout:g} s; the console's last line: {last}"
+    elif result.exit_code == FAILED:
+        result.detail = f"the program on the board ended; the console's last line: {last}"
+    else:
+        result.detail = headline
+
+
+def _let_settle(link: Link, progress: Progress) -> None:
+    """Until the application's turn comes the firmware still tidies up."""
+    for line in link.lines(_SETTLES_WITHIN):
+        if line == PROMPT:
+            return
+        progress.on_line(line)
+        if "] application:" in line:
+            return

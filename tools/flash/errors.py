@@ -1,0 +1,21 @@
+"""What can go wrong with a board on the desk, and the exit codes."""
+
+from __future__ import annotations
+
+PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION, NO_MICROPYTHON = range(
+    7
+)
+
+
+class FlashingError(Exception):
+    """Why a board cannot be used. `what` happened; `fix`: what to do next; `exit_code`."""
+
+    def __init__(self, what: str, fix: str, exit_code: int = FAILED):
+        super().__init__(f"{what}. {fix}")
+        self.what = what
+        self.fix = fix
+        self.exit_code = exit_code
+
+
+class LostError(FlashingError):
+    """The board went away in the middle."""

@@ -1,0 +1,89 @@
+"""What a board is: asked over its link, and checked before anything is put on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tools.flash.errors import NO_MICROPYTHON, FlashingError
+from tools.flash.link import Link, how_to_install
+
+KINDS = {"esp32": "ESP32", "rp2": "Pico W"}
+OLDEST = (1, 23)
+_MPY = 6
+
+_ASK = """
+import gc, os, sys
+from binascii import hexlify
+id = b""
+try:
+    from machine import unique_id
+    id = unique_id()
+except ImportError:
+    pass
+try:
+    import network
+    wifi = hasattr(network, "WLAN")
+except ImportError:
+    wifi = False
+flash = os.statvfs("/")
+gc.collect()
+print((sys.platform, hexlify(id).decode(), tuple(sys.implementation[1][:3]),
+    getattr(sys.implementation, "_mpy", 0) & 255, flash[0] * flash[3], flash[0] * flash[2],
+    gc.mem_free(), wifi))
+"""
+# machine.unique_id() is the MAC address on an ESP32, the flash chip's number on a Pico W.
+_KIND_BY_ID_DIGITS = {12: "esp32", 16: "rp2"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A board with MicroPython. `free`, `flash` and `memory` in bytes, `mpy`: what it imports."""
+
+    port: str
+    kind: str
+    id: str
+    version: tuple[int, ...]
+    mpy: int
+    free: int
+    flash: int
+    memory: int
+    wifi: bool
+
+    def __str__(self) -> str:
+        version = ".".join(str(number) for number in self.version)
+        return f"{KINDS.get(self.kind, self.kind)}, id {self.id}, MicroPython {version}"
+
+
+def ask(link: Link) -> Facts:
+    """Ask a board what it is. Raises FlashingError."""
+    platform, board_id, version, mpy, *numbers = link.value(_ASK)
+    # MicroPython on a computer plays a board.
+    kind = _KIND_BY_ID_DIGITS.get(len(board_id), platform) if platform == "linux" else platform
+    return Facts(link.port, kind, board_id, version, mpy, *numbers)
+
+
+def check(facts: Facts, as_source: bool = False) -> None:
+    """Raise FlashingError unless the firmware runs on this board."""
+    if facts.kind not in KINDS:
+        raise FlashingError(
+            f"{facts.port} is a {facts.kind}", "The firmware runs on an ESP32 and on a Pico W"
+        )
+    oldest = ".".join(map(str, OLDEST))
+    if facts.version < OLDEST:
+        raise FlashingError(
+            f"{facts.port} has MicroPython {'.'.join(map(str, facts.version))}, "
+            f"and {oldest} is the oldest that will do",
+            how_to_install(facts.port, facts.kind),
+            NO_MICROPYTHON,
+        )
+    if not facts.wifi:
+        raise FlashingError(
+            f"{facts.port}: this MicroPython has no Wi-Fi",
+            how_to_install(facts.port, facts.kind),
+            NO_MICROPYTHON,
+        )
+    if facts.mpy != _MPY and not as_source:
+        raise FlashingError(
+            f"{facts.port} imports .mpy files of version {facts.mpy or 'none'}, not {_MPY}",
+            "Use --source to put .py files on it",
+        )

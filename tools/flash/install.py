@@ -1,0 +1,175 @@
+"""Brings the files of a board up to date, so that it can be broken off anywhere and done again.
+
+main.py goes first and comes last: a board with half of an update starts nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tools.flash import plan as planning
+from tools.flash.errors import FlashingError
+from tools.flash.facts import Facts
+from tools.flash.link import Link
+from tools.flash.plan import APP, BOOT, CONFIG, MAIN, RECORD, Plan, sha256
+
+CREDENTIALS = "/credentials.json"
+_HASHED_IN_ROOT = tuple(
+    path + suffix for path in (MAIN, BOOT, APP, CONFIG) for suffix in ("", ".new")
+)
+
+_SURVEY = """
+import hashlib, os
+from binascii import hexlify
+buffer = memoryview(bytearray(512))
+def show(path, size):
+    h = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            n = file.readinto(buffer)
+            if not n:
+                break
+            h.update(buffer[:n])
+    print((path, size, hexlify(h.digest()).decode()), end=",\\n")
+def walk(folder):
+    for entry in os.ilistdir(folder):
+        path = folder + "/" + entry[0]
+        if entry[1] & 0x4000:
+            print((path, 0, ""), end=",\\n")
+            walk(path)
+        else:
+            show(path, entry[3])
+for entry in os.ilistdir("/"):
+    path = "/" + entry[0]
+    if path in %r and not entry[1] & 0x4000:
+        show(path, entry[3])
+    else:
+        print((path, 0, ""), end=",\\n")
+    if path == "/firmware" and entry[1] & 0x4000:
+        walk(path)
+"""
+_HASH = """
+import hashlib
+from binascii import hexlify
+h = hashlib.sha256()
+with open(%r, "rb") as file:
+    while True:
+        piece = file.read(512)
+        if not piece:
+            break
+        h.update(piece)
+print(repr(hexlify(h.digest()).decode()))
+"""
+_MAKE_FOLDERS = """
+import os
+for path in %r:
+    try:
+        os.mkdir(path)
+    except OSError:
+        os.stat(path)
+"""
+REMOVE = """
+import os
+for path in %r:
+    os.remove(path)
+"""
+REMOVE_EMPTY_FOLDERS = """
+import os
+for path in %r:
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
+"""
+
+
+@dataclass
+class Survey:
+    """What is on a board: hashes and sizes by path, every name in the root, every folder."""
+
+    hashes: dict[str, str]
+    sizes: dict[str, int]
+    names: set[str]
+    folders: list[str]
+
+    def has(self, path: str) -> bool:
+        return path[1:] in self.names
+
+
+def survey(link: Link) -> Survey:
+    """Look at a board's files."""
+    listed = link.run(_SURVEY % (_HASHED_IN_ROOT,))
+    entries = ast.literal_eval(f"[{listed}]")
+    return Survey(
+        hashes={path: digest for path, _, digest in entries if digest},
+        sizes={path: size for path, size, digest in entries if digest},
+        names={path[1:] for path, _, _ in entries if path.count("/") == 1},
+        folders=[path for path, _, digest in entries if not digest and path.count("/") > 1],
+    )
+
+
+def plan_for(link: Link, found: Survey, wanted: dict[str, bytes]) -> Plan:
+    """What has to change on this board."""
+    content = link.read(RECORD) if RECORD in found.hashes else None
+    return planning.make_plan(wanted, found.hashes, found.names, planning.read_record(content))
+
+
+def check_space(facts: Facts, plan: Plan, found: Survey) -> None:
+    """Raise FlashingError when the plan does not fit on the flash."""
+    needed = planning.space_needed(plan, found.sizes)
+    if plan.put and needed > facts.free:
+        raise FlashingError(
+            f"{facts.port}: the flash has {facts.free // 1024} KB free and "
+            f"{needed // 1024} KB are needed",
+            f"Remove files that you need no more: mpremote connect {facts.port} rm :FILE",
+        )
+
+
+def apply(
+    link: Link, plan: Plan, found: Survey, on_bytes: Callable[[int], None] = lambda n: None
+) -> None:
+    """Make the changes, and read all of them back. Raises FlashingError."""
+    if not plan.put and not plan.remove and found.hashes.get(RECORD) == sha256(plan.record_after):
+        return
+    for path, aside in plan.set_aside.items():
+        link.run(f"import os\nos.rename({path!r}, {aside!r})")
+    if plan.changes_firmware and MAIN in found.hashes and MAIN not in plan.set_aside:
+        link.run(REMOVE % ([MAIN],))
+    link.run(_MAKE_FOLDERS % (_folders([RECORD, *plan.put]),))
+    link.put(RECORD, plan.record_before)
+    if plan.remove:
+        link.run(REMOVE % (plan.remove,))
+    for path, content in plan.put.items():
+        if path != MAIN:
+            link.put(path, content, on_bytes)
+    link.run(REMOVE_EMPTY_FOLDERS % (sorted(found.folders, key=len, reverse=True),))
+    _verify(link, plan)
+    if MAIN in plan.put:
+        link.put(MAIN, plan.put[MAIN], on_bytes)
+        if link.value(_HASH % MAIN) != sha256(plan.put[MAIN]):
+            raise _worn(link, MAIN)
+    link.put(RECORD, plan.record_after)
+
+
+def _verify(link: Link, plan: Plan) -> None:
+    hashes = survey(link).hashes
+    for path, content in plan.put.items():
+        if path != MAIN and hashes.get(path) != sha256(content):
+            raise _worn(link, path)
+
+
+def _worn(link: Link, path: str) -> FlashingError:
+    return FlashingError(
+        f"{link.port}: {path} was written but reads back differently",
+        "Run the same command again; if this stays, the board's flash is worn: use another board",
+    )
+
+
+def _folders(paths: list[str]) -> list[str]:
+    folders = set()
+    for path in paths:
+        parts = path.split("/")[1:-1]
+        folders |= {"/" + "/".join(parts[: end + 1]) for end in range(len(parts))}
+    return sorted(folders, key=len)

@@ -1,0 +1,273 @@
+"""The line to one board: mpremote's serial transport, with its troubles explained."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import errno
+import os
+import re
+import struct
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+
+import serial
+from mpremote import transport_serial
+from mpremote.transport import TransportError, TransportExecError
+
+from tools.flash.errors import NO_MICROPYTHON, FlashingError, LostError
+
+# mpremote prints what it did not expect; here an error says it.
+transport_serial.print = lambda *arguments: None
+
+PROMPT = ">>> "
+# Seconds: until a program has to have stopped, until the REPL has to have answered, for a read.
+_STOPS_WITHIN = 3.0
+_ANSWERS_WITHIN = (1.5, 3.0, 4.0)
+_READ_TIMEOUT = 1.0
+_WRITE_TIMEOUT = 5.0
+_QUIET = 0.1
+# A board that says nothing may only just have power.
+_BOOTS_WITHIN = 1.0
+_PRESS_AGAIN = 0.3
+# Bytes of a file in one command: the board needs several times as much memory for it.
+_CHUNK = 1536
+_BOOT_LOADER = re.compile(rb"invalid header|rst:0x|ets [JA]|waiting for download|flash read err")
+
+_OPEN_FILE = "from binascii import a2b_base64 as d\nimport os\nf=open({0!r},'wb')\nw=f.write\n"
+_CLOSE_FILE = "f.close()\nos.rename({0!r},{1!r})\n"
+
+
+class Link:
+    """A board at a serial port, with its program stopped, while in its `with` block.
+
+    Raises FlashingError for everything that can go wrong, with what to do about it.
+    """
+
+    def __init__(self, port: str):
+        self.port = port
+        self._transport: transport_serial.SerialTransport | None = None
+        self._begun_line = b""
+
+    def __enter__(self) -> Link:
+        try:
+            self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
+            self._transport.serial.write_timeout = _WRITE_TIMEOUT
+        except (TransportError, OSError, ValueError):
+            raise _why_not_open(self.port) from None
+        try:
+            self._stop_program()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._transport:
+            with contextlib.suppress(OSError):
+                if self._transport.in_raw_repl:
+                    self._transport.exit_raw_repl()
+            with contextlib.suppress(OSError):
+                self._transport.close()
+            self._transport = None
+
+    @property
+    def transport(self) -> transport_serial.SerialTransport:
+        """mpremote's own."""
+        return self._transport
+
+    def run(self, source: str, timeout: float = 10.0) -> str:
+        """Run MicroPython on the board and return what it prints.
+
+        `timeout`: the longest silence, in seconds.
+        """
+        with self._explained():
+            printed, raised = self._transport.exec_raw(source, timeout)
+            if raised:
+                raise TransportExecError(printed, raised.decode(errors="replace"))
+            return printed.decode(errors="replace")
+
+    def value(self, source: str, timeout: float = 10.0):
+        """Run MicroPython that prints one literal, and return its value."""
+        printed = self.run(source, timeout)
+        try:
+            return ast.literal_eval(printed.strip())
+        except (ValueError, SyntaxError):
+            raise self._lost("the board answered with something else") from None
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        with self._explained():
+            return bytes(self._transport.fs_readfile(path, chunk_size=1024))
+
+    def put(self, path: str, content: bytes, on_bytes: Callable[[int], None] = lambda n: None):
+        """Write a file under another name and rename it. `on_bytes`: told of each piece written."""
+        temporary = path + ".new"
+        source = _OPEN_FILE.format(temporary)
+        for start in range(0, len(content), _CHUNK):
+            piece = content[start : start + _CHUNK]
+            source += f"w(d({b64encode(piece)!r}))\n"
+            if start + _CHUNK < len(content):
+                self.run(source)
+                source = ""
+            on_bytes(len(piece))
+        self.run(source + _CLOSE_FILE.format(temporary, path))
+
+    def start(self) -> None:
+        """Soft-reset the board, so that boot.py and main.py run."""
+        with self._explained():
+            self._transport.exit_raw_repl()
+            self._transport.read_until(1, PROMPT.encode(), timeout=2, timeout_overall=2)
+            self._transport.serial.write(b"\x04")
+
+    def lines(self, timeout: float) -> Iterator[str]:
+        """The console's lines until `timeout` seconds are over or the program has ended.
+
+        The last one is PROMPT when the program ended.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with self._explained():
+                waiting = self._transport.serial.in_waiting
+                text = self._begun_line + self._transport.serial.read(waiting)
+            *whole, self._begun_line = text.split(b"\n")
+            for line in whole:
+                if text := line.decode(errors="replace").strip("\r"):
+                    yield text
+            if self._begun_line.endswith(PROMPT.encode()):
+                yield PROMPT
+                return
+            if not waiting:
+                time.sleep(0.01)
+
+    def _stop_program(self) -> None:
+        with self._explained():
+            heard = self._interrupt()
+            for seconds in _ANSWERS_WITHIN:
+                with contextlib.suppress(TransportError):
+                    self._transport.enter_raw_repl(timeout_overall=seconds)
+                    return
+            raise _silent(self.port, heard)
+
+    def _interrupt(self) -> bytes:
+        """Press Ctrl-C until the console is quiet; return the last that was heard."""
+        line, heard = self._transport.serial, b""
+        deadline = time.monotonic() + _STOPS_WITHIN
+        pressed = quiet_since = 0.0
+        while (now := time.monotonic()) < deadline:
+            if now - pressed > _PRESS_AGAIN:
+                line.write(b"\r\x03")
+                pressed = now
+                quiet_since = quiet_since or now
+            if waiting := line.in_waiting:
+                heard = (heard + line.read(waiting))[-2000:]
+                quiet_since = now
+            elif now - quiet_since > (_QUIET if heard else _BOOTS_WITHIN):
+                return heard
+            else:
+                time.sleep(0.01)
+        if _BOOT_LOADER.search(heard):
+            raise _silent(self.port, heard)
+        raise FlashingError(
+            f"{self.port}: a program floods the console and Ctrl-C does not stop it",
+            "Hold the board's reset button, start this again and let go; if that does not help, "
+            "erase the flash and install MicroPython anew",
+        )
+
+    @contextlib.contextmanager
+    def _explained(self):
+        try:
+            yield
+        except TransportExecError as error:
+            raise self._refused_by_board(error.error_output) from None
+        except TransportError:
+            raise self._lost("the board stopped answering") from None
+        except (OSError, struct.error, TypeError, AttributeError) as error:
+            if isinstance(error, (TypeError, AttributeError)) and self._transport is None:
+                raise
+            raise self._lost("the connection broke off") from None
+
+    def _lost(self, what: str) -> LostError:
+        return LostError(
+            f"{self.port}: {what}",
+            "Check the cable, plug the board in again and run the same command: it goes on "
+            "where it stopped",
+        )
+
+    def _refused_by_board(self, traceback: str) -> FlashingError:
+        said = (traceback.strip().splitlines() or ["nothing"])[-1]
+        if "ENOSPC" in said or said == "OSError: 28":
+            return FlashingError(
+                f"{self.port}: the board's flash is full",
+                f"Remove files that you need no more, for example with: mpremote connect "
+                f"{self.port} rm :FILE",
+            )
+        if "MemoryError" in said:
+            fix = "Press the board's reset button and run the same command again"
+        else:
+            fix = "Run the same command again; if this stays, install MicroPython anew"
+        return FlashingError(f"{self.port}: MicroPython on the board says {said}", fix)
+
+
+def _why_not_open(port: str) -> FlashingError:
+    try:
+        serial.serial_for_url(port, exclusive=True).close()
+    except ValueError as error:
+        return FlashingError(f"{port}: {error}", "Name a serial port with --port")
+    except (serial.SerialException, OSError) as error:
+        number, text = error.errno, str(error)
+        missing = number == errno.ENOENT or "FileNotFoundError" in text
+        denied = number in (errno.EACCES, errno.EPERM) and os.name != "nt"
+        if missing:
+            return FlashingError(
+                f"there is no port {port}",
+                "Plug the board in; `flash` without --port shows what is there",
+            )
+        if denied:
+            fix = "Give yourself the right to use it"
+            if sys.platform == "linux":
+                fix += ": sudo usermod -aG dialout $USER, then log out and in again"
+            return FlashingError(f"{port}: no permission to open it", fix)
+    return FlashingError(
+        f"{port} is in use by another program",
+        "Close the serial monitor, mpremote or editor that has it open, and try again",
+    )
+
+
+def _silent(port: str, heard: bytes) -> FlashingError:
+    if _BOOT_LOADER.search(heard):
+        return FlashingError(
+            f"{port}: the board has no MicroPython, its boot loader looks for a program",
+            how_to_install(port, "esp32"),
+            NO_MICROPYTHON,
+        )
+    return FlashingError(
+        f"{port}: no MicroPython answers",
+        "Press the board's reset button and try again. If that does not help, install "
+        f"MicroPython: {how_to_install(port)}",
+        NO_MICROPYTHON,
+    )
+
+
+def how_to_install(port: str, kind: str | None = None) -> str:
+    """How MicroPython gets on a board of a kind, or of either."""
+    esp32 = (
+        "get ESP32_GENERIC-….bin from https://micropython.org/download/ESP32_GENERIC, then "
+        f"`esptool --port {port} erase-flash` and "
+        f"`esptool --port {port} write-flash 0x1000 ESP32_GENERIC-….bin`"
+    )
+    rp2 = (
+        "get RPI_PICO_W-….uf2 from https://micropython.org/download/RPI_PICO_W, hold BOOTSEL "
+        "while plugging the board in, and copy the UF2 to the drive that appears"
+    )
+    if kind == "esp32":
+        return f"Install MicroPython: {esp32}"
+    if kind == "rp2":
+        return f"Install MicroPython: {rp2}"
+    return f"on an ESP32, {esp32}; on a Pico W, {rp2}"

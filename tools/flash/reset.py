@@ -1,0 +1,84 @@
+"""Make a board forget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from tools.flash import install
+from tools.flash.errors import FlashingError
+from tools.flash.link import Link
+from tools.flash.plan import APP, CONFIG, MAIN, RECORD, read_record
+
+_SECRETS = tuple(
+    path + suffix
+    for path in (install.CREDENTIALS, "/attempt.json", "/attempt_again.json")
+    for suffix in ("", ".new")
+)
+
+
+def reset(port: str, everything: bool) -> Iterator[str]:
+    """Forget the credentials, or everything of ours; give lines that say what was done."""
+    with Link(port) as link:
+        found = install.survey(link)
+        name = _device_name(link, found)
+        remove = [path for path in _SECRETS if found.has(path)]
+        if everything:
+            remove = _of_ours(link, found) + remove
+        link.run(install.REMOVE % (remove,))
+        if everything:
+            link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found),))
+            yield f"{port}: {len(remove)} files of firstboot's are removed; yours stay"
+            if found.has(APP):
+                yield "app.py is yours: it stays"
+        elif remove:
+            yield f"{port}: the credentials are forgotten"
+        else:
+            yield f"{port}: there were no credentials"
+        if name:
+            yield (
+                f'ThingsBoard still has "{name}", and provisions a name once: delete the device '
+                "there, or, if devices are pre-provisioned, delete its server attribute "
+                "provisionState"
+            )
+        if not everything:
+            yield "At its next power-up the board provisions itself anew, with its config.json"
+            if _secret_is_gone(link, found):
+                yield "Its config.json has no secret any more: flash the board again first"
+
+
+def _of_ours(link: Link, found: install.Survey) -> list[str]:
+    """What flashing put there and nobody has changed since; main.py first."""
+    record = read_record(link.read(RECORD)) if RECORD in found.hashes else {}
+    if not record:
+        raise FlashingError(
+            f"{link.port}: there is no record of what belongs to firstboot",
+            "Flash the board once with `flash --no-start`, then reset it",
+        )
+    ours = [
+        path
+        for path in record
+        if found.hashes.get(path) in record[path] and path not in (APP, MAIN)
+    ]
+    first = [MAIN] if found.hashes.get(MAIN) in record.get(MAIN, ()) else []
+    last = [path for path in (CONFIG, RECORD) if path in found.hashes]
+    return first + ours + last
+
+
+def _folders(found: install.Survey) -> list[str]:
+    return [*sorted(found.folders, key=len, reverse=True), "/firmware"]
+
+
+def _device_name(link: Link, found: install.Survey) -> str:
+    if not found.has(install.CREDENTIALS):
+        return ""
+    try:
+        return str(json.loads(link.read(install.CREDENTIALS))["deviceName"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _secret_is_gone(link: Link, found: install.Survey) -> bool:
+    from tools.flash.content import has_forgotten
+
+    return CONFIG in found.hashes and has_forgotten(link.read(CONFIG))
