@@ -21,7 +21,19 @@ from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 
 ROOT = Path(set_up.ROOT)
-VERBS = ("demo", "test", "serve", "power-up", "read", "provision", "storm")
+VERBS = (
+    "demo",
+    "test",
+    "serve",
+    "power-up",
+    "board",
+    "read",
+    "provision",
+    "storm",
+    "flash",
+    "doctor",
+    "reset",
+)
 KEY, SECRET = "provision-key", "provision-secret"
 
 

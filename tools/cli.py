@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tools.flash import verbs
+from tools.flash.verbs import existing_file
 from tools.set_up import ROOT
 
 PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION = range(6)
@@ -204,7 +205,9 @@ def power_up(
 
     played_by = (runtime or _runtime_for(flash)).value
     try:
-        scenario = Scenario.load(_file(scenario_file, "--scenario")) if scenario_file else None
+        scenario = (
+            Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
+        )
         if flash.exists():
             check_flash(flash, board.value, played_by)
             if set_up_only or config or app_file:
@@ -215,8 +218,8 @@ def power_up(
                     f"{flash} is a new flash: name the config.json to put on it",
                     param_hint="--config",
                 )
-            app_py = _file(app_file, "--app") if app_file else None
-            put_on_flash(flash, board.value, played_by, _file(config, "--config"), app_py)
+            app_py = existing_file(app_file, "--app") if app_file else None
+            put_on_flash(flash, board.value, played_by, existing_file(config, "--config"), app_py)
             if set_up_only:
                 _say(f"{flash} is made: the same command without --set-up-only powers it up")
         if set_up_only:
@@ -377,9 +380,3 @@ def _runtime_for(flash: Path) -> Runtime:
         return Runtime.micropython
     _say(f"the board runs on CPython: {micropython.why}")
     return Runtime.cpython
-
-
-def _file(path: Path, option: str) -> Path:
-    if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
-    return path
