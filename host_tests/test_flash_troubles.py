@@ -14,7 +14,7 @@ import serial
 
 from host_tests.flash_bench import FIRMWARE, Desk, Heard
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import facts, link, ports
+from tools.flash import facts, link, ports, troubles
 from tools.flash.board import Job, flash
 from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
@@ -62,7 +62,7 @@ def test_a_port_without_permission(monkeypatch):
         raise serial.SerialException(errno.EACCES, "could not open port")
 
     monkeypatch.setattr(serial, "serial_for_url", refuse)
-    monkeypatch.setattr(link.sys, "platform", "linux")
+    monkeypatch.setattr(troubles.sys, "platform", "linux")
     error = trouble_with("/dev/ttyUSB0")
     assert "no permission to open it" in str(error) and "dialout" in str(error)
 

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tools.flash import verbs
+from tools.flash.verbs import existing_file
 from tools.set_up import ROOT
 
 PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION = range(6)
@@ -244,7 +245,9 @@ def power_up(
 
     played_by = (runtime or _runtime_for(flash)).value
     try:
-        scenario = Scenario.load(_file(scenario_file, "--scenario")) if scenario_file else None
+        scenario = (
+            Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
+        )
         if flash.exists():
             check_flash(flash, board.value, played_by)
             if set_up_only or config or app_file:
@@ -255,12 +258,12 @@ def power_up(
                     f"{flash} is a new flash: name the config.json to put on it",
                     param_hint="--config",
                 )
-            app_py = _file(app_file, "--app") if app_file else None
+            app_py = existing_file(app_file, "--app") if app_file else None
             put_on_flash(
                 flash,
                 board.value,
                 played_by,
-                _file(config, "--config"),
+                existing_file(config, "--config"),
                 app_py,
                 files=files_named_in(config),
             )
@@ -460,7 +463,10 @@ def _certificate(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | N
             raise typer.BadParameter("this is for DTLS", param_hint="--coaps")
         return None
     if cert and cert_key and not new_ca:
-        return _file(cert, "--cert").read_bytes(), _file(cert_key, "--cert-key").read_bytes()
+        return (
+            existing_file(cert, "--cert").read_bytes(),
+            existing_file(cert_key, "--cert-key").read_bytes(),
+        )
     if not new_ca or cert or cert_key:
         raise typer.BadParameter(
             "name --cert and --cert-key, or --new-ca alone", param_hint="--coaps"
@@ -496,9 +502,3 @@ def _runtime_for(flash: Path) -> Runtime:
         return Runtime.micropython
     _say(f"the board runs on CPython: {micropython.why}")
     return Runtime.cpython
-
-
-def _file(path: Path, option: str) -> Path:
-    if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
-    return path

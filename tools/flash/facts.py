@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tools.flash.errors import NO_MICROPYTHON, FlashingError
-from tools.flash.link import Link, how_to_install
+from tools.flash.link import Link
+from tools.flash.troubles import how_to_install
 
 KINDS = {"esp32": "ESP32", "rp2": "Pico W"}
 OLDEST = (1, 23)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import errno
-import os
-import re
 import struct
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 
-import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
-from tools.flash.errors import NO_MICROPYTHON, FlashingError, LostError
+from tools.flash.errors import FlashingError, LostError
+from tools.flash.troubles import is_boot_loader, silent, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
 transport_serial.print = lambda *arguments: None
@@ -34,7 +30,6 @@ _BOOTS_WITHIN = 1.0
 _PRESS_AGAIN = 0.3
 # Bytes of a file in one command: the board needs several times as much memory for it.
 _CHUNK = 1536
-_BOOT_LOADER = re.compile(rb"invalid header|rst:0x|ets [JA]|waiting for download|flash read err")
 
 _OPEN_FILE = "from binascii import a2b_base64 as d\nimport os\nf=open({0!r},'wb')\nw=f.write\n"
 _CLOSE_FILE = "f.close()\nos.rename({0!r},{1!r})\n"
@@ -56,7 +51,7 @@ class Link:
             self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
             self._transport.serial.write_timeout = _WRITE_TIMEOUT
         except (TransportError, OSError, ValueError):
-            raise _why_not_open(self.port) from None
+            raise why_not_open(self.port) from None
         try:
             self._stop_program()
         except BaseException:
@@ -153,7 +148,7 @@ class Link:
                 with contextlib.suppress(TransportError):
                     self._transport.enter_raw_repl(timeout_overall=seconds)
                     return
-            raise _silent(self.port, heard)
+            raise silent(self.port, heard)
 
     def _interrupt(self) -> bytes:
         """Press Ctrl-C until the console is quiet; return the last that was heard."""
@@ -172,8 +167,8 @@ class Link:
                 return heard
             else:
                 time.sleep(0.01)
-        if _BOOT_LOADER.search(heard):
-            raise _silent(self.port, heard)
+        if is_boot_loader(heard):
+            raise silent(self.port, heard)
         raise FlashingError(
             f"{self.port}: a program floods the console and Ctrl-C does not stop it",
             "Hold the board's reset button, start this again and let go; if that does not help, "
@@ -213,61 +208,3 @@ class Link:
         else:
             fix = "Run the same command again; if this stays, install MicroPython anew"
         return FlashingError(f"{self.port}: MicroPython on the board says {said}", fix)
-
-
-def _why_not_open(port: str) -> FlashingError:
-    try:
-        serial.serial_for_url(port, exclusive=True).close()
-    except ValueError as error:
-        return FlashingError(f"{port}: {error}", "Name a serial port with --port")
-    except (serial.SerialException, OSError) as error:
-        number, text = error.errno, str(error)
-        missing = number == errno.ENOENT or "FileNotFoundError" in text
-        denied = number in (errno.EACCES, errno.EPERM) and os.name != "nt"
-        if missing:
-            return FlashingError(
-                f"there is no port {port}",
-                "Plug the board in; `flash` without --port shows what is there",
-            )
-        if denied:
-            fix = "Give yourself the right to use it"
-            if sys.platform == "linux":
-                fix += ": sudo usermod -aG dialout $USER, then log out and in again"
-            return FlashingError(f"{port}: no permission to open it", fix)
-    return FlashingError(
-        f"{port} is in use by another program",
-        "Close the serial monitor, mpremote or editor that has it open, and try again",
-    )
-
-
-def _silent(port: str, heard: bytes) -> FlashingError:
-    if _BOOT_LOADER.search(heard):
-        return FlashingError(
-            f"{port}: the board has no MicroPython, its boot loader looks for a program",
-            how_to_install(port, "esp32"),
-            NO_MICROPYTHON,
-        )
-    return FlashingError(
-        f"{port}: no MicroPython answers",
-        "Press the board's reset button and try again. If that does not help, install "
-        f"MicroPython: {how_to_install(port)}",
-        NO_MICROPYTHON,
-    )
-
-
-def how_to_install(port: str, kind: str | None = None) -> str:
-    """How MicroPython gets on a board of a kind, or of either."""
-    esp32 = (
-        "get ESP32_GENERIC-….bin from https://micropython.org/download/ESP32_GENERIC, then "
-        f"`esptool --port {port} erase-flash` and "
-        f"`esptool --port {port} write-flash 0x1000 ESP32_GENERIC-….bin`"
-    )
-    rp2 = (
-        "get RPI_PICO_W-….uf2 from https://micropython.org/download/RPI_PICO_W, hold BOOTSEL "
-        "while plugging the board in, and copy the UF2 to the drive that appears"
-    )
-    if kind == "esp32":
-        return f"Install MicroPython: {esp32}"
-    if kind == "rp2":
-        return f"Install MicroPython: {rp2}"
-    return f"on an ESP32, {esp32}; on a Pico W, {rp2}"

@@ -32,36 +32,39 @@ OnePort = Annotated[
 ]
 
 
-def _file(help: str):
-    return typer.Option(exists=True, dir_okay=False, help=help, show_default=False)
+def existing_file(path: Path, option: str) -> Path:
+    """The file that an option names; typer.BadParameter when it is not there."""
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
+    return path
 
 
 def flash(
-    config: Annotated[Path, _file("The config.json for the board.")] = Path("config.json"),
+    config: Annotated[Path, typer.Option(help="The config.json for the board.")] = Path(
+        "config.json"
+    ),
     port: Ports = None,
     every: Annotated[bool, typer.Option("--all", help="Every board that is connected.")] = False,
     boards: Annotated[
         Path | None,
         typer.Option(
             "--csv",
-            exists=True,
-            dir_okay=False,
             help="Boards by id: columns id, name, and any field of provisioning.",
         ),
     ] = None,
-    results: Annotated[
-        Path, typer.Option(dir_okay=False, help="Which of many boards got which name.")
-    ] = Path("results.csv"),
+    results: Annotated[Path, typer.Option(help="Which of many boards got which name.")] = Path(
+        "results.csv"
+    ),
     bulk_import: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write a CSV for ThingsBoard's device import first."),
+        typer.Option(help="Write a CSV for ThingsBoard's device import first."),
     ] = None,
     profile: Annotated[
         str, typer.Option(help="The device profile that --bulk-import names.")
     ] = "default",
     app_file: Annotated[
         Path | None,
-        typer.Option("--app", exists=True, dir_okay=False, help="Your app.py, put on it too."),
+        typer.Option("--app", help="Your app.py, put on it too."),
     ] = None,
     source: Annotated[
         bool, typer.Option("--source", help="Put .py files on the board, not compiled ones.")
@@ -97,9 +100,9 @@ def flash(
     from tools.virtual_board.flash import files_named_in
 
     try:
-        text = config.read_bytes()
+        text = existing_file(config, "--config").read_bytes()
         settings = content.check_config(text)
-        rows = content.read_rows(boards) if boards else None
+        rows = content.read_rows(existing_file(boards, "--csv")) if boards else None
         chosen = ports.choose(port or [], every or boards is not None)
         side_by_side = every or boards is not None or len(chosen) > 1
         if monitor and (side_by_side or no_start or as_json):
@@ -109,7 +112,7 @@ def flash(
             config=text,
             firmware=content.firmware(source, settings["codec"])
             | {f"/{name}": file for name, file in files_named_in(config).items()},
-            app=app_file.read_bytes() if app_file else None,
+            app=existing_file(app_file, "--app").read_bytes() if app_file else None,
             rows=rows,
             as_source=source,
             start=not no_start,
@@ -145,7 +148,7 @@ def flash(
 
 
 def doctor(
-    config: Annotated[Path, _file("The config.json to look at.")] = Path("config.json"),
+    config: Annotated[Path, typer.Option(help="The config.json to look at.")] = Path("config.json"),
     port: OnePort = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
@@ -159,7 +162,7 @@ def doctor(
     from tools.flash.errors import FlashingError
 
     try:
-        code = examine(config.read_bytes(), port, as_json)
+        code = examine(existing_file(config, "--config").read_bytes(), port, as_json)
     except FlashingError as error:
         _end(error)
     raise typer.Exit(code)
