@@ -132,15 +132,14 @@ def test_no_start_leaves_it_unprovisioned(desk):
 def test_a_refused_board_is_3(desk):
     result = desk.flash(desk.board(), desk.config(provisioning={"provisionDeviceKey": "wrong" * 4}))
     assert (result.exit_code, result.result) == (3, "refused")
-    assert result.detail.startswith("refused: ")
+    assert result.detail.startswith("refused: ThingsBoard answered NOT_FOUND")
+    assert "secret. Check provisionDeviceKey" in result.detail
 
 
 def test_an_unreachable_server_is_4(desk):
-    board = desk.board()
-    desk.flash(board, start=False)
     config = json.loads(desk.config())
     config["server"] = "coap://127.0.0.1:9"
-    result = desk.flash(board, json.dumps(config).encode(), timeout=0.5)
+    result = desk.flash(desk.board(), json.dumps(config).encode(), timeout=0.5)
     assert (result.exit_code, result.result) == (4, "time ran out")
 
 

@@ -29,10 +29,15 @@ def desk(tmp_path):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(link, "_ANSWERS_WITHIN", (0.2,))
-    monkeypatch.setattr(link, "_STOPS_WITHIN", 0.5)
-    monkeypatch.setattr(link, "_BOOTS_WITHIN", 0.1)
+def be_impatient(monkeypatch):
+    """From when it is called, the tool waits for a board as briefly as can be."""
+
+    def be_impatient() -> None:
+        monkeypatch.setattr(link, "_ANSWERS_WITHIN", (0.2,))
+        monkeypatch.setattr(link, "_STOPS_WITHIN", 0.5)
+        monkeypatch.setattr(link, "_BOOTS_WITHIN", 0.1)
+
+    return be_impatient
 
 
 def trouble_with(port) -> FlashingError:
@@ -77,6 +82,16 @@ def test_a_busy_com_port(monkeypatch):
     assert "COM3 is in use by another program" in str(trouble_with("COM3"))
 
 
+def test_a_server_out_of_reach_is_a_warning(desk, tmp_path):
+    config = json.loads(desk.config())
+    config["server"] = "coap://127.0.0.1:9"
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    done = desk.tools("flash", "--port", tmp_path / "missing")
+    assert done.returncode == 1
+    assert done.stderr.startswith("warning: from this computer, 127.0.0.1 port 9/UDP does not")
+    assert "there is no port" in done.stdout
+
+
 # Boards that do not answer
 
 
@@ -89,14 +104,16 @@ def line():
     os.close(computer)
 
 
-def test_a_silent_board(line, impatient):
+def test_a_silent_board(line, be_impatient):
+    be_impatient()
     error = trouble_with(line[1])
     assert error.exit_code == 6
     assert "no MicroPython answers. Press the board's reset button" in str(error)
     assert "esptool" in str(error) and "UF2" in str(error)
 
 
-def test_an_esp32_without_micropython(line, impatient):
+def test_an_esp32_without_micropython(line, be_impatient):
+    be_impatient()
     stop = threading.Event()
 
     def look_for_a_program() -> None:
@@ -125,7 +142,7 @@ def test_a_program_that_floods_the_console_is_stopped(desk):
 
 
 @needs_micropython
-def test_a_program_that_floods_and_ignores_ctrl_c(desk, impatient):
+def test_a_program_that_floods_and_ignores_ctrl_c(desk, be_impatient):
     board = desk.board()
     with Link(str(board.link)) as opened:
         opened.put(
@@ -134,6 +151,7 @@ def test_a_program_that_floods_and_ignores_ctrl_c(desk, impatient):
             b"    except KeyboardInterrupt: pass\n",
         )
         opened.start()
+    be_impatient()
     error = trouble_with(board.link)
     assert "Ctrl-C does not stop it. Hold the board's reset button" in str(error)
 

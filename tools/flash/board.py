@@ -106,7 +106,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
             return
     if board.id in job.done:
         result.result, result.exit_code = "skipped", PROVISIONED
-        result.detail = "provisioned by an earlier run, as the results file says"
+        result.name = content.config_for(job.config, board.id, row)[1]
+        result.detail = "the results file says that it is provisioned"
         return
     progress.on_step(str(board))
     found = install.survey(link)
@@ -158,8 +159,11 @@ def _follow(link: Link, timeout: float, progress: Progress, result: Result) -> N
         progress.on_line(line)
         last = line.strip()
         console.feed(line)
-        if f"] {console.state}:" in line:
-            headline = last.partition("] ")[2]
+        text = line.partition("] ")[2]
+        if text.startswith(f"{console.state}:"):
+            headline = text
+        elif text.startswith("  "):
+            headline += "." + text[1:]
         if console.provisioned or console.gave_up:
             result.exit_code = console.exit_code
             break

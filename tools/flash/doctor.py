@@ -24,6 +24,7 @@ _URI_PATH = 11
 _WAIT_S = 3.0
 _TRIES = 3
 _LOW_MEMORY = 60_000
+_LITTLE_FLASH = 65_536
 _WEAK_DBM = -75
 _PLACEHOLDERS = ("from the device profile", "...", "…", "k", "s")
 
@@ -174,9 +175,14 @@ def _examine_board(port: str, settings: dict | None) -> Iterator[Finding]:
             board = facts.ask(link)
             facts.check(board)
             yield Finding(OK, f"{chosen}: {board}")
-            yield _measured("memory", board.memory, _LOW_MEMORY, "Use the newest MicroPython")
             yield _measured(
-                f"flash, of {board.flash // 1024} KB", board.free, 65536, "Remove files"
+                board.memory, _LOW_MEMORY, "KB of memory free", "Use the newest MicroPython"
+            )
+            yield _measured(
+                board.free,
+                _LITTLE_FLASH,
+                f"KB of flash free, of {board.flash // 1024} KB",
+                "Remove files that you need no more",
             )
             if settings:
                 yield from _wifi(link, settings["wifi"]["ssid"])
@@ -195,9 +201,8 @@ def _examine_board(port: str, settings: dict | None) -> Iterator[Finding]:
         yield Finding(FAILURE, error.what, error.fix)
 
 
-def _measured(what: str, size: int, least: int, fix: str) -> Finding:
-    shown = f"{size // 1024} KB of {what} free" if " of " not in what else ""
-    shown = shown or f"{size // 1024} KB free of the {what}"
+def _measured(size: int, least: int, what: str, fix: str) -> Finding:
+    shown = f"{size // 1024} {what}"
     return Finding(OK, shown) if size >= least else Finding(WARNING, shown, fix)
 
 

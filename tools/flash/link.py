@@ -24,6 +24,7 @@ _STOPS_WITHIN = 3.0
 _ANSWERS_WITHIN = (1.5, 3.0, 4.0)
 _READ_TIMEOUT = 1.0
 _WRITE_TIMEOUT = 5.0
+_OPENINGS = 3
 _QUIET = 0.1
 # A board that says nothing may only just have power.
 _BOOTS_WITHIN = 1.0
@@ -47,12 +48,17 @@ class Link:
         self._begun_line = b""
 
     def __enter__(self) -> Link:
+        for _ in range(_OPENINGS):
+            try:
+                self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
+                break
+            except (TransportError, OSError, ValueError):
+                if trouble := why_not_open(self.port):
+                    raise trouble from None
+        else:
+            raise self._lost("the port cannot be opened")
         try:
-            self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
             self._transport.serial.write_timeout = _WRITE_TIMEOUT
-        except (TransportError, OSError, ValueError):
-            raise why_not_open(self.port) from None
-        try:
             self._stop_program()
         except BaseException:
             self.close()
@@ -70,6 +76,8 @@ class Link:
                     self._transport.exit_raw_repl()
             with contextlib.suppress(OSError):
                 self._transport.close()
+            with contextlib.suppress(OSError):
+                self._transport.serial.close()  # mpremote leaves it open when the cable is gone
             self._transport = None
 
     @property

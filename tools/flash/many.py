@@ -20,7 +20,7 @@ def flash_all(
     on_result: Callable[[Result], None],
 ) -> list[Result]:
     """Flash the boards at these ports; results in the order of the ports, on_result as they end."""
-    results: dict[str, Result] = {}
+    results = {port: Result(port, result="failed", detail="broken off") for port in ports}
 
     def flash(port: str) -> None:
         try:

@@ -6,12 +6,13 @@ import json
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from tools.flash.board import Progress as BoardProgress
 from tools.flash.board import Result
+from tools.flash.errors import REFUSED
 
 _STYLES = {"provisioned": "green", "flashed": "green", "skipped": "yellow"}
 
@@ -24,14 +25,20 @@ class Screen:
         self._console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
         self._ports = ports
         self._bars = Progress(
-            TextColumn("{task.fields[port]}", markup=False),
-            BarColumn(bar_width=20),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[port]}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=10),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
+            expand=True,
             console=self._console,
             transient=len(ports) == 1,
             disable=not self._console.is_terminal,
         )
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Screen:
         self._bars.start()
@@ -44,10 +51,13 @@ class Screen:
         """What hears of one board."""
         alone = len(self._ports) == 1
         task = self._bars.add_task("waiting", total=None, port="" if alone else short(port))
+        self._tasks[port] = task
         return _Shown(self._console, self._bars, task, port, alone)
 
     def on_result(self, result: Result) -> None:
         """Say at once what went wrong with one of many boards."""
+        self._bars.update(self._tasks[result.port], description=result.result, total=1)
+        self._bars.update(self._tasks[result.port], completed=1)
         if len(self._ports) > 1 and result.detail:
             _say(self._console, f"{short(result.port)}  {result.detail}")
 
@@ -59,7 +69,7 @@ class Screen:
             (result,) = results
             name = f'"{result.name}"' if result.name else result.port
             _say(self._console, f"{name}: {result.result} in {result.seconds:g} s")
-            if result.detail:
+            if result.detail and result.exit_code != REFUSED:  # the console has just said why
                 _say(self._console, result.detail)
             return
         if self._console.is_terminal:

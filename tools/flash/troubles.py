@@ -19,10 +19,11 @@ def is_boot_loader(heard: bytes) -> bool:
     return bool(_BOOT_LOADER.search(heard))
 
 
-def why_not_open(port: str) -> FlashingError:
-    """Why a port cannot be opened, found by trying once more."""
+def why_not_open(port: str) -> FlashingError | None:
+    """Why a port cannot be opened, found by trying once more; None when it can be now."""
     try:
         serial.serial_for_url(port, exclusive=True).close()
+        return None
     except ValueError as error:
         return FlashingError(f"{port}: {error}", "Name a serial port with --port")
     except (serial.SerialException, OSError) as error:

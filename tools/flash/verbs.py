@@ -94,6 +94,7 @@ def flash(
     """
     from tools.flash import content, many, ports
     from tools.flash.board import Job
+    from tools.flash.doctor import FAILURE, examine_server
     from tools.flash.errors import FlashingError
     from tools.flash.results import ResultsFile, write_bulk_import
     from tools.flash.show import Screen
@@ -102,6 +103,9 @@ def flash(
     try:
         text = existing_file(config, "--config").read_bytes()
         settings = content.check_config(text)
+        for finding in examine_server(settings["server"]):
+            if finding.level == FAILURE:
+                typer.echo(f"warning: from this computer, {finding.what}. {finding.fix}", err=True)
         rows = content.read_rows(existing_file(boards, "--csv")) if boards else None
         chosen = ports.choose(port or [], every or boards is not None)
         side_by_side = every or boards is not None or len(chosen) > 1
