@@ -173,3 +173,18 @@ def test_a_flash_that_is_too_full_is_not_touched(desk):
     assert result.exit_code == 1
     assert "KB are needed" in result.detail and "mpremote connect" in result.detail
     assert RECORD not in on_board(board)
+
+
+def test_what_config_json_names_goes_on_the_board_too(desk, tmp_path):
+    """The CA of coaps, from beside config.json; and no codec that it does not ask for."""
+    board = desk.board("rp2")
+    path = tmp_path / "config.json"
+    config = {**json.loads(desk.config()), "server": "coaps://127.0.0.1", "ca": "ca.der"}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "ca.der").write_bytes(b"a certificate")
+    done = desk.tools("flash", "--port", board.link, "--config", path, "--no-start")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = on_board(board)
+    assert desk.read(board, "/ca.der") == b"a certificate"
+    assert "/firmware/coap/dtls.mpy" in found
+    assert "/firmware/coap/microcoapy.mpy" not in found

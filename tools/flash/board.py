@@ -110,7 +110,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         result.detail = "the results file says that it is provisioned"
         return
     progress.on_step(str(board))
-    found = install.survey(link)
+    found = install.survey(link, job.firmware)
     config = _config(link, job, board, row, found, result, progress)
     wanted = {**job.firmware, CONFIG: config}
     if job.app is not None:

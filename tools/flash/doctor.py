@@ -35,6 +35,7 @@ wlan.active(True)
 print([(each[0], each[3]) for each in wlan.scan()])
 """
 _REACH = """
+from time import ticks_diff
 from firmware.board import config, wifi
 from firmware.board.hardware import Board
 from firmware.coap.client import connect
@@ -43,10 +44,10 @@ try:
     board = Board()
     settings = config.load(board, True)
     wifi.join(settings, board)
-    client = connect(settings["server"], idle=board.idle)
+    client = connect(settings["server"], board.sessions(settings), idle=board.idle)
     began = board.ticks()
     client.get("/%s")
-    print(repr(("ok", board.ticks() - began)))
+    print(repr(("ok", ticks_diff(board.ticks(), began))))
 except FirstbootError as error:
     print(repr((error.what, error.fix)))
 """
@@ -107,7 +108,10 @@ def _key_and_secret(provisioning: dict) -> Iterator[Finding]:
 
 
 def examine_server(uri_text: str) -> Iterator[Finding]:
-    """Whether a server resolves, answers CoAP, in what style and how fast."""
+    """Whether a server resolves, answers CoAP, in what style and how fast.
+
+    Of coaps only a board can say more.
+    """
     from firmware.coap.uri import Uri
 
     uri = Uri(uri_text)
@@ -119,6 +123,8 @@ def examine_server(uri_text: str) -> Iterator[Finding]:
         )
         return
     yield Finding(OK, f"{uri.host} is {address[0]}")
+    if uri.secure:
+        return
     style, milliseconds = _ask(family, address)
     where = f"{address[0]} port {address[1]}"
     if style is None:

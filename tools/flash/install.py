@@ -6,7 +6,7 @@ main.py goes first and comes last: a board with half of an update starts nothing
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tools.flash import plan as planning
@@ -98,9 +98,9 @@ class Survey:
         return path[1:] in self.names
 
 
-def survey(link: Link) -> Survey:
-    """Look at a board's files."""
-    listed = link.run(_SURVEY % (_HASHED_IN_ROOT,))
+def survey(link: Link, wanted: Iterable[str] = ()) -> Survey:
+    """Look at a board's files. `wanted`: paths to look at besides those of every board."""
+    listed = link.run(_SURVEY % ((*_HASHED_IN_ROOT, *wanted),))
     entries = ast.literal_eval(f"[{listed}]")
     return Survey(
         hashes={path: digest for path, _, digest in entries if digest},
@@ -154,7 +154,7 @@ def apply(
 
 
 def _verify(link: Link, plan: Plan) -> None:
-    hashes = survey(link).hashes
+    hashes = survey(link, plan.put).hashes
     for path, content in plan.put.items():
         if path != MAIN and hashes.get(path) != sha256(content):
             raise _worn(link, path)
