@@ -140,7 +140,8 @@ class PowerUps:
             options = {"done": '{"bytes_programmed', "failed": _NO_HEAP}
             return self._bench.succeeds("power_up", self._image, heap=heap, **options)
 
-        return least_heap(works, HIGHEST_HEAP) - standing
+        # What a board draws at random has more or fewer digits, and moves where free pieces fall.
+        return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP) - standing
 
     def first(self) -> dict:
         """What a first power-up does."""
