@@ -1,6 +1,12 @@
-from firmware.application import run
+import gc
+
+gc.threshold(4096)  # collecting often keeps the heap in one piece while modules are loaded
 from firmware.board.hardware import Board
 from firmware.power_up import power_up
 
 board = Board()
-run(board, *power_up(board))
+found = power_up(board)
+gc.threshold(-1)
+from firmware.application import run
+
+run(board, *found)

@@ -2,8 +2,6 @@
 
 import sys
 
-from firmware.board.indicator import APPLICATION
-
 _EXAMPLE = (
     "Write one with a function run(credentials):",
     "  def run(credentials):",
@@ -16,16 +14,16 @@ def run(board, credentials, config):
     """Run app.py's run(credentials); show what it raises and restart if config.json says so."""
     try:
         if not (board.storage.exists("/app.py") or board.storage.exists("/app.mpy")):
-            board.indicator.show(APPLICATION, "there is no app.py on the board", *_EXAMPLE)
+            board.indicator.show("application", "there is no app.py on the board", *_EXAMPLE)
             return
-        board.indicator.show(APPLICATION, "running app.py")
+        board.indicator.show("application", "running app.py")
         import app
 
         app.run(credentials)
         return
     except Exception as error:
         crash = error
-    board.indicator.show(APPLICATION, "app.py raised %s" % type(crash).__name__)
+    board.indicator.show("application", "app.py raised %s" % type(crash).__name__)
     sys.print_exception(crash)
     seconds = config and config["restart_after_crash"]
     if seconds:

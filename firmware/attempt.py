@@ -7,18 +7,16 @@ credentials are saved. When the server says FAILURE, the access token that the d
 tells whether an earlier request, whose reply was lost, had succeeded.
 """
 
-from binascii import b2a_base64, hexlify, unhexlify
+import binascii
 from errno import EADDRINUSE
 from hashlib import sha256
 from time import ticks_diff
 
 from micropython import const
 
-from firmware.addresses import addresses
 from firmware.board import credentials as store
-from firmware.coap.client import JSON, Client, max_age
+from firmware.coap.client import JSON, Client
 from firmware.coap.message import GET, POST, uint
-from firmware.coap.uri import Uri
 from firmware.errors import CoapError, Failure, NetworkError, NoResponse, ProvisioningError, Refused
 from firmware.thingsboard import provisioning
 
@@ -50,28 +48,31 @@ class Attempt:
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        board = self._board
         received = self._received
-        identity = self._identity(config)
+        identity = _identity(config)
         if received and all(received[field] == identity[field] for field in identity):
             # They came, but could not be saved. The server may say them only once.
-            store.save(self._board.storage, received)
+            store.save(board.storage, received)
             return received
-        board = self._board
-        server = Uri(config["server"])
-        secure = board.sessions(config) if server.secure else None
+        host, port, name = config["endpoint"]
+        secure = board.sessions(config)
         body = self._prepare(config)
         failure = None
-        for address in self._addresses(server):
+        # No reply is repeated in another DTLS session, so none is lost by moving.
+        for address in self._addresses(host, port, self._may_move or secure):
             self._set("address", address)
             transport = None
             try:
-                transport = self._open(address, server.port)
+                transport = self._open(address, port)
                 self._save()
-                transport = secure(transport, server.host) if secure else transport
-                client = Client(
-                    transport, server.name, idle=board.idle, ticks=board.ticks, random=board.random
-                )
-                return self._keep(client, config, self._ask(client, body))
+                transport = secure(transport, host) if secure else transport
+                client = Client(transport, name, board.idle, ticks=board.ticks, random=board.random)
+                identity["credentialsType"], identity["credentialsValue"] = self._ask(client, body)
+                self._received = identity
+                store.save(board.storage, identity)
+                client.acknowledge()
+                return identity
             except NetworkError as error:
                 # This board could not send: another address of the same name is as good.
                 failure = error
@@ -82,27 +83,26 @@ class Attempt:
 
     def _prepare(self, config):
         """Load the attempt or draw a new one; return the request body."""
-        record = store.load_attempt(self._board.storage, self._path)
-        asked = config["provisioning"]
-        same = self._identity(config)
-        same["provisionDeviceKey"] = asked["provisionDeviceKey"]
+        request = dict(config["provisioning"])
+        same = _identity(config)
+        same["provisionDeviceKey"] = request["provisionDeviceKey"]
+        record = store.load(self._board.storage, self._path)
         self._resumed = record is not None and all(record[field] == same[field] for field in same)
         if not self._resumed:
             record = same
-            record.update(body="", token=None, address="", port=self._random_port())
+            record.update(body="", token=None, address="", port=self._draw_port())
         self._record = record
-        request = dict(asked)
-        self._given = asked["token"]
+        self._given = request["token"]
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
-            if not request["token"] and config["access_token"] == "device":
-                request["token"] = record["token"] or self._random_token()
+            if not self._given and config["access_token"] == "device":
+                request["token"] = record["token"] or self._draw_token()
             self._proposed = request["token"]
             if self._proposed:
                 self._set("token", self._proposed)
         else:
             self._proposed = None
         body = provisioning.request_body(request)
-        digest = hexlify(sha256(body).digest()).decode()
+        digest = binascii.hexlify(sha256(body).digest()).decode()
         if record["body"] != digest:
             self._set("body", digest)
             self._renew()
@@ -110,21 +110,25 @@ class Attempt:
 
     def _ask(self, client, body):
         """Send the request; return (credentialsType, credentialsValue)."""
+        now = self._board.ticks()
         if self._first_sent is None:
-            self._first_sent = self._board.ticks()
+            self._first_sent = now
         try:
-            response = client.request(
-                POST,
-                provisioning.PATH,
-                body,
-                JSON,
-                message_id=self._record["message_id"],
-                token=unhexlify(self._record["coap_token"]),
-                acknowledge=False,
+            return provisioning.read_response(
+                client.request(
+                    POST,
+                    provisioning.PATH,
+                    body,
+                    JSON,
+                    message_id=self._record["message_id"],
+                    token=binascii.unhexlify(self._record["coap_token"]),
+                    acknowledge=False,
+                )
             )
-            return provisioning.read_response(response.code, response.payload, max_age(response))
         except NoResponse as silence:
-            self._after_silence()
+            # Without a proposed token only the address that has the first reply can give it again.
+            waited = ticks_diff(self._board.ticks(), self._first_sent)
+            self._may_move |= bool(self._proposed) or waited >= _EXCHANGE_LIFETIME
             # An earlier power-up may have acknowledged a reply that the server now keeps back.
             credentials = self._probe(client) if silence.acknowledged else None
             if not credentials:
@@ -157,27 +161,33 @@ class Attempt:
         if not token or (self._given and not self._resumed):
             return None
         path = provisioning.attributes_path(token)
-        message_id = self._random_message_id() | _PROBE
-        response = client.request(GET, path, message_id=message_id)
-        if provisioning.is_accepted(response.code, max_age(response)):
-            return "ACCESS_TOKEN", token
-        return None
+        response = client.request(GET, path, message_id=self._draw() | _PROBE)
+        return ("ACCESS_TOKEN", token) if provisioning.is_accepted(response) else None
 
-    def _keep(self, client, config, received):
-        credentials = self._identity(config)
-        credentials["credentialsType"], credentials["credentialsValue"] = received
-        self._received = credentials
-        store.save(self._board.storage, credentials)
-        client.acknowledge()
-        return credentials
+    def _addresses(self, host, port, may_move):
+        """Yield the address to send to, then the others for when sending fails on this board.
 
-    def _identity(self, config):
-        return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
-
-    def _addresses(self, server):
-        # No reply is repeated in another DTLS session, so none is lost by moving.
-        may_move = self._may_move or server.secure
-        return addresses(server, self._board.resolve, self._record["address"], may_move)
+        `may_move`: whether an address that the name no longer has may be left.
+        """
+        saved = self._record["address"]
+        if saved and not may_move:
+            yield saved
+        reason = "it has no address"
+        try:
+            found = self._board.resolve(host, port)
+        except OSError as error:
+            found = [saved] if saved else []
+            reason = error
+        if not found:
+            raise NetworkError(
+                "%s was not found: %s" % (host, reason),
+                "Check the name in `server` and that this network's DNS knows it.",
+            )
+        if saved in found and may_move:
+            yield saved
+        for address in found:
+            if address != saved:
+                yield address
 
     def _open(self, address, port):
         """Return a transport from the attempt's port, or from another when that is in use."""
@@ -188,27 +198,19 @@ class Attempt:
                 failure = error
                 if error.errno != EADDRINUSE:
                     break
-                self._set("port", self._random_port())
+                self._set("port", self._draw_port())
         raise NetworkError(
             "this board could not open a UDP socket to %s: %s" % (address, failure),
             "Check the Wi-Fi and that `server` can be reached from it.",
         )
 
-    def _after_silence(self):
-        """Decide whether the server's name may be looked up again.
-
-        Without a proposed token only the address that has the first reply can give it again.
-        """
-        silence = ticks_diff(self._board.ticks(), self._first_sent)
-        self._may_move |= bool(self._proposed) or silence >= _EXCHANGE_LIFETIME
-
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
-        message_id = self._random_message_id()
+        message_id = self._draw() & ~_PROBE
         if abs(message_id - self._record.get("message_id", -_BLOCKS)) < _BLOCKS:
             message_id ^= 0x4000
         self._set("message_id", message_id)
-        self._set("coap_token", hexlify(self._board.random(8)).decode())
+        self._set("coap_token", binascii.hexlify(self._board.random(8)).decode())
         self._first_sent = None
         self._may_move = False
 
@@ -219,17 +221,21 @@ class Attempt:
 
     def _save(self):
         if self._unsaved:
-            store.save_attempt(self._board.storage, self._path, self._record)
+            store.save(self._board.storage, self._record, self._path)
             self._unsaved = False
 
-    def _random_message_id(self):
-        return uint(self._board.random(2)) & ~_PROBE
+    def _draw(self):
+        return uint(self._board.random(2))
 
-    def _random_token(self):
+    def _draw_port(self):
+        """Draw a port clear of the ranges that systems draw from."""
+        return 16384 + (self._draw() & 0x3FFF)
+
+    def _draw_token(self):
         """Draw an access token: 20 characters that need no escaping in a path."""
-        token = b2a_base64(self._board.random(_TOKEN_BYTES)).decode().strip()
+        token = binascii.b2a_base64(self._board.random(_TOKEN_BYTES)).decode().strip()
         return token.replace("+", "-").replace("/", "_")
 
-    def _random_port(self):
-        """Draw a port clear of the ranges that systems draw from."""
-        return 16384 + (uint(self._board.random(2)) & 0x3FFF)
+
+def _identity(config):
+    return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}

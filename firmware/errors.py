@@ -1,40 +1,34 @@
-"""Every error that firstboot raises: what happened and why, and what to do next."""
+"""Every error that firstboot raises: what happened and why, and what to do next.
+
+There is a class where code has to tell one trouble from another; people read the texts.
+"""
 
 
 class FirstbootError(Exception):
-    """The root. `what`: what happened and why; `fix`: what a person does next."""
+    """The root. `what`: what happened and why; `fix`: what a person does next.
 
-    def __init__(self, what, fix=""):
-        super().__init__(what)
+    `retry_after`: how long to wait at least before another try, in ms.
+    """
+
+    def __init__(self, what, fix="", retry_after=0):
         self.what = what
         self.fix = fix
+        self.retry_after = retry_after
 
     def __str__(self):
         return "%s\n%s" % (self.what, self.fix) if self.fix else self.what
 
 
 class ConfigError(FirstbootError):
-    """config.json cannot be used. `problems`: one text a mistake."""
-
-    def __init__(self, problems, fix):
-        super().__init__("; ".join(problems), fix)
-        self.problems = problems
+    """config.json cannot be used. `what` has a line a mistake."""
 
 
 class StorageError(FirstbootError):
     """The flash did not take or give a file; what was saved before is still there."""
 
 
-class WiFiError(FirstbootError):
-    """The Wi-Fi network was not joined in time."""
-
-
 class CoapError(FirstbootError):
-    """A CoAP request got no usable response."""
-
-
-class FormatError(CoapError):
-    """Bytes that are not what RFC 7252 or RFC 7959 allow."""
+    """A CoAP request got no usable response, or bytes are no CoAP message."""
 
 
 class NetworkError(CoapError):
@@ -44,25 +38,11 @@ class NetworkError(CoapError):
 class NoResponse(CoapError):
     """Silence. `acknowledged`: whether the server had acknowledged the request."""
 
-    def __init__(self, what, fix, acknowledged):
-        super().__init__(what, fix)
-        self.acknowledged = acknowledged
-
-
-class ResetReceived(CoapError):
-    """The peer answered with a Reset (RFC 7252 section 4.2)."""
-
-
-class TooLarge(CoapError):
-    """A body is over the client's limit."""
+    acknowledged = False
 
 
 class ProvisioningError(FirstbootError):
-    """ThingsBoard answered, but not with credentials. `retry_after`: least wait, in ms."""
-
-    def __init__(self, what, fix, retry_after=0):
-        super().__init__(what, fix)
-        self.retry_after = retry_after
+    """ThingsBoard answered, but not with credentials."""
 
 
 class Refused(ProvisioningError):
@@ -71,7 +51,3 @@ class Refused(ProvisioningError):
 
 class Failure(Refused):
     """Status FAILURE: refused, or provisioned already by a request whose reply was lost."""
-
-
-class SecurityError(CoapError):
-    """There is no DTLS session with the server, or none that can be trusted."""

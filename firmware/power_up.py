@@ -20,7 +20,6 @@ import sys
 from micropython import const
 
 from firmware.board import credentials as store
-from firmware.board.indicator import CONFIG, FAILED, PROVISIONED, PROVISIONING, REFUSED
 from firmware.errors import ConfigError, FirstbootError, Refused
 
 VERSION = "1.0.0"
@@ -56,15 +55,15 @@ def power_up(board):
             return _provision(board, attempt, config), config
         except ConfigError as error:
             wait = _CONFIG_RETRY
-            board.indicator.show(CONFIG, *error.problems + error.fix.split("\n"))
+            board.indicator.show("config.json", *str(error).split("\n"))
         except Refused as error:
             wait = error.retry_after
-            board.indicator.show(REFUSED, error.what, error.fix)
+            board.indicator.show("refused", error.what, error.fix)
         except (FirstbootError, OSError, MemoryError) as error:
             asked = min(getattr(error, "retry_after", 0), _LONGEST_RETRY)
             wait = max(backoff(failures, board.random), asked)
             failures += 1
-            board.indicator.show(FAILED, *str(error).split("\n"))
+            board.indicator.show("failed", *str(error).split("\n"))
         board.indicator.say("next try in %s" % _duration(wait))
         board.sleep(wait)
 
@@ -85,7 +84,7 @@ def _read_config(board, provisioned=False):
     try:
         return config.load(board, provisioned)
     finally:
-        _give_back("firmware.board", "config", "config_keys")
+        _give_back("board.config", "board.config_mistakes", "coap.uri")
 
 
 def _join(board, config):
@@ -94,19 +93,20 @@ def _join(board, config):
     try:
         wifi.join(config, board)
     finally:
-        _give_back("firmware.board", "wifi")
+        _give_back("board.wifi")
 
 
-def _give_back(package, *modules):
+def _give_back(*modules):
     for module in modules:
-        del sys.modules["%s.%s" % (package, module)]
-        delattr(sys.modules[package], module)
+        package, _, name = ("firmware." + module).rpartition(".")
+        if sys.modules.pop("firmware." + module, None):
+            delattr(sys.modules[package], name)
 
 
 def _find(board, credentials):
     """Report credentials that were found; return config.json, or None when it cannot be used."""
     board.indicator.show(
-        PROVISIONED, '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
+        "provisioned", '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
     )
     try:
         config = _read_config(board, provisioned=True)
@@ -144,18 +144,19 @@ def _prepare(board, config):
 
 def _provision(board, attempt, config):
     name = config["provisioning"]["deviceName"]
-    board.indicator.show(PROVISIONING, 'asking %s for "%s"' % (config["server"], name))
-    if config["access_token"] == "server" and config["server"].lower().startswith("coaps"):
+    board.indicator.show("provisioning", 'asking %s for "%s"' % (config["server"], name))
+    if config["access_token"] == "server" and config["secure"]:
         board.indicator.say(
             '`access_token` is "server": over coaps a lost reply would need an operator'
         )
     gc.collect()
     credentials = attempt.run(config)
     board.indicator.show(
-        PROVISIONED,
+        "provisioned",
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
     )
     _tidy(board, config)
+    _give_back("attempt", "thingsboard.provisioning", "thingsboard.refusals")
     return credentials
 
 

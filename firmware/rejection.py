@@ -4,7 +4,6 @@ from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
-from firmware.board.indicator import PROVISIONED, PROVISIONING
 from firmware.errors import Failure, Refused, StorageError
 
 
@@ -18,7 +17,7 @@ def credentials_rejected(board):
     config = configuration.load(board)
     wifi.join(config, board)
     name = config["provisioning"]["deviceName"]
-    board.indicator.show(PROVISIONING, 'asking %s for "%s" again' % (config["server"], name))
+    board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))
     # The board keeps it: credentials that came and could not be saved are in it.
     board.attempt_again = board.attempt_again or Attempt(board, store.ATTEMPT_AGAIN)
     try:
@@ -36,6 +35,6 @@ def credentials_rejected(board):
     except StorageError as error:
         board.indicator.say(error.what, error.fix)
     board.indicator.show(
-        PROVISIONED, '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
+        "provisioned", '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
     )
     return credentials

@@ -39,7 +39,7 @@ def session(port, authority):
         transport.send(b"\x40\x01\x12\x34")
         return "ok" if transport.receive(1153, 2000) else "no answer"
     except FirstbootError as error:
-        return type(error).__name__
+        return error.what
     finally:
         transport.close()
 

@@ -1,7 +1,7 @@
 """The client of test_faults, on CPython and on MicroPython.
 
 It reads a line of JSON at a time and does what it says. `uri`: the server. `requests`: a list of
-objects with `code`, `path` and `payload`. `transmission`: the transmission parameters. It prints
+objects with `code`, `path` and `payload`. `ACK_TIMEOUT`, `MAX_RETRANSMIT`: Exchange's. It prints
 a line of JSON a request: the response or the error, and how many datagrams were ignored so far.
 """
 
@@ -18,14 +18,16 @@ else:
 
     shims.install()
 
-from firmware.coap.client import connect
-from firmware.coap.exchange import Transmission
+from firmware.coap.connect import connect
+from firmware.coap.exchange import Exchange
 from firmware.coap.message import code_name
 from firmware.errors import CoapError
 
 
 def main(settings):
-    client = connect(settings["uri"], transmission=Transmission(**settings["transmission"]))
+    Exchange.ACK_TIMEOUT = settings["ACK_TIMEOUT"]
+    Exchange.MAX_RETRANSMIT = settings["MAX_RETRANSMIT"]
+    client = connect(settings["uri"])
     for request in settings["requests"]:
         try:
             response = client.request(

@@ -190,7 +190,7 @@ def test_the_application_uses_coaps_too(ups, made, wire):
     app = """
     from firmware.board import config, wifi
     from firmware.board.hardware import Board
-    from firmware.coap.client import connect
+    from firmware.coap.connect import connect
 
     def run(credentials):
         board = Board()
@@ -702,12 +702,14 @@ def test_sessions_give_their_memory_back(made, server):
             env={**os.environ, "MICROPYPATH": ".frozen", "VIRTUAL_BOARD": json.dumps(BOARD)},
         )
     assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = {
+        "good": "ok",
+        "wrong": "the server's certificate is not for localhost",
+        "half": "localhost began the DTLS handshake and did not end it",
+    }
     for line in done.stdout.splitlines():
         grown = json.loads(line)
-        assert (
-            grown["outcome"]
-            == {"good": "ok", "wrong": "SecurityError", "half": "NoResponse"}[grown["kind"]]
-        )
+        assert grown["outcome"] == outcomes[grown["kind"]]
         assert grown["heap"] <= 0, grown
         assert grown["process"] <= 64 * 1024, grown
 

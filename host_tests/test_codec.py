@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware.coap.message import EMPTY, Message, decode, encode, uint, uint_bytes
-from firmware.errors import FormatError
+from firmware.errors import CoapError
 
 # What RFC 7252 calls a message format error and aiocoap 0.4.17 takes: a datagram of each, under
 # the text of our error.
@@ -51,7 +51,7 @@ def decoded(datagram: bytes) -> Message | str:
     """The message in a datagram, or why there is none. Nothing else may come of it."""
     try:
         return decode(memoryview(datagram))
-    except FormatError as error:
+    except CoapError as error:
         return error.what
 
 

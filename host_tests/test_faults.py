@@ -181,11 +181,11 @@ def play(clients):
     @contextmanager
     def play(*requests, **transmission):
         requests = requests or [{}]
-        transmission = {"ACK_TIMEOUT": 2000, "ACK_RANDOM_FACTOR": 1, **transmission}
+        transmission = {"ACK_TIMEOUT": 2000, "MAX_RETRANSMIT": 4, **transmission}
         outcome = SimpleNamespace()
         client = clients()
         with Peer() as peer:
-            client.start(uri=peer.uri, requests=requests, transmission=transmission)
+            client.start(uri=peer.uri, requests=requests, **transmission)
             try:
                 yield outcome, peer
             except BaseException:
@@ -322,7 +322,8 @@ def test_rst(play):
     with play({}, {}) as (outcome, peer):
         peer.send(peer.receive().reset)
         peer.send(peer.receive().piggybacked(b"\xffp"))
-    assert outcome.results[0]["error"] == "ResetReceived"
+    assert outcome.results[0]["error"] == "CoapError"
+    assert "Reset" in outcome.results[0]["what"]
     assert outcome.results[1] == content("p")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.board.indicator import PATTERNS
 from tools.virtual_board.flash import PROJECT
 
 FILES = [PROJECT / "boot.py", PROJECT / "main.py", *sorted((PROJECT / "firmware").rglob("*.py"))]
@@ -16,12 +17,10 @@ LONGEST_MODULE = 250  # lines: importing from source needs heap in proportion to
 # What each part of the firmware may import of the others; one way, and errors imports nothing.
 MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
-    "firmware.application": {"firmware.board"},
+    "firmware.application": set(),
     "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.microcoapy"},
     "firmware.rejection": {"firmware.attempt", "firmware.board"},
-    "firmware.addresses": {"firmware.coap.uri"},
     "firmware.attempt": {
-        "firmware.addresses",
         "firmware.board.credentials",
         "firmware.coap",
         "firmware.thingsboard",
@@ -29,7 +28,7 @@ MAY_IMPORT = {
     "firmware.thingsboard": {"firmware.coap.message"},
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},
-    "firmware.board.config_keys": {"firmware.coap.uri"},
+    "firmware.board.config": {"firmware.coap.uri"},
     "firmware.board.hardware": {"firmware.coap.udp"},
     "firmware.board.security": {"firmware.coap.dtls"},
     "firmware.coap": set(),
@@ -42,8 +41,9 @@ PURE = (
     "firmware.coap.message",
     "firmware.coap.uri",
     "firmware.thingsboard.provisioning",
+    "firmware.thingsboard.refusals",
     "firmware.board.config",
-    "firmware.board.config_keys",
+    "firmware.board.config_mistakes",
 )
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}
 
@@ -138,6 +138,17 @@ def test_what_firmware_does_not_say(name):
             is_switch = any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in bodies)
             # The user's app.py is the one module that may fail to import.
             assert not is_switch or name == "firmware.application", f"{place}: an import trick"
+
+
+def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
+    """A misspelt state would raise KeyError on a board, in the middle of its trouble."""
+    shown = set()
+    for name, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("indicator.show"):
+                assert isinstance(node.args[0], ast.Constant), f"{name}, line {node.lineno}"
+                shown.add(node.args[0].value)
+    assert shown == set(PATTERNS)
 
 
 @every_module

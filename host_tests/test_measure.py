@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, firstboot, growth, modules, plot, report
-from tools.measure.bench import Bench, bench, has_valgrind, least_heap
+from tools.measure import budgets, firstboot, growth, modules, plot, remainder, report
+from tools.measure.bench import Bench, bench, compile_to, has_valgrind, least_heap
 from tools.measure.figures import FIGURES
 from tools.measure.responder import Responder
 
@@ -83,6 +83,30 @@ def test_every_module_is_weighed(there: Bench):
     assert modules.table(weighed).row_count == len(weighed)
     order = list(weighed)
     assert order.index("firmware.errors") < order.index("firmware.coap.client")
+
+
+def test_the_parts_of_a_figure_over_its_goal_add_up(there: Bench, measured):
+    with Responder() as responder:
+        both = {"firstboot": measured, "bare": budgets.load()["bare"]}
+        parts = remainder.measure(there, responder, both)
+    over = {each.key for each in FIGURES if each.goal and measured.get(each.key, 0) > each.goal}
+    assert set(parts) == over
+    for key, each in parts.items():
+        assert sum(each.values()) == measured[key]
+        assert all(value > 0 for value in each.values()), key
+    assert remainder.table(parts).row_count == sum(len(each) + 1 for each in parts.values())
+
+
+def test_names_and_texts_of_an_mpy_are_told_apart(tmp_path: Path):
+    source = tmp_path / "module.py"
+    sizes = []
+    for text in ("a text with blanks", "a text with blanks, longer"):
+        source.write_text(f"def a_name_of_its_own():\n    return {text!r}\n")
+        compile_to(tmp_path, [Path(source.name)], tmp_path)
+        sizes.append(remainder.tables_of(source.with_suffix(".mpy").read_bytes()))
+    (names, text), (same_names, longer_text) = sizes
+    assert names == same_names > len("a_name_of_its_own")
+    assert longer_text - text == len(", longer")
 
 
 def test_what_is_measured_can_be_shown(tmp_path: Path):

@@ -7,12 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import typer
 
+from firmware import errors
 from firmware.board import config
-from firmware.board.config_keys import KEYS
+from firmware.board.config import KEYS
 from firmware.board.indicator import PATTERNS
 from host_tests import update_readme
 from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
@@ -131,19 +133,10 @@ def test_the_table_of_states_names_every_state():
 
 # Lines that report no trouble.
 NO_TROUBLE = ("firstboot ", "next try in ", "restart in ", "running app.py")
-ERRORS = (
-    "ConfigError",
-    "Failure",
-    "FormatError",
-    "NetworkError",
-    "NoResponse",
-    "ProvisioningError",
-    "Refused",
-    "ResetReceived",
-    "SecurityError",
-    "StorageError",
-    "TooLarge",
-    "WiFiError",
+ERRORS = tuple(
+    name
+    for name, each in vars(errors).items()
+    if isinstance(each, type) and issubclass(each, errors.FirstbootError)
 )
 
 
@@ -151,8 +144,6 @@ def messages() -> dict[str, str]:
     """Every text with which the firmware reports trouble, "…" for what is filled in: its place."""
     found = {}
     for path in sorted((PROJECT / "firmware").rglob("*.py")):
-        if path.name in ("message.py", "microcoapy.py"):
-            continue  # what is wrong with a datagram; it is ignored, and at most counted
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef):
                 for expression in _reports(function):
@@ -163,16 +154,18 @@ def messages() -> dict[str, str]:
 
 
 def _reports(function: ast.FunctionDef):
-    """The expressions in a function that say what went wrong."""
+    """The expressions in a function that say what went wrong.
+
+    An error without a fix is caught by other code, and never shown to a person.
+    """
     for node in ast.walk(function):
-        if isinstance(node, ast.Return) and function.name == "_problem":
-            yield node.value
         if not isinstance(node, ast.Call) or not node.args:
             continue
         called = ast.unparse(node.func)
-        if called in ERRORS or called in ("problems.append", "board.indicator.say"):
+        has_a_fix = len(node.args) > 1 or node.keywords
+        if called in ("problems.append", "board.indicator.say") or (called in ERRORS and has_a_fix):
             yield node.args[0]
-        elif called == "board.indicator.show" and ast.unparse(node.args[0]) == "APPLICATION":
+        elif called == "board.indicator.show" and ast.unparse(node.args[0]) == "'application'":
             yield node.args[1]
 
 
@@ -180,7 +173,15 @@ def _texts(expression: ast.expr, function: ast.FunctionDef) -> list[str]:
     if isinstance(expression, ast.Constant):
         return [re.sub(r"%[sd]", "…", str(expression.value))]
     if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Mod):
-        return _texts(expression.left, function)
+        right = expression.right
+        values = [
+            _texts(value, function) if isinstance(value, ast.Name) else ["…"]
+            for value in (right.elts if isinstance(right, ast.Tuple) else [right])
+        ]
+        templates = _texts(expression.left, function)
+        return [_filled_in(text, choice) for text in templates for choice in product(*values)]
+    if isinstance(expression, ast.IfExp):
+        return _texts(expression.body, function) + _texts(expression.orelse, function)
     if isinstance(expression, ast.BinOp):
         left = _texts(expression.left, function)[0]
         return [left + _texts(expression.right, function)[0]]
@@ -195,6 +196,14 @@ def _texts(expression: ast.expr, function: ast.FunctionDef) -> list[str]:
         if assigned:
             return [text for each in assigned for text in _texts(each, function)]
     return ["…"]
+
+
+def _filled_in(template: str, values: tuple[str, ...]) -> str:
+    """The text with each "…" replaced, if there is a value for each."""
+    parts = template.split("…")
+    if len(parts) != len(values) + 1:
+        return template
+    return parts[0] + "".join(value + part for value, part in zip(values, parts[1:]))
 
 
 def _is_in(phrase: str, text: str) -> bool:

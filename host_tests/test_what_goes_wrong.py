@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from firmware.board.indicator import FAILED, REFUSED
 from host_tests.explorer.board import ADDRESSES
 from host_tests.explorer.network import SERVER_ADDRESS
 from host_tests.explorer.scene import ACCESS_TOKENS, ATTEMPT, CONFIG, CREDENTIALS, NAME
@@ -40,7 +39,7 @@ def test_a_full_flash_is_reported_and_provisioned_from_once_there_is_space(kind)
             filler.write(b"x" * 512)
 
     def on_wait(waits):
-        assert site.board.state == FAILED
+        assert site.board.state == "failed"
         assert f"{ATTEMPT} cannot be saved" in site.console
         assert "Free space" in site.console
         assert site.sent == []
@@ -88,7 +87,7 @@ def test_credentials_that_could_not_be_saved_for_a_while_are_not_lost(access_tok
     until = minutes * MINUTE
 
     def on_wait(waits):
-        assert site.board.state == FAILED, site.console
+        assert site.board.state == "failed", site.console
         assert f"{CREDENTIALS} cannot be saved" in site.console or "no answer" in site.console
         if site.wire.now >= until:
             site.on_send = lambda: None
@@ -255,7 +254,7 @@ def test_a_secret_that_was_put_right_is_served_at_once(access_token, reply, powe
     site.configure(access_token=access_token, provisionDeviceSecret="a mistake")
 
     def on_wait(waits):
-        assert site.board.state == REFUSED
+        assert site.board.state == "refused"
         assert waits == 1
         site.files.write(CONFIG, site.setting.config)
         if power_cycled:

@@ -8,7 +8,7 @@ from tools import shims
 
 shims.install()
 
-from firmware.coap.client import connect, max_age  # noqa: E402
+from firmware.coap.connect import connect  # noqa: E402
 from firmware.coap.message import code_name  # noqa: E402
 from firmware.errors import FirstbootError, NoResponse, ProvisioningError, Refused  # noqa: E402
 from firmware.thingsboard.provisioning import PATH, read_response, request_body  # noqa: E402
@@ -58,7 +58,7 @@ def provision(server: str, key: str, secret: str, name: str | None = None) -> Pr
     code = code_name(response.code)
     payload = bytes(response.payload).decode(errors="replace")
     try:
-        read_response(response.code, response.payload, max_age(response))
+        read_response(response)
     except Refused as error:
         return Provisioning(REFUSED, code, payload, str(error))
     except ProvisioningError as error:

@@ -16,8 +16,8 @@ from tools import shims
 
 shims.install()
 
-from firmware.coap.client import JSON, max_age  # noqa: E402
-from firmware.coap.exchange import Exchange, Transmission  # noqa: E402
+from firmware.coap.client import JSON  # noqa: E402
+from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint_bytes  # noqa: E402
 from firmware.errors import Failure, ProvisioningError  # noqa: E402
 from firmware.power_up import backoff  # noqa: E402
@@ -76,9 +76,8 @@ class _Board:
         request = self._request
         if self._probing:
             request = self._encode(GET, provisioning.attributes_path(self._token), b"")
-        timeout = Transmission().initial_timeout(int.from_bytes(self._random(2), "big"))
-        self._exchange = Exchange(request, timeout, Transmission(), [])
-        return self._exchange.start(), self._take_timer()
+        self._exchange = Exchange()
+        return self._exchange.start(request, request[4:12]), self._take_timer()
 
     def on_timer(self) -> tuple[bytes | None, int | None]:
         """The time that was asked for is over."""
@@ -99,11 +98,10 @@ class _Board:
             return answer, self._take_timer()
         try:
             if self._probing:
-                self.provisioned = provisioning.is_accepted(response.code, max_age(response))
+                self.provisioned = provisioning.is_accepted(response)
             else:
-                provisioning.read_response(
-                    response.code, bytes(response.payload), max_age(response)
-                )
+                response.payload = bytes(response.payload)
+                provisioning.read_response(response)
                 self.provisioned = True
         except Failure:
             self._probing = True

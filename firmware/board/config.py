@@ -1,49 +1,66 @@
-"""/config.json: read it, check all of it, and explain every mistake at once."""
+"""/config.json: read it and check all of it.
+
+Mistakes are explained by firmware.board.config_mistakes, which a good config.json never loads.
+"""
 
 import json
 
-from firmware.board.config_keys import (
-    KEYS,
-    NULLABLE,
-    SECRETS,
-    SECTIONS,
-    expected,
-    fits,
-    hostname,
-    security_problems,
-)
-from firmware.errors import ConfigError
+from micropython import const
+
+from firmware.coap import uri
 
 CONFIG = "/config.json"
+SECTIONS = ("wifi", "provisioning")
 
+# The path, the kind of value, and the default: JSON, or what makes the key required.
+# One text, since thirty tuples cost a board four times the memory.
+KEYS = """\
+wifi.ssid ssid required
+wifi.password passphrase ""
+wifi.country country null
+wifi.hostname hostname null
+server server required
+provisioning.deviceName name required
+provisioning.provisionDeviceKey text required-until-provisioned
+provisioning.provisionDeviceSecret text required-until-provisioned
+provisioning.gateway boolean null
+provisioning.credentialsType ACCESS_TOKEN|MQTT_BASIC|X509_CERTIFICATE null
+provisioning.token token null
+provisioning.clientId string null
+provisioning.username string null
+provisioning.password string null
+provisioning.hash string null
+access_token device|server "device"
+ca file null
+certificate file null
+key file null
+verify boolean true
+ntp hosts ["pool.ntp.org"]
+forget_secret boolean false
+watchdog seconds null
+restart_after_crash seconds null
+led pin "LED"
+codec firmware|microcoapy "firmware"\
+"""
+# May be null though the default is not.
+_NULLABLE = ("ntp", "led")
 _UNTIL_PROVISIONED = "required-until-provisioned"
-
-
-_EXAMPLE = (
-    "Put a config.json on the board:\n"
-    '{"wifi": {"ssid": "...", "password": "..."},\n'
-    ' "server": "coap://thingsboard.example.com",\n'
-    ' "provisioning": {"deviceName": "sensor-{id}",\n'
-    '  "provisionDeviceKey": "...", "provisionDeviceSecret": "..."}}\n'
-    "with: mpremote cp config.json :config.json"
-)
+_LONGEST_HOSTNAME = const(32)
 
 
 def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
-    A provisioned board needs no secret. Raises ConfigError with every mistake, StorageError.
+    Besides, what `server` names: `endpoint`, which is (host, port, name for Uri-Host), and
+    `secure`, whether it is coaps. A provisioned board needs no secret. Raises ConfigError with
+    every mistake, StorageError.
     """
     content = board.storage.read(CONFIG)
     if content is None:
-        raise ConfigError(["there is no /config.json"], _EXAMPLE)
+        raise _mistakes().no_config()
     config = check(content, board.id, provisioned)
-    if config["codec"] == "microcoapy" and not _has_microcoapy(board.storage):
-        raise ConfigError(
-            ['`codec` is "microcoapy", which is not on the board'],
-            "Put it there: mpremote mip install github:insighio/microCoAPy\n"
-            "and: mpremote cp firmware/coap/microcoapy.py :firmware/coap/",
-        )
+    if config["codec"] == "microcoapy":
+        _mistakes().check_microcoapy(board.storage)
     if config["certificate"] and not provisioned:
         from firmware.board.security import add_certificate
 
@@ -57,36 +74,41 @@ def check(content, board_id, provisioned=False):
     `board_id`: the unique id in hex, for `{id}` in deviceName.
     """
     given = parse(content)
-    problems = []
+    wrong = []
+    unknown = len(given)
+    config = {}
     for section in SECTIONS:
-        if not isinstance(given.get(section, {}), dict):
-            problems.append(_problem(section, given[section], "an object"))
-            given[section] = {}
-    provisioning = given.get("provisioning", {})
-    if isinstance(provisioning.get("deviceName"), str):
-        provisioning["deviceName"] = fill_in(provisioning["deviceName"], board_id)
-    config = {section: {} for section in SECTIONS}
-    paths = []
+        config[section] = {}
+        values = given.get(section, {})
+        if not isinstance(values, dict):
+            wrong.append((section, "object", values))
+            values = given[section] = {}
+        unknown += len(values) - (section in given)
     for line in KEYS.split("\n"):
         path, kind, default = line.split(" ", 2)
-        paths.append(path)
         section, _, key = path.rpartition(".")
         values = given.get(section, {}) if section else given
+        value = None
         if key in values:
+            unknown -= 1
             value = values[key]
-            nullable = default == "null" or path in NULLABLE
+            if key == "deviceName" and isinstance(value, str):
+                # ThingsBoard trims it, too.
+                value = value.replace("{id}", board_id).strip()
+            nullable = default == "null" or path in _NULLABLE
             if not (value is None and nullable) and not fits(kind, value):
-                problems.append(_problem(path, value, expected(kind)))
+                wrong.append((path, kind, value))
         elif default == "required" or (default == _UNTIL_PROVISIONED and not provisioned):
-            value = None
-            problems.append("`%s` is missing; %s belongs there" % (path, expected(kind)))
-        else:
-            value = None if default == _UNTIL_PROVISIONED else json.loads(default)
+            wrong.append((path, kind))
+        elif default != _UNTIL_PROVISIONED:
+            value = json.loads(default)
         (config[section] if section else config)[key] = value
-    _look_for_unknown_keys(given, paths, problems)
-    problems = problems or security_problems(config)
-    if problems:
-        raise ConfigError(problems, "Correct config.json and put it on the board again.")
+    if wrong or unknown:
+        raise _mistakes().explain(given, wrong)
+    host, port, name, config["secure"] = uri.parse(config["server"])
+    config["endpoint"] = host, port, name
+    if config["ca"] or config["certificate"] or config["key"] or config["secure"]:
+        _mistakes().check_security(config)
     wifi = config["wifi"]
     wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
     return config
@@ -108,72 +130,53 @@ def parse(content):
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         given = None
     if not isinstance(given, dict):
-        raise ConfigError(
-            ["config.json is not a JSON object in UTF-8"],
-            "Find the place with: python3 -m json.tool config.json",
-        )
+        raise _mistakes().no_object()
     # MicroPython's json makes two broken letters of such a pair.
     escapes = text.replace("\\\\", "").lower()
     if any("\\ud" + digit in escapes for digit in "89abcdef"):
-        raise ConfigError(
-            ["config.json has a letter written as two \\u escapes"],
-            "Write the letter itself, in UTF-8.",
-        )
+        raise _mistakes().escaped_letter()
     return given
 
 
-def fill_in(device_name, board_id):
-    """Return a deviceName with `{id}` filled in, trimmed as ThingsBoard trims it."""
-    return device_name.replace("{id}", board_id).strip()
-
-
-def _has_microcoapy(storage):
-    adapter = "/firmware/coap/microcoapy"
-    on_board = storage.exists(adapter + ".py") or storage.exists(adapter + ".mpy")
-    return on_board and storage.exists("/lib/microcoapy")
-
-
-def _problem(path, value, expected):
-    return "`%s` is %s; %s belongs there" % (path, _shown(path, value), expected)
-
-
-def _shown(path, value):
-    """Return a value, or only its kind when it is or could hold a secret."""
-    public = path not in SECTIONS and path.rpartition(".")[2] not in SECRETS
-    if isinstance(value, dict):
-        return "an object"
+def fits(kind, value):
+    """Return whether a value is of a kind."""
+    if isinstance(value, bool) or kind == "boolean":
+        return isinstance(value, bool) and kind == "boolean"
     if isinstance(value, list):
-        return "a list"
-    if value is None or (public and len(json.dumps(value)) <= 60 and "@" not in str(value)):
-        return json.dumps(value)
-    return "a string of %d characters" % len(value) if isinstance(value, str) else "no string"
+        return kind == "hosts" and all(fits("text", host) for host in value)
+    if isinstance(value, int):
+        return (kind == "pin" and value >= 0) or (kind == "seconds" and 1 <= value <= 86_400)
+    if not isinstance(value, str) or kind in ("hosts", "seconds"):
+        return False
+    size = len(value.encode())
+    if "|" in kind:
+        return value in kind.split("|")
+    if kind == "ssid":
+        return 1 <= size <= 32
+    if kind == "passphrase":
+        return size == 0 or 8 <= size <= 64
+    if kind == "country":
+        return len(value) == 2 and not value.strip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    if kind == "hostname":
+        return value == hostname(value)
+    if kind == "server":
+        try:
+            return uri.parse(value) is not None
+        except ValueError:
+            return False
+    if kind == "token" and any(mark in value for mark in "/?&#"):
+        return False
+    return kind == "string" or (value.strip() != "" and (kind != "name" or len(value) <= 255))
 
 
-def _look_for_unknown_keys(given, known, problems):
-    paths = [str(key) for key in given if key not in SECTIONS]
-    for section in SECTIONS:
-        paths += ["%s.%s" % (section, key) for key in given.get(section, {})]
-    for path in paths:
-        if path not in known or ("." in path and path in given):
-            nearest = min(known + list(SECTIONS), key=lambda other: _difference(path, other))
-            problems.append("`%s` is not known; did you mean `%s`?" % (path, nearest))
+def hostname(device_name):
+    """Return a deviceName made fit for DNS: letters, digits and inner hyphens, at most 32."""
+    fit = "".join(c if c.isalpha() or c.isdigit() else "-" for c in device_name if ord(c) < 128)
+    return fit[:_LONGEST_HOSTNAME].strip("-") or "firstboot"
 
 
-def _difference(path, known):
-    """Return how far a key is from a known one; one in the wrong section is near."""
-    path, known = path.lower(), known.lower()
-    in_any_section = _distance(path.rpartition(".")[2], known.rpartition(".")[2])
-    return min(_distance(path, known), in_any_section + 1)
+def _mistakes():
+    """Return what explains mistakes and checks what few boards have."""
+    from firmware.board import config_mistakes
 
-
-def _distance(a, b):
-    """Return how many letters have to be added, left out or changed to make b of a."""
-    row = list(range(len(b) + 1))
-    for i, letter in enumerate(a):
-        diagonal, row[0] = row[0], i + 1
-        for j, other in enumerate(b):
-            diagonal, row[j + 1] = (
-                row[j + 1],
-                min(row[j] + 1, row[j + 1] + 1, diagonal + (letter != other)),
-            )
-    return row[-1]
+    return config_mistakes

@@ -10,79 +10,57 @@ ATTEMPT = "/attempt.json"
 ATTEMPT_AGAIN = "/attempt_again.json"
 
 
-def _is_text(value):
-    return isinstance(value, str) and value != ""
+def load(storage, path=CREDENTIALS):
+    """Return the credentials, or the attempt at another path; None when there are none.
 
+    Raises StorageError for a file that is not what `save` wrote, after it was set aside.
 
-def _is_number(value):
-    return isinstance(value, int) and 0 <= value < 65536
-
-
-def _is_coap_token(value):
-    return isinstance(value, str) and len(value) == 16 and not value.strip("0123456789abcdef")
-
-
-_CREDENTIALS_FIELDS = {
-    "server": _is_text,
-    "deviceName": _is_text,
-    "credentialsType": _is_text,
-    "credentialsValue": lambda value: _is_text(value) or (isinstance(value, dict) and value),
-}
-_ATTEMPT_FIELDS = {
-    "server": _is_text,
-    "address": _is_text,
-    "provisionDeviceKey": _is_text,
-    "deviceName": _is_text,
-    "body": _is_text,
-    "token": lambda value: value is None or _is_text(value),
-    "message_id": _is_number,
-    "coap_token": _is_coap_token,
-    "port": _is_number,
-}
-
-
-def load(storage):
-    """Return the credentials, or None when there are none.
-
-    Raises StorageError for a file that is not credentials, after it was set aside.
+    The fields of an attempt: `body`, a hash of the request's body; `token`, the access token that
+    it proposes, or None; `message_id`, `coap_token` (hex) and `port`, what it was sent with;
+    `address`, to where.
     """
-    return _load(storage, CREDENTIALS, _CREDENTIALS_FIELDS)
-
-
-def save(storage, credentials):
-    """Save credentials. Raises StorageError."""
-    _save(storage, CREDENTIALS, credentials)
-
-
-def load_attempt(storage, path):
-    """Return the attempt, or None; raises StorageError as `load` does.
-
-    `body`: a hash of the request's body; `token`: the access token that it proposes, or None;
-    `message_id`, `coap_token` (hex) and `port`: what it was sent with; `address`: to where.
-    """
-    return _load(storage, path, _ATTEMPT_FIELDS)
-
-
-def save_attempt(storage, path, attempt):
-    """Save an attempt. Raises StorageError."""
-    _save(storage, path, attempt)
-
-
-def _load(storage, path, fields):
     content = storage.read(path)
     if content is None:
         return None
     try:
-        value = json.loads(content)
+        found = json.loads(content)
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
-        value = None
-    if isinstance(value, dict) and all(fits(value.get(name, "")) for name, fits in fields.items()):
-        return value
+        found = None
+    is_whole = _are_credentials if path == CREDENTIALS else _is_attempt
+    if isinstance(found, dict) and is_whole(found):
+        return found
     raise StorageError(
         "%s is not what this firmware writes; it is now %s" % (path, storage.set_aside(path)),
         "Look at that file if you put it there; the board provisions itself without it.",
     )
 
 
-def _save(storage, path, value):
+def save(storage, value, path=CREDENTIALS):
+    """Save credentials, or an attempt at another path. Raises StorageError."""
     storage.save(path, json.dumps(value).encode())
+
+
+def _are_credentials(found):
+    value = found.get("credentialsValue")
+    texts = ("server", "deviceName", "credentialsType")
+    return _has_texts(found, texts) and value and isinstance(value, (str, dict))
+
+
+def _is_attempt(found):
+    texts = ("server", "address", "provisionDeviceKey", "deviceName", "body", "coap_token")
+    return (
+        _has_texts(found, texts)
+        and (found.get("token", "") is None or _has_texts(found, ("token",)))
+        and len(found["coap_token"]) == 16
+        and not found["coap_token"].strip("0123456789abcdef")
+        and _is_number(found.get("message_id"))
+        and _is_number(found.get("port"))
+    )
+
+
+def _has_texts(found, fields):
+    return all(isinstance(found.get(field), str) and found[field] for field in fields)
+
+
+def _is_number(value):
+    return isinstance(value, int) and 0 <= value < 65536

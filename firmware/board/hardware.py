@@ -70,7 +70,7 @@ class Board:
 
     def sessions(self, config):
         """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP."""
-        if not config["server"].lower().startswith("coaps:"):
+        if not config["secure"]:
             return None
         from firmware.board.security import sessions
 

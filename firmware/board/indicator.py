@@ -2,23 +2,15 @@
 
 from time import ticks_add, ticks_diff, ticks_ms
 
-CONFIG = "config.json"
-WIFI = "Wi-Fi"
-PROVISIONING = "provisioning"
-PROVISIONED = "provisioned"
-REFUSED = "refused"
-FAILED = "failed"
-APPLICATION = "application"
-
-# The LED, on and off by turns, in ms.
+# The states, and the LED in each: on and off by turns, in ms.
 PATTERNS = {
-    CONFIG: (100, 100),
-    WIFI: (500, 500),
-    PROVISIONING: (900, 100),
-    PROVISIONED: (1000, 0),
-    REFUSED: (100, 100, 100, 100, 100, 1500),
-    FAILED: (100, 1900),
-    APPLICATION: (0, 1000),
+    "config.json": (100, 100),
+    "Wi-Fi": (500, 500),
+    "provisioning": (900, 100),
+    "provisioned": (1000, 0),
+    "refused": (100, 100, 100, 100, 100, 1500),
+    "failed": (100, 1900),
+    "application": (0, 1000),
 }
 
 
@@ -31,7 +23,7 @@ class Indicator:
         self._ticks = ticks
         self._seconds = 0
         self._since = ticks()
-        self._pattern = PATTERNS[APPLICATION]
+        self._pattern = PATTERNS["application"]
         self._phase = 0
         self._due = self._since
 

@@ -20,7 +20,7 @@ def sessions(board, config):
 
     It takes a transport and the server's host, and returns the transport inside the session.
     `config`: what firmware.board.config.load returns. Sends nothing. Raises ConfigError for a
-    file that is missing or unusable, SecurityError when this MicroPython has no DTLS.
+    file that is missing or unusable, CoapError when this MicroPython has no DTLS.
     """
     authorities = _ders(board, config, "ca", b"CERTIFICATE") if config["verify"] else None
     certificate = key = None
@@ -58,7 +58,7 @@ def _ders(board, config, name, label):
     content = board.storage.read(path)
     if content is None:
         raise ConfigError(
-            ["`%s` is %s, which is not on the board" % (name, config[name])],
+            "`%s` is %s, which is not on the board" % (name, config[name]),
             "Put it there: mpremote cp %s :%s" % (path[1:], path[1:]),
         )
     if _BEGIN not in content:
@@ -84,6 +84,6 @@ def _pem(der):
 
 def _unusable(name, file):
     return ConfigError(
-        ["`%s` is %s, which holds no %s" % (name, file, _KINDS[name])],
+        "`%s` is %s, which holds no %s" % (name, file, _KINDS[name]),
         "See the README, `coaps`, for how to make one.",
     )

@@ -4,8 +4,7 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.board.indicator import WIFI
-from firmware.errors import WiFiError
+from firmware.errors import FirstbootError
 
 _DEADLINE = const(30_000)
 _RECONNECT = const(5_000)
@@ -18,7 +17,7 @@ _ESP32_NO_COMPATIBLE_AP = (210, 211, 212)
 
 
 def join(config, board=None):
-    """Join; return at once when joined already. Raises WiFiError after 30 s.
+    """Join; return at once when joined already. Raises FirstbootError after 30 s.
 
     `config`: what firmware.board.config.load returns.
     """
@@ -32,17 +31,17 @@ def join(config, board=None):
         wlan = network.WLAN(network.STA_IF)
         if wlan.active() and wlan.isconnected() and _joined(wlan) == ssid.encode():
             return
-        board.indicator.show(WIFI, 'joining "%s"' % ssid)
+        board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
         _prepare(network, wlan, config["wifi"])
         status = _connect(board, wlan, config["wifi"])
     except (OSError, RuntimeError, ValueError) as error:
-        raise WiFiError(
+        raise FirstbootError(
             'the radio could not join "%s": %s' % (ssid, error),
             "Check the board's power supply; power it off and on if this stays.",
         )
     if status is not None:
         raise _explain(network, status, ssid)
-    board.indicator.show(WIFI, 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
+    board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
 
 
 def _joined(wlan):
@@ -89,19 +88,19 @@ def _connect(board, wlan, wifi):
 
 def _explain(network, status, ssid):
     if status == network.STAT_NO_AP_FOUND or status in _ESP32_NO_COMPATIBLE_AP:
-        return WiFiError(
+        return FirstbootError(
             'no network "%s" in range' % ssid,
             "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz only, up to WPA2 or WPA3.",
         )
     if status == network.STAT_WRONG_PASSWORD or status == _ESP32_HANDSHAKE_TIMEOUT:
-        return WiFiError(
+        return FirstbootError(
             '"%s" did not take the password' % ssid, "Check `wifi.password` in config.json."
         )
     if status == _PICO_NO_ADDRESS:
-        return WiFiError(
+        return FirstbootError(
             'joined "%s", but it gives no address' % ssid, "Check the network's DHCP server."
         )
-    return WiFiError(
+    return FirstbootError(
         'not joined "%s" in %d s (status %d)' % (ssid, _DEADLINE // 1000, status),
         "Check `wifi.password`, the distance, and that the network gives addresses by DHCP.",
     )

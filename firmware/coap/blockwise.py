@@ -6,7 +6,7 @@ A body that fits one message stays one message, with no Block option.
 from micropython import const
 
 from firmware.coap.message import CON, code_name, encode, uint, uint_bytes
-from firmware.errors import FormatError, TooLarge
+from firmware.errors import CoapError
 
 _ETAG = const(4)
 _BLOCK2 = const(23)
@@ -24,7 +24,7 @@ class Transfer:
 
     While `finished` is False: send `next_request`, give its response to `on_response`.
     `options`: (number, value) in ascending order, all below Block2. `limit`: the most bytes that
-    either body may have. Raises TooLarge when the request's has more.
+    either body may have. Raises CoapError when the request's has more.
     """
 
     def __init__(self, code, options, payload, limit):
@@ -58,21 +58,21 @@ class Transfer:
     def on_response(self, response):
         """Take the response to the last request.
 
-        Raises FormatError for blocks that do not fit together and TooLarge for a body over the
-        limit. When `finished` is then True, `response` has the whole body as its payload.
+        Raises CoapError for blocks that do not fit together and for a body over the limit. When
+        `finished` is then True, `response` has the whole body as its payload.
         """
-        if self._block2 is None and self._goes_on(response):
-            return
+        self.finished = True
         block2 = response.option(_BLOCK2)
-        if block2 is None and self._body is None:
+        if self._block2 is None and self._goes_on(response):
+            self.finished = False
+        elif block2 is None and self._body is None:
             self._check_size(len(response.payload))
             response.payload = bytes(response.payload)
         elif self._append(response, block2):
-            return
+            self.finished = False
         else:
             response.payload = bytes(self._body)
         self.response = response
-        self.finished = True
 
     def _goes_on(self, response):
         """Handle a response in the middle of Block1; return whether a request follows it."""
@@ -85,7 +85,7 @@ class Transfer:
                 self._szx = szx
                 return True
             if response.code == _CONTINUE:
-                raise FormatError("2.31 after the last block", _FIX)
+                raise CoapError("2.31 after the last block", _FIX)
         elif response.code == _REQUEST_ENTITY_TOO_LARGE and not self._sent and szx < self._szx:
             self._szx = szx
             return True
@@ -94,7 +94,7 @@ class Transfer:
     def _append(self, response, block2):
         """Add one block to the body; return whether more follow."""
         if block2 is None or (self._body is not None and response.code != self._body_code):
-            raise FormatError(
+            raise CoapError(
                 "%s in the middle of a block-wise response" % code_name(response.code), _FIX
             )
         block2 = uint(block2)
@@ -114,7 +114,7 @@ class Transfer:
             or (more and len(payload) != size)
             or (response.option(_ETAG) or b"") != self._etag
         ):
-            raise FormatError("a block that does not continue the response", _FIX)
+            raise CoapError("a block that does not continue the response", _FIX)
         self._check_size(len(self._body) + len(payload))
         self._body.extend(payload)
         self._block2 = ((block2 >> 4) + 1) << 4 | block2 & 7
@@ -122,7 +122,7 @@ class Transfer:
 
     def _check_size(self, size):
         if size > self._limit:
-            raise TooLarge(
+            raise CoapError(
                 "a body over the limit of %d bytes" % self._limit,
                 "Check that this is the server you mean, or raise the client's limit.",
             )

@@ -1,63 +1,50 @@
-"""A minimal CoAP client, RFC 7252: one server, one request at a time, blocking.
+"""A minimal CoAP client, RFC 7252: one server, one request at a time, blocking."""
 
-client = connect("coap://thingsboard.example.com")
-response = client.post("/api/v1/TOKEN/telemetry", b'{"temperature": 21.5}')
-client.close()
-"""
-
+import gc
 from os import urandom
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.coap.exchange import LARGEST_MESSAGE, Exchange, Transmission
+from firmware.coap.exchange import LARGEST_MESSAGE, Exchange
 from firmware.coap.message import CON, GET, POST, encode, uint, uint_bytes
-from firmware.coap.udp import UDP, resolve
-from firmware.coap.uri import Uri
-from firmware.errors import CoapError, NetworkError
+from firmware.errors import NetworkError
 
 JSON = const(50)
 
 _URI_HOST = const(3)
 _URI_PATH = const(11)
 _CONTENT_FORMAT = const(12)
-_MAX_AGE = const(14)
 _URI_QUERY = const(15)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
+_CONTINUE = const(0x5F)
 _LARGEST_BLOCK = const(1024)
+_IDLE = const(50)
 
 
 class Client:
     """Requests to one server.
 
     `transport`: send(datagram), receive(size, timeout), close(). `name`: the server's name
-    for Uri-Host, None when it was given as an IP address. `limit`: the most bytes that a
-    response body may have. `idle`: called at least every 50 ms of a wait. `ticks` and `random`:
-    time.ticks_ms and os.urandom.
+    for Uri-Host, None when it was given as an IP address. `idle`: called at least every 50 ms of
+    a wait. `limit`: the most bytes that a body may have. `ticks` and `random`: time.ticks_ms and
+    os.urandom.
     """
 
-    def __init__(
-        self,
-        transport,
-        name=None,
-        transmission=None,
-        limit=4096,
-        idle=None,
-        ticks=ticks_ms,
-        random=urandom,
-    ):
+    def __init__(self, transport, name=None, idle=None, limit=4096, ticks=ticks_ms, random=urandom):
+        # What loading left is freed: a datagram wants 1.2 KB in one piece.
+        gc.collect()
         self.ignored = 0  # datagrams that did no good, received or not sent
         self._transport = transport
         self._name = name
-        self._transmission = transmission or Transmission()
-        self._limit = limit
         self._idle = idle
+        self._limit = limit
         self._ticks = ticks
         self._random = random
         self._message_id = uint(random(2))
-        self._acknowledged = []
-        self._exchange = None
+        self._path = self._content_format = self._options = None
+        self._exchange = Exchange()
 
     def get(self, path):
         """GET a path; see `request`."""
@@ -83,42 +70,40 @@ class Client:
         when not given. With `acknowledge` False a confirmable response is acknowledged only by
         `acknowledge`, so that the caller can make sure of what it says first.
 
-        Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse,
-        ResetReceived, TooLarge or FormatError.
+        Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse.
         """
         if message_id is None:
             message_id = self._message_id
-        if token is None:
-            token = self._random(8)
-        options = self._options(path, content_format)
+        token = token or self._random(8)
+        options = self._prepare(path, content_format)
         response = None
-        if len(payload) <= _LARGEST_BLOCK:
+        if len(payload) <= min(_LARGEST_BLOCK, self._limit):
             request = encode(CON, code, message_id, token, options, payload)
-            response = self._exchange_one(request, message_id, True)
-            in_blocks = response.option(_BLOCK1) or response.option(_BLOCK2)
-            if in_blocks is None and len(response.payload) <= self._limit:
+            response = self._exchange_one(request, message_id, token, True)
+            is_in_blocks = response.options and (
+                response.option(_BLOCK1) is not None or response.option(_BLOCK2) is not None
+            )
+            is_whole = not is_in_blocks and response.code != _CONTINUE
+            if is_whole and len(response.payload) <= self._limit:
                 response.payload = bytes(response.payload)
-                if acknowledge:
+                if acknowledge and response.type == CON:
                     self.acknowledge()
                 return response
         # Only now, since most boards never need it.
         from firmware.coap.blockwise import Transfer
 
         transfer = Transfer(code, options, payload, self._limit)
-        first = response is None
+        is_first = response is None
         while not transfer.finished:
             if response is None:
                 request = transfer.next_request(message_id, token)
-                response = self._exchange_one(request, message_id, first)
-                first = False
+                response = self._exchange_one(request, message_id, token, is_first)
+                is_first = False
             try:
                 transfer.on_response(response)
-            except CoapError:
-                if acknowledge:
+            finally:
+                if acknowledge or not transfer.finished:
                     self.acknowledge()
-                raise
-            if acknowledge or not transfer.finished:
-                self.acknowledge()
             response = None
             message_id = self._message_id
             token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
@@ -126,114 +111,79 @@ class Client:
 
     def acknowledge(self):
         """Acknowledge the last response, if it is a confirmable one."""
-        if self._exchange:
-            self._send(self._exchange.acknowledge())
+        datagram = self._exchange.acknowledge()
+        if datagram:
+            self._send(datagram)
 
     def close(self):
         """Give the transport back."""
         self._transport.close()
 
-    def _options(self, path, content_format):
+    def _prepare(self, path, content_format):
+        """Return the options. The last ones are kept: most requests go to one path."""
+        if path == self._path and content_format == self._content_format:
+            return self._options
         options = []
         if self._name:
             options.append((_URI_HOST, self._name.encode()))
-        path, _, query = path.partition("?")
-        for segment in path.split("/"):
+        segments, _, query = path.encode().partition(b"?")
+        for segment in segments.split(b"/"):
             if segment:
-                options.append((_URI_PATH, segment.encode()))
+                options.append((_URI_PATH, segment))
         if content_format is not None:
             options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
         if query:
-            for argument in query.split("&"):
-                options.append((_URI_QUERY, argument.encode()))
+            for argument in query.split(b"&"):
+                options.append((_URI_QUERY, argument))
+        self._path = path
+        self._content_format = content_format
+        self._options = options
         return options
 
-    def _exchange_one(self, request, message_id, first):
+    def _exchange_one(self, request, message_id, token, is_first):
         self._message_id = message_id + 1 & 0xFFFF
-        timeout = self._transmission.initial_timeout(uint(self._random(2)))
-        exchange = Exchange(request, timeout, self._transmission, self._acknowledged)
-        self._exchange = exchange
-        error = self._send(exchange.start())
-        if error and first:
+        exchange = self._exchange
+        error = self._send(exchange.start(request, token))
+        if error and is_first:
             raise NetworkError(
                 "this board could not send: %s" % error,
                 "Check that this device is on the network and that the server can be reached.",
             )
         while exchange.response is None and exchange.error is None:
+            now = self._ticks()
             if exchange.timer is not None:
-                deadline = ticks_add(self._ticks(), exchange.timer)
+                deadline = ticks_add(now, exchange.timer)
                 exchange.timer = None
-            remaining = ticks_diff(deadline, self._ticks())
-            if remaining <= 0:
-                self._send(exchange.on_timer())
+            timeout = ticks_diff(deadline, now)
+            answer = None
+            if timeout <= 0:
+                answer = exchange.on_timer()
             else:
-                datagram = self._receive(remaining)
-                if datagram is not None:
-                    self._send(exchange.on_datagram(datagram))
+                if self._idle:
+                    self._idle()
+                    timeout = min(timeout, _IDLE)
+                try:
+                    datagram = self._transport.receive(LARGEST_MESSAGE + 1, timeout)
+                    if datagram is not None:
+                        answer = exchange.on_datagram(datagram)
+                except OSError:
+                    # The network stack's word on an earlier datagram: it was as good as lost.
+                    self.ignored += 1
+            if answer:
+                self._send(answer)
         self.ignored += exchange.ignored
         if exchange.error:
             raise exchange.error
         return exchange.response
 
-    def _receive(self, timeout):
-        if self._idle:
-            self._idle()
-            timeout = min(timeout, 50)
-        try:
-            return self._transport.receive(LARGEST_MESSAGE + 1, timeout)
-        except OSError:
-            # The network stack's word on an earlier datagram; the retransmission answers it.
-            self.ignored += 1
-            return None
-
     def _send(self, datagram):
-        """Send, if there is something to send; return the OSError when this board could not.
+        """Send; return the OSError when this board could not.
 
         That is as good as lost on the way: the next retransmission repeats it.
         """
-        if datagram is None:
-            return None
         try:
             self._transport.send(datagram)
         except OSError as error:
             self.ignored += 1
             return error
-
-
-def max_age(response):
-    """Return how long a response is fresh in ms, for a 5.03 when to try again; 60 s by default."""
-    value = response.option(_MAX_AGE)
-    return 60_000 if value is None or len(value) > 4 else uint(value) * 1000
-
-
-def connect(uri, secure=None, **options):
-    """Return a Client for a server such as "coap://thingsboard.example.com".
-
-    `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
-    `options`: Client's. Raises ValueError for what is no CoAP URI, and for coaps without `secure`;
-    CoapError.
-    """
-    server = Uri(uri)
-    if server.secure and not secure:
-        raise ValueError("coaps needs `secure`")
-    failure = "it has no address"
-    try:
-        for address in resolve(server.host, server.port):
-            try:
-                transport = UDP(address, server.port)
-            except OSError as error:
-                failure = error
-                continue
-            if server.secure:
-                try:
-                    transport = secure(transport, server.host)
-                except CoapError:
-                    transport.close()
-                    raise
-            return Client(transport, server.name, **options)
-    except OSError as error:
-        failure = "its name was not found: %s" % error
-    raise NetworkError(
-        "%s cannot be reached: %s" % (server.host, failure),
-        "Check the server's name, that DNS knows it, and that this device is on the network.",
-    )
+        return None

@@ -12,7 +12,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.errors import NoResponse, SecurityError
+from firmware.errors import CoapError, NoResponse
 
 # The first with DTLS and replay protection on every board.
 _OLDEST = (1, 26)
@@ -32,7 +32,7 @@ def make_context(authorities, certificate=None, key=None):
     """Return what sessions are made with.
 
     `authorities`: the certificates, in DER, of which one must have issued the server's; None
-    verifies nothing. `certificate` and `key`: this board's, in DER. Raises SecurityError when
+    verifies nothing. `certificate` and `key`: this board's, in DER. Raises CoapError when
     this MicroPython has no DTLS, ValueError for what is no certificate or key.
     """
     try:
@@ -40,7 +40,7 @@ def make_context(authorities, certificate=None, key=None):
     except (ImportError, AttributeError):
         tls = None
     if tls is None or sys.implementation.version[:2] < _OLDEST:
-        raise SecurityError(
+        raise CoapError(
             "coaps needs DTLS, which this %s has not: MicroPython %d.%d or newer has it"
             % ((sys.implementation.name,) + _OLDEST),
             "Install a newer MicroPython on the board. It never falls back to coap.",
@@ -62,8 +62,8 @@ def make_context(authorities, certificate=None, key=None):
 class DTLS:
     """A session with `host`, over a transport to it, which is this one's from now on.
 
-    Raises SecurityError, NoResponse, or NetworkError when this board could not send; then the
-    transport is still the caller's.
+    Raises CoapError, as NetworkError when this board could not send; then the transport is still
+    the caller's.
     """
 
     def __init__(self, transport, context, host, idle=None, ticks=ticks_ms):
@@ -115,7 +115,6 @@ class DTLS:
         raise NoResponse(
             "the DTLS session %s" % reason,
             "Nothing to do at first: the next try has a session of its own.",
-            False,
         )
 
 

@@ -4,7 +4,7 @@ from time import gmtime
 
 from micropython import const
 
-from firmware.errors import NetworkError, NoResponse, SecurityError
+from firmware.errors import CoapError, NetworkError, NoResponse
 
 # mbedTLS's error numbers: a module's, in steps of 0x80, and a low-level one's in what is left.
 _FATAL_ALERT = const(0x7780)
@@ -54,13 +54,13 @@ def explain(error, host, seen):
         return _judge(str(error), host)
     number = abs(error.errno) if isinstance(error, OSError) else _LOW_LEVEL_ALLOCATION[0]
     if number & 0x7F80 in _ALLOCATION or number & 0x7F in _LOW_LEVEL_ALLOCATION:
-        return SecurityError(
+        return CoapError(
             "out of memory for the DTLS handshake",
             "It takes 32 KB, of which 17 KB in one piece: see the README, `coaps`, for what to do.",
         )
     if number == _FATAL_ALERT:
         return _refused(seen)
-    return SecurityError(
+    return CoapError(
         "the DTLS handshake failed: %s" % error,
         "Check that `server` speaks DTLS 1.2 on that port; its log may say more.",
     )
@@ -71,24 +71,22 @@ def _no_answer(host, seen):
         return NoResponse(
             "%s began the DTLS handshake and did not end it" % host,
             "Look into the server's log, and at the way to it: large datagrams may get lost.",
-            False,
         )
     return NoResponse(
         "%s did not answer the DTLS handshake: nothing listens there, or plain CoAP does" % host,
         "Check that `server` names ThingsBoard's port for CoAP over DTLS, 5684 as a rule, that"
         " it is enabled there, and that UDP passes.",
-        False,
     )
 
 
 def _refused(seen):
     if seen.server_hello:
-        return SecurityError(
+        return CoapError(
             "the server ended the DTLS handshake (alert %d): it wants another client certificate"
             % seen.alert,
             "Check `certificate` and `key`; the server's log may say more.",
         )
-    return SecurityError(
+    return CoapError(
         "the server ended the DTLS handshake (alert %d): no cipher in common" % seen.alert,
         "The server must speak DTLS 1.2 with ECDHE on a curve such as secp256r1, a certificate of"
         " ECDSA or RSA, and AES in GCM or CBC mode.",
@@ -96,13 +94,13 @@ def _refused(seen):
 
 
 def _judge(verdict, host):
-    """Return the SecurityError for what mbedTLS says of the server's certificate."""
+    """Return the CoapError for what mbedTLS says of the server's certificate."""
     found = [(meaning, fix) for words, meaning, fix in _VERDICTS if words in verdict]
     if not found:
         found.append(("is not good: " + " ".join(verdict.split()), "Get it another certificate."))
     now = "%04d-%02d-%02d %02d:%02d UTC" % tuple(gmtime()[:5])
     what = " and ".join(meaning for meaning, _ in found)
-    return SecurityError(
+    return CoapError(
         "the server's certificate " + what.replace("{host}", host).replace("{now}", now),
         found[0][1],
     )

@@ -12,7 +12,7 @@
 
 from micropython import const
 
-from firmware.errors import FormatError
+from firmware.errors import CoapError
 
 CON = const(0)
 NON = const(1)
@@ -29,17 +29,18 @@ _PAYLOAD_MARKER = const(0xFF)
 class Message:
     """A decoded message.
 
-    `token`, the option values and `payload` are views into the datagram. `options`: a list of
-    (number, value) as they came.
+    `token`, the option values and `payload` are views into the datagram. `options`: (number,
+    value) as they came.
     """
+
+    options = ()
+    payload = b""
 
     def __init__(self, type, code, message_id, token):
         self.type = type
         self.code = code
         self.message_id = message_id
         self.token = token
-        self.options = []
-        self.payload = b""
 
     def option(self, number):
         """Return the first value of the option, or None."""
@@ -51,18 +52,23 @@ class Message:
 
 def encode(type, code, message_id, token, options, payload=b""):
     """Return a message as one buffer. `options`: (number, value) in ascending order."""
-    buffer = bytearray((0x40 | type << 4 | len(token), code, message_id >> 8, message_id & 0xFF))
+    buffer = bytearray(4)
+    buffer[0] = 0x40 | type << 4 | len(token)
+    buffer[1] = code
+    buffer[2] = message_id >> 8
+    buffer[3] = message_id & 0xFF
     buffer.extend(token)
     previous = 0
     for number, value in options:
         delta = number - previous
         previous = number
         length = len(value)
-        buffer.append(_nibble(delta) << 4 | _nibble(length))
-        if delta > 12:
-            buffer.extend(_extension(delta))
-        if length > 12:
-            buffer.extend(_extension(length))
+        if delta < 13 and length < 13:
+            buffer.append(delta << 4 | length)
+        else:
+            buffer.append(_nibble(delta) << 4 | _nibble(length))
+            _extend(buffer, delta)
+            _extend(buffer, length)
         buffer.extend(value)
     if payload:
         buffer.append(_PAYLOAD_MARKER)
@@ -71,20 +77,20 @@ def encode(type, code, message_id, token, options, payload=b""):
 
 
 def decode(datagram):
-    """Return the Message in a memoryview; raise FormatError when there is none."""
+    """Return the Message in a memoryview; raise CoapError when there is none."""
     size = len(datagram)
     if size < 4:
-        raise FormatError("under 4 bytes")
+        raise CoapError("under 4 bytes")
     if datagram[0] >> 6 != 1:
-        raise FormatError("a version other than 1")
+        raise CoapError("a version other than 1")
     position = 4 + (datagram[0] & 0x0F)
     if position > 12:
-        raise FormatError("a token length of 9 to 15")
+        raise CoapError("a token length of 9 to 15")
     if position > size:
-        raise FormatError("a truncated token")
+        raise CoapError("a truncated token")
     code = datagram[1]
     if code == EMPTY and size > 4:
-        raise FormatError("an Empty message that is not empty")
+        raise CoapError("an Empty message that is not empty")
     message = Message(
         datagram[0] >> 4 & 3, code, datagram[2] << 8 | datagram[3], datagram[4:position]
     )
@@ -94,7 +100,7 @@ def decode(datagram):
         position += 1
         if first == _PAYLOAD_MARKER:
             if position == size:
-                raise FormatError("a payload marker with no payload")
+                raise CoapError("a payload marker with no payload")
             message.payload = datagram[position:]
             break
         try:
@@ -103,12 +109,14 @@ def decode(datagram):
             length = _extended(datagram, position, first & 0x0F)
             position += max(0, (first & 0x0F) - 12)
         except IndexError:
-            raise FormatError("a truncated option")
+            raise CoapError("a truncated option")
         number += delta
         if number > 0xFFFF:
-            raise FormatError("an option number over 65535")
+            raise CoapError("an option number over 65535")
         if position + length > size:
-            raise FormatError("a truncated option")
+            raise CoapError("a truncated option")
+        # Most responses have none, and a list is garbage.
+        message.options = message.options or []
         message.options.append((number, datagram[position : position + length]))
         position += length
     return message
@@ -136,10 +144,13 @@ def _nibble(number):
     return number if number < 13 else 13 if number < 269 else 14
 
 
-def _extension(number):
-    if number < 269:
-        return bytes((number - 13,))
-    return bytes(((number - 269) >> 8, (number - 269) & 0xFF))
+def _extend(buffer, number):
+    """Append what a nibble cannot say of a delta or a length."""
+    if number > 268:
+        buffer.append(number - 269 >> 8)
+        buffer.append(number - 269 & 0xFF)
+    elif number > 12:
+        buffer.append(number - 13)
 
 
 def _extended(datagram, position, nibble):
@@ -149,4 +160,4 @@ def _extended(datagram, position, nibble):
         return 13 + datagram[position]
     if nibble == 14:
         return 269 + (datagram[position] << 8 | datagram[position + 1])
-    raise FormatError("a reserved option nibble")
+    raise CoapError("a reserved option nibble")

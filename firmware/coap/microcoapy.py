@@ -14,7 +14,7 @@ from microcoapy.coap_packet import CoapPacket
 from microcoapy.coap_reader import parseOption, parsePacketHeaderInfo
 
 from firmware.coap import blockwise, client, exchange, message
-from firmware.errors import FormatError
+from firmware.errors import CoapError
 
 _PAYLOAD_MARKER = 0xFF
 _LONG = 269  # RFC 7252 section 3.1: from here on a length has two more bytes
@@ -65,35 +65,36 @@ def _with_option(buffer, packet, delta, value):
 
 
 def decode(datagram):
-    """Return the Message in a memoryview; raise FormatError when there is none."""
+    """Return the Message in a memoryview; raise CoapError when there is none."""
     size = len(datagram)
     if size < 4:
-        raise FormatError("under 4 bytes")
+        raise CoapError("under 4 bytes")
     packet = CoapPacket()
     parsePacketHeaderInfo(datagram, packet)
     position = 4 + packet.tokenLength
     if packet.version != 1:
-        raise FormatError("a version other than 1")
+        raise CoapError("a version other than 1")
     if packet.tokenLength > 8:
-        raise FormatError("a token length of 9 to 15")
+        raise CoapError("a token length of 9 to 15")
     if position > size:
-        raise FormatError("a truncated token")
+        raise CoapError("a truncated token")
     if packet.method == message.EMPTY and size > 4:
-        raise FormatError("an Empty message that is not empty")
+        raise CoapError("an Empty message that is not empty")
     decoded = message.Message(packet.type, packet.method, packet.messageid, datagram[4:position])
+    decoded.options = []
     number = 0
     while position < size and datagram[position] != _PAYLOAD_MARKER:
         first = datagram[position]
         whole, number, position = parseOption(packet, number, datagram, position)
         if first >> 4 == 15 or first & 0x0F == 15:
-            raise FormatError("a reserved option nibble")
+            raise CoapError("a reserved option nibble")
         if not whole:
-            raise FormatError("a truncated option")
+            raise CoapError("a truncated option")
         if number > 0xFFFF:
-            raise FormatError("an option number over 65535")
+            raise CoapError("an option number over 65535")
         decoded.options.append((number, packet.options.pop().buffer))
     if position < size:
         decoded.payload = datagram[position + 1 :]
         if not decoded.payload:
-            raise FormatError("a payload marker with no payload")
+            raise CoapError("a payload marker with no payload")
     return decoded

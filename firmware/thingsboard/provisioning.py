@@ -38,17 +38,17 @@ def request_body(provisioning):
     return ("{%s}" % ",".join(fields)).encode()
 
 
-def read_response(code, payload, max_age):
-    """Return (credentialsType, credentialsValue) of a response.
+def read_response(response):
+    """Return (credentialsType, credentialsValue) of a response, a Message.
 
-    `max_age`: the response's Max-Age in ms. Raises Failure, Refused, or ProvisioningError for
-    what time may cure.
+    Raises Failure, Refused, or ProvisioningError for what time may cure.
     """
     try:
-        reply = json.loads(payload)
+        reply = json.loads(response.payload)
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         reply = None
-    if code >> 5 == _SUCCESS and isinstance(reply, dict) and reply.get("status") == "SUCCESS":
+    is_reply = response.code >> 5 == _SUCCESS and isinstance(reply, dict)
+    if is_reply and reply.get("status") == "SUCCESS":
         credentials_type = reply.get("credentialsType")
         value = reply.get("credentialsValue")
         if value and (
@@ -58,7 +58,7 @@ def read_response(code, payload, max_age):
             return credentials_type, value
     from firmware.thingsboard.refusals import refusal
 
-    raise refusal(code, reply, len(payload), max_age)
+    raise refusal(response, reply)
 
 
 def attributes_path(token):
@@ -66,15 +66,15 @@ def attributes_path(token):
     return "/api/v1/%s/attributes" % token
 
 
-def is_accepted(code, max_age):
+def is_accepted(response):
     """Return whether the answer at `attributes_path` says that the token is a device's.
 
     Raises ProvisioningError when it says neither.
     """
-    if code >> 5 == _SUCCESS or code == _NOT_FOUND:
+    if response.code >> 5 == _SUCCESS or response.code == _NOT_FOUND:
         return True
-    if code == _UNAUTHORIZED:
+    if response.code == _UNAUTHORIZED:
         return False
     from firmware.thingsboard.refusals import trouble
 
-    raise trouble("it does not say whether the token is this device's", code, max_age)
+    raise trouble("it does not say whether the token is this device's", response)

@@ -5,10 +5,12 @@ Apart from provisioning.py, so that a board that is provisioned at once never lo
 
 from micropython import const
 
-from firmware.coap.message import code_name
+from firmware.coap.message import code_name, uint
 from firmware.errors import Failure, ProvisioningError, Refused
 
 _HOUR = const(3_600_000)
+_MAX_AGE = const(14)
+_DEFAULT_MAX_AGE = const(60)
 _SUCCESS = const(2)
 _BAD_REQUEST = const(0x80)
 _SERVICE_UNAVAILABLE = const(0xA3)
@@ -24,13 +26,15 @@ _FAILURE_FIX = (
 )
 
 
-def refusal(code, reply, size, max_age):
+def refusal(response, reply):
     """Return the error that a response to a provisioning request is.
 
-    `reply`: what its payload of `size` bytes is as JSON, None when it is none. `max_age`: in ms.
+    `reply`: what its payload is as JSON, None when it is none.
     """
+    code = response.code
+    size = len(response.payload)
     if code >> 5 == 5 or code in _TROUBLE:
-        return trouble("it could not work on the request now", code, max_age)
+        return trouble("it could not work on the request now", response)
     if not size and code == _BAD_REQUEST:
         return Refused(
             "ThingsBoard answered 4.00 with no reason: it cannot read the request",
@@ -79,14 +83,21 @@ def ambiguous(failure):
     )
 
 
-def trouble(what, code, max_age):
+def trouble(what, response):
     """Return the error of a server that cannot answer now."""
     return ProvisioningError(
-        "ThingsBoard answered %s: %s" % (code_name(code), what),
+        "ThingsBoard answered %s: %s" % (code_name(response.code), what),
         "Nothing to do at first. If this stays, look into ThingsBoard's log, and check that the"
         " device profile's transport is Default or CoAP.",
-        max_age if code == _SERVICE_UNAVAILABLE else 0,
+        _max_age(response) if response.code == _SERVICE_UNAVAILABLE else 0,
     )
+
+
+def _max_age(response):
+    """Return how long a response is fresh in ms: for a 5.03, when to try again."""
+    value = response.option(_MAX_AGE)
+    known = value is not None and len(value) <= 4
+    return 1000 * (uint(value) if known else _DEFAULT_MAX_AGE)
 
 
 def _unusable(what):

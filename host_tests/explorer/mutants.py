@@ -13,7 +13,13 @@ from firmware.coap.client import Client
 
 
 def _no_attempt_saved():
-    return patch.object(store, "save_attempt", lambda storage, path, attempt: None)
+    save = store.save
+
+    def only_credentials(storage, value, path=store.CREDENTIALS):
+        if path == store.CREDENTIALS:
+            save(storage, value)
+
+    return patch.object(store, "save", only_credentials)
 
 
 def _no_resume():

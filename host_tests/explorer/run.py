@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from littlefs import LittleFSError
 
-from firmware.board.indicator import FAILED, REFUSED
 from host_tests.explorer.board import ADDRESSES, Board, power_up
 from host_tests.explorer.codec import ACK, decode
 from host_tests.explorer.flash import Chip, Files, Image
@@ -142,13 +141,13 @@ class _PowerUp:
 
     def _asleep(self, board: Board, ms: int) -> None:
         self._moment("in a wait", self.chip.image)
-        if board.state == REFUSED:
+        if board.state == "refused":
             self.end = self._reason()
             self.wire.advance(_OPERATOR_COMES_AFTER)
             self._operator_acts()
             self._moment("in a wait, after the operator acted", self.chip.image)
             ms -= _OPERATOR_COMES_AFTER
-        elif board.state != FAILED:
+        elif board.state != "failed":
             raise Violation(f"it waits in the state {board.state}", board.lines)
         if self.wire.now - self._started > _PATIENCE:
             raise Violation("it never ends", board.lines)

@@ -6,7 +6,6 @@ import errno
 import json
 from types import SimpleNamespace
 
-from firmware.board.indicator import WIFI
 from host_tests.explorer.board import ADDRESSES, Board, power_up
 from host_tests.explorer.flash import Chip, Files
 from host_tests.explorer.images import FRESH, images
@@ -84,7 +83,7 @@ class Site:
         self.files.write(CONFIG, json.dumps(config).encode())
 
     def _asleep(self, board, ms):
-        if board.state != WIFI:
+        if board.state != "Wi-Fi":
             self.waits += 1
             self.on_wait(self.waits)
         self.wire.advance(ms)

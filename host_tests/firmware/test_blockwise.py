@@ -2,7 +2,7 @@
 
 from firmware.coap.blockwise import Transfer
 from firmware.coap.message import ACK, GET, POST, decode, encode, uint
-from firmware.errors import FormatError, TooLarge
+from firmware.errors import CoapError
 from host_tests.firmware.coap_helpers import make_client
 from host_tests.firmware.helpers import raises
 
@@ -42,6 +42,15 @@ def answer(transfer, code, options=(), payload=b""):
     """Answer the last request."""
     datagram = encode(ACK, code, 1, TOKEN, options, payload)
     transfer.on_response(decode(memoryview(bytes(datagram))))
+
+
+def check_refused(word, transfer, code, options=(), payload=b""):
+    """The answer raises CoapError with this word, and nothing more is to be sent."""
+    error = raises(CoapError, answer, transfer, code, options, payload)
+    assert type(error) is CoapError
+    assert word in error.what, error.what
+    assert error.fix
+    assert transfer.finished
 
 
 def upload(size):
@@ -244,12 +253,12 @@ def test_server_that_answers_each_block_by_itself():
 def test_continue_after_the_last_block():
     transfer = upload(10)
     sent(transfer)
-    raises(FormatError, answer, transfer, CONTINUE)
+    check_refused("after the last block", transfer, CONTINUE)
     transfer = upload(1500)
     sent(transfer)
     answer(transfer, CONTINUE)
     sent(transfer)
-    raises(FormatError, answer, transfer, CONTINUE)
+    check_refused("after the last block", transfer, CONTINUE)
 
 
 def check_download(size, szx):
@@ -302,13 +311,14 @@ def test_server_may_turn_to_smaller_blocks():
     assert transfer.response.payload == body
 
 
-def check_does_not_continue(code, options, payload):
+DOES_NOT_CONTINUE = "does not continue"
+
+
+def check_does_not_continue(code, options, payload, word=DOES_NOT_CONTINUE):
     """Refused as the second block, after the first 16 bytes with ETag "e"."""
     transfer = download()
     answer(transfer, CONTENT, [(ETAG, b"e"), (BLOCK2, block(0, 1, 0))], text(16))
-    raises(FormatError, answer, transfer, code, options, payload)
-    assert not transfer.finished
-    assert transfer.response is None
+    check_refused(word, transfer, code, options, payload)
 
 
 def test_blocks_that_do_not_fit_together():
@@ -336,32 +346,38 @@ def test_etag_that_appears():
     transfer = download()
     answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
     options = [(ETAG, b"e"), (BLOCK2, block(1, 0, 0))]
-    raises(FormatError, answer, transfer, CONTENT, options, b"x")
+    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options, b"x")
 
 
 def test_response_that_begins_in_the_middle():
-    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(1, 1, 0))], text(16))
+    first = [(BLOCK2, block(1, 1, 0))]
+    check_refused(DOES_NOT_CONTINUE, download(), CONTENT, first, text(16))
 
 
 def test_response_of_a_reserved_size():
-    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, b"\x07")], text(16))
+    check_refused(DOES_NOT_CONTINUE, download(), CONTENT, [(BLOCK2, b"\x07")], text(16))
 
 
 def test_first_block_of_a_wrong_length():
-    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(0, 1, 0))], text(15))
-    raises(FormatError, answer, download(), CONTENT, [(BLOCK2, block(0, 0, 0))], text(17))
+    for more, size in ((1, 15), (0, 17)):
+        first = [(BLOCK2, block(0, more, 0))]
+        check_refused(DOES_NOT_CONTINUE, download(), CONTENT, first, text(size))
 
 
 def test_error_in_the_middle_of_the_response_says_its_code():
     transfer = download()
     answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
-    error = raises(FormatError, answer, transfer, NOT_FOUND, [], b"gone")
-    assert "4.04" in error.what
+    check_refused("4.04 in the middle", transfer, NOT_FOUND, [], b"gone")
 
 
 def test_error_with_a_block2_option_in_the_middle():
     options = [(ETAG, b"e"), (BLOCK2, block(1, 0, 0))]
-    check_does_not_continue(SERVER_ERROR, options, b"oops")
+    check_does_not_continue(SERVER_ERROR, options, b"oops", "5.00 in the middle")
+
+
+def test_too_large_in_the_middle_of_the_response_does_not_start_again():
+    options = [(BLOCK1, block(0, 0, 2))]
+    check_does_not_continue(ENTITY_TOO_LARGE, options, b"", "4.13 in the middle")
 
 
 def test_error_may_come_in_blocks():
@@ -379,26 +395,25 @@ def test_limit_is_reached_but_not_passed():
     assert len(transfer.response.payload) == 32
 
 
+OVER_32 = "over the limit of 32 bytes"
+
+
 def test_over_the_limit_in_blocks():
     transfer = download(limit=32)
     answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
     answer(transfer, CONTENT, [(BLOCK2, block(1, 1, 0))], text(16))
-    error = raises(TooLarge, answer, transfer, CONTENT, [(BLOCK2, block(2, 0, 0))], b"x")
-    assert "32 bytes" in error.what
-    assert error.fix
-    assert not transfer.finished
+    check_refused(OVER_32, transfer, CONTENT, [(BLOCK2, block(2, 0, 0))], b"x")
 
 
 def test_over_the_limit_in_one_message():
-    transfer = download(limit=32)
-    raises(TooLarge, answer, transfer, CONTENT, (), bytes(33))
+    check_refused(OVER_32, download(limit=32), CONTENT, (), bytes(33))
     answer(download(limit=32), CONTENT, (), bytes(32))
 
 
 def test_over_the_limit_as_announced():
     first = (BLOCK2, block(0, 1, 0))
-    raises(TooLarge, answer, download(32), CONTENT, [first, (SIZE2, b"\x21")], text(16))
-    raises(TooLarge, answer, download(32), CONTENT, [first, (SIZE2, b"\xff\xff\xff\xff")], text(16))
+    for size2 in (b"\x21", b"\xff\xff\xff\xff"):
+        check_refused(OVER_32, download(32), CONTENT, [first, (SIZE2, size2)], text(16))
     answer(download(32), CONTENT, [first, (SIZE2, b"\x20")], text(16))
 
 
@@ -466,9 +481,7 @@ def test_message_id_and_token_count_up_with_the_blocks():
     assert len(ids) == 2 + 17
     assert ids == [0xFFFE, 0xFFFF] + list(range(17))
     tokens = [bytes(request.token) for request in server.requests]
-    assert tokens[0] == token
-    assert len(set(tokens)) == len(tokens)
-    assert all(len(token) == 8 and token[:7] == tokens[0][:7] for token in tokens)
+    assert tokens == [token[:7] + bytes((0xFE + number & 0xFF,)) for number in range(19)]
 
 
 def test_resumed_body_repeats_its_datagrams():

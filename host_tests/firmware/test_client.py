@@ -5,18 +5,12 @@ import socket
 import sys
 
 import firmware.coap.client as client_module
-from firmware.coap.client import JSON, connect, max_age
-from firmware.coap.exchange import Transmission
+import firmware.coap.udp as udp_module
+from firmware.coap.client import JSON
+from firmware.coap.exchange import Exchange
 from firmware.coap.message import ACK, CON, GET, NON, POST, RST, decode
 from firmware.coap.udp import UDP
-from firmware.errors import (
-    FormatError,
-    NetworkError,
-    NoResponse,
-    ResetReceived,
-    SecurityError,
-    TooLarge,
-)
+from firmware.errors import CoapError, NetworkError, NoResponse
 from host_tests.firmware.coap_helpers import (
     RAISED,
     Transport,
@@ -30,7 +24,8 @@ from host_tests.firmware.coap_helpers import (
 )
 from host_tests.firmware.helpers import Clock, raises, skip
 
-CONTENT, CONTINUE, CREATED, UNAVAILABLE = 0x45, 0x5F, 0x41, 0xA3
+CONTENT, CONTINUE, CREATED = 0x45, 0x5F, 0x41
+TOO_LARGE = 0x8D
 WRAP = 1 << 30
 
 
@@ -124,6 +119,33 @@ def test_query_comes_after_content_format():
     assert options_of(transport) == [(11, b"a"), (12, b"\x32"), (15, b"b=c?d")]
 
 
+def test_options_of_requests_one_after_another():
+    client, transport = make_client(content, name="h")
+    requests = (
+        ("/a", None, b""),
+        ("/a", None, b""),
+        ("/a", JSON, b"x"),
+        ("/a", 0, b"x"),
+        ("/b", 0, b"x"),
+        ("/b?c", 0, b"x"),
+        ("/b", None, b""),
+        ("/", None, b""),
+        ("/a", JSON, b"x"),
+    )
+    for path, content_format, payload in requests:
+        client.request(POST, path, payload, content_format)
+        alone, seen = make_client(content, name="h")
+        alone.request(POST, path, payload, content_format)
+        assert options_of(transport, len(transport.sent) - 1) == options_of(seen), path
+
+
+def test_options_of_a_request_after_one_in_blocks():
+    client, transport = make_client(first_of_two_blocks)
+    client.post("/a", bytes(1500))
+    client.post("/a", b"x")
+    assert options_of(transport, -1) == [(11, b"a"), (12, b"\x32")]
+
+
 def test_path_of_nothing():
     for path in ("", "/"):
         client, transport = make_client(content)
@@ -168,11 +190,35 @@ def test_each_request_draws_its_token():
     assert drawn.count(8) == 2
 
 
+def refusal(function, *arguments, **keywords):
+    """Return what a CoapError says that is of no class of its own."""
+    error = raises(CoapError, function, *arguments, **keywords)
+    assert type(error) is CoapError
+    return error.what
+
+
+OVER_THE_LIMIT = "a body over the limit of %d bytes"
+
+
 def silent(start, **options):
     clock = Clock(start)
     client, transport = make_client(mute, clock, random=bytes, **options)
     error = raises(NoResponse, client.get, "/")
     return error, clock.slept, transport
+
+
+def silent_twice(timeout, **options):
+    """What `silent` returns, with two transmissions, `timeout` ms from each other."""
+
+    class Impatient(Exchange):
+        ACK_TIMEOUT = timeout
+        MAX_RETRANSMIT = 1
+
+    client_module.Exchange = Impatient
+    try:
+        return silent(0, **options)
+    finally:
+        client_module.Exchange = Exchange
 
 
 def test_retransmission_on_the_clock():
@@ -201,8 +247,7 @@ def test_initial_timeout_is_drawn():
 
 
 def test_transmission_parameters_are_used():
-    parameters = Transmission(ACK_TIMEOUT=10, ACK_RANDOM_FACTOR=1, MAX_RETRANSMIT=1)
-    _, slept, transport = silent(0, transmission=parameters)
+    _, slept, transport = silent_twice(10)
     assert times(transport) == [0, 10]
     assert slept == 30
 
@@ -225,6 +270,13 @@ def test_idle_is_called_at_least_every_50_ms():
     assert called[0] == 0
     assert max(after - before for before, after in zip(called, called[1:])) <= 50
     assert len(called) < clock.slept // 40
+
+
+def test_idle_does_not_make_a_wait_longer():
+    for timeout in (1, 49, 51, 2010):
+        _, slept, transport = silent_twice(timeout, idle=lambda: None)
+        assert times(transport) == [0, timeout]
+        assert slept == 3 * timeout
 
 
 def test_idle_that_takes_long_delays_no_more_than_itself():
@@ -289,6 +341,14 @@ def first_of_two_blocks(datagram):
     return [(1, reply(datagram, code, [(27, bytes(message.option(27)))]))]
 
 
+def test_1024_bytes_are_one_message_and_1025_are_two():
+    for size, messages in ((1024, 1), (1025, 2)):
+        client, transport = make_client(first_of_two_blocks)
+        assert client.post("/a", bytes(size)).code == CREATED
+        assert len(transport.sent) == messages
+        assert (27 in [number for number, _ in options_of(transport)]) is (messages == 2)
+
+
 def test_send_error_on_a_later_block_is_as_good_as_lost():
     client, transport = make_client(first_of_two_blocks, fail=(1,), random=bytes)
     assert client.post("/a", bytes(1500)).code == CREATED
@@ -325,7 +385,7 @@ def test_ignored_are_counted_when_nothing_comes():
 
 def test_reset_is_raised():
     client, transport = make_client(lambda datagram: [(1, empty(RST, 0x1234))])
-    raises(ResetReceived, client.get, "/")
+    assert "Reset" in refusal(client.get, "/")
     assert len(transport.sent) == 1
 
 
@@ -356,7 +416,7 @@ def test_acknowledge_false_leaves_it_to_the_caller():
 
 def test_acknowledge_false_with_a_refused_response_leaves_it_to_the_caller():
     client, transport = make_client(confirmable(0x7777), limit=1)
-    raises(TooLarge, client.request, GET, "/", acknowledge=False)
+    assert refusal(client.request, GET, "/", acknowledge=False) == OVER_THE_LIMIT % 1
     assert len(transport.sent) == 1
     client.acknowledge()
     assert transport.sent[1][1] == empty(ACK, 0x7777)
@@ -382,7 +442,7 @@ def test_acknowledge_false_still_acknowledges_the_blocks_before_the_last():
 
 def test_refused_response_is_acknowledged():
     client, transport = make_client(confirmable(0x7777), limit=1)
-    raises(TooLarge, client.get, "/")
+    assert refusal(client.get, "/") == OVER_THE_LIMIT % 1
     assert transport.sent[1][1] == empty(ACK, 0x7777)
 
     def reserved_size(datagram):
@@ -393,8 +453,41 @@ def test_refused_response_is_acknowledged():
         )
 
     client, transport = make_client(reserved_size)
-    raises(FormatError, client.get, "/")
+    assert "does not continue" in refusal(client.get, "/")
     assert transport.sent[1][1] == empty(ACK, 9)
+
+
+def test_continue_to_a_request_in_one_message_is_refused():
+    client, transport = make_client(
+        lambda datagram: [(1, separate(datagram, CONTINUE, 9))] if datagram[1] else ()
+    )
+    assert "2.31" in refusal(client.post, "/a", b"x")
+    assert transport.sent[1][1] == empty(ACK, 9)
+
+
+def test_server_asks_for_the_smallest_blocks():
+    sent = []
+
+    def server(datagram):
+        request = decode(memoryview(datagram))
+        block1 = request.option(27)
+        sent.append((block1 if block1 is None else bytes(block1), bytes(request.payload)))
+        if block1 is None:
+            # Block1 0/0/16, which is no bytes at all (RFC 7959 section 2.2).
+            return [(1, reply(datagram, TOO_LARGE, [(27, b"")]))]
+        more = len(block1) and block1[0] & 8
+        return [(1, reply(datagram, CONTINUE if more else CREATED, [(27, bytes(block1))]))]
+
+    client, _ = make_client(server)
+    assert client.post("/a", bytes(range(20))).code == CREATED
+    assert sent[1:] == [(b"\x08", bytes(range(16))), (b"\x10", bytes(range(16, 20)))]
+
+
+def test_request_over_the_limit_is_not_sent():
+    for limit, size in ((1, 2), (1500, 1501)):
+        client, transport = make_client(confirmable(0x7777), limit=limit)
+        assert refusal(client.post, "/a", bytes(size)) == OVER_THE_LIMIT % limit
+        assert transport.sent == []
 
 
 def test_duplicate_is_acknowledged_again_in_the_next_request():
@@ -460,132 +553,13 @@ def test_response_stays_as_it_is_when_the_next_one_comes():
     first = client.get("/")
     client.get("/")
     assert first.payload == b"\x01"
-    assert max_age(first) == 1000
-
-
-def response_with(options):
-    client, _ = make_client(lambda datagram: [(1, reply(datagram, UNAVAILABLE, options))])
-    return client.get("/")
-
-
-def test_max_age():
-    assert max_age(response_with(())) == 60_000
-    assert max_age(response_with([(14, b"")])) == 0
-    assert max_age(response_with([(14, b"\x1e")])) == 30_000
-    assert max_age(response_with([(14, b"\x01\x00")])) == 256_000
-
-
-def test_max_age_of_a_wrong_length_is_the_default():
-    assert max_age(response_with([(14, bytes(4) + b"\x05")])) == 60_000
+    assert first.option(14) == b"\x01"
 
 
 def test_close_closes_the_transport():
     client, transport = make_client(mute)
     client.close()
     assert transport.closed
-
-
-class _Network:
-    """Stands in for firmware.coap.udp in firmware.coap.client."""
-
-    def __init__(self, addresses, reachable):
-        self.opened = []
-        self._addresses = addresses
-        self._reachable = reachable
-
-    def resolve(self, host, port):
-        self.asked = (host, port)
-        if self._addresses is None:
-            raise OSError(-2)
-        return self._addresses
-
-    def UDP(self, address, port):
-        if address not in self._reachable:
-            raise OSError(101)
-        self.opened.append((address, port))
-        return Transport(Clock(), content)
-
-
-def connected(uri, addresses, reachable, **options):
-    network = _Network(addresses, reachable)
-    real = client_module.resolve, client_module.UDP
-    client_module.resolve, client_module.UDP = network.resolve, network.UDP
-    try:
-        return connect(uri, random=bytes, ticks=Clock().ticks_ms, **options), network
-    finally:
-        client_module.resolve, client_module.UDP = real
-
-
-def test_connect():
-    client, network = connected("coap://TB.example", ["192.0.2.1", "::1"], ["192.0.2.1", "::1"])
-    assert network.asked[1] == 5683
-    assert network.opened == [("192.0.2.1", 5683)]
-    client.get("/")
-    assert options_of(client._transport) == [(3, b"tb.example")]
-
-
-def test_connect_to_an_address_sends_no_uri_host():
-    for uri, address in (("coap://192.0.2.1:7", "192.0.2.1"), ("coap://[::1]:7", "::1")):
-        client, network = connected(uri, [address], [address])
-        assert network.opened == [(address, 7)]
-        client.get("/")
-        assert options_of(client._transport) == []
-
-
-def test_connect_passes_its_options():
-    client, _ = connected("coap://h", ["192.0.2.1"], ["192.0.2.1"], limit=1)
-    raises(TooLarge, client.get, "/")
-
-
-def test_connect_to_what_is_no_uri():
-    raises(ValueError, connect, "http://h")
-
-
-def test_connect_to_a_name_that_is_not_found():
-    for addresses in (None, []):
-        error = raises(NetworkError, connected, "coap://h.example", addresses, [])
-        assert "h.example" in error.what
-        assert error.fix
-
-
-def test_connect_tries_the_next_address():
-    _, network = connected("coap://h", ["2001:db8::1", "192.0.2.1"], ["192.0.2.1"])
-    assert network.opened == [("192.0.2.1", 5683)]
-
-
-def test_connect_with_a_session_for_coaps():
-    opened = []
-
-    def secure(transport, host):
-        opened.append((transport, host))
-        return transport
-
-    client, network = connected("coaps://TB.example", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
-    assert network.opened == [("192.0.2.1", 5684)]
-    assert opened == [(client._transport, "TB.example")]
-    connected("coap://h", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
-    assert len(opened) == 1
-
-
-def test_coaps_never_falls_back_to_coap():
-    error = raises(ValueError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"])
-    assert "secure" in str(error)
-
-
-def test_connect_closes_the_transport_of_a_session_that_failed():
-    seen = []
-
-    def secure(transport, host):
-        seen.append(transport)
-        raise SecurityError("no", "")
-
-    raises(SecurityError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
-    assert seen[0].closed
-
-
-def test_connect_says_that_no_address_can_be_used():
-    error = raises(NetworkError, connected, "coap://h", ["2001:db8::1"], [])
-    assert "not found" not in error.what
 
 
 def test_waiting_makes_no_garbage():
@@ -629,6 +603,84 @@ def loopback():
     datagram, address = server.recvfrom(20)
     assert datagram == b"hello"
     return transport, server, address
+
+
+class _Socket:
+    """Stands in for the socket module in firmware.coap.udp, and for its only socket."""
+
+    AF_INET = 2
+    SOCK_DGRAM = 2
+
+    def __init__(self, unreachable=False):
+        self.calls = []
+        self._unreachable = unreachable
+
+    def getaddrinfo(self, host, port, family, type):
+        return [(10 if ":" in host else 2, type, 0, "", (host, port))]
+
+    def socket(self, family, type):
+        self.calls.append(("socket", family, type))
+        return self
+
+    def connect(self, address):
+        self.calls.append(("connect", address))
+        if self._unreachable:
+            raise OSError(101)
+
+    def bind(self, address):
+        self.calls.append(("bind", address))
+
+    def setblocking(self, blocking):
+        self.calls.append(("setblocking", blocking))
+
+    def close(self):
+        self.calls.append(("close",))
+
+
+class _Poll:
+    """Stands in for the select module in firmware.coap.udp, and for its only poll object."""
+
+    POLLIN = 1
+
+    def poll(self):
+        return self
+
+    def register(self, socket, events):
+        socket.calls.append(("register", events))
+
+
+def opened(fake, *arguments):
+    real = udp_module.socket, udp_module.select
+    udp_module.socket, udp_module.select = fake, _Poll()
+    try:
+        return UDP(*arguments)
+    finally:
+        udp_module.socket, udp_module.select = real
+
+
+def test_udp_is_bound_connected_and_never_blocks():
+    for address, any, family in (("192.0.2.1", "0.0.0.0", 2), ("2001:db8::1", "::", 10)):
+        fake = _Socket()
+        opened(fake, address, 5683, 20000)
+        assert fake.calls == [
+            ("socket", family, 2),
+            ("bind", (any, 20000)),
+            ("connect", (address, 5683)),
+            ("setblocking", False),
+            ("register", 1),
+        ]
+
+
+def test_udp_takes_any_port_unless_told():
+    fake = _Socket()
+    opened(fake, "192.0.2.1", 5683)
+    assert "bind" not in [call[0] for call in fake.calls]
+
+
+def test_udp_that_cannot_be_had_is_closed():
+    fake = _Socket(unreachable=True)
+    raises(OSError, opened, fake, "192.0.2.1", 5683)
+    assert fake.calls[-1] == ("close",)
 
 
 def test_udp_keeps_queued_datagrams_apart():

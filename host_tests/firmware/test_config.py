@@ -1,9 +1,10 @@
 """firmware.board.config: every key, every mistake at once, and no secret in any message."""
 
 import json
+import sys
 
 from firmware.board import config as configuration
-from firmware.board.config_keys import KEYS, hostname
+from firmware.board.config import KEYS, hostname
 from firmware.errors import ConfigError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
@@ -30,8 +31,13 @@ def problems(**changes):
     try:
         check(**changes)
     except ConfigError as error:
-        return error.problems
+        return mistakes(error)
     return []
+
+
+def mistakes(error):
+    """Return the lines of a ConfigError, one a mistake."""
+    return error.what.split("\n")
 
 
 def value_of(config, path):
@@ -145,7 +151,8 @@ def test_required_keys_missing():
         if path in required:
             assert len(found) == 1
             assert found[0].startswith("`%s` is missing; " % path.replace("__", ".")), found
-    assert len(raises(ConfigError, configuration.check, b"{}", ID).problems) == len(required)
+    error = raises(ConfigError, configuration.check, b"{}", ID)
+    assert len(mistakes(error)) == len(required)
 
 
 def test_defaults():
@@ -237,8 +244,8 @@ def test_sections_that_are_no_objects():
             given = example()
             given[section] = value
             error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID)
-            assert error.problems[0].startswith("`%s` is " % section)
-            assert "an object belongs there" in error.problems[0]
+            first = mistakes(error)[0]
+            assert first.startswith("`%s` is " % section) and "an object belongs there" in first
 
 
 def test_no_secret_is_shown():
@@ -324,7 +331,7 @@ def test_what_is_no_json_object():
         b"[" * 5_000 + b"]" * 5_000,
     ):
         error = raises(ConfigError, configuration.check, content, ID)
-        assert error.problems == ["config.json is not a JSON object in UTF-8"], content[:20]
+        assert error.what == "config.json is not a JSON object in UTF-8", content[:20]
         assert "json.tool" in error.fix
 
 
@@ -333,7 +340,8 @@ def test_a_letter_in_two_escapes():
     for text in ("\\uD83C\\udf21", "\\ud9ff\\uDC00", "\\udbff\\udfff", "\\uddff", "\\uDe00"):
         content = json.dumps(example()).replace("sensor-", text).encode()
         error = raises(ConfigError, configuration.check, content, ID)
-        assert len(error.problems) == 1 and "escapes" in error.problems[0] and "UTF-8" in error.fix
+        (mistake,) = mistakes(error)
+        assert "escapes" in mistake and "UTF-8" in error.fix
     for text in ("k\u00fcche", "c:\\\\ud8ta", "\\\\\\\\udc00"):
         content = json.dumps(example()).replace("sensor-", text).encode()
         configuration.check(content, ID)
@@ -342,7 +350,7 @@ def test_a_letter_in_two_escapes():
 def test_no_config_says_how_to_make_one():
     world = World(None)
     error = raises(ConfigError, configuration.load, world.new_board())
-    assert error.problems == ["there is no /config.json"]
+    assert error.what == "there is no /config.json"
     lines = error.fix.split("\n")
     made = json.loads("".join(lines[1:-1]))
     assert set(made) == {"wifi", "server", "provisioning"}
@@ -352,11 +360,12 @@ def test_no_config_says_how_to_make_one():
 def test_a_provisioned_board_needs_no_key_and_no_secret():
     given = example(provisioning__provisionDeviceKey=..., provisioning__provisionDeviceSecret=...)
     content = json.dumps(given).encode()
-    assert len(raises(ConfigError, configuration.check, content, ID).problems) == 2
+    assert len(mistakes(raises(ConfigError, configuration.check, content, ID))) == 2
     assert configuration.check(content, ID, True)["wifi"]["ssid"] == "Home"
     del given["provisioning"]
     error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID, True)
-    assert len(error.problems) == 1 and "deviceName" in error.problems[0], error.problems
+    (mistake,) = mistakes(error)
+    assert "deviceName" in mistake
 
 
 def test_the_secret_is_forgotten():
@@ -372,6 +381,12 @@ def test_the_secret_is_forgotten():
     configuration.forget_secret(board)
     assert flash.count("write", "/config.json.new") == 0
     assert configuration.load(board, provisioned=True)["provisioning"]["provisionDeviceKey"] == KEY
+
+
+def test_a_good_config_loads_no_explanations():
+    sys.modules.pop("firmware.board.config_mistakes", None)
+    check()
+    assert "firmware.board.config_mistakes" not in sys.modules
 
 
 def test_the_example_is_right():

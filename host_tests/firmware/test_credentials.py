@@ -45,7 +45,7 @@ def assert_set_aside(load, path, content):
 
 
 def load_attempt(storage):
-    return store.load_attempt(storage, store.ATTEMPT)
+    return store.load(storage, store.ATTEMPT)
 
 
 def test_nothing_there():
@@ -73,10 +73,18 @@ def test_attempt_saved_loaded_and_removed():
     for changes in ({}, {"token": None}, {"message_id": 0}, {"message_id": 65535}, {"port": 16384}):
         attempt = dict(ATTEMPT)
         attempt.update(changes)
-        store.save_attempt(storage, store.ATTEMPT, attempt)
-        assert load_attempt(storage) == attempt, changes
-    storage.remove(store.ATTEMPT)
-    assert load_attempt(storage) is None
+        for path in (store.ATTEMPT, store.ATTEMPT_AGAIN):
+            store.save(storage, attempt, path)
+            assert store.load(storage, path) == attempt, changes
+            assert store.load(storage) is None
+            storage.remove(path)
+            assert store.load(storage, path) is None
+
+
+def test_credentials_and_an_attempt_are_not_taken_for_each_other():
+    for path, other in (("/credentials.json", ATTEMPT), ("/attempt.json", WHOLE)):
+        content = json.dumps(other).encode()
+        assert_set_aside(lambda storage, path=path: store.load(storage, path), path, content)
 
 
 def test_torn_files_are_set_aside():

@@ -1,12 +1,13 @@
 """firmware.coap.exchange: RFC 7252 sections 4 and 5, in virtual time."""
 
-from firmware.coap.exchange import LARGEST_MESSAGE, Exchange, Transmission
+from firmware.coap.exchange import LARGEST_MESSAGE, Exchange
 from firmware.coap.message import ACK, CON, GET, NON, RST, encode
-from firmware.errors import NoResponse, ResetReceived
-from host_tests.firmware.coap_helpers import empty, play, reply, separate
+from firmware.errors import CoapError, NoResponse
+from host_tests.firmware.coap_helpers import empty, play, reply, separate, start
 
-TOKEN = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+TOKEN = b"\x00\x02\x03\x04\x05\x06\x07\x00"  # it draws the shortest time-out
 REQUEST = bytes(encode(CON, GET, 0x1234, TOKEN, [(11, b"a")]))
+ANOTHER = bytes(encode(CON, GET, 0x1235, b"\x09" + TOKEN[1:], ()))
 CONTENT = 0x45  # 2.05
 ACKNOWLEDGED = empty(ACK, 0x1234)
 PIGGYBACKED = reply(REQUEST, CONTENT, payload=b"p")
@@ -40,16 +41,40 @@ SCHEDULES = (
 )
 
 
-def make_exchange(acknowledged=None, timeout=2000, request=REQUEST):
-    known = [] if acknowledged is None else acknowledged
-    return Exchange(memoryview(request), timeout, Transmission(), known)
+class Impatient(Exchange):
+    ACK_TIMEOUT = 100
+    MAX_RETRANSMIT = 2
 
 
-def started(acknowledged=None):
-    exchange = make_exchange(acknowledged)
-    exchange.start()
+class Once(Exchange):
+    ACK_TIMEOUT = 100
+    MAX_RETRANSMIT = 0
+
+
+def started(acknowledged=(), request=REQUEST):
+    """Return an exchange with the request under way.
+
+    `acknowledged`: the Message IDs of responses to ANOTHER, acknowledged before.
+    """
+    exchange = Exchange()
+    for message_id in acknowledged:
+        start(exchange, ANOTHER)
+        take(exchange, separate(ANOTHER, CONTENT, message_id))
+        exchange.acknowledge()
+    start(exchange, request)
     exchange.timer = None
     return exchange
+
+
+def play_out(arrivals=(), request=REQUEST):
+    """Run a request to its end; return the exchange, what it sent, and when it was over."""
+    exchange = Exchange()
+    sent, now = play(exchange, request, arrivals)
+    return exchange, sent, now
+
+
+def request_with(token):
+    return bytes(encode(CON, GET, 0x1234, token, ()))
 
 
 def take(exchange, datagram):
@@ -81,54 +106,91 @@ def check_still_waiting(exchange, ignored):
     assert exchange.response.payload == b"p"
 
 
+def check_schedule(exchange, name, arrivals, transmissions, outcome, over):
+    sent, now = play(exchange, REQUEST, arrivals)
+    assert [when for when, _ in sent] == transmissions, name
+    assert now == over, name
+    if isinstance(outcome, bytes):
+        assert exchange.response.payload == outcome, name
+        assert exchange.error is None, name
+    else:
+        assert isinstance(exchange.error, NoResponse), name
+        assert exchange.error.acknowledged is outcome, name
+        assert exchange.response is None, name
+
+
 def test_schedules():
-    for name, arrivals, transmissions, outcome, over in SCHEDULES:
-        exchange = make_exchange()
-        sent, now = play(exchange, arrivals)
-        assert [when for when, _ in sent] == transmissions, name
-        assert now == over, name
-        if isinstance(outcome, bytes):
-            assert exchange.response.payload == outcome, name
-            assert exchange.error is None, name
-        else:
-            assert isinstance(exchange.error, NoResponse), name
-            assert exchange.error.acknowledged is outcome, name
-            assert exchange.response is None, name
+    for schedule in SCHEDULES:
+        check_schedule(Exchange(), *schedule)
+
+
+def test_a_request_has_nothing_of_the_one_before():
+    for before in SCHEDULES:
+        for after in SCHEDULES:
+            exchange = Exchange()
+            play(exchange, REQUEST, before[1])
+            check_schedule(exchange, *after)
+
+
+def test_what_was_ignored_is_counted_anew():
+    exchange = Exchange()
+    play(exchange, REQUEST, [(1, b"\x00"), (2, b"\x00"), (3, PIGGYBACKED)])
+    assert exchange.ignored == 2
+    play(exchange, REQUEST, [(1, b"\x00"), (3, PIGGYBACKED)])
+    assert exchange.ignored == 1
+
+
+def test_a_request_after_a_reset():
+    exchange = Exchange()
+    play(exchange, REQUEST, [(1, RESET)])
+    assert exchange.error
+    check_schedule(exchange, *SCHEDULES[1])
 
 
 def test_same_bytes_each_time():
-    sent, _ = play(make_exchange())
+    _, sent, _ = play_out()
     assert [datagram for _, datagram in sent] == [REQUEST] * 5
 
 
 def test_longest_initial_timeout_gives_93_s():
-    _, now = play(make_exchange(timeout=3000))
-    assert now == 93000 == Transmission().MAX_TRANSMIT_WAIT
+    _, sent, now = play_out(request=request_with(b"\xff" * 8))
+    assert [when for when, _ in sent] == [0, 2999, 8997, 20993, 44985]
+    assert now == 92969
 
 
 def test_initial_timeout_is_2_to_3_s():
-    parameters = Transmission()
-    assert parameters.initial_timeout(0) == 2000
-    assert parameters.initial_timeout(32768) == 2500
-    assert 2990 < parameters.initial_timeout(65535) <= 3000
+    exchange = Exchange()
+    for token, timeout in ((bytes(8), 2000), (b"\x80" + bytes(7), 2500), (b"\xff" * 8, 2999)):
+        start(exchange, request_with(token))
+        assert exchange.timer == timeout
+
+
+def test_initial_timeouts_are_spread():
+    exchange = Exchange()
+    drawn = set()
+    for first in range(256):
+        for last in range(256):
+            start(exchange, request_with(bytes((first, 2, 3, last))))
+            drawn.add(exchange.timer)
+    assert drawn == set(range(2000, 3000))
 
 
 def test_parameters_are_adjustable():
-    parameters = Transmission(ACK_TIMEOUT=100, ACK_RANDOM_FACTOR=2, MAX_RETRANSMIT=2)
-    assert parameters.MAX_TRANSMIT_WAIT == 1400
-    assert parameters.initial_timeout(0) == 100
-    assert 190 < parameters.initial_timeout(65535) <= 200
-    exchange = Exchange(memoryview(REQUEST), 100, parameters, [])
-    sent, now = play(exchange)
+    exchange = Impatient()
+    sent, now = play(exchange, REQUEST)
     assert [when for when, _ in sent] == [0, 100, 300]
     assert now == 700
-    _, now = play(Exchange(memoryview(REQUEST), 100, parameters, []), [(50, ACKNOWLEDGED)])
-    assert now == 1450
+    _, now = play(exchange, REQUEST, [(50, ACKNOWLEDGED)])
+    assert now == 50 + 7 * 150
+    sent, now = play(exchange, request_with(b"\xff" * 8))
+    assert [when for when, _ in sent] == [0, 149, 447]
+    assert now == 7 * 149
+    assert (Exchange.ACK_TIMEOUT, Exchange.MAX_RETRANSMIT) == (2000, 4)
 
 
 def test_no_retransmission_with_max_retransmit_0():
-    exchange = Exchange(memoryview(REQUEST), 100, Transmission(MAX_RETRANSMIT=0), [])
-    sent, now = play(exchange)
+    exchange = Once()
+    sent, now = play(exchange, REQUEST)
     assert sent == [(0, REQUEST)]
     assert now == 100
     assert "1 datagram" in exchange.error.what
@@ -154,15 +216,13 @@ def test_duplicate_empty_ack_does_not_prolong_the_wait():
 
 
 def test_no_response_counts_the_datagrams():
-    exchange = make_exchange()
-    play(exchange)
+    exchange, _, _ = play_out()
     assert exchange.error.what == "no answer to 5 datagrams"
     assert exchange.error.fix
 
 
 def test_no_response_tells_what_was_ignored():
-    exchange = make_exchange()
-    play(exchange, [(1, b"\x00"), (2, empty(ACK, 0x4321))])
+    exchange, _, _ = play_out([(1, b"\x00"), (2, empty(ACK, 0x4321))])
     assert "2 ignored" in exchange.error.what
     assert "another Message ID" in exchange.error.what
 
@@ -187,13 +247,10 @@ def test_nothing_is_acknowledged_before_there_is_a_response():
 
 
 def test_confirmable_response_is_acknowledged_only_when_asked():
-    known = []
-    exchange = started(known)
+    exchange = started()
     assert take(exchange, SEPARATE) is None
     assert exchange.response.payload == b"s"
-    assert known == []
     assert bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
-    assert known == [0x7777]
 
 
 def test_bare_confirmable_response_is_acknowledged_too():
@@ -202,46 +259,61 @@ def test_bare_confirmable_response_is_acknowledged_too():
     assert bytes(exchange.acknowledge()) == b"\x60\x00\xff\x01"
 
 
-def test_acknowledging_twice_is_remembered_once():
-    known = []
-    exchange = started(known)
+def test_nothing_is_acknowledged_before_there_is_a_request():
+    assert Exchange().acknowledge() is None
+
+
+def test_response_is_not_acknowledged_once_another_request_is_under_way():
+    exchange = started()
     take(exchange, SEPARATE)
-    assert bytes(exchange.acknowledge()) == bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
-    assert known == [0x7777]
+    start(exchange, ANOTHER)
+    assert exchange.acknowledge() is None
 
 
-def test_duplicate_is_acknowledged_again_in_the_next_exchange():
-    known = []
-    first = started(known)
-    take(first, SEPARATE)
-    first.acknowledge()
-    request = bytes(encode(CON, GET, 0x1235, b"\x09" + TOKEN[1:], ()))
-    second = make_exchange(known, request=request)
-    second.start()
+def test_acknowledging_twice_is_remembered_once():
+    exchange = started([1, 2, 3])
+    take(exchange, SEPARATE)
+    for _ in range(3):
+        assert bytes(exchange.acknowledge()) == empty(ACK, 0x7777)
+    start(exchange, ANOTHER)
+    for message_id in (1, 2, 3):
+        duplicate = separate(REQUEST, CONTENT, message_id)
+        assert take(exchange, duplicate) == empty(ACK, message_id)
+
+
+def test_duplicate_is_acknowledged_again_in_the_next_request():
+    exchange = started()
+    take(exchange, SEPARATE)
+    exchange.acknowledge()
+    start(exchange, ANOTHER)
     for _ in range(2):
-        assert take(second, SEPARATE) == empty(ACK, 0x7777)
-    assert second.response is None
-    assert second.error is None
-    take(second, reply(request, CONTENT, payload=b"2"))
-    assert second.response.payload == b"2"
+        assert take(exchange, SEPARATE) == empty(ACK, 0x7777)
+    assert exchange.response is None
+    assert exchange.error is None
+    assert exchange.ignored == 0
+    take(exchange, reply(ANOTHER, CONTENT, payload=b"2"))
+    assert exchange.response.payload == b"2"
 
 
 def test_duplicate_of_what_was_not_acknowledged_is_reset():
-    known = []
-    take(started(known), SEPARATE)
-    request = bytes(encode(CON, GET, 0x1235, b"\x09" + TOKEN[1:], ()))
-    second = make_exchange(known, request=request)
-    second.start()
-    assert take(second, SEPARATE) == empty(RST, 0x7777)
+    exchange = started()
+    take(exchange, SEPARATE)
+    start(exchange, ANOTHER)
+    assert take(exchange, SEPARATE) == empty(RST, 0x7777)
 
 
 def test_duplicates_of_the_last_four_responses_are_known():
-    known = []
-    for message_id in range(1, 7):
-        exchange = started(known)
-        take(exchange, separate(REQUEST, CONTENT, message_id))
-        exchange.acknowledge()
-    assert known == [3, 4, 5, 6]
+    exchange = started(range(1, 7))
+    answers = [take(exchange, separate(ANOTHER, CONTENT, number)) for number in range(1, 7)]
+    types = (RST, RST, ACK, ACK, ACK, ACK)
+    assert answers == [empty(type, number + 1) for number, type in enumerate(types)]
+
+
+def test_what_one_exchange_acknowledged_is_unknown_to_another():
+    exchange = started()
+    take(exchange, SEPARATE)
+    exchange.acknowledge()
+    assert take(started(request=ANOTHER), SEPARATE) == empty(RST, 0x7777)
 
 
 def test_non_confirmable_with_an_acknowledged_message_id_is_not_acknowledged():
@@ -263,9 +335,10 @@ def test_ping_with_an_acknowledged_message_id_is_reset():
     assert take(started([0x7777]), empty(CON, 0x7777)) == empty(RST, 0x7777)
 
 
-def test_late_ack_after_the_response_is_only_counted_in_the_next_exchange():
-    exchange = make_exchange(request=bytes(encode(CON, GET, 0x1235, b"\x09", ())))
-    exchange.start()
+def test_late_ack_after_the_response_is_only_counted_in_the_next_request():
+    exchange = started()
+    take(exchange, SEPARATE)
+    start(exchange, ANOTHER)
     exchange.timer = None
     assert take(exchange, ACKNOWLEDGED) is None
     assert exchange.timer is None
@@ -275,7 +348,7 @@ def test_late_ack_after_the_response_is_only_counted_in_the_next_exchange():
 def test_reset_is_an_error_that_says_so():
     exchange = started()
     assert take(exchange, RESET) is None
-    assert isinstance(exchange.error, ResetReceived)
+    assert type(exchange.error) is CoapError
     assert "Reset" in exchange.error.what
     assert exchange.error.fix
 
@@ -301,9 +374,9 @@ def test_ping_is_answered_with_reset():
 
 
 def test_ping_is_named_in_the_trouble_report():
-    exchange = started()
-    take(exchange, empty(CON, 0xABCD))
-    assert "ping" in exchange.last_ignored
+    exchange, _, _ = play_out([(1, empty(CON, 0xABCD))])
+    assert "1 ignored" in exchange.error.what
+    assert "ping" in exchange.error.what
 
 
 def test_empty_non_confirmable_is_only_counted():
@@ -332,7 +405,7 @@ def test_other_message_id_in_an_acknowledgement_is_only_counted():
 
 def test_unknown_token_does_not_stop_the_retransmission():
     other = reply(REQUEST, CONTENT, token=b"\x09")
-    sent, _ = play(make_exchange(), [(5, other), (2005, PIGGYBACKED)])
+    _, sent, _ = play_out([(5, other), (2005, PIGGYBACKED)])
     assert [when for when, _ in sent] == [0, 2000]
 
 
@@ -414,8 +487,7 @@ def test_unknown_critical_option_behind_known_ones():
 
 
 def test_unknown_critical_option_is_named_when_no_response_comes():
-    exchange = make_exchange()
-    sent, now = play(exchange, [(5, reply(REQUEST, CONTENT, [(9, b"x")]))])
+    exchange, sent, _ = play_out([(5, reply(REQUEST, CONTENT, [(9, b"x")]))])
     assert [when for when, _ in sent] == ALL
     assert "critical option 9" in exchange.error.what
 
@@ -474,19 +546,7 @@ def test_response_after_a_storm():
         (first, bytes((first, CONTENT)) + b"\x12\x35" + bytes(reversed(TOKEN)) + b"\xffx")
         for first in range(256)
     ]
-    exchange = make_exchange()
-    sent, _ = play(exchange, storm + [(300, SEPARATE)])
+    exchange, sent, _ = play_out(storm + [(300, SEPARATE)])
     assert exchange.response.payload == b"s"
     assert exchange.ignored == 256
     assert [when for when, _ in sent] == [0] + list(range(0x40, 0x50))  # RST to each CON
-
-
-def test_empty_token_is_compared_too():
-    request = bytes(encode(CON, GET, 0x1234, b"", ()))
-    exchange = make_exchange(request=request)
-    exchange.start()
-    assert take(exchange, empty(CON, 7)) == empty(RST, 7)
-    assert take(exchange, empty(NON, 7)) is None
-    assert exchange.response is None
-    take(exchange, reply(request, CONTENT, payload=b"p"))
-    assert exchange.response.payload == b"p"

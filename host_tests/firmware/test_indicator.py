@@ -1,18 +1,8 @@
 """firmware.board.indicator: what a person sees."""
 
-from firmware.board.indicator import (
-    APPLICATION,
-    CONFIG,
-    FAILED,
-    PATTERNS,
-    PROVISIONED,
-    PROVISIONING,
-    REFUSED,
-    WIFI,
-    Indicator,
-)
+from firmware.board.indicator import PATTERNS, Indicator
 from host_tests.firmware import world
-from host_tests.firmware.helpers import Clock
+from host_tests.firmware.helpers import Clock, raises
 
 assert world  # It gives the indicator the ticks of a board.
 
@@ -46,8 +36,7 @@ class Seen:
 
 
 def test_the_states_of_the_console():
-    states = (CONFIG, WIFI, PROVISIONING, PROVISIONED, REFUSED, FAILED, APPLICATION)
-    assert states == (
+    assert set(PATTERNS) == {
         "config.json",
         "Wi-Fi",
         "provisioning",
@@ -55,8 +44,12 @@ def test_the_states_of_the_console():
         "refused",
         "failed",
         "application",
-    )
-    assert set(PATTERNS) == set(states)
+    }
+
+
+def test_a_state_that_is_not_known():
+    seen = Seen()
+    raises(KeyError, seen.indicator.show, "Failed", "x")
 
 
 def test_a_line_and_its_time():
@@ -84,7 +77,7 @@ def test_the_time_goes_on_when_the_ticks_wrap():
 
 def test_more_lines_are_indented():
     seen = Seen()
-    seen.indicator.show(FAILED, "what", "why", "fix")
+    seen.indicator.show("failed", "what", "why", "fix")
     seen.indicator.say("next", "more")
     assert seen.lines == [
         "[   0.000] failed: what",
@@ -97,13 +90,16 @@ def test_more_lines_are_indented():
 
 def test_the_patterns():
     for state, expected in (
-        (CONFIG, [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1)]),
-        (WIFI, [(0, 1), (500, 0), (1000, 1), (1500, 0)]),
-        (PROVISIONING, [(0, 1), (900, 0), (1000, 1), (1900, 0)]),
-        (PROVISIONED, [(0, 1)]),
-        (REFUSED, [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1), (500, 0), (2000, 1), (2100, 0)]),
-        (FAILED, [(0, 1), (100, 0), (2000, 1), (2100, 0)]),
-        (APPLICATION, [(0, 0)]),
+        ("config.json", [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1)]),
+        ("Wi-Fi", [(0, 1), (500, 0), (1000, 1), (1500, 0)]),
+        ("provisioning", [(0, 1), (900, 0), (1000, 1), (1900, 0)]),
+        ("provisioned", [(0, 1)]),
+        (
+            "refused",
+            [(0, 1), (100, 0), (200, 1), (300, 0), (400, 1), (500, 0), (2000, 1), (2100, 0)],
+        ),
+        ("failed", [(0, 1), (100, 0), (2000, 1), (2100, 0)]),
+        ("application", [(0, 0)]),
     ):
         seen = Seen()
         seen.indicator.show(state, "x")
@@ -113,8 +109,8 @@ def test_the_patterns():
 
 def test_a_state_shows_at_once():
     """Nothing blinks while the application runs: its level has to be there after `show`."""
-    for state, level in ((PROVISIONED, 1), (APPLICATION, 0), (FAILED, 1)):
-        for before in (PROVISIONED, APPLICATION):
+    for state, level in (("provisioned", 1), ("application", 0), ("failed", 1)):
+        for before in ("provisioned", "application"):
             seen = Seen()
             seen.indicator.show(before, "x")
             seen.watch(300)
@@ -133,7 +129,7 @@ def test_a_board_without_an_led():
 
 def test_an_led_that_comes_later():
     seen = Seen(led=False)
-    seen.indicator.show(WIFI, "x")
+    seen.indicator.show("Wi-Fi", "x")
     seen.watch(1_000)
     seen.indicator.led = seen._on_led
     assert len(seen.watch(2_000)) >= 3

@@ -240,6 +240,16 @@ def test_wifi_trouble_is_tried_again():
     assert world.find("failed: ") == ['failed: "Home" did not take the password']
 
 
+def test_wifi_trouble_while_the_ticks_wrap():
+    """They wrap 60 s after power-up: in the second try."""
+    world = World()
+    world.network.joins = [[(60_000, 0)]]
+    world.power_up(tries=4)
+    waited = sum(world.waits[:3])
+    assert 4 * 30_000 <= world.clock.slept - waited <= 4 * 30_200
+    assert len(world.network.named("connect")) == 4
+
+
 def test_every_trouble_is_a_block():
     def no_dns(world):
         world.names = {}

@@ -2,6 +2,7 @@
 
 import json
 
+from firmware.coap.message import ACK, Message, uint_bytes
 from firmware.errors import Failure, ProvisioningError, Refused
 from firmware.thingsboard import provisioning, refusals
 from host_tests.firmware.helpers import raises
@@ -12,8 +13,18 @@ FAILURE = b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}'
 NOT_FOUND = b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}'
 
 
-def read(code, payload=b"", max_age=60_000):
-    return provisioning.read_response(code, payload, max_age)
+def response(code, payload=b"", max_age=None):
+    """Return a response; `max_age` is its option's value, in seconds or as bytes."""
+    message = Message(ACK, code, 1, b"token")
+    message.payload = payload
+    if max_age is not None:
+        value = max_age if isinstance(max_age, bytes) else uint_bytes(max_age)
+        message.options = [(4, b"etag"), (14, memoryview(value))]
+    return message
+
+
+def read(*arguments):
+    return provisioning.read_response(response(*arguments))
 
 
 def test_success():
@@ -60,9 +71,32 @@ def test_every_outcome():
 
 
 def test_max_age_of_service_unavailable():
-    assert raises(ProvisioningError, read, 0xA3, b"", 5_000).retry_after == 5_000
-    assert raises(ProvisioningError, read, 0xA3, b"", 0).retry_after == 0
-    assert raises(ProvisioningError, read, 0xA0, b"", 5_000).retry_after == 0
+    for max_age, retry_after in (
+        (None, 60_000),
+        (0, 0),
+        (5, 5_000),
+        (256, 256_000),
+        (b"\x00\x05", 5_000),
+        (0xFFFFFFFF, 0xFFFFFFFF * 1000),
+    ):
+        error = raises(ProvisioningError, read, 0xA3, b"", max_age)
+        assert error.retry_after == retry_after, max_age
+    for code in (0xA0, 0xA2, 0x88):
+        assert raises(ProvisioningError, read, code, b"", 5).retry_after == 0
+
+
+def test_max_age_of_a_wrong_length_is_the_default():
+    assert raises(ProvisioningError, read, 0xA3, b"", bytes(4) + b"\x05").retry_after == 60_000
+
+
+def test_what_the_attributes_of_a_token_say():
+    for code, accepted in ((0x45, True), (0x41, True), (0x84, True), (0x81, False)):
+        assert provisioning.is_accepted(response(code)) is accepted, code
+    for code, retry_after in ((0xA0, 0), (0xA3, 7_000), (0x80, 0), (0x85, 0)):
+        error = raises(ProvisioningError, provisioning.is_accepted, response(code, b"", 7))
+        assert not isinstance(error, Refused)
+        assert "whether the token" in error.what and error.fix
+        assert error.retry_after == retry_after, code
 
 
 def test_a_lost_block_is_no_refusal():

@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_file():
     ):
         config = {} if name == "ca" else own
         raised = raises(ConfigError, load, files, error, **config)
-        (problem,) = raised.problems
+        (problem,) = raised.what.split("\n")
         assert problem.startswith("`%s` is " % name) and words in problem, problem
 
 

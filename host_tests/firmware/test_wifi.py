@@ -1,7 +1,7 @@
 """firmware.board.wifi: join, and say why not, with the codes of each board."""
 
 from firmware.board import wifi
-from firmware.errors import WiFiError
+from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import WIFI_PASSWORD, World
 
@@ -27,6 +27,13 @@ def made(kind, joins=None, **changes):
 
 def join(world, config):
     wifi.join(config, world.board)
+
+
+def fail(world, config):
+    """Return the error that says why the board does not join."""
+    error = raises(FirstbootError, join, world, config)
+    assert '"%s"' % config["wifi"]["ssid"] in error.what and error.fix
+    return error
 
 
 def up(network_kind):
@@ -116,7 +123,7 @@ FAILURES = (
 def test_every_failure():
     for kind, timeline, what, fix in FAILURES:
         world, config = made(kind, [timeline])
-        error = raises(WiFiError, join, world, config)
+        error = fail(world, config)
         assert what in error.what, error.what
         assert fix in error.fix, error.fix
         assert WIFI_PASSWORD not in str(error)
@@ -128,7 +135,7 @@ def test_every_failure():
 def test_a_failure_and_then_another_join():
     for kind, timeline, _, _ in FAILURES:
         world, config = made(kind, [timeline])
-        raises(WiFiError, join, world, config)
+        fail(world, config)
         world.network.joins = [[(300, up(kind))]]
         join(world, config)
         assert world.network.isconnected()
@@ -144,7 +151,7 @@ def test_a_pico_w_that_refuses_a_right_password_once():
 
 def test_a_pico_w_goes_on_trying_until_the_deadline():
     world, config = made("rp2", [[(500, -2)]])
-    raises(WiFiError, join, world, config)
+    fail(world, config)
     assert 4 <= len(world.network.named("connect")) <= 7
 
 
@@ -164,18 +171,18 @@ def test_a_radio_that_raises():
     for error in (OSError(1), RuntimeError("no memory"), ValueError("bad")):
         world, config = made("esp32")
 
-        def fail(*arguments, error=error):
+        def connect(*arguments, error=error):
             raise error
 
-        world.network.connect = fail
-        raised = raises(WiFiError, join, world, config)
+        world.network.connect = connect
+        raised = fail(world, config)
         assert 'could not join "Home"' in raised.what and "power" in raised.fix
 
 
 def test_every_wait_idles():
     """The watchdog is fed and the LED moves: at least every 100 ms."""
     world, config = made("esp32", [[(FOR_EVER, 0)]])
-    raises(WiFiError, join, world, config)
+    fail(world, config)
     assert world.board.idled >= DEADLINE // 100
 
 

@@ -15,7 +15,6 @@ from tools.set_up import ROOT
 shims.install()
 
 from firmware.board import config  # noqa: E402
-from firmware.board.config_keys import KEYS  # noqa: E402
 from firmware.errors import ConfigError  # noqa: E402
 
 _PROVISIONING = "provisioning."
@@ -23,7 +22,7 @@ _CODEC = "microcoapy"
 # The fields that a row may have.
 FIELDS = tuple(
     path[len(_PROVISIONING) :]
-    for path in (line.split(" ", 1)[0] for line in KEYS.split("\n"))
+    for path in (line.split(" ", 1)[0] for line in config.KEYS.split("\n"))
     if path.startswith(_PROVISIONING)
 )
 
@@ -58,7 +57,7 @@ def check_config(content: bytes, board_id: str = "0" * 12, provisioned: bool = T
         return config.check(content, board_id, provisioned)
     except ConfigError as error:
         raise FlashingError(
-            "config.json: " + "; ".join(error.problems), error.fix, BAD_CONFIGURATION
+            "config.json: " + error.what.replace("\n", "; "), error.fix, BAD_CONFIGURATION
         ) from None
 
 

@@ -38,7 +38,7 @@ _REACH = """
 from time import ticks_diff
 from firmware.board import config, wifi
 from firmware.board.hardware import Board
-from firmware.coap.client import connect
+from firmware.coap.connect import connect
 from firmware.errors import FirstbootError
 try:
     board = Board()
@@ -107,23 +107,21 @@ def _key_and_secret(provisioning: dict) -> Iterator[Finding]:
             yield Finding(OK, f"{key} has {len(value)} characters")
 
 
-def examine_server(uri_text: str) -> Iterator[Finding]:
+def examine_server(uri: str) -> Iterator[Finding]:
     """Whether a server resolves, answers CoAP, in what style and how fast.
 
     Of coaps only a board can say more.
     """
-    from firmware.coap.uri import Uri
+    from firmware.coap.uri import parse
 
-    uri = Uri(uri_text)
+    host, port, _, secure = parse(uri)
     try:
-        family, _, _, _, address = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_DGRAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     except OSError:
-        yield Finding(
-            FAILURE, f"{uri.host} was not found", "Check the name in `server`, and the DNS"
-        )
+        yield Finding(FAILURE, f"{host} was not found", "Check the name in `server`, and the DNS")
         return
-    yield Finding(OK, f"{uri.host} is {address[0]}")
-    if uri.secure:
+    yield Finding(OK, f"{host} is {address[0]}")
+    if secure:
         return
     style, milliseconds = _ask(family, address)
     where = f"{address[0]} port {address[1]}"
@@ -144,7 +142,7 @@ def examine_server(uri_text: str) -> Iterator[Finding]:
 def _ask(family: int, address: tuple) -> tuple[str | None, float]:
     """The style of the server's reply, None for silence, and the ms it took."""
     from firmware.coap.message import ACK, CON, EMPTY, GET, RST, decode, encode
-    from firmware.errors import FormatError
+    from firmware.errors import CoapError
 
     options = [(_URI_PATH, part.encode()) for part in _PATH]
     message_id = int(time.time()) & 0xFFFF
@@ -169,7 +167,7 @@ def _ask(family: int, address: tuple) -> tuple[str | None, float]:
                         if reply.type == CON:
                             sock.send(encode(ACK, EMPTY, reply.message_id, b"", []))
                         return style or ("piggybacked" if reply.type == ACK else "separate"), took
-            except (OSError, FormatError):
+            except (OSError, CoapError):
                 continue
     return None, 0.0
 

@@ -61,6 +61,10 @@ class Bench:
 
     def run(self, script: str, *arguments: object, heap: int | None = None) -> dict:
         """Run a script with the compiled firmware; gives the JSON object it prints last."""
+        return json.loads(self.output(script, *arguments, heap=heap)[-1])
+
+    def output(self, script: str, *arguments: object, heap: int | None = None) -> list[str]:
+        """Run a script with the compiled firmware; gives the lines it prints, one or more."""
         done = subprocess.run(
             self.command(script, *arguments, heap=heap),
             cwd=self.folder,
@@ -72,7 +76,7 @@ class Bench:
         lines = done.stdout.splitlines()
         if done.returncode or not lines:
             raise MeasureError(f"{script}: {done.stdout}{done.stderr}")
-        return json.loads(lines[-1])
+        return lines
 
     def succeeds(
         self, script: str, *arguments: object, heap: int, done: str, failed: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.measure import budgets, firstboot, growth, modules, peers, plot, report
+from tools.measure import budgets, firstboot, growth, modules, peers, plot, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import times
 from tools.measure.responder import Responder
@@ -54,15 +54,19 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
                 said.print(f"{name} is left out: {error}")
         step("times")
         _add_times(measured, with_peers, responder)
+        step("what the rest is made of")
+        rest = remainder.measure(there, responder, measured)
         grown = growth.measure(there, step) if details else {}
         parts = modules.measure(there) if details else {}
     if not has_valgrind():
         said.print("instructions are left out: there is no valgrind")
     if as_json:
         extra = {"modules": parts, "growth": grown} if details else {}
-        console.print_json(json.dumps({**measured, **extra}))
+        console.print_json(json.dumps({**measured, "made_of": rest, **extra}))
     else:
         console.print(report.table(measured))
+        if rest:
+            console.print(remainder.table(rest))
         if details:
             console.print(modules.table(parts))
             console.print(growth.table(grown))

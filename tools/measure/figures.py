@@ -17,7 +17,7 @@ from tools.virtual_board.flash import put_on_flash
 
 HIGHEST_HEAP = 192 * 1024
 _EXCHANGES = 50
-_RUNS = 5
+_RUNS = 25
 _APP = b"""
 from time import ticks_us
 
@@ -126,7 +126,7 @@ class PowerUps:
         source = bench.source
         if compiled:
             source = bench.folder / "on_flash"
-            shutil.copytree(bench.compiled / "firmware", source / "firmware")
+            shutil.copytree(bench.compiled / "firmware", source / "firmware", dirs_exist_ok=True)
             shutil.copy(bench.source / "main.py", source)
         (source / "boot.py").touch()
         put_on_flash(self._new, "esp32", "micropython", self._config(), _APP, source)
@@ -136,18 +136,21 @@ class PowerUps:
         standing = self.first()["standing"]
 
         def works(heap: int) -> bool:
-            shutil.copy(self._new, self._image)
             options = {"done": '{"bytes_programmed', "failed": _NO_HEAP}
-            return self._bench.succeeds("power_up", self._image, heap=heap, **options)
+            return self._bench.succeeds("power_up", self.new_flash(), heap=heap, **options)
 
         # What a board draws at random has more or fewer digits, and moves where free pieces fall.
         return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP) - standing
 
+    def new_flash(self) -> Path:
+        """The flash of a board that has never been powered up."""
+        shutil.copy(self._new, self._image)
+        return self._image
+
     def first(self) -> dict:
         """What a first power-up does."""
-        shutil.copy(self._new, self._image)
         self._responder.last()
-        found = self._bench.run("power_up", self._image)
+        found = self._bench.run("power_up", self.new_flash())
         found["datagrams"] = self._responder.last().datagrams
         return found
 
@@ -159,8 +162,8 @@ class PowerUps:
 
     def least_programs(self, saves: list) -> int:
         """The flash writes of nothing but saving the same files and removing the first."""
-        shutil.copy(self._new, self._image)
-        return self._bench.run("least_writes", self._image, json.dumps(saves))["programs"]
+        saved = json.dumps(saves)
+        return self._bench.run("least_writes", self.new_flash(), saved)["programs"]
 
     def _config(self) -> bytes:
         return json.dumps(

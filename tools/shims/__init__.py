@@ -5,6 +5,7 @@ Only adds; nothing that CPython has is changed.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import traceback
@@ -29,6 +30,7 @@ def install(ticks_start: int | None = None) -> None:
     time.ticks_diff = _ticks_diff
     time.sleep_ms = lambda ms: time.sleep(max(0, ms) / 1000)
     sys.print_exception = _print_exception
+    gc.threshold = lambda size: None
     polling.install()
 
 

@@ -11,4 +11,5 @@ gc.collect()
 gc.disable()
 before = gc.mem_alloc()
 ask()
-print(json.dumps({"bytes": gc.mem_alloc() - before}))
+garbage = gc.mem_alloc() - before
+print(json.dumps({"bytes": garbage}))

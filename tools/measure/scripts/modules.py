@@ -1,14 +1,19 @@
-"""The heap that each module keeps once imported: `modules.py NAME…`, what they import first."""
+"""The heap that each module keeps once imported: `modules.py NAME…`, what they import first.
+
+MicroPython's word on interned names stands before it and after it.
+"""
 
 import gc
 import json
 import sys
 
+import micropython
 import thin_board
 
 thin_board.put_in_place()
 for name in ("firmware", "firmware.coap", "firmware.board", "firmware.thingsboard"):
     __import__(name)
+micropython.qstr_info()
 kept = []
 for name in sys.argv[1:]:
     gc.collect()
@@ -16,4 +21,5 @@ for name in sys.argv[1:]:
     __import__(name)
     gc.collect()
     kept.append(gc.mem_alloc() - before)
+micropython.qstr_info()
 print(json.dumps({"heap": kept}))

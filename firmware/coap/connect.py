@@ -1,0 +1,39 @@
+"""A client for a server that is named by its URI."""
+
+from firmware.coap.client import Client
+from firmware.coap.udp import UDP, resolve
+from firmware.coap.uri import parse
+from firmware.errors import CoapError, NetworkError
+
+
+def connect(uri, secure=None, **options):
+    """Return a Client for a server such as "coap://thingsboard.example.com".
+
+    `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
+    `options`: Client's. Raises ValueError for what is no CoAP URI, and for coaps without `secure`;
+    CoapError.
+    """
+    host, port, name, is_secure = parse(uri)
+    if is_secure and not secure:
+        raise ValueError("coaps needs `secure`")
+    failure = "it has no address"
+    try:
+        for address in resolve(host, port):
+            try:
+                transport = UDP(address, port)
+            except OSError as error:
+                failure = error
+                continue
+            if is_secure:
+                try:
+                    transport = secure(transport, host)
+                except CoapError:
+                    transport.close()
+                    raise
+            return Client(transport, name, **options)
+    except OSError as error:
+        failure = "its name was not found: %s" % error
+    raise NetworkError(
+        "%s cannot be reached: %s" % (host, failure),
+        "Check the server's name, that DNS knows it, and that this device is on the network.",
+    )

@@ -1,0 +1,157 @@
+"""What the figures that miss their goals are made of, measured part by part."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from rich.table import Table
+
+from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files
+from tools.measure.figures import FIGURES, PowerUps
+from tools.measure.responder import Responder
+
+Parts = dict[str, float]
+
+_HEADER_BYTES = 4
+_TEXT, _BYTES, _TUPLE = 5, 6, 10
+_WITH_NO_VALUE = range(5)
+_NAMES = re.compile(r"n_total_bytes=(\d+)")
+_DATAGRAM = 1184  # bytes: 1153 in whole blocks of MicroPython's heap
+_BARE = "MicroPython, a bare socket and json"
+_FREE = "pieces too small for what is asked for"
+_COMPILED = "the same from .mpy"
+_COMPILING = "compiling"
+
+
+def measure(
+    bench: Bench, responder: Responder, measured: dict[str, dict[str, float]]
+) -> dict[str, Parts]:
+    """The parts of each figure over its goal, by its key; they add up to the figure."""
+    ours = measured["firstboot"]
+    missed = [each.key for each in FIGURES if each.goal and ours.get(each.key, 0) > each.goal]
+    found: dict[str, Parts] = {}
+    if "heap_exchange" in missed:
+        found["heap_exchange"] = {
+            _BARE: measured["bare"]["heap_exchange"],
+            **_live(bench, "live_exchange", responder.port),
+        }
+    if "heap_power_up_mpy" in missed:
+        new_flash = PowerUps(bench, responder, compiled=True).new_flash()
+        found["heap_power_up_mpy"] = _live(bench, "live_power_up", new_flash)
+    for key, parts in found.items():
+        parts[_FREE] = ours[key] - sum(parts.values())
+    for key in ("heap_power_up_py", "start_py_ms"):
+        if key in missed:
+            compiled = ours[key.replace("py", "mpy")]
+            found[key] = {_COMPILED: compiled, _COMPILING: ours[key] - compiled}
+    for key, folder in (("mpy_coap", "firmware/coap/"), ("mpy_all", "")):
+        if key in missed:
+            found[key] = _of_mpy(bench.source, folder)
+    return found
+
+
+def table(measured: dict[str, Parts]) -> Table:
+    """A row a part, under the figure that it is part of."""
+    result = Table(
+        title="what the figures over their goals are made of",
+        title_justify="left",
+        header_style="bold",
+    )
+    result.add_column("", no_wrap=True)
+    result.add_column("", justify="right")
+    for figure in FIGURES:
+        for number, (part, value) in enumerate(measured.get(figure.key, {}).items()):
+            if not number:
+                result.add_section()
+                result.add_row(f"{figure.what}, {figure.unit}", "", style="bold")
+            shown = f"{value:,.1f}" if figure.unit == "ms" else f"{value:,.0f}"
+            result.add_row(f"  {part}", shown)
+    return result
+
+
+def _live(bench: Bench, script: str, *arguments: object) -> Parts:
+    """What is on the heap when the response is waited for."""
+    found, names = _with_names(bench, script, *arguments)
+    loaded, names_loaded = _with_names(bench, "modules", *found["loaded"])
+    modules = sum(loaded["heap"]) - names_loaded
+    return {
+        "modules": modules,
+        "names, which are never given back": names,
+        "objects": found["live"] - names - modules,
+        "a datagram": _DATAGRAM,
+    }
+
+
+def _with_names(bench: Bench, script: str, *arguments: object) -> tuple[dict, int]:
+    """What a script prints last, and the bytes of the names that it brought."""
+    lines = bench.output(script, *arguments)
+    before, after = (int(found[1]) for line in lines if (found := _NAMES.search(line)))
+    return json.loads(lines[-1]), after - before
+
+
+def _of_mpy(source: Path, part: str) -> Parts:
+    """The parts of the .mpy files of a folder, for the architecture that needs more."""
+    files = [file for file in firmware_files(source) if file.as_posix().startswith(part)]
+    largest: Parts = {}
+    for architecture in ARCHITECTURES:
+        parts: Counter[str] = Counter()
+        with tempfile.TemporaryDirectory(prefix="firstboot-measure-") as folder:
+            whole, without_lines = Path(folder, "whole"), Path(folder, "without")
+            compile_to(source, files, whole, f"-march={architecture}")
+            compile_to(source, files, without_lines, f"-march={architecture}", "-O3")
+            for path in whole.rglob("*.mpy"):
+                content = path.read_bytes()
+                names, texts = tables_of(content)
+                smaller = (without_lines / path.relative_to(whole)).stat().st_size
+                parts["names"] += names
+                parts["texts"] += texts
+                parts["line numbers"] += len(content) - smaller
+                parts["bytecode"] += smaller - names - texts
+        if sum(parts.values()) > sum(largest.values()):
+            largest = dict(parts)
+    return largest
+
+
+def tables_of(mpy: bytes) -> tuple[int, int]:
+    """The bytes of names and of texts in an .mpy file (MicroPython's py/persistentcode.c)."""
+    position = _HEADER_BYTES
+    counts = []
+    for _ in range(2):
+        count, position = _number(mpy, position)
+        counts.append(count)
+    begin = position
+    for _ in range(counts[0]):
+        length, position = _number(mpy, position)
+        if not length & 1:  # else it is a name that MicroPython knows, by its number
+            position += (length >> 1) + 1
+    names_end = position
+    for _ in range(counts[1]):
+        position = _after_object(mpy, position)
+    return names_end - begin, position - names_end
+
+
+def _after_object(mpy: bytes, position: int) -> int:
+    kind = mpy[position]
+    position += 1
+    if kind in _WITH_NO_VALUE:
+        return position
+    length, position = _number(mpy, position)
+    if kind == _TUPLE:
+        for _ in range(length):
+            position = _after_object(mpy, position)
+        return position
+    return position + length + (kind in (_TEXT, _BYTES))
+
+
+def _number(mpy: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    while True:
+        byte = mpy[position]
+        position += 1
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, position

@@ -1,0 +1,36 @@
+"""What is on the heap while a first power-up waits for its response: `live_power_up.py IMAGE`."""
+
+import gc
+import json
+import sys
+
+import micropython
+import thin_board
+
+found = {}
+
+
+class Poll(thin_board.Poll):
+    """Looks at the heap when it is first waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.wait = self.ipoll
+        self.ipoll = self.look
+
+    def look(self, timeout):
+        if not found:
+            gc.collect()
+            found["live"] = gc.mem_alloc() - start
+            found["loaded"] = [name for name in sys.modules if name.startswith("firmware.")]
+            micropython.qstr_info()
+        return self.wait(timeout)
+
+
+thin_board.power_on(sys.argv[1])
+thin_board.selector.poll = Poll
+gc.collect()
+micropython.qstr_info()
+start = gc.mem_alloc()
+execfile("/main.py", {"__name__": "__main__"})
+print(json.dumps(found))
