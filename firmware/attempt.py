@@ -60,7 +60,7 @@ class Attempt:
         body = self._prepare(config)
         failure = None
         # No reply is repeated in another DTLS session, so none is lost by moving.
-        for address in self._addresses(host, port, self._may_move or secure):
+        for address in self._addresses(host, port, name, self._may_move or secure):
             self._set("address", address)
             transport = None
             try:
@@ -164,11 +164,14 @@ class Attempt:
         response = client.request(GET, path, message_id=self._draw() | _PROBE)
         return ("ACCESS_TOKEN", token) if provisioning.is_accepted(response) else None
 
-    def _addresses(self, host, port, may_move):
+    def _addresses(self, host, port, name, may_move):
         """Yield the address to send to, then the others for when sending fails on this board.
 
         `may_move`: whether an address that the name no longer has may be left.
         """
+        if not name:
+            yield host
+            return
         saved = self._record["address"]
         if saved and not may_move:
             yield saved

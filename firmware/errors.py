@@ -11,6 +11,7 @@ class FirstbootError(Exception):
     """
 
     def __init__(self, what, fix="", retry_after=0):
+        super().__init__(what)
         self.what = what
         self.fix = fix
         self.retry_after = retry_after

@@ -15,6 +15,9 @@ from host_tests.power_up_bench import BOARDS, KEY, SECRET, config_for
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.measure import budgets, peers
+from tools.measure.bench import bench
+from tools.measure.responder import Responder
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
@@ -82,3 +85,12 @@ def test_a_board_provisions_itself_through_microcoapy(tmp_path, lane, reply):
         (device,) = server.thingsboard.devices.values()
     assert json.loads(read_file(flash, "/credentials.json"))["credentialsValue"]
     assert b"\xb3api\x02v1\x09provision\x11\x32" in server.received[0].data
+
+
+@needs_micropython
+def test_the_default_codec_takes_less_than_half_as_readme_says():
+    with bench(extra=(Path(MICROCOAPY),)) as there, Responder() as responder:
+        adapted = peers.adapted(there, responder)
+    ours = budgets.load()["firstboot"]
+    for key in {"heap_exchange", "encode", "decode"} & set(adapted):
+        assert 2 * ours[key] < adapted[key], key

@@ -409,6 +409,17 @@ def test_server_by_name(tmp_path, lane):
     assert b"\x39localhost" in server.received[0].data  # Uri-Host, option 3
 
 
+@needs_micropython
+def test_the_application_collects_garbage_as_boot_py_chose(tmp_path):
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        ups = PowerUps(tmp_path / "flash", "esp32", "micropython", server)
+        ups.put(
+            app="import gc\ndef run(_): print('collects every', gc.threshold())",
+            boot="import gc; gc.threshold(16384)",
+        )
+        has(ups.power_up(stay=True, cut_at="collects every"), "collects every 16384")
+
+
 @boards
 def test_server_whose_name_is_unknown(ups):
     number = {"esp32": -202, "rp2": -2}[ups.kind]

@@ -72,7 +72,8 @@ class Transfer:
             self.finished = False
         else:
             response.payload = bytes(self._body)
-        self.response = response
+        if self.finished:
+            self.response = response
 
     def _goes_on(self, response):
         """Handle a response in the middle of Block1; return whether a request follows it."""

@@ -67,8 +67,9 @@ class Client:
         """Send a request and return its response, a Message with `code` and the whole `payload`.
 
         Block n of a body goes out with Message ID `message_id` + n, which with `token` is drawn
-        when not given. With `acknowledge` False a confirmable response is acknowledged only by
-        `acknowledge`, so that the caller can make sure of what it says first.
+        when not given; a token is random and never empty. With `acknowledge` False a confirmable
+        response is acknowledged only by `acknowledge`, so that the caller can make sure of what it
+        says first.
 
         Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse.
         """

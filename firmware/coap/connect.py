@@ -1,4 +1,9 @@
-"""A client for a server that is named by its URI."""
+"""A client for a server that is named by its URI.
+
+client = connect("coap://thingsboard.example.com")
+response = client.post("/api/v1/TOKEN/telemetry", b'{"temperature": 21.5}')
+client.close()
+"""
 
 from firmware.coap.client import Client
 from firmware.coap.udp import UDP, resolve

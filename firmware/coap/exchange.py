@@ -41,7 +41,8 @@ class Exchange:
     def start(self, request, token):
         """Return the request, an encoded confirmable message with this token.
 
-        The token has to be random: it draws the initial time-out, too.
+        The token has to be random and not empty: it draws the initial time-out, too, so that
+        boards differ; one that is given again draws the same.
         """
         jitter = token[0] << 8 | token[-1]
         self.request = request

@@ -61,8 +61,6 @@ class Board:
         """Plain CoAP only."""
 
     def resolve(self, host: str, port: int) -> list[str]:
-        if host.replace(".", "").isdigit():
-            return [host]  # an address
         if host not in self.names:
             raise OSError(-2, "name not known")
         return self.names[host]

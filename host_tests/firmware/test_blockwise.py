@@ -51,6 +51,7 @@ def check_refused(word, transfer, code, options=(), payload=b""):
     assert word in error.what, error.what
     assert error.fix
     assert transfer.finished
+    assert transfer.response is None
 
 
 def upload(size):

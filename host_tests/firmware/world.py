@@ -539,8 +539,6 @@ class Board:
         self.resets += 1
 
     def resolve(self, host, port):
-        if ":" in host or host.replace(".", "").isdigit():
-            return [host]  # getaddrinfo asks nobody what an address is
         self._world.resolved.append(host)
         addresses = self._world.names.get(host)
         if addresses is None:

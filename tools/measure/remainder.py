@@ -22,7 +22,7 @@ _WITH_NO_VALUE = range(5)
 _NAMES = re.compile(r"n_total_bytes=(\d+)")
 _DATAGRAM = 1184  # bytes: 1153 in whole blocks of MicroPython's heap
 _BARE = "MicroPython, a bare socket and json"
-_FREE = "pieces too small for what is asked for"
+_FREE = "the rest: pieces too small for what is asked for"
 _COMPILED = "the same from .mpy"
 _COMPILING = "compiling"
 

@@ -30,7 +30,7 @@ def install(ticks_start: int | None = None) -> None:
     time.ticks_diff = _ticks_diff
     time.sleep_ms = lambda ms: time.sleep(max(0, ms) / 1000)
     sys.print_exception = _print_exception
-    gc.threshold = lambda size: None
+    gc.threshold = lambda *size: -1
     polling.install()
 
 
