@@ -110,9 +110,8 @@ class Attempt:
 
     def _ask(self, client, body):
         """Send the request; return (credentialsType, credentialsValue)."""
-        now = self._board.ticks()
         if self._first_sent is None:
-            self._first_sent = now
+            self._first_sent = self._board.ticks()
         try:
             return provisioning.read_response(
                 client.request(
