@@ -40,6 +40,15 @@ def be_impatient(monkeypatch):
     return be_impatient
 
 
+@pytest.fixture
+def line():
+    """A serial line: the board's end, and the name of the computer's."""
+    board, computer = pty.openpty()
+    yield board, os.ttyname(computer)
+    os.close(board)
+    os.close(computer)
+
+
 def trouble_with(port) -> FlashingError:
     with pytest.raises(FlashingError) as error, Link(str(port)):
         pass
@@ -60,6 +69,15 @@ def test_a_busy_port(desk):
     board = desk.board()
     with serial.Serial(str(board.link), exclusive=True):
         assert "is in use by another program. Close the" in str(trouble_with(board.link))
+
+
+def test_a_port_that_is_given_back_a_moment_later(line, be_impatient):
+    be_impatient()
+    holder = serial.Serial(line[1], exclusive=True)
+    later = threading.Timer(0.2, holder.close)
+    later.start()
+    assert "no MicroPython answers" in str(trouble_with(line[1]))
+    later.join()
 
 
 def test_a_port_without_permission(monkeypatch):
@@ -93,15 +111,6 @@ def test_a_server_out_of_reach_is_a_warning(desk, tmp_path):
 
 
 # Boards that do not answer
-
-
-@pytest.fixture
-def line():
-    """A serial line: the board's end, and the name of the computer's."""
-    board, computer = pty.openpty()
-    yield board, os.ttyname(computer)
-    os.close(board)
-    os.close(computer)
 
 
 def test_a_silent_board(line, be_impatient):

@@ -19,3 +19,7 @@ class FlashingError(Exception):
 
 class LostError(FlashingError):
     """The board went away in the middle."""
+
+
+class BusyError(FlashingError):
+    """Another program has the port open."""

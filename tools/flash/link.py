@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
-from tools.flash.errors import FlashingError, LostError
+from tools.flash.errors import BusyError, FlashingError, LostError
 from tools.flash.troubles import is_boot_loader, silent, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
@@ -24,7 +24,9 @@ _STOPS_WITHIN = 3.0
 _ANSWERS_WITHIN = (1.5, 3.0, 4.0)
 _READ_TIMEOUT = 1.0
 _WRITE_TIMEOUT = 5.0
-_OPENINGS = 3
+# A program that has just given the port back may hold it a moment longer.
+_OPENS_WITHIN = 1.0
+_OPEN_AGAIN = 0.02
 _QUIET = 0.1
 # A board that says nothing may only just have power.
 _BOOTS_WITHIN = 1.0
@@ -48,15 +50,7 @@ class Link:
         self._begun_line = b""
 
     def __enter__(self) -> Link:
-        for _ in range(_OPENINGS):
-            try:
-                self._transport = transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
-                break
-            except (TransportError, OSError, ValueError):
-                if trouble := why_not_open(self.port):
-                    raise trouble from None
-        else:
-            raise self._lost("the port cannot be opened")
+        self._transport = self._open()
         try:
             self._transport.serial.write_timeout = _WRITE_TIMEOUT
             self._stop_program()
@@ -148,6 +142,17 @@ class Link:
                 return
             if not waiting:
                 time.sleep(0.01)
+
+    def _open(self) -> transport_serial.SerialTransport:
+        deadline = time.monotonic() + _OPENS_WITHIN
+        while True:
+            try:
+                return transport_serial.SerialTransport(self.port, timeout=_READ_TIMEOUT)
+            except (TransportError, OSError, ValueError):
+                trouble = why_not_open(self.port) or self._lost("the port cannot be opened")
+            if not isinstance(trouble, (BusyError, LostError)) or time.monotonic() > deadline:
+                raise trouble
+            time.sleep(_OPEN_AGAIN)
 
     def _stop_program(self) -> None:
         with self._explained():

@@ -9,7 +9,7 @@ import sys
 
 import serial
 
-from tools.flash.errors import NO_MICROPYTHON, FlashingError
+from tools.flash.errors import NO_MICROPYTHON, BusyError, FlashingError
 
 _BOOT_LOADER = re.compile(rb"invalid header|rst:0x|ets [JA]|waiting for download|flash read err")
 
@@ -40,7 +40,7 @@ def why_not_open(port: str) -> FlashingError | None:
             if sys.platform == "linux":
                 fix += ": sudo usermod -aG dialout $USER, then log out and in again"
             return FlashingError(f"{port}: no permission to open it", fix)
-    return FlashingError(
+    return BusyError(
         f"{port} is in use by another program",
         "Close the serial monitor, mpremote or editor that has it open, and try again",
     )
