@@ -7,14 +7,17 @@ There is a class where code has to tell one trouble from another; people read th
 class FirstbootError(Exception):
     """The root. `what`: what happened and why; `fix`: what a person does next.
 
-    `retry_after`: how long to wait at least before another try, in ms.
+    `state`: what the indicator shows of it. `retry_after`: how long to wait at least before
+    another try, in ms.
     """
 
-    def __init__(self, what, fix="", retry_after=0):
+    state = "failed"
+    retry_after = 0
+
+    def __init__(self, what, fix=""):
         super().__init__(what)
         self.what = what
         self.fix = fix
-        self.retry_after = retry_after
 
     def __str__(self):
         return "%s\n%s" % (self.what, self.fix) if self.fix else self.what
@@ -23,9 +26,8 @@ class FirstbootError(Exception):
 class ConfigError(FirstbootError):
     """config.json cannot be used. `what` has a line a mistake."""
 
-
-class StorageError(FirstbootError):
-    """The flash did not take or give a file; what was saved before is still there."""
+    state = "config.json"
+    retry_after = 60_000
 
 
 class CoapError(FirstbootError):
@@ -48,6 +50,9 @@ class ProvisioningError(FirstbootError):
 
 class Refused(ProvisioningError):
     """ThingsBoard refused; an operator can lift it."""
+
+    state = "refused"
+    retry_after = 3_600_000
 
 
 class Failure(Refused):

@@ -20,14 +20,13 @@ import sys
 from micropython import const
 
 from firmware.board import credentials as store
-from firmware.errors import ConfigError, FirstbootError, Refused
+from firmware.errors import FirstbootError
 
 VERSION = "1.0.0"
 
 _FIRST_BACKOFF = const(4_000)
 _LONGEST_BACKOFF = const(900_000)
 _LEAST_BACKOFF = const(1_000)
-_CONFIG_RETRY = const(60_000)
 _LONGEST_RETRY = const(3_600_000)
 
 
@@ -53,17 +52,15 @@ def power_up(board):
 
                 attempt = Attempt(board)
             return _provision(board, attempt, config), config
-        except ConfigError as error:
-            wait = _CONFIG_RETRY
-            board.indicator.show("config.json", *str(error).split("\n"))
-        except Refused as error:
-            wait = error.retry_after
-            board.indicator.show("refused", error.what, error.fix)
-        except (FirstbootError, OSError, MemoryError) as error:
-            asked = min(getattr(error, "retry_after", 0), _LONGEST_RETRY)
-            wait = max(backoff(failures, board.random), asked)
+        except FirstbootError as error:
+            trouble = error
+        except (OSError, MemoryError) as error:
+            trouble = FirstbootError(str(error))
+        wait = trouble.retry_after
+        if trouble.state == "failed":
+            wait = max(backoff(failures, board.random), min(wait, _LONGEST_RETRY))
             failures += 1
-            board.indicator.show("failed", *str(error).split("\n"))
+        board.indicator.show(trouble.state, *str(trouble).split("\n"))
         board.indicator.say("next try in %s" % _duration(wait))
         board.sleep(wait)
 

@@ -4,7 +4,7 @@ from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
-from firmware.errors import Failure, Refused, StorageError
+from firmware.errors import Failure, FirstbootError, Refused
 
 
 def credentials_rejected(board):
@@ -22,17 +22,16 @@ def credentials_rejected(board):
     board.attempt_again = board.attempt_again or Attempt(board, store.ATTEMPT_AGAIN)
     try:
         credentials = board.attempt_again.run(config)
-    except Failure as failure:
+    except Failure:
         raise Refused(
             'ThingsBoard has a device "%s", but with other credentials than this board' % name,
             "In ThingsBoard, give the device its old credentials back, or delete the device. If"
             " devices are pre-provisioned, delete its server attribute provisionState instead.",
-            failure.retry_after,
         )
     board.attempt_again = None
     try:
         board.storage.remove(store.ATTEMPT_AGAIN)
-    except StorageError as error:
+    except FirstbootError as error:
         board.indicator.say(error.what, error.fix)
     board.indicator.show(
         "provisioned", '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)

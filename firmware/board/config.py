@@ -53,7 +53,7 @@ def load(board, provisioned=False):
 
     Besides, what `server` names: `endpoint`, which is (host, port, name for Uri-Host), and
     `secure`, whether it is coaps. A provisioned board needs no secret. Raises ConfigError with
-    every mistake, StorageError.
+    every mistake, FirstbootError.
     """
     content = board.storage.read(CONFIG)
     if content is None:

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.errors import StorageError
+from firmware.errors import FirstbootError
 
 CREDENTIALS = "/credentials.json"
 ATTEMPT = "/attempt.json"
@@ -13,7 +13,7 @@ ATTEMPT_AGAIN = "/attempt_again.json"
 def load(storage, path=CREDENTIALS):
     """Return the credentials, or the attempt at another path; None when there are none.
 
-    Raises StorageError for a file that is not what `save` wrote, after it was set aside.
+    Raises FirstbootError for a file that is not what `save` wrote, after it was set aside.
 
     The fields of an attempt: `body`, a hash of the request's body; `token`, the access token that
     it proposes, or None; `message_id`, `coap_token` (hex) and `port`, what it was sent with;
@@ -29,14 +29,14 @@ def load(storage, path=CREDENTIALS):
     is_whole = _are_credentials if path == CREDENTIALS else _is_attempt
     if isinstance(found, dict) and is_whole(found):
         return found
-    raise StorageError(
+    raise FirstbootError(
         "%s is not what this firmware writes; it is now %s" % (path, storage.set_aside(path)),
         "Look at that file if you put it there; the board provisions itself without it.",
     )
 
 
 def save(storage, value, path=CREDENTIALS):
-    """Save credentials, or an attempt at another path. Raises StorageError."""
+    """Save credentials, or an attempt at another path. Raises FirstbootError."""
     storage.save(path, json.dumps(value).encode())
 
 

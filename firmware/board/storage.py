@@ -7,7 +7,7 @@ file is written under another name, closed, and renamed.
 import os
 from errno import ENOENT
 
-from firmware.errors import StorageError
+from firmware.errors import FirstbootError
 
 
 class Storage:
@@ -22,14 +22,14 @@ class Storage:
         self._os = os
 
     def read(self, path):
-        """Return a file's bytes, or None when there is no such file. Raises StorageError."""
+        """Return a file's bytes, or None when there is no such file. Raises FirstbootError."""
         try:
             with self._open(self._root + path, "rb") as file:
                 return file.read()
         except OSError as error:
             if error.errno == ENOENT:
                 return None
-            raise StorageError(
+            raise FirstbootError(
                 "%s cannot be read: %s" % (path, error), "Flash the board again if this stays."
             )
 
@@ -44,7 +44,7 @@ class Storage:
         return True
 
     def save(self, path, content):
-        """Replace a file's content by these bytes, or raise StorageError.
+        """Replace a file's content by these bytes, or raise FirstbootError.
 
         What was written is read back before it takes the old content's place, and again after.
         """
@@ -57,24 +57,24 @@ class Storage:
             self._verify(path, content)
         except OSError as error:
             self._discard(temporary)
-            raise StorageError(
+            raise FirstbootError(
                 "%s cannot be saved: %s" % (path, error),
                 "Free space on the flash; if it has space, the flash is worn or read-only.",
             )
 
     def remove(self, path):
-        """Remove a file if it is there. Raises StorageError."""
+        """Remove a file if it is there. Raises FirstbootError."""
         try:
             if self.exists(path):
                 self._os.remove(self._root + path)
         except OSError as error:
-            raise StorageError(
+            raise FirstbootError(
                 "%s cannot be removed: %s" % (path, error),
                 "Flash the board again if this stays.",
             )
 
     def set_aside(self, path):
-        """Rename a file to a name that is free and return that name. Raises StorageError."""
+        """Rename a file to a name that is free and return that name. Raises FirstbootError."""
         number = 1
         while self.exists("%s.bad%d" % (path, number)):
             number += 1
@@ -82,12 +82,14 @@ class Storage:
         try:
             self._os.rename(self._root + path, self._root + aside)
         except OSError as error:
-            raise StorageError("%s cannot be renamed: %s" % (path, error), "Flash the board again.")
+            raise FirstbootError(
+                "%s cannot be renamed: %s" % (path, error), "Flash the board again."
+            )
         return aside
 
     def _verify(self, path, content):
         if self.read(path) != content:
-            raise StorageError(
+            raise FirstbootError(
                 "%s was written but reads back differently" % path,
                 "The flash is worn; use another board if this stays.",
             )

@@ -8,7 +8,6 @@ from micropython import const
 from firmware.coap.message import code_name, uint
 from firmware.errors import Failure, ProvisioningError, Refused
 
-_HOUR = const(3_600_000)
 _MAX_AGE = const(14)
 _DEFAULT_MAX_AGE = const(60)
 _SUCCESS = const(2)
@@ -40,14 +39,12 @@ def refusal(response, reply):
             "ThingsBoard answered 4.00 with no reason: it cannot read the request",
             "Check `provisioning` in config.json: provisionDeviceKey and provisionDeviceSecret"
             " must be there, credentialsType must be one that ThingsBoard knows.",
-            _HOUR,
         )
     if not isinstance(reply, dict):
         if code >> 5 == 4:
             return Refused(
                 "the server answered %s" % code_name(code),
                 "Check that `server` is the CoAP transport of a ThingsBoard.",
-                _HOUR,
             )
         return _unusable("%s with %d bytes that are no JSON object" % (code_name(code), size))
     status = reply.get("status")
@@ -56,13 +53,11 @@ def refusal(response, reply):
             "ThingsBoard answered NOT_FOUND: it knows no device profile with this key and secret",
             "Check provisionDeviceKey and provisionDeviceSecret in config.json against the device"
             " profile, and that its provision strategy is not Disabled.",
-            _HOUR,
         )
     if status == "FAILURE":
         return Failure(
             "ThingsBoard answered FAILURE: it did not provision this deviceName",
             _FAILURE_FIX,
-            _HOUR,
         )
     if code >> 5 != _SUCCESS or status != "SUCCESS":
         return _unusable("%s with %s as status" % (code_name(code), _shown(status)))
@@ -79,18 +74,19 @@ def ambiguous(failure):
         "If the device is in ThingsBoard: delete it there or, if devices are pre-provisioned,"
         " delete its server attribute provisionState; the board then provisions itself. "
         "If it is not: " + failure.fix,
-        failure.retry_after,
     )
 
 
 def trouble(what, response):
     """Return the error of a server that cannot answer now."""
-    return ProvisioningError(
+    error = ProvisioningError(
         "ThingsBoard answered %s: %s" % (code_name(response.code), what),
         "Nothing to do at first. If this stays, look into ThingsBoard's log, and check that the"
         " device profile's transport is Default or CoAP.",
-        _max_age(response) if response.code == _SERVICE_UNAVAILABLE else 0,
     )
+    if response.code == _SERVICE_UNAVAILABLE:
+        error.retry_after = _max_age(response)
+    return error
 
 
 def _max_age(response):

@@ -12,7 +12,7 @@ from firmware.errors import (
     NoResponse,
     ProvisioningError,
     Refused,
-    StorageError,
+    FirstbootError,
 )
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
@@ -130,9 +130,9 @@ def test_nothing_is_sent_when_the_attempt_cannot_be_saved():
         device.world.flash.broken = (operation,)
         if operation == "open":  # config.json has to be read
             config = configuration.check(device.world.flash.files["/config.json"], "id")
-            raises(StorageError, device.attempt.run, config)
+            raises(FirstbootError, device.attempt.run, config)
         else:
-            device.fail(StorageError)
+            device.fail(FirstbootError)
         assert device.world.sent == []
         assert device.world.open_ports == []
     device.world.flash.broken = ()
@@ -268,7 +268,7 @@ def test_not_acknowledged_when_the_credentials_cannot_be_saved():
             flash.broken, flash.corrupt = broken, corrupt
 
         device.world.on_send = break_flash
-        device.fail(StorageError)
+        device.fail(FirstbootError)
         assert device.server.acknowledged == []
         assert device.world.get(CREDENTIALS) is None
         device.world.on_send = lambda: None

@@ -4,7 +4,7 @@ import json
 
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
-from firmware.errors import StorageError
+from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash
 
@@ -38,7 +38,7 @@ def made(path=None, content=None):
 
 def assert_set_aside(load, path, content):
     storage, flash = made(path, content)
-    error = raises(StorageError, load, storage)
+    error = raises(FirstbootError, load, storage)
     assert path in error.what and path + ".bad1" in error.what, error.what
     assert flash.files == {path + ".bad1": content}
     assert load(storage) is None

@@ -17,7 +17,7 @@ def printed(error):
 
 
 def test_an_error_that_nothing_caught_says_what_happened():
-    for error in (FirstbootError("it broke"), Refused("it broke", "Mend it.", 5)):
+    for error in (FirstbootError("it broke"), Refused("it broke", "Mend it.")):
         assert type(error).__name__ + ": it broke" in printed(error), printed(error)
 
 
@@ -27,8 +27,8 @@ def test_what_and_fix_are_lines():
 
 
 def test_arguments_by_name():
-    error = Refused("it refused", fix="Ask.", retry_after=5)
-    assert (error.what, error.fix, error.retry_after) == ("it refused", "Ask.", 5)
+    error = Refused("it refused", fix="Ask.")
+    assert (error.what, error.fix) == ("it refused", "Ask.")
     assert ConfigError(what="a\nb").what == "a\nb"
 
 

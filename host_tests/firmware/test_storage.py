@@ -1,7 +1,7 @@
 """firmware.board.storage: whatever fails, whenever the power goes: the old content or the new."""
 
 from firmware.board.storage import Storage
-from firmware.errors import StorageError
+from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import EIO, ENOSPC, EROFS, Flash, PowerCut
 
@@ -58,7 +58,7 @@ def test_a_failure_of_each_operation():
                 storage, flash = made(before)
                 flash.fail_at = fail_at
                 flash.error = number
-                error = raises(StorageError, storage.save, PATH, NEW)
+                error = raises(FirstbootError, storage.save, PATH, NEW)
                 assert PATH in error.what and error.fix
                 assert flash.files.get(PATH) in (before, NEW)
                 if fail_at < 6:
@@ -71,7 +71,7 @@ def test_a_failure_of_each_operation():
 def test_a_full_flash_is_left_as_it_was():
     storage, flash = made()
     flash.fail_at = 1
-    error = raises(StorageError, storage.save, PATH, NEW)
+    error = raises(FirstbootError, storage.save, PATH, NEW)
     assert flash.files == {PATH: OLD}
     assert "Free space" in error.fix
 
@@ -79,7 +79,7 @@ def test_a_full_flash_is_left_as_it_was():
 def test_what_reads_back_differently_does_not_take_the_place_of_the_old():
     storage, flash = made()
     flash.corrupt = 1
-    error = raises(StorageError, storage.save, PATH, NEW)
+    error = raises(FirstbootError, storage.save, PATH, NEW)
     assert "reads back differently" in error.what
     assert storage.read(PATH) == OLD
 
@@ -93,7 +93,7 @@ def test_what_reads_back_differently_after_the_rename():
         flash.files[new] = b"\xff"
 
     flash.rename = corrupting
-    assert "reads back differently" in raises(StorageError, storage.save, PATH, NEW).what
+    assert "reads back differently" in raises(FirstbootError, storage.save, PATH, NEW).what
 
 
 def test_trouble_is_not_absence():
@@ -102,9 +102,9 @@ def test_trouble_is_not_absence():
     for broken in ("open", "read", "stat"):
         flash.broken = (broken,)
         if broken != "stat":
-            raises(StorageError, storage.read, PATH)
+            raises(FirstbootError, storage.read, PATH)
         else:
-            raises((StorageError, OSError), storage.exists, PATH)
+            raises((FirstbootError, OSError), storage.exists, PATH)
     flash.broken = ()
     assert storage.exists(PATH) and not storage.exists("/other")
 
@@ -116,7 +116,7 @@ def test_remove():
     assert flash.files == {}
     storage, flash = made()
     flash.broken = ("remove",)
-    assert PATH in raises(StorageError, storage.remove, PATH).what
+    assert PATH in raises(FirstbootError, storage.remove, PATH).what
     assert flash.files == {PATH: OLD}
 
 
@@ -131,7 +131,7 @@ def test_set_aside():
 def test_set_aside_that_fails_or_is_cut():
     storage, flash = made()
     flash.broken = ("rename",)
-    assert PATH in raises(StorageError, storage.set_aside, PATH).what
+    assert PATH in raises(FirstbootError, storage.set_aside, PATH).what
     flash.broken = ()
     flash.begin()
     flash.cut_at = 0
