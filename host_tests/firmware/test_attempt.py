@@ -8,11 +8,11 @@ from firmware.coap.message import GET, POST
 from firmware.errors import (
     CoapError,
     Failure,
+    FirstbootError,
     NetworkError,
     NoResponse,
     ProvisioningError,
     Refused,
-    FirstbootError,
 )
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
