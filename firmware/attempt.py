@@ -7,7 +7,7 @@ credentials are saved. When the server says FAILURE, the access token that the d
 tells whether an earlier request, whose reply was lost, had succeeded.
 """
 
-import binascii
+from binascii import b2a_base64
 from errno import EADDRINUSE
 from hashlib import sha256
 from time import ticks_diff
@@ -17,7 +17,7 @@ from micropython import const
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
 from firmware.coap.message import GET, POST, uint
-from firmware.errors import CoapError, Failure, NetworkError, NoResponse, ProvisioningError, Refused
+from firmware.errors import Failure, FirstbootError, NetworkError, NoResponse, Refused
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
@@ -37,42 +37,40 @@ class Attempt:
     """
 
     def __init__(self, board, path=store.ATTEMPT):
-        self._board = board
-        self._path = path
-        self._record = None
-        self._unsaved = False
-        self._proposed = None
-        self._first_sent = None
+        self.board = board
+        self.path = path
+        self._received = self._first_sent = None
         self._may_move = False
-        self._received = None
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
-        board = self._board
-        received = self._received
-        identity = _identity(config)
-        if received and all(received[field] == identity[field] for field in identity):
+        board = self.board
+        found = {
+            "server": config["server"],
+            "deviceName": config["provisioning"]["deviceName"],
+        }
+        if _has(self._received, found):
             # They came, but could not be saved. The server may say them only once.
-            store.save(board.storage, received)
-            return received
+            store.save(board.storage, self._received)
+            return self._received
         host, port, name = config["endpoint"]
         secure = board.sessions(config)
-        body = self._prepare(config)
+        body = self._prepare(config, found)
         failure = None
         # No reply is repeated in another DTLS session, so none is lost by moving.
         for address in self._addresses(host, port, name, self._may_move or secure):
-            self._set("address", address)
+            self._record["address"] = address
             transport = None
             try:
                 transport = self._open(address, port)
                 self._save()
                 transport = secure(transport, host) if secure else transport
                 client = Client(transport, name, board.idle, ticks=board.ticks, random=board.random)
-                identity["credentialsType"], identity["credentialsValue"] = self._ask(client, body)
-                self._received = identity
-                store.save(board.storage, identity)
+                found["credentialsType"], found["credentialsValue"] = self._ask(client, body)
+                self._received = found
+                store.save(board.storage, found)
                 client.acknowledge()
-                return identity
+                return found
             except NetworkError as error:
                 # This board could not send: another address of the same name is as good.
                 failure = error
@@ -81,37 +79,40 @@ class Attempt:
                     transport.close()
         raise failure
 
-    def _prepare(self, config):
+    def _prepare(self, config, identity):
         """Load the attempt or draw a new one; return the request body."""
         request = dict(config["provisioning"])
-        same = _identity(config)
+        same = dict(identity)
         same["provisionDeviceKey"] = request["provisionDeviceKey"]
-        record = store.load(self._board.storage, self._path)
-        self._resumed = record is not None and all(record[field] == same[field] for field in same)
+        record = store.load(self.board.storage, self.path)
+        self._saved = record and dict(record)
+        self._resumed = _has(record, same)
         if not self._resumed:
             record = same
-            record.update(body="", token=None, address="", port=self._draw_port())
+            record.update(
+                body="", token=None, address="", port=self._draw_port(), message_id=-_BLOCKS
+            )
         self._record = record
         self._given = request["token"]
+        self._proposed = None
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
             if not self._given and config["access_token"] == "device":
                 request["token"] = record["token"] or self._draw_token()
             self._proposed = request["token"]
-            if self._proposed:
-                self._set("token", self._proposed)
-        else:
-            self._proposed = None
+            # One that was proposed before may still turn out to be this device's.
+            record["token"] = self._proposed or record["token"]
         body = provisioning.request_body(request)
-        digest = binascii.hexlify(sha256(body).digest()).decode()
+        digest = sha256(body).digest().hex()
         if record["body"] != digest:
-            self._set("body", digest)
+            record["body"] = digest
             self._renew()
         return body
 
     def _ask(self, client, body):
         """Send the request; return (credentialsType, credentialsValue)."""
+        board = self.board
         if self._first_sent is None:
-            self._first_sent = self._board.ticks()
+            self._first_sent = board.ticks()
         try:
             return provisioning.read_response(
                 client.request(
@@ -120,30 +121,31 @@ class Attempt:
                     body,
                     JSON,
                     message_id=self._record["message_id"],
-                    token=binascii.unhexlify(self._record["coap_token"]),
+                    token=bytes.fromhex(self._record["coap_token"]),
                     acknowledge=False,
                 )
             )
-        except NoResponse as silence:
-            # Without a proposed token only the address that has the first reply can give it again.
-            waited = ticks_diff(self._board.ticks(), self._first_sent)
-            self._may_move |= bool(self._proposed) or waited >= _EXCHANGE_LIFETIME
-            # An earlier power-up may have acknowledged a reply that the server now keeps back.
-            credentials = self._probe(client) if silence.acknowledged else None
-            if not credentials:
-                raise
         except NetworkError:
             raise
-        except (ProvisioningError, CoapError) as final:
+        except NoResponse as silence:
+            # Without a proposed token only the address that has the first reply can give it again.
+            waited = ticks_diff(board.ticks(), self._first_sent)
+            self._may_move |= bool(self._proposed) or waited >= _EXCHANGE_LIFETIME
+            # An earlier power-up may have acknowledged a reply that the server now keeps back.
+            credentials = silence.acknowledged and self._probe(client)
+            if not credentials:
+                raise
+        except FirstbootError as final:
             # A server would answer the same Message ID with the same reply again.
             self._renew()
             self._save()
             client.acknowledge()
-            credentials = self._probe(client) if isinstance(final, Failure) else None
+            failed = isinstance(final, Failure)
+            credentials = failed and self._probe(client)
             if not credentials:
                 if self._given and isinstance(final, Refused):
-                    self._board.storage.remove(self._path)
-                if isinstance(final, Failure) and not self._proposed:
+                    board.storage.remove(self.path)
+                if failed and not self._proposed:
                     from firmware.thingsboard.refusals import ambiguous
 
                     raise ambiguous(final)
@@ -176,15 +178,14 @@ class Attempt:
             yield saved
         reason = "it has no address"
         try:
-            found = self._board.resolve(host, port)
+            found = self.board.resolve(host, port)
         except OSError as error:
             found = [saved] if saved else []
             reason = error
         if not found:
-            raise NetworkError(
-                "%s was not found: %s" % (host, reason),
-                "Check the name in `server` and that this network's DNS knows it.",
-            )
+            from firmware.coap.failure import out_of_reach
+
+            raise out_of_reach("%s was not found" % host, reason)
         if saved in found and may_move:
             yield saved
         for address in found:
@@ -195,39 +196,34 @@ class Attempt:
         """Return a transport from the attempt's port, or from another when that is in use."""
         for _ in range(_PORTS_TO_TRY):
             try:
-                return self._board.open_transport(address, port, self._record["port"])
+                return self.board.open_transport(address, port, self._record["port"])
             except OSError as error:
                 failure = error
                 if error.errno != EADDRINUSE:
                     break
-                self._set("port", self._draw_port())
-        raise NetworkError(
-            "this board could not open a UDP socket to %s: %s" % (address, failure),
-            "Check the Wi-Fi and that `server` can be reached from it.",
-        )
+                self._record["port"] = self._draw_port()
+        from firmware.coap.failure import out_of_reach
+
+        raise out_of_reach("this board could not open a UDP socket to %s" % address, failure)
 
     def _renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
+        record = self._record
         message_id = self._draw() & ~_PROBE
-        if abs(message_id - self._record.get("message_id", -_BLOCKS)) < _BLOCKS:
+        if abs(message_id - record["message_id"]) < _BLOCKS:
             message_id ^= 0x4000
-        self._set("message_id", message_id)
-        self._set("coap_token", binascii.hexlify(self._board.random(8)).decode())
+        record["message_id"] = message_id
+        record["coap_token"] = self.board.random(8).hex()
         self._first_sent = None
         self._may_move = False
 
-    def _set(self, field, value):
-        if self._record.get(field) != value:
-            self._record[field] = value
-            self._unsaved = True
-
     def _save(self):
-        if self._unsaved:
-            store.save(self._board.storage, self._record, self._path)
-            self._unsaved = False
+        if self._record != self._saved:
+            store.save(self.board.storage, self._record, self.path)
+            self._saved = dict(self._record)
 
     def _draw(self):
-        return uint(self._board.random(2))
+        return uint(self.board.random(2))
 
     def _draw_port(self):
         """Draw a port clear of the ranges that systems draw from."""
@@ -235,9 +231,13 @@ class Attempt:
 
     def _draw_token(self):
         """Draw an access token: 20 characters that need no escaping in a path."""
-        token = binascii.b2a_base64(self._board.random(_TOKEN_BYTES)).decode().strip()
+        token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
         return token.replace("+", "-").replace("/", "_")
 
 
-def _identity(config):
-    return {"server": config["server"], "deviceName": config["provisioning"]["deviceName"]}
+def _has(found, fields):
+    """Return whether there is a dictionary with the same values in these fields."""
+    for field in fields:
+        if found is None or found[field] != fields[field]:
+            return False
+    return True

@@ -2,7 +2,7 @@
 
 It reads a line of JSON at a time and does what it says. `uri`: the server. `requests`: a list of
 objects with `code`, `path` and `payload`. `ACK_TIMEOUT`, `MAX_RETRANSMIT`: Exchange's. It prints
-a line of JSON a request: the response or the error, and how many datagrams were ignored so far.
+a line of JSON a request: the response or the error, and how many datagrams were ignored.
 """
 
 import json
@@ -38,7 +38,7 @@ def main(settings):
             result = {"code": code_name(response.code), "payload": response.payload.decode()}
         except CoapError as error:
             result = {"error": type(error).__name__, "what": error.what}
-        result["ignored"] = client.ignored
+        result["ignored"] = client.exchange.ignored
         print(json.dumps(result))
     client.close()
 

@@ -84,7 +84,7 @@ class _Board:
         if self._exchange is None:
             return self.start()
         datagram = self._exchange.on_timer()
-        if self._exchange.error:
+        if self._exchange.failed:
             return None, self._back_off()
         return datagram, self._take_timer()
 

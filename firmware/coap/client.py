@@ -8,7 +8,6 @@ from micropython import const
 
 from firmware.coap.exchange import LARGEST_MESSAGE, Exchange
 from firmware.coap.message import CON, GET, POST, encode, uint, uint_bytes
-from firmware.errors import NetworkError
 
 JSON = const(50)
 
@@ -32,19 +31,19 @@ class Client:
     os.urandom.
     """
 
+    _path = _content_format = None
+
     def __init__(self, transport, name=None, idle=None, limit=4096, ticks=ticks_ms, random=urandom):
         # What loading left is freed: a datagram wants 1.2 KB in one piece.
         gc.collect()
-        self.ignored = 0  # datagrams that did no good, received or not sent
-        self._transport = transport
-        self._name = name
-        self._idle = idle
-        self._limit = limit
-        self._ticks = ticks
-        self._random = random
-        self._message_id = uint(random(2))
-        self._path = self._content_format = self._options = None
-        self._exchange = Exchange()
+        self.transport = transport
+        self.name = name
+        self.idle = idle
+        self.limit = limit
+        self.ticks = ticks
+        self.random = random
+        self.message_id = uint(random(2))
+        self.exchange = Exchange()
 
     def get(self, path):
         """GET a path; see `request`."""
@@ -73,85 +72,86 @@ class Client:
 
         Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse.
         """
-        if message_id is None:
-            message_id = self._message_id
-        token = token or self._random(8)
+        if message_id is not None:
+            self.message_id = message_id
+        token = token or self.random(8)
         options = self._prepare(path, content_format)
         response = None
-        if len(payload) <= min(_LARGEST_BLOCK, self._limit):
-            request = encode(CON, code, message_id, token, options, payload)
-            response = self._exchange_one(request, message_id, token, True)
-            is_in_blocks = response.options and (
-                response.option(_BLOCK1) is not None or response.option(_BLOCK2) is not None
-            )
-            is_whole = not is_in_blocks and response.code != _CONTINUE
-            if is_whole and len(response.payload) <= self._limit:
-                response.payload = bytes(response.payload)
-                if acknowledge and response.type == CON:
-                    self.acknowledge()
-                return response
-        # Only now, since most boards never need it.
-        from firmware.coap.blockwise import Transfer
+        try:
+            if len(payload) <= min(_LARGEST_BLOCK, self.limit):
+                response = self._ask(code, token, options, payload, True)
+                if (
+                    response.option(_BLOCK1) is None
+                    and response.option(_BLOCK2) is None
+                    and response.code != _CONTINUE
+                    and len(response.payload) <= self.limit
+                ):
+                    response.payload = bytes(response.payload)
+                    return response
+            # Only now, since most boards never need it.
+            from firmware.coap.blockwise import transfer
 
-        transfer = Transfer(code, options, payload, self._limit)
-        is_first = response is None
-        while not transfer.finished:
-            if response is None:
-                request = transfer.next_request(message_id, token)
-                response = self._exchange_one(request, message_id, token, is_first)
-                is_first = False
-            try:
-                transfer.on_response(response)
-            finally:
-                if acknowledge or not transfer.finished:
+            steps = transfer(options, payload, self.limit, response)
+            options, payload = next(steps)
+            while True:
+                is_first = response is None
+                if not is_first:
                     self.acknowledge()
-            response = None
-            message_id = self._message_id
-            token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
-        return transfer.response
+                    token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
+                response = self._ask(code, token, options, payload, is_first)
+                options, payload = steps.send(response)
+        except StopIteration as end:
+            return end.value
+        finally:
+            if acknowledge:
+                self.acknowledge()
 
     def acknowledge(self):
         """Acknowledge the last response, if it is a confirmable one."""
-        datagram = self._exchange.acknowledge()
+        datagram = self.exchange.acknowledge()
         if datagram:
             self._send(datagram)
 
     def close(self):
         """Give the transport back."""
-        self._transport.close()
+        self.transport.close()
 
     def _prepare(self, path, content_format):
         """Return the options. The last ones are kept: most requests go to one path."""
         if path == self._path and content_format == self._content_format:
             return self._options
         options = []
-        if self._name:
-            options.append((_URI_HOST, self._name.encode()))
+        if self.name:
+            options.append((_URI_HOST, self.name.encode()))
         segments, _, query = path.encode().partition(b"?")
         for segment in segments.split(b"/"):
             if segment:
                 options.append((_URI_PATH, segment))
         if content_format is not None:
             options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
-        if query:
-            for argument in query.split(b"&"):
-                options.append((_URI_QUERY, argument))
+        for argument in query.split(b"&") if query else ():
+            options.append((_URI_QUERY, argument))
         self._path = path
         self._content_format = content_format
         self._options = options
         return options
 
-    def _exchange_one(self, request, message_id, token, is_first):
-        self._message_id = message_id + 1 & 0xFFFF
-        exchange = self._exchange
+    def _ask(self, code, token, options, payload, is_first):
+        """Send one message and return the response to it."""
+        request = encode(CON, code, self.message_id, token, options, payload)
+        self.message_id = self.message_id + 1 & 0xFFFF
+        exchange = self.exchange
         error = self._send(exchange.start(request, token))
         if error and is_first:
-            raise NetworkError(
-                "this board could not send: %s" % error,
-                "Check that this device is on the network and that the server can be reached.",
-            )
-        while exchange.response is None and exchange.error is None:
-            now = self._ticks()
+            from firmware.coap.failure import out_of_reach
+
+            raise out_of_reach("this board could not send", error)
+        while exchange.response is None:
+            if exchange.failed:
+                from firmware.coap.failure import explain
+
+                raise explain(exchange)
+            now = self.ticks()
             if exchange.timer is not None:
                 deadline = ticks_add(now, exchange.timer)
                 exchange.timer = None
@@ -160,21 +160,18 @@ class Client:
             if timeout <= 0:
                 answer = exchange.on_timer()
             else:
-                if self._idle:
-                    self._idle()
+                if self.idle:
+                    self.idle()
                     timeout = min(timeout, _IDLE)
                 try:
-                    datagram = self._transport.receive(LARGEST_MESSAGE + 1, timeout)
+                    datagram = self.transport.receive(LARGEST_MESSAGE + 1, timeout)
                     if datagram is not None:
                         answer = exchange.on_datagram(datagram)
-                except OSError:
+                except OSError as error:
                     # The network stack's word on an earlier datagram: it was as good as lost.
-                    self.ignored += 1
+                    exchange.ignore(error)
             if answer:
                 self._send(answer)
-        self.ignored += exchange.ignored
-        if exchange.error:
-            raise exchange.error
         return exchange.response
 
     def _send(self, datagram):
@@ -183,8 +180,8 @@ class Client:
         That is as good as lost on the way: the next retransmission repeats it.
         """
         try:
-            self._transport.send(datagram)
+            self.transport.send(datagram)
         except OSError as error:
-            self.ignored += 1
+            self.exchange.ignore(error)
             return error
         return None

@@ -8,7 +8,7 @@ client.close()
 from firmware.coap.client import Client
 from firmware.coap.udp import UDP, resolve
 from firmware.coap.uri import parse
-from firmware.errors import CoapError, NetworkError
+from firmware.errors import CoapError
 
 
 def connect(uri, secure=None, **options):
@@ -23,22 +23,23 @@ def connect(uri, secure=None, **options):
         raise ValueError("coaps needs `secure`")
     failure = "it has no address"
     try:
-        for address in resolve(host, port):
-            try:
-                transport = UDP(address, port)
-            except OSError as error:
-                failure = error
-                continue
-            if is_secure:
-                try:
-                    transport = secure(transport, host)
-                except CoapError:
-                    transport.close()
-                    raise
-            return Client(transport, name, **options)
+        addresses = resolve(host, port)
     except OSError as error:
-        failure = "its name was not found: %s" % error
-    raise NetworkError(
-        "%s cannot be reached: %s" % (host, failure),
-        "Check the server's name, that DNS knows it, and that this device is on the network.",
-    )
+        addresses = ()
+        failure = error
+    for address in addresses:
+        try:
+            transport = UDP(address, port)
+        except OSError as error:
+            failure = error
+            continue
+        if is_secure:
+            try:
+                transport = secure(transport, host)
+            except CoapError:
+                transport.close()
+                raise
+        return Client(transport, name, **options)
+    from firmware.coap.failure import out_of_reach
+
+    raise out_of_reach("%s cannot be reached" % host, failure)

@@ -15,7 +15,6 @@ from micropython import const
 from firmware.errors import CoapError
 
 CON = const(0)
-NON = const(1)
 ACK = const(2)
 RST = const(3)
 
@@ -27,20 +26,14 @@ _PAYLOAD_MARKER = const(0xFF)
 
 
 class Message:
-    """A decoded message.
+    """A decoded message: `type`, `code`, `message_id`, `token`, `options` and `payload`.
 
-    `token`, the option values and `payload` are views into the datagram. `options`: (number,
+    The token, the option values and the payload are views into the datagram. `options`: (number,
     value) as they came.
     """
 
     options = ()
     payload = b""
-
-    def __init__(self, type, code, message_id, token):
-        self.type = type
-        self.code = code
-        self.message_id = message_id
-        self.token = token
 
     def option(self, number):
         """Return the first value of the option, or None."""
@@ -60,16 +53,11 @@ def encode(type, code, message_id, token, options, payload=b""):
     buffer.extend(token)
     previous = 0
     for number, value in options:
-        delta = number - previous
-        previous = number
-        length = len(value)
-        if delta < 13 and length < 13:
-            buffer.append(delta << 4 | length)
-        else:
-            buffer.append(_nibble(delta) << 4 | _nibble(length))
-            _extend(buffer, delta)
-            _extend(buffer, length)
+        head = len(buffer)
+        buffer.append(0)
+        buffer[head] = _extend(buffer, number - previous) << 4 | _extend(buffer, len(value))
         buffer.extend(value)
+        previous = number
     if payload:
         buffer.append(_PAYLOAD_MARKER)
         buffer.extend(payload)
@@ -77,48 +65,49 @@ def encode(type, code, message_id, token, options, payload=b""):
 
 
 def decode(datagram):
-    """Return the Message in a memoryview; raise CoapError when there is none."""
+    """Return the Message in a memoryview; raise CoapError when it is malformed."""
     size = len(datagram)
-    if size < 4:
-        raise CoapError("under 4 bytes")
-    if datagram[0] >> 6 != 1:
-        raise CoapError("a version other than 1")
-    position = 4 + (datagram[0] & 0x0F)
-    if position > 12:
-        raise CoapError("a token length of 9 to 15")
-    if position > size:
-        raise CoapError("a truncated token")
-    code = datagram[1]
-    if code == EMPTY and size > 4:
-        raise CoapError("an Empty message that is not empty")
-    message = Message(
-        datagram[0] >> 4 & 3, code, datagram[2] << 8 | datagram[3], datagram[4:position]
-    )
-    number = 0
-    while position < size:
-        first = datagram[position]
-        position += 1
-        if first == _PAYLOAD_MARKER:
-            if position == size:
-                raise CoapError("a payload marker with no payload")
-            message.payload = datagram[position:]
-            break
-        try:
-            delta = _extended(datagram, position, first >> 4)
-            position += max(0, (first >> 4) - 12)
-            length = _extended(datagram, position, first & 0x0F)
-            position += max(0, (first & 0x0F) - 12)
-        except IndexError:
-            raise CoapError("a truncated option")
-        number += delta
-        if number > 0xFFFF:
-            raise CoapError("an option number over 65535")
-        if position + length > size:
-            raise CoapError("a truncated option")
-        # Most responses have none, and a list is garbage.
-        message.options = message.options or []
-        message.options.append((number, datagram[position : position + length]))
-        position += length
+    message = Message()
+    # To read past the end raises IndexError, and so does what the format forbids.
+    try:
+        first = datagram[0]
+        message.type = first >> 4 & 3
+        message.code = datagram[1]
+        message.message_id = datagram[2] << 8 | datagram[3]
+        position = 4 + (first & 0x0F)
+        message.token = datagram[4:position]
+        if first >> 6 != 1 or position > min(12, size) or (size > 4 and message.code == EMPTY):
+            raise IndexError
+        number = 0
+        while position < size:
+            length = datagram[position]
+            position += 1
+            if length == _PAYLOAD_MARKER:
+                message.payload = datagram[position:]
+                if not message.payload:
+                    raise IndexError
+                break
+            # Twice: what is read first moves on to be the delta.
+            for nibble in (length >> 4, length & 0x0F):
+                delta = length
+                length = nibble
+                if nibble == 13:
+                    length += datagram[position]
+                elif nibble == 14:
+                    length = 269 + (datagram[position] << 8 | datagram[position + 1])
+                elif nibble == 15:
+                    raise IndexError
+                position += max(0, nibble - 12)
+            number += delta
+            end = position + length
+            if number > 0xFFFF or end > size:
+                raise IndexError
+            # Most responses have none, and a list is garbage.
+            message.options = message.options or []
+            message.options.append((number, datagram[position:end]))
+            position = end
+    except IndexError:
+        raise CoapError("bad format")
     return message
 
 
@@ -140,24 +129,12 @@ def uint_bytes(number):
     return number.to_bytes(size, "big")
 
 
-def _nibble(number):
-    return number if number < 13 else 13 if number < 269 else 14
-
-
 def _extend(buffer, number):
-    """Append what a nibble cannot say of a delta or a length."""
+    """Append what a nibble cannot say of a delta or a length; return the nibble."""
     if number > 268:
-        buffer.append(number - 269 >> 8)
-        buffer.append(number - 269 & 0xFF)
-    elif number > 12:
+        buffer.extend((number - 269).to_bytes(2, "big"))
+        return 14
+    if number > 12:
         buffer.append(number - 13)
-
-
-def _extended(datagram, position, nibble):
-    if nibble < 13:
-        return nibble
-    if nibble == 13:
-        return 13 + datagram[position]
-    if nibble == 14:
-        return 269 + (datagram[position] << 8 | datagram[position + 1])
-    raise CoapError("a reserved option nibble")
+        return 13
+    return number

@@ -13,7 +13,7 @@ from microcoapy.coap_option import CoapOption
 from microcoapy.coap_packet import CoapPacket
 from microcoapy.coap_reader import parseOption, parsePacketHeaderInfo
 
-from firmware.coap import blockwise, client, exchange, message
+from firmware.coap import client, exchange, message
 from firmware.errors import CoapError
 
 _PAYLOAD_MARKER = 0xFF
@@ -24,7 +24,7 @@ def install():
     """Let every exchange from now on encode and decode with microCoAPy."""
     # Its limit is a number in its module; our exchange keeps to RFC 7252's.
     coap_writer._BUF_MAX_SIZE = 1 << 24
-    message.encode = blockwise.encode = client.encode = encode
+    message.encode = exchange.encode = client.encode = encode
     message.decode = exchange.decode = decode
 
 
@@ -65,36 +65,32 @@ def _with_option(buffer, packet, delta, value):
 
 
 def decode(datagram):
-    """Return the Message in a memoryview; raise CoapError when there is none."""
+    """Return the Message in a memoryview; raise CoapError when it is malformed."""
     size = len(datagram)
     if size < 4:
-        raise CoapError("under 4 bytes")
+        raise CoapError("bad format")
     packet = CoapPacket()
     parsePacketHeaderInfo(datagram, packet)
     position = 4 + packet.tokenLength
-    if packet.version != 1:
-        raise CoapError("a version other than 1")
-    if packet.tokenLength > 8:
-        raise CoapError("a token length of 9 to 15")
-    if position > size:
-        raise CoapError("a truncated token")
-    if packet.method == message.EMPTY and size > 4:
-        raise CoapError("an Empty message that is not empty")
-    decoded = message.Message(packet.type, packet.method, packet.messageid, datagram[4:position])
+    decoded = message.Message()
+    decoded.type = packet.type
+    decoded.code = packet.method
+    decoded.message_id = packet.messageid
+    decoded.token = datagram[4:position]
     decoded.options = []
     number = 0
-    while position < size and datagram[position] != _PAYLOAD_MARKER:
+    is_good = packet.version == 1 and position <= min(12, size)
+    if decoded.code == message.EMPTY and size > 4:
+        is_good = False
+    while is_good and position < size and datagram[position] != _PAYLOAD_MARKER:
         first = datagram[position]
         whole, number, position = parseOption(packet, number, datagram, position)
-        if first >> 4 == 15 or first & 0x0F == 15:
-            raise CoapError("a reserved option nibble")
-        if not whole:
-            raise CoapError("a truncated option")
-        if number > 0xFFFF:
-            raise CoapError("an option number over 65535")
-        decoded.options.append((number, packet.options.pop().buffer))
-    if position < size:
+        is_good = whole and first >> 4 != 15 and first & 0x0F != 15 and number <= 0xFFFF
+        if is_good:
+            decoded.options.append((number, packet.options.pop().buffer))
+    if is_good and position < size:
         decoded.payload = datagram[position + 1 :]
-        if not decoded.payload:
-            raise CoapError("a payload marker with no payload")
+        is_good = len(decoded.payload) > 0
+    if not is_good:
+        raise CoapError("bad format")
     return decoded

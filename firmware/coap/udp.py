@@ -16,30 +16,30 @@ class UDP:
     """
 
     def __init__(self, address, port, local_port=0):
-        info = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0]
-        self._socket = socket.socket(info[0], socket.SOCK_DGRAM)
+        family, _, _, _, peer = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0]
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             if local_port:
-                self._socket.bind(("::" if ":" in address else "0.0.0.0", local_port))
-            self._socket.connect(info[-1])
-            self._socket.setblocking(False)
+                self.socket.bind(("::" if ":" in address else "0.0.0.0", local_port))
+            self.socket.connect(peer)
         except OSError:
-            self._socket.close()
+            self.socket.close()
             raise
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        self.socket.setblocking(False)
+        self.poll = select.poll()
+        self.poll.register(self.socket, select.POLLIN)
 
     def send(self, datagram):
         """Send a datagram. Raises OSError when this board cannot."""
-        self._socket.send(datagram)
+        self.socket.send(datagram)
 
     def receive(self, size, timeout):
         """Wait up to `timeout` ms; return a datagram, cut to `size` bytes, or None."""
-        for _ in self._poll.ipoll(timeout):
+        for _ in self.poll.ipoll(timeout):
             # Not readinto, which on MicroPython goes on to the next datagram.
-            return self._socket.recv(size)
+            return self.socket.recv(size)
         return None
 
     def close(self):
         """Give the socket back."""
-        self._socket.close()
+        self.socket.close()

@@ -25,8 +25,8 @@ def _no_attempt_saved():
 def _no_resume():
     prepare = Attempt._prepare
 
-    def always_new(self, config):
-        body = prepare(self, config)
+    def always_new(self, *arguments):
+        body = prepare(self, *arguments)
         self._renew()
         return body
 
@@ -50,7 +50,7 @@ def _resumed_after_a_refusal():
     renew = Attempt._renew
 
     def once(self):
-        if "message_id" not in self._record:
+        if "coap_token" not in self._record:
             renew(self)
 
     return patch.object(Attempt, "_renew", once)

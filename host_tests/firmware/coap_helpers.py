@@ -22,6 +22,7 @@ def _ticks_diff(end, start):
 client_module.ticks_add = _clock.ticks_add
 client_module.ticks_diff = _ticks_diff
 
+NON = 1
 RAISED = object()
 
 
@@ -72,7 +73,7 @@ def play(exchange, request, arrivals=()):
     deadline = None
     sent = [(0, start(exchange, request))]
     arrivals = list(arrivals)
-    while exchange.response is None and exchange.error is None:
+    while exchange.response is None and not exchange.failed:
         if exchange.timer is not None:
             deadline = now + exchange.timer
             exchange.timer = None

@@ -1,7 +1,7 @@
 """firmware.coap.blockwise: RFC 7959."""
 
-from firmware.coap.blockwise import Transfer
-from firmware.coap.message import ACK, GET, POST, decode, encode, uint
+from firmware.coap.blockwise import transfer as steps
+from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint
 from firmware.errors import CoapError
 from host_tests.firmware.coap_helpers import make_client
 from host_tests.firmware.helpers import raises
@@ -33,15 +33,42 @@ def block_of(message, number):
     return value >> 4, value >> 3 & 1, value & 7
 
 
-def sent(transfer, message_id=1, token=TOKEN):
+class Transfer:
+    """A block-wise transfer that is run step by step.
+
+    `request`: the (options, payload) to be sent next; `response`: the last one, once `finished`.
+    """
+
+    def __init__(self, code, *arguments):
+        self.finished = False
+        self.response = None
+        self._code = code
+        self._steps = steps(*arguments)
+        self.go_on(None)
+
+    def go_on(self, response):
+        try:
+            self.request = self._steps.send(response)
+        except StopIteration as end:
+            self.finished = True
+            self.response = end.value
+        except CoapError:
+            self.finished = True
+            raise
+
+    def encoded(self):
+        return encode(CON, self._code, 1, TOKEN, *self.request)
+
+
+def sent(transfer):
     """Return the transfer's next request, decoded."""
-    return decode(memoryview(transfer.next_request(message_id, token)))
+    return decode(memoryview(transfer.encoded()))
 
 
 def answer(transfer, code, options=(), payload=b""):
     """Answer the last request."""
     datagram = encode(ACK, code, 1, TOKEN, options, payload)
-    transfer.on_response(decode(memoryview(bytes(datagram))))
+    transfer.go_on(decode(memoryview(bytes(datagram))))
 
 
 def check_refused(word, transfer, code, options=(), payload=b""):
@@ -438,7 +465,7 @@ def test_up_and_down_in_blocks():
 def test_payload_is_a_copy():
     datagram = bytearray(encode(ACK, CONTENT, 1, TOKEN, (), b"payload"))
     transfer = download()
-    transfer.on_response(decode(memoryview(datagram)))
+    transfer.go_on(decode(memoryview(datagram)))
     datagram[-7:] = b"changed"
     assert transfer.response.payload == b"payload"
     assert isinstance(transfer.response.payload, bytes)

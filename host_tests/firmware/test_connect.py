@@ -57,7 +57,7 @@ def test_connect():
     assert network.asked[1] == 5683
     assert network.opened == [("192.0.2.1", 5683)]
     client.get("/")
-    assert options_of(client._transport) == [(3, b"tb.example")]
+    assert options_of(client.transport) == [(3, b"tb.example")]
 
 
 def test_connect_to_an_address_sends_no_uri_host():
@@ -65,7 +65,7 @@ def test_connect_to_an_address_sends_no_uri_host():
         client, network = connected(uri, [address], [address])
         assert network.opened == [(address, 7)]
         client.get("/")
-        assert options_of(client._transport) == []
+        assert options_of(client.transport) == []
 
 
 def test_connect_passes_its_options():
@@ -98,7 +98,7 @@ def test_connect_with_a_session_for_coaps():
 
     client, network = connected("coaps://TB.example", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
     assert network.opened == [("192.0.2.1", 5684)]
-    assert opened == [(client._transport, "TB.example")]
+    assert opened == [(client.transport, "TB.example")]
     connected("coap://h", ["192.0.2.1"], ["192.0.2.1"], secure=secure)
     assert len(opened) == 1
 

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.coap.message import ACK, Message, uint_bytes
+from firmware.coap.message import Message, uint_bytes
 from firmware.errors import Failure, ProvisioningError, Refused
 from firmware.thingsboard import provisioning, refusals
 from host_tests.firmware.helpers import raises
@@ -15,7 +15,8 @@ NOT_FOUND = b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}'
 
 def response(code, payload=b"", max_age=None):
     """Return a response; `max_age` is its option's value, in seconds or as bytes."""
-    message = Message(ACK, code, 1, b"token")
+    message = Message()
+    message.code = code
     message.payload = payload
     if max_age is not None:
         value = max_age if isinstance(max_age, bytes) else uint_bytes(max_age)

@@ -27,42 +27,41 @@ SERVERS = (
     ("coap://192.0.2.256", False, "192.0.2.256", 5683, "192.0.2.256"),
 )
 
-# (text, what the error says)
 MISTAKES = (
-    ("", "coap://"),
-    ("example.com", "coap://"),
-    ("coap", "coap://"),
-    ("coap:example.com", "coap://"),
-    ("coap:/example.com", "coap://"),
-    ("http://example.com", "coap://"),
-    ("coap+tcp://example.com", "coap://"),
-    (" coap://example.com", "coap://"),
-    ("mqtt://example.com:1883", "coap://"),
-    ("coap://", "no host"),
-    ("coap:///", "no host"),
-    ("coap://:5683", "no host"),
-    ("coap://example.com/api/v1", "more than"),
-    ("coap://example.com//", "more than"),
-    ("coap://example.com?a=b", "more than"),
-    ("coap://example.com#a", "more than"),
-    ("coap://user@example.com", "more than"),
-    ("coap://example.com ", "more than"),
-    ("coap://exam ple.com", "more than"),
-    ("coap://h:0", "port"),
-    ("coap://h:65536", "port"),
-    ("coap://h:-1", "port"),
-    ("coap://h:+1", "port"),
-    ("coap://h:1x", "port"),
-    ("coap://h:1.0", "port"),
-    ("coap://[::1]:0", "port"),
-    ("coap://::1", "IPv6"),
-    ("coap://2001:db8::1", "IPv6"),
-    ("coap://[::1", "IPv6"),
-    ("coap://[::1]5683", "IPv6"),
-    ("coap://[]", "IPv6"),
-    ("coap://[]:5683", "IPv6"),
-    ("coap://[192.0.2.1]", "IPv6"),
-    ("coap://[example.com]", "IPv6"),
+    "",
+    "example.com",
+    "coap",
+    "coap:example.com",
+    "coap:/example.com",
+    "http://example.com",
+    "coap+tcp://example.com",
+    " coap://example.com",
+    "mqtt://example.com:1883",
+    "coap://",
+    "coap:///",
+    "coap://:5683",
+    "coap://example.com/api/v1",
+    "coap://example.com//",
+    "coap://example.com?a=b",
+    "coap://example.com#a",
+    "coap://user@example.com",
+    "coap://example.com ",
+    "coap://exam ple.com",
+    "coap://h:0",
+    "coap://h:65536",
+    "coap://h:-1",
+    "coap://h:+1",
+    "coap://h:1x",
+    "coap://h:1.0",
+    "coap://[::1]:0",
+    "coap://::1",
+    "coap://2001:db8::1",
+    "coap://[::1",
+    "coap://[::1]5683",
+    "coap://[]",
+    "coap://[]:5683",
+    "coap://[192.0.2.1]",
+    "coap://[example.com]",
 )
 
 
@@ -72,14 +71,13 @@ def test_servers():
 
 
 def test_mistakes():
-    for text, why in MISTAKES:
-        error = raises(ValueError, parse, text)
-        assert why in str(error), (text, str(error))
+    for text in MISTAKES:
+        assert "coap://host:port" in str(raises(ValueError, parse, text)), text
 
 
 def test_digits_are_ascii():
     for text in ("coap://h:\u00b2", "coap://h:\u0663"):
-        assert "port" in str(raises(ValueError, parse, text))
+        raises(ValueError, parse, text)
     for host in ("192.0.2.\u00b2", "192.0.2.\u0663"):
         assert parse("coap://" + host)[2] == host
 

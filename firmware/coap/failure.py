@@ -1,0 +1,28 @@
+"""Why a request got no response, for people. Imported only when that has happened."""
+
+from firmware.errors import CoapError, NetworkError, NoResponse
+
+
+def explain(exchange):
+    """Return the error of an exchange that failed: NoResponse, or CoapError for a Reset."""
+    if exchange.was_reset:
+        return CoapError(
+            "the server answered with a Reset: it does not take this request",
+            "Check that the port is the server's CoAP port, 5683 as a rule.",
+        )
+    what = "no answer to %d datagrams" % exchange.transmissions
+    if exchange.got_ack:
+        what = "the server acknowledged the request but did not answer it"
+    if exchange.ignored:
+        what += "; %d ignored, the last: %s" % (exchange.ignored, exchange.ignored_for)
+    error = NoResponse(what, "Check that the server runs and that UDP reaches it and comes back.")
+    error.acknowledged = exchange.got_ack
+    return error
+
+
+def out_of_reach(what, why):
+    """Return the NetworkError of a request that never left this device."""
+    return NetworkError(
+        "%s: %s" % (what, why),
+        "Check the name in `server`, that this network's DNS knows it, and the Wi-Fi.",
+    )
