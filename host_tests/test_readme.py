@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Collection
 from itertools import product
 
 import pytest
@@ -142,18 +143,29 @@ ERRORS = tuple(
 
 def messages() -> dict[str, str]:
     """Every text with which the firmware reports trouble, "…" for what is filled in: its place."""
+    functions = [
+        (path.name, node)
+        for path in sorted((PROJECT / "firmware").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    # What makes an error of a text that it is given, and adds none.
+    makers = {
+        each.name
+        for _, each in functions
+        if (own := list(_reports(each)))
+        and not any(text.strip("…: ") for one in own for text in _texts(one, each))
+    }
     found = {}
-    for path in sorted((PROJECT / "firmware").rglob("*.py")):
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(function, ast.FunctionDef):
-                for expression in _reports(function):
-                    for text in _texts(expression, function):
-                        if not text.startswith(NO_TROUBLE) and text.strip("…"):
-                            found[text] = f"{path.name}:{expression.lineno}"
+    for name, function in functions:
+        for expression in _reports(function, makers):
+            for text in _texts(expression, function):
+                if not text.startswith(NO_TROUBLE) and text.strip("…: "):
+                    found[text] = f"{name}:{expression.lineno}"
     return found
 
 
-def _reports(function: ast.FunctionDef):
+def _reports(function: ast.FunctionDef, makers: Collection[str] = ()):
     """The expressions in a function that say what went wrong.
 
     An error without a fix is caught by other code, and never shown to a person.
@@ -163,7 +175,11 @@ def _reports(function: ast.FunctionDef):
             continue
         called = ast.unparse(node.func)
         has_a_fix = len(node.args) > 1 or node.keywords
-        if called in ("problems.append", "board.indicator.say") or (called in ERRORS and has_a_fix):
+        if (
+            called in makers
+            or called in ("problems.append", "board.indicator.say")
+            or (called in ERRORS and has_a_fix)
+        ):
             yield node.args[0]
         elif called == "board.indicator.show" and ast.unparse(node.args[0]) == "'application'":
             yield node.args[1]
@@ -191,7 +207,8 @@ def _texts(expression: ast.expr, function: ast.FunctionDef) -> list[str]:
         assigned = [
             node.value
             for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == expression.id
+            if (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == expression.id)
+            or (isinstance(node, ast.AugAssign) and ast.unparse(node.target) == expression.id)
         ]
         if assigned:
             return [text for each in assigned for text in _texts(each, function)]
