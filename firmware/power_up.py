@@ -10,8 +10,8 @@ save the attempt, then ask ThingsBoard   (after silence: the same bytes again)
     ├─ FAILURE ──► probe the token that was proposed: ours ─► the application
     └─ anything else ──► say what to do, wait, start over
 
-Each step imports what it needs and gives it back: a board has little memory, and one that is
-provisioned needs none of it.
+Each step imports what it needs, which is then given back: a board has little memory, and one that
+is provisioned needs none of it.
 """
 
 import gc
@@ -28,6 +28,12 @@ _FIRST_BACKOFF = const(4_000)
 _LONGEST_BACKOFF = const(900_000)
 _LEAST_BACKOFF = const(1_000)
 _LONGEST_RETRY = const(3_600_000)
+
+# One text, since a tuple of texts costs a board four times the memory.
+_STEPS = (
+    "board.config board.config_mistakes board.wifi coap.failure coap.uri"
+    " thingsboard.provisioning thingsboard.refusals attempt"
+)
 
 
 def power_up(board):
@@ -47,21 +53,20 @@ def power_up(board):
             config = _read_config(board)
             _prepare(board, config)
             _join(board, config)
-            if attempt is None:
-                from firmware.attempt import Attempt
-
-                attempt = Attempt(board)
+            attempt = attempt or _new_attempt(board)
             return _provision(board, attempt, config), config
         except FirstbootError as error:
             trouble = error
         except (OSError, MemoryError) as error:
             trouble = FirstbootError(str(error))
+        _give_back()
         wait = trouble.retry_after
         if trouble.state == "failed":
             wait = max(backoff(failures, board.random), min(wait, _LONGEST_RETRY))
             failures += 1
         board.indicator.show(trouble.state, *str(trouble).split("\n"))
-        board.indicator.say("next try in %s" % _duration(wait))
+        unit, ms = ("min", 60_000) if wait >= 120_000 else ("s", 1000)
+        board.indicator.say("next try in %d %s" % ((wait + ms - 1) // ms, unit))
         board.sleep(wait)
 
 
@@ -75,29 +80,33 @@ def backoff(failures, random):
     return max(_LEAST_BACKOFF, ceiling * (drawn[0] << 8 | drawn[1]) >> 16)
 
 
+def _give_back():
+    """Free the modules of the steps that are done."""
+    for step in _STEPS.split():
+        module = "firmware." + step
+        package, _, name = module.rpartition(".")
+        if sys.modules.pop(module, None):
+            delattr(sys.modules[package], name)
+
+
 def _read_config(board, provisioned=False):
     from firmware.board import config
 
-    try:
-        return config.load(board, provisioned)
-    finally:
-        _give_back("board.config", "board.config_mistakes", "coap.uri")
+    return config.load(board, provisioned)
 
 
 def _join(board, config):
+    _give_back()
     from firmware.board import wifi
 
-    try:
-        wifi.join(config, board)
-    finally:
-        _give_back("board.wifi")
+    wifi.join(config, board)
 
 
-def _give_back(*modules):
-    for module in modules:
-        package, _, name = ("firmware." + module).rpartition(".")
-        if sys.modules.pop("firmware." + module, None):
-            delattr(sys.modules[package], name)
+def _new_attempt(board):
+    _give_back()
+    from firmware.attempt import Attempt
+
+    return Attempt(board)
 
 
 def _find(board, credentials):
@@ -112,6 +121,7 @@ def _find(board, credentials):
         return None
     _tidy(board, config)
     _prepare(board, config)
+    _give_back()
     for field, wanted in (
         ("server", config["server"]),
         ("deviceName", config["provisioning"]["deviceName"]),
@@ -153,7 +163,7 @@ def _provision(board, attempt, config):
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
     )
     _tidy(board, config)
-    _give_back("attempt", "thingsboard.provisioning", "thingsboard.refusals")
+    _give_back()
     return credentials
 
 
@@ -167,7 +177,3 @@ def _tidy(board, config):
             forget_secret(board)
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
-
-
-def _duration(ms):
-    return "%d min" % (ms // 60_000) if ms >= 120_000 else "%d s" % ((ms + 999) // 1000)

@@ -53,11 +53,16 @@ def encode(type, code, message_id, token, options, payload=b""):
     buffer.extend(token)
     previous = 0
     for number, value in options:
-        head = len(buffer)
-        buffer.append(0)
-        buffer[head] = _extend(buffer, number - previous) << 4 | _extend(buffer, len(value))
-        buffer.extend(value)
+        delta = number - previous
+        length = len(value)
         previous = number
+        if delta < 13 and length < 13:
+            buffer.append(delta << 4 | length)
+        else:
+            head = len(buffer)
+            buffer.append(0)
+            buffer[head] = _extend(buffer, delta) << 4 | _extend(buffer, length)
+        buffer.extend(value)
     if payload:
         buffer.append(_PAYLOAD_MARKER)
         buffer.extend(payload)

@@ -317,7 +317,7 @@ def test_the_waits_of_trouble_that_stays():
         3, 7, 15, 31, 63, 127, 255, 511, 899, 899, 899, 899,
     ]  # fmt: skip
     assert world.find("next try in ")[0] == "next try in 4 s"
-    assert world.find("next try in ")[-1] == "next try in 14 min"
+    assert world.find("next try in ")[-1] == "next try in 15 min"
 
 
 def test_start_up_is_not_delayed():

