@@ -5,6 +5,7 @@ import json
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import (
     BAD_REQUEST,
+    BOARD_ID,
     INTERNAL_SERVER_ERROR,
     NAME,
     SERVICE_UNAVAILABLE,
@@ -415,14 +416,8 @@ def test_the_longest_names_and_secrets():
 
 def test_description_of_the_board():
     """It is on the first line of every power-up."""
-    before = hardware.machine
-    hardware.machine = Stub(unique_id=lambda: b"\x01\xab")
-    try:
-        board = _board()
-        assert board.id == "01ab"
-        assert board.description and "01ab" in board.description
-    finally:
-        hardware.machine = before
+    assert hardware.Board.id == BOARD_ID
+    assert hardware.Board.description.endswith(", id " + BOARD_ID)
 
 
 def _board():
@@ -493,8 +488,7 @@ def test_the_watchdog():
         assert WDT.made[0][1].fed >= fed + 200, "a second Board does not feed the watchdog"
     finally:
         hardware.machine, hardware.sleep_ms, hardware.ticks_ms = before
-        if hasattr(hardware.Board, "_watchdog"):
-            hardware.Board._watchdog = None
+        hardware.Board._feed = None
 
 
 def test_a_board_sleeps_as_long_as_asked():
