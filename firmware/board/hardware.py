@@ -3,9 +3,9 @@
 Everything above is handed a Board, so that a test can hand in its own.
 """
 
-from os import urandom
-from sys import implementation
-from time import gmtime, sleep_ms, ticks_ms, time
+import os
+import sys
+import time
 
 import machine
 import network
@@ -14,7 +14,7 @@ from firmware.board import indicator, storage
 from firmware.coap.udp import UDP, resolve
 
 # When the board's time begins, in seconds since 1970: an ESP32's in 2000.
-_EPOCH = 946_684_800 if gmtime(0)[0] == 2000 else 0
+_EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
 
 
 class Board:
@@ -30,10 +30,10 @@ class Board:
     network = network
     id = machine.unique_id().hex()
     description = "%s %d.%d.%d, id %s" % (
-        (implementation.name,) + implementation.version[:3] + (id,)
+        (sys.implementation.name,) + sys.implementation.version[:3] + (id,)
     )
-    ticks = staticmethod(ticks_ms)
-    random = staticmethod(urandom)
+    ticks = staticmethod(time.ticks_ms)
+    random = staticmethod(os.urandom)
     reset = staticmethod(machine.reset)
     resolve = staticmethod(resolve)
     open_transport = UDP
@@ -51,11 +51,11 @@ class Board:
     @property
     def now(self):
         """What the clock says, in seconds since 1970. A cold one says 2000 or 2021."""
-        return int(time()) + _EPOCH
+        return int(time.time()) + _EPOCH
 
     def set_clock(self, seconds):
         """Set the clock, in seconds since 1970, UTC."""
-        date = gmtime(seconds - _EPOCH)
+        date = time.gmtime(seconds - _EPOCH)
         machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
 
     def sessions(self, config):
@@ -96,5 +96,5 @@ class Board:
         """Wait for at least so long. Ctrl-C ends it."""
         while ms > 0:
             self.idle()
-            sleep_ms(min(ms, 50))
+            time.sleep_ms(min(ms, 50))
             ms -= 50

@@ -64,10 +64,10 @@ class Storage:
         with self.open(path, "rb") as file:
             return file.read()
 
-    def _do(self, done, operation, path, *more):
-        """Return what an operation gives, or None when there is no such file."""
+    def _do(self, done, call, path, *more):
+        """Return what a call gives, or None when there is no such file."""
         try:
-            return operation(self.root + path, *more)
+            return call(self.root + path, *more)
         except OSError as error:
             if error.errno != ENOENT:
                 raise _trouble(path, done, error)
