@@ -2,19 +2,20 @@
 
 import sys
 
-_EXAMPLE = (
-    "Write one with a function run(credentials):",
-    "  def run(credentials):",
-    '      print("this is", credentials["deviceName"])',
-    "and put it on the board: mpremote cp app.py :app.py",
-)
-
 
 def run(board, credentials, config):
     """Run app.py's run(credentials); show what it raises and restart if config.json says so."""
+    exists = board.storage.exists
     try:
-        if not (board.storage.exists("/app.py") or board.storage.exists("/app.mpy")):
-            board.indicator.show("application", "there is no app.py on the board", *_EXAMPLE)
+        if not (exists("/app.py") or exists("/app.mpy")):
+            board.indicator.show(
+                "application",
+                "there is no app.py on the board",
+                "Write one:",
+                "  def run(credentials):",
+                '      print(credentials["deviceName"])',
+                "and put it on the board: mpremote cp app.py :app.py",
+            )
             return
         board.indicator.show("application", "running app.py")
         import app
@@ -22,9 +23,8 @@ def run(board, credentials, config):
         app.run(credentials)
         return
     except Exception as error:
-        crash = error
-    board.indicator.show("application", "app.py raised %s" % type(crash).__name__)
-    sys.print_exception(crash)
+        board.indicator.show("application", "app.py raised %s" % type(error).__name__)
+        sys.print_exception(error)
     seconds = config and config["restart_after_crash"]
     if seconds:
         board.indicator.say("restart in %d s; Ctrl-C for the REPL" % seconds)

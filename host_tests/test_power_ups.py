@@ -285,7 +285,7 @@ def test_wrong_wifi_password(ups):
     outcome = ups.power_up(cut_at="next try in", **WRONG_PASSWORD)
     has(
         outcome,
-        'failed: "home" did not take the password\n  Check `wifi.password` in config.json.',
+        'failed: "home" did not take the password\n  Check `wifi.password`.',
         "next try in",
     )
     assert not ups.server.received

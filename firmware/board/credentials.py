@@ -24,14 +24,14 @@ def load(storage, path=CREDENTIALS):
         return None
     try:
         found = json.loads(content)
-    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
-        found = None
-    is_whole = _are_credentials if path == CREDENTIALS else _is_attempt
-    if isinstance(found, dict) and is_whole(found):
+        _check(found, path)
         return found
+    except (ValueError, RuntimeError, TypeError, KeyError):
+        # RuntimeError: nested too deep.
+        pass
     raise FirstbootError(
         "%s is not what this firmware writes; it is now %s" % (path, storage.set_aside(path)),
-        "Look at that file if you put it there; the board provisions itself without it.",
+        "Look at that file if you put it there; the board goes on without it.",
     )
 
 
@@ -40,27 +40,22 @@ def save(storage, value, path=CREDENTIALS):
     storage.save(path, json.dumps(value).encode())
 
 
-def _are_credentials(found):
-    value = found.get("credentialsValue")
-    texts = ("server", "deviceName", "credentialsType")
-    return _has_texts(found, texts) and value and isinstance(value, (str, dict))
-
-
-def _is_attempt(found):
-    texts = ("server", "address", "provisionDeviceKey", "deviceName", "body", "coap_token")
-    return (
-        _has_texts(found, texts)
-        and (found.get("token", "") is None or _has_texts(found, ("token",)))
-        and len(found["coap_token"]) == 16
-        and not found["coap_token"].strip("0123456789abcdef")
-        and _is_number(found.get("message_id"))
-        and _is_number(found.get("port"))
-    )
-
-
-def _has_texts(found, fields):
-    return all(isinstance(found.get(field), str) and found[field] for field in fields)
-
-
-def _is_number(value):
-    return isinstance(value, int) and 0 <= value < 65536
+def _check(found, path):
+    """Raise ValueError, TypeError or KeyError unless every field is there and fits."""
+    texts = [found["server"], found["deviceName"]]
+    if path == CREDENTIALS:
+        texts.append(found["credentialsType"])
+        value = found["credentialsValue"]
+        if not value or not isinstance(value, dict):
+            texts.append(value)
+    else:
+        texts += found["provisionDeviceKey"], found["address"], found["body"]
+        if found["token"] is not None:
+            texts.append(found["token"])
+        coap_token = bytes.fromhex(found["coap_token"])
+        # What is negative stays negative.
+        if (found["message_id"] | found["port"]) >> 16 or len(coap_token) != 8:
+            raise ValueError
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise ValueError

@@ -3,118 +3,98 @@
 Everything above is handed a Board, so that a test can hand in its own.
 """
 
+import os
 import sys
-from binascii import hexlify
-from os import urandom
-from time import gmtime, sleep_ms, ticks_add, ticks_diff, ticks_ms, time
+import time
 
 import machine
 import network
-from micropython import const
 
-from firmware.board.indicator import Indicator
-from firmware.board.storage import Storage
+from firmware.board import indicator, storage
 from firmware.coap.udp import UDP, resolve
 
-# The Pico W's watchdog can wait no longer.
-_LONGEST_WATCHDOG = const(8388)
-_IDLE = const(50)
-_FROM_1970_TO_2000 = const(946_684_800)
+# When the board's time begins, in seconds since 1970: an ESP32's in 2000.
+_EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
 
 
 class Board:
     """The board that this code runs on.
 
-    `ticks`, `random`: time.ticks_ms, os.urandom. `resolve`, `open_transport`: the network's, see
-    firmware.coap.udp. `network`: MicroPython's module. `root`: a folder in front of every path.
+    `id`: its unique id in hex, 12 digits on an ESP32, 16 on a Pico W. `description`: the
+    interpreter, its version and the id, for a person. `ticks`, `random`, `reset`: time.ticks_ms,
+    os.urandom, machine.reset. `resolve`, `open_transport`: the network's, see firmware.coap.udp.
+    `network`: MicroPython's module. `root`: a folder in front of every path.
     """
 
     root = ""
     network = network
-    # One for all: an application's Board feeds what the first one started.
-    _watchdog = None
+    id = machine.unique_id().hex()
+    description = "%s %d.%d.%d, id %s" % (
+        (sys.implementation.name,) + sys.implementation.version[:3] + (id,)
+    )
+    ticks = staticmethod(time.ticks_ms)
+    random = staticmethod(os.urandom)
+    reset = staticmethod(machine.reset)
+    resolve = staticmethod(resolve)
+    open_transport = UDP
+    # The watchdog's, one for all: an application's Board feeds what the first one started.
+    _feed = None
     # What firmware.rejection goes on with.
     attempt_again = None
     # Whether firmware.board.clock has set it since power-up.
     clock_is_set = False
 
     def __init__(self):
-        self.storage = Storage(self.root)
-        self.indicator = Indicator()
-
-    ticks = staticmethod(ticks_ms)
-    random = staticmethod(urandom)
-    resolve = staticmethod(resolve)
-    open_transport = UDP
-
-    @property
-    def id(self):
-        """The board's unique id in hex: 12 digits on an ESP32, 16 on a Pico W."""
-        return hexlify(machine.unique_id()).decode()
-
-    @property
-    def description(self):
-        """The interpreter, its version and the board's id, for a person."""
-        version = ".".join(str(number) for number in sys.implementation.version[:3])
-        return "%s %s, id %s" % (sys.implementation.name, version, self.id)
+        self.storage = storage.Storage(self.root)
+        self.indicator = indicator.Indicator()
 
     @property
     def now(self):
         """What the clock says, in seconds since 1970. A cold one says 2000 or 2021."""
-        return int(time()) + _epoch()
+        return int(time.time()) + _EPOCH
 
     def set_clock(self, seconds):
         """Set the clock, in seconds since 1970, UTC."""
-        year, month, day, hour, minute, second, weekday = gmtime(seconds - _epoch())[:7]
-        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+        date = time.gmtime(seconds - _EPOCH)
+        machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
 
     def sessions(self, config):
         """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP."""
-        if not config["secure"]:
-            return None
-        from firmware.board.security import sessions
+        if config["secure"]:
+            from firmware.board import security
 
-        return sessions(self, config)
+            return security.sessions(self, config)
 
     def use_led(self, pin):
         """Show the states on the LED at a pin, None for none. A board without one is fine."""
-        if self.indicator.led:
-            self.indicator.led(0)
+        indicator = self.indicator
+        if indicator.led:
+            indicator.led(0)
+        indicator.level = indicator.led = None
         try:
-            self.indicator.led = machine.Pin(pin, machine.Pin.OUT).value
+            indicator.led = machine.Pin(pin, machine.Pin.OUT).value
         except (ValueError, TypeError):
-            self.indicator.led = None
+            pass
 
     def start_watchdog(self, seconds):
         """Reset the board when nothing calls `idle` for so long. It cannot be stopped."""
-        if self._watchdog:
-            return
-        try:
-            Board._watchdog = machine.WDT(timeout=seconds * 1000)
-        except ValueError:
-            Board._watchdog = machine.WDT(timeout=_LONGEST_WATCHDOG)
+        if not self._feed:
+            try:
+                watchdog = machine.WDT(timeout=seconds * 1000)
+            except ValueError:
+                # The Pico W's can wait no longer.
+                watchdog = machine.WDT(timeout=8388)
+            Board._feed = watchdog.feed
 
     def idle(self):
         """What every wait does at least every 50 ms: feed the watchdog, move the LED."""
-        if self._watchdog:
-            self._watchdog.feed()
+        if self._feed:
+            self._feed()
         self.indicator.blink()
 
     def sleep(self, ms):
-        """Wait. Ctrl-C ends it."""
-        end = ticks_add(ticks_ms(), ms)
-        while True:
+        """Wait for at least so long. Ctrl-C ends it."""
+        while ms > 0:
             self.idle()
-            left = ticks_diff(end, ticks_ms())
-            if left <= 0:
-                return
-            sleep_ms(min(left, _IDLE))
-
-    def reset(self):
-        """Restart the board."""
-        machine.reset()
-
-
-def _epoch():
-    """Return when the board's time begins, in seconds since 1970: an ESP32's in 2000."""
-    return _FROM_1970_TO_2000 if gmtime(0)[0] == 2000 else 0
+            time.sleep_ms(min(ms, 50))
+            ms -= 50

@@ -1,16 +1,16 @@
 """What a person sees: a line a step on the console, a pattern a state on the LED."""
 
-from time import ticks_add, ticks_diff, ticks_ms
+from time import ticks_diff, ticks_ms
 
-# The states, and the LED in each: on and off by turns, in ms.
+# The states, and the LED in each, again every 2 s: 20 bits of 100 ms, from the left.
 PATTERNS = {
-    "config.json": (100, 100),
-    "Wi-Fi": (500, 500),
-    "provisioning": (900, 100),
-    "provisioned": (1000, 0),
-    "refused": (100, 100, 100, 100, 100, 1500),
-    "failed": (100, 1900),
-    "application": (0, 1000),
+    "config.json": 0b10101010101010101010,
+    "Wi-Fi": 0b11111000001111100000,
+    "provisioning": 0b11111111101111111110,
+    "provisioned": 0b11111111111111111111,
+    "refused": 0b10101000000000000000,
+    "failed": 0b10000000000000000000,
+    "application": 0b00000000000000000000,
 }
 
 
@@ -19,45 +19,35 @@ class Indicator:
 
     def __init__(self, led=None, write=print, ticks=ticks_ms):
         self.led = led
-        self._write = write
-        self._ticks = ticks
-        self._seconds = 0
-        self._since = ticks()
-        self._pattern = PATTERNS["application"]
-        self._phase = 0
-        self._due = self._since
+        self.write = write
+        self.ticks = ticks
+        self.last = ticks()
+        self.now = self.since = self.pattern = 0
+        # What the LED was told last.
+        self.level = None
 
     def show(self, state, text, *more):
         """Change to a state and print `text`, and each of `more` indented under it."""
         self.say("%s: %s" % (state, text), *more)
-        self._pattern = PATTERNS[state]
-        self._phase = 0
-        self._due = self._ticks()
+        self.pattern = PATTERNS[state]
+        self.since = self.now
         self.blink()
 
     def say(self, text, *more):
         """Print a line, and each of `more` indented under it."""
         self.blink()
-        stamp = "[%4d.%03d] " % (self._seconds, ticks_diff(self._ticks(), self._since))
-        self._write(stamp + text)
+        stamp = "[%4d.%03d] " % divmod(self.now, 1000)
+        self.write(stamp + text)
         for line in more:
-            self._write(stamp + "  " + line)
+            self.write(stamp + "  " + line)
 
     def blink(self):
         """Move the LED and the console's clock; called in every wait."""
-        now = self._ticks()
-        seconds = ticks_diff(now, self._since) // 1000
-        if seconds < 0:
-            # Nobody looked for six days.
-            self._since = now
-        elif seconds:
-            self._since = ticks_add(self._since, 1000 * seconds)
-            self._seconds += seconds
-        if self.led is None or ticks_diff(now, self._due) < 0:
-            return
-        pattern = self._pattern
-        while not pattern[self._phase]:
-            self._phase = (self._phase + 1) % len(pattern)
-        self.led(1 - self._phase % 2)
-        self._due = ticks_add(now, pattern[self._phase])
-        self._phase = (self._phase + 1) % len(pattern)
+        ticks = self.ticks()
+        # Less than 0: nobody looked for six days.
+        self.now += max(0, ticks_diff(ticks, self.last))
+        self.last = ticks
+        level = self.pattern >> 19 - (self.now - self.since) // 100 % 20 & 1
+        if self.led and level != self.level:
+            self.level = level
+            self.led(level)

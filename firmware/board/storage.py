@@ -11,92 +11,70 @@ from firmware.errors import FirstbootError
 
 
 class Storage:
-    """The files of a file system.
+    """The files of a file system. Each method raises FirstbootError when the flash fails.
 
     `root`: a folder in front of every path. `open` and `os`: what MicroPython calls so.
     """
 
     def __init__(self, root="", open=open, os=os):
-        self._root = root
-        self._open = open
-        self._os = os
+        self.root = root
+        self.open = open
+        self.os = os
 
     def read(self, path):
-        """Return a file's bytes, or None when there is no such file. Raises FirstbootError."""
-        try:
-            with self._open(self._root + path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            if error.errno == ENOENT:
-                return None
-            raise FirstbootError(
-                "%s cannot be read: %s" % (path, error), "Flash the board again if this stays."
-            )
+        """Return a file's bytes, or None when there is no such file."""
+        return self._do("read", self._content, path)
 
     def exists(self, path):
-        """Return whether there is such a file. Raises OSError when that cannot be told."""
-        try:
-            self._os.stat(self._root + path)
-        except OSError as error:
-            if error.errno == ENOENT:
-                return False
-            raise
-        return True
+        """Return whether there is such a file."""
+        return self._do("read", self.os.stat, path) is not None
 
     def save(self, path, content):
-        """Replace a file's content by these bytes, or raise FirstbootError.
+        """Replace a file's content by these bytes.
 
         What was written is read back before it takes the old content's place, and again after.
         """
-        temporary = path + ".new"
+        new = path + ".new"
         try:
-            with self._open(self._root + temporary, "wb") as file:
+            with self.open(self.root + new, "wb") as file:
                 file.write(content)
-            self._verify(temporary, content)
-            self._os.rename(self._root + temporary, self._root + path)
-            self._verify(path, content)
+            if self.read(new) == content:
+                self.os.rename(self.root + new, self.root + path)
+                if self.read(path) == content:
+                    return
+            trouble = "it reads back differently"
         except OSError as error:
-            self._discard(temporary)
-            raise FirstbootError(
-                "%s cannot be saved: %s" % (path, error),
-                "Free space on the flash; if it has space, the flash is worn or read-only.",
-            )
+            trouble = error
+        self.remove(new)
+        raise _trouble(path, "saved", trouble)
 
     def remove(self, path):
-        """Remove a file if it is there. Raises FirstbootError."""
-        try:
-            if self.exists(path):
-                self._os.remove(self._root + path)
-        except OSError as error:
-            raise FirstbootError(
-                "%s cannot be removed: %s" % (path, error),
-                "Flash the board again if this stays.",
-            )
+        """Remove a file if it is there."""
+        self._do("removed", self.os.remove, path)
 
     def set_aside(self, path):
-        """Rename a file to a name that is free and return that name. Raises FirstbootError."""
+        """Rename a file to a name that is free and return that name."""
         number = 1
-        while self.exists("%s.bad%d" % (path, number)):
+        while self.exists(aside := "%s.bad%d" % (path, number)):
             number += 1
-        aside = "%s.bad%d" % (path, number)
-        try:
-            self._os.rename(self._root + path, self._root + aside)
-        except OSError as error:
-            raise FirstbootError(
-                "%s cannot be renamed: %s" % (path, error), "Flash the board again."
-            )
+        self._do("renamed", self.os.rename, path, self.root + aside)
         return aside
 
-    def _verify(self, path, content):
-        if self.read(path) != content:
-            raise FirstbootError(
-                "%s was written but reads back differently" % path,
-                "The flash is worn; use another board if this stays.",
-            )
+    def _content(self, path):
+        with self.open(path, "rb") as file:
+            return file.read()
 
-    def _discard(self, temporary):
+    def _do(self, done, call, path, *more):
+        """Return what a call gives, or None when there is no such file."""
         try:
-            self._os.remove(self._root + temporary)
-        except OSError:
-            # It was never made, or the next save overwrites it.
-            pass
+            return call(self.root + path, *more)
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise _trouble(path, done, error)
+
+
+def _trouble(path, done, why):
+    return FirstbootError(
+        "%s cannot be %s: %s" % (path, done, why),
+        "Free space on the flash; flash the board again if this stays.",
+    )

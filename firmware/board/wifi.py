@@ -1,19 +1,9 @@
-"""Join the Wi-Fi network of config.json, or say why not."""
+"""Join the Wi-Fi network of config.json, or say why not.
 
-from time import ticks_add, ticks_diff
-
-from micropython import const
+The numbers are WLAN.status(): from 200 on an ESP32's, below a Pico W's. Not all have a name.
+"""
 
 from firmware.errors import FirstbootError
-
-_DEADLINE = const(30_000)
-_RECONNECT = const(5_000)
-_POLL = const(100)
-
-# Status codes that the boards have but MicroPython does not name on both.
-_PICO_NO_ADDRESS = const(2)
-_ESP32_HANDSHAKE_TIMEOUT = const(204)
-_ESP32_NO_COMPATIBLE_AP = (210, 211, 212)
 
 
 def join(config, board=None):
@@ -26,81 +16,60 @@ def join(config, board=None):
 
         board = Board()
     network = board.network
-    ssid = config["wifi"]["ssid"]
+    wifi = config["wifi"]
+    ssid = wifi["ssid"]
     try:
         wlan = network.WLAN(network.STA_IF)
-        if wlan.active() and wlan.isconnected() and _joined(wlan) == ssid.encode():
+        joined = wlan.active() and wlan.isconnected() and wlan.config("ssid").encode()
+        # An ESP32 reads on behind a name of 32 bytes, into the password.
+        if joined and joined[:32] == ssid.encode():
             return
         board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
-        _prepare(network, wlan, config["wifi"])
-        status = _connect(board, wlan, config["wifi"])
+        network.hostname(wifi["hostname"])
+        if wifi["country"]:
+            network.country(wifi["country"])
+        wlan.active(True)
+        if wlan.status() not in (1000, 0):  # idle
+            # A soft reset ends neither an association nor an ESP32's attempts at one.
+            wlan.disconnect()
+        status = _connect(board, wlan, ssid, wifi["password"] or None)
     except (OSError, RuntimeError, ValueError) as error:
         raise FirstbootError(
             'the radio could not join "%s": %s' % (ssid, error),
-            "Check the board's power supply; power it off and on if this stays.",
+            "Check the board's power supply; power it off and on.",
         )
-    if status is not None:
-        raise _explain(network, status, ssid)
-    board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
+    if status is None:
+        board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
+        return
+    if status in (201, 210, 211, 212, -2):
+        what = 'no network "%s" in range' % ssid
+        fix = "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz, up to WPA2 or WPA3."
+    elif status in (202, 204, -3):
+        what = '"%s" did not take the password' % ssid
+        fix = "Check `wifi.password`."
+    elif status == 2:
+        what = 'joined "%s", but it gives no address' % ssid
+        fix = "Check the network's DHCP server."
+    else:
+        what = 'not joined "%s" in 30 s (status %d)' % (ssid, status)
+        fix = "Check `wifi.password`, the distance, and the network's DHCP server."
+    raise FirstbootError(what, fix)
 
 
-def _joined(wlan):
-    # An ESP32 reads on behind a name of 32 bytes, into the password.
-    return wlan.config("ssid").encode()[:32]
-
-
-def _prepare(network, wlan, wifi):
-    """Set what has to stand before the radio is on, and switch it on."""
-    network.hostname(wifi["hostname"])
-    if wifi["country"]:
-        network.country(wifi["country"])
-    wlan.active(True)
-    if wlan.status() != network.STAT_IDLE:
-        # A soft reset ends neither an association nor an ESP32's attempts at one.
-        wlan.disconnect()
-
-
-def _connect(board, wlan, wifi):
+def _connect(board, wlan, ssid, key):
     """Return None when joined, else the status that tells most about why not."""
-    network = board.network
-    key = (wifi["password"],) if wifi["password"] else ()
-    wlan.connect(wifi["ssid"], *key)
-    telling = network.STAT_CONNECTING
-    now = board.ticks()
-    end = ticks_add(now, _DEADLINE)
-    reconnect = ticks_add(now, _RECONNECT)
-    while not wlan.isconnected():
-        status = wlan.status()
-        if status not in (network.STAT_IDLE, network.STAT_CONNECTING, network.STAT_GOT_IP):
-            telling = status
-        now = board.ticks()
-        if ticks_diff(now, end) >= 0:
-            wlan.disconnect()
-            return telling
+    telling = None
+    status = -1
+    for poll in range(300):
         # The ESP32 goes on trying by itself. The Pico W stops at a failure, a negative status,
-        # and one can be wrong the first time.
-        if status < 0 and ticks_diff(now, reconnect) >= 0:
-            reconnect = ticks_add(now, _RECONNECT)
-            wlan.connect(wifi["ssid"], *key)
-        board.sleep(_POLL)
-    return None
-
-
-def _explain(network, status, ssid):
-    if status == network.STAT_NO_AP_FOUND or status in _ESP32_NO_COMPATIBLE_AP:
-        return FirstbootError(
-            'no network "%s" in range' % ssid,
-            "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz only, up to WPA2 or WPA3.",
-        )
-    if status == network.STAT_WRONG_PASSWORD or status == _ESP32_HANDSHAKE_TIMEOUT:
-        return FirstbootError(
-            '"%s" did not take the password' % ssid, "Check `wifi.password` in config.json."
-        )
-    if status == _PICO_NO_ADDRESS:
-        return FirstbootError(
-            'joined "%s", but it gives no address' % ssid, "Check the network's DHCP server."
-        )
-    return FirstbootError(
-        'not joined "%s" in %d s (status %d)' % (ssid, _DEADLINE // 1000, status),
-        "Check `wifi.password`, the distance, and that the network gives addresses by DHCP.",
-    )
+        # and one can be wrong the first time: it is told again every 5 s.
+        if status < 0 and poll % 50 == 0:
+            wlan.connect(ssid, key)
+        board.sleep(100)
+        if wlan.isconnected():
+            return None
+        status = wlan.status()
+        if status not in (1000, 1001, 1010, 0, 1, 3):  # idle, joining, joined
+            telling = status
+    wlan.disconnect()
+    return telling or status

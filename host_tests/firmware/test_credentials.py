@@ -106,8 +106,8 @@ def test_foreign_credentials_are_set_aside():
 def test_foreign_attempt_is_set_aside():
     wrong = {
         "message_id": (None, "5", -1, 65536, 1.5),
-        "coap_token": (None, "", "abc", "xy" * 8, 5, "00" * 9),
-        "port": (None, "20000", -1, 65536),
+        "coap_token": (None, "", "abc", "xy" * 8, 5, "00" * 9, [0] * 16, {"a": 1}),
+        "port": (None, "20000", -1, 65536, [], {}),
         "token": (5, [], {}),
         "address": (5, [], ""),
     }

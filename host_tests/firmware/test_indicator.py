@@ -75,6 +75,20 @@ def test_the_time_goes_on_when_the_ticks_wrap():
         assert seen.lines[-1] == "[%4d.000] minute" % (minute * 60)
 
 
+def test_nobody_looks_for_days():
+    """From 6.2 days on the ticks say less than nothing; the time on the console stands still."""
+    for days, shown in ((6, 518_400), (7, 0)):
+        seen = Seen()
+        seen.indicator.show("refused", "x")
+        seen.clock.sleep_ms(days * 86_400_000)
+        seen.indicator.say("text")
+        assert seen.lines[-1] == "[%4d.000] text" % shown
+        seen.clock.sleep_ms(1_000)
+        seen.indicator.say("text")
+        assert seen.lines[-1] == "[%4d.000] text" % (shown + 1)
+        assert len(seen.watch(2_000)) >= 6
+
+
 def test_more_lines_are_indented():
     seen = Seen()
     seen.indicator.show("failed", "what", "why", "fix")

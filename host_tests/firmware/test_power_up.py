@@ -5,6 +5,7 @@ import json
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import (
     BAD_REQUEST,
+    BOARD_ID,
     INTERNAL_SERVER_ERROR,
     NAME,
     SERVICE_UNAVAILABLE,
@@ -415,14 +416,8 @@ def test_the_longest_names_and_secrets():
 
 def test_description_of_the_board():
     """It is on the first line of every power-up."""
-    before = hardware.machine
-    hardware.machine = Stub(unique_id=lambda: b"\x01\xab")
-    try:
-        board = _board()
-        assert board.id == "01ab"
-        assert board.description and "01ab" in board.description
-    finally:
-        hardware.machine = before
+    assert hardware.Board.id == BOARD_ID
+    assert hardware.Board.description.endswith(", id " + BOARD_ID)
 
 
 def _board():
@@ -477,9 +472,8 @@ def test_the_watchdog():
             self.fed += 1
 
     clock = Clock()
-    before = hardware.machine, hardware.sleep_ms, hardware.ticks_ms
-    hardware.machine = Stub(WDT=WDT)
-    hardware.sleep_ms, hardware.ticks_ms = clock.sleep_ms, clock.ticks_ms
+    before = hardware.machine, hardware.time
+    hardware.machine, hardware.time = Stub(WDT=WDT), clock
     try:
         board = _board()
         board.start_watchdog(60)
@@ -492,22 +486,21 @@ def test_the_watchdog():
         _board().sleep(10_000)  # as `join(config)` in app.py does
         assert WDT.made[0][1].fed >= fed + 200, "a second Board does not feed the watchdog"
     finally:
-        hardware.machine, hardware.sleep_ms, hardware.ticks_ms = before
-        if hasattr(hardware.Board, "_watchdog"):
-            hardware.Board._watchdog = None
+        hardware.machine, hardware.time = before
+        hardware.Board._feed = None
 
 
 def test_a_board_sleeps_as_long_as_asked():
-    clock = Clock((1 << 30) - 200)
-    before = hardware.sleep_ms, hardware.ticks_ms
-    hardware.sleep_ms, hardware.ticks_ms = clock.sleep_ms, clock.ticks_ms
+    clock = Clock()
+    before = hardware.time
+    hardware.time = clock
     try:
         for ms in (0, 1, 49, 50, 51, 1_000, HOUR):
             slept = clock.slept
             _board().sleep(ms)
             assert clock.slept - slept == ms
     finally:
-        hardware.sleep_ms, hardware.ticks_ms = before
+        hardware.time = before
 
 
 def test_files_on_flash_are_json_that_people_can_read():

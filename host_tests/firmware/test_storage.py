@@ -3,7 +3,7 @@
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.world import EIO, ENOSPC, EROFS, Flash, PowerCut
+from host_tests.firmware.world import EIO, ENOENT, ENOSPC, EROFS, Flash, PowerCut
 
 PATH = "/file.json"
 OLD = b'{"old": 1}'
@@ -81,7 +81,7 @@ def test_what_reads_back_differently_does_not_take_the_place_of_the_old():
     flash.corrupt = 1
     error = raises(FirstbootError, storage.save, PATH, NEW)
     assert "reads back differently" in error.what
-    assert storage.read(PATH) == OLD
+    assert flash.files == {PATH: OLD}
 
 
 def test_what_reads_back_differently_after_the_rename():
@@ -94,6 +94,15 @@ def test_what_reads_back_differently_after_the_rename():
 
     flash.rename = corrupting
     assert "reads back differently" in raises(FirstbootError, storage.save, PATH, NEW).what
+
+
+def test_a_save_whose_file_is_gone_is_no_save():
+    storage, flash = made()
+    flash.fail_at = 5
+    flash.error = ENOENT
+    raises(FirstbootError, storage.save, PATH, NEW)
+    assert flash.operations[5] == ("rename", PATH)
+    assert storage.read(PATH) == OLD
 
 
 def test_trouble_is_not_absence():

@@ -53,7 +53,7 @@ def test_an_open_network():
     for kind in ("esp32", "rp2"):
         world, config = made(kind, password="")
         join(world, config)
-        assert world.network.named("connect") == [("Home",)]
+        assert world.network.named("connect") == [("Home", None)]
 
 
 def test_already_joined():
@@ -116,7 +116,7 @@ FAILURES = (
     ("rp2", [(2_000, -1)], "(status -1)", "distance"),
     ("rp2", [(2_000, 2)], 'joined "Home", but it gives no address', "DHCP"),
     ("rp2", [(2_000, 1)], "(status 1)", "distance"),
-    ("rp2", [(2_000, 0)], "(status 1)", "distance"),
+    ("rp2", [(2_000, 0)], "(status 0)", "distance"),
 )
 
 
