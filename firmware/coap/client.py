@@ -31,7 +31,8 @@ class Client:
     os.urandom.
     """
 
-    _path = _content_format = None
+    # Of the last request: most requests go to one path.
+    path = content_format = options = None
 
     def __init__(self, transport, name=None, idle=None, limit=4096, ticks=ticks_ms, random=urandom):
         # What loading left is freed: a datagram wants 1.2 KB in one piece.
@@ -77,21 +78,22 @@ class Client:
         token = token or self.random(8)
         options = self._prepare(path, content_format)
         response = None
-        try:
-            if len(payload) <= min(_LARGEST_BLOCK, self.limit):
-                response = self._ask(code, token, options, payload, True)
-                if (
-                    response.option(_BLOCK1) is None
-                    and response.option(_BLOCK2) is None
-                    and response.code != _CONTINUE
-                    and len(response.payload) <= self.limit
-                ):
-                    response.payload = bytes(response.payload)
-                    return response
-            # Only now, since most boards never need it.
-            from firmware.coap.blockwise import transfer
+        if len(payload) <= _LARGEST_BLOCK and len(payload) <= self.limit:
+            response = self._ask(code, token, options, payload, True)
+            is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
+            for number, _ in response.options:
+                if number in (_BLOCK1, _BLOCK2):
+                    is_whole = False
+            if is_whole:
+                response.payload = bytes(response.payload)
+                if acknowledge and response.type == CON:
+                    self.acknowledge()
+                return response
+        # Only now, since most boards never need it.
+        from firmware.coap.blockwise import transfer
 
-            steps = transfer(options, payload, self.limit, response)
+        steps = transfer(options, payload, self.limit, response)
+        try:
             options, payload = next(steps)
             while True:
                 is_first = response is None
@@ -117,9 +119,9 @@ class Client:
         self.transport.close()
 
     def _prepare(self, path, content_format):
-        """Return the options. The last ones are kept: most requests go to one path."""
-        if path == self._path and content_format == self._content_format:
-            return self._options
+        """Return the options of a request."""
+        if path == self.path and content_format == self.content_format:
+            return self.options
         options = []
         if self.name:
             options.append((_URI_HOST, self.name.encode()))
@@ -131,9 +133,9 @@ class Client:
             options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
         for argument in query.split(b"&") if query else ():
             options.append((_URI_QUERY, argument))
-        self._path = path
-        self._content_format = content_format
-        self._options = options
+        self.path = path
+        self.content_format = content_format
+        self.options = options
         return options
 
     def _ask(self, code, token, options, payload, is_first):
@@ -141,11 +143,7 @@ class Client:
         request = encode(CON, code, self.message_id, token, options, payload)
         self.message_id = self.message_id + 1 & 0xFFFF
         exchange = self.exchange
-        error = self._send(exchange.start(request, token))
-        if error and is_first:
-            from firmware.coap.failure import out_of_reach
-
-            raise out_of_reach("this board could not send", error)
+        self._send(exchange.start(request, token), is_first)
         while exchange.response is None:
             if exchange.failed:
                 from firmware.coap.failure import explain
@@ -174,14 +172,16 @@ class Client:
                 self._send(answer)
         return exchange.response
 
-    def _send(self, datagram):
-        """Send; return the OSError when this board could not.
+    def _send(self, datagram, has_to_go=False):
+        """Send. What this board cannot send is as good as lost, unless it has to go.
 
-        That is as good as lost on the way: the next retransmission repeats it.
+        The next retransmission repeats it.
         """
         try:
             self.transport.send(datagram)
         except OSError as error:
+            if has_to_go:
+                from firmware.coap.failure import out_of_reach
+
+                raise out_of_reach("this board could not send", error)
             self.exchange.ignore(error)
-            return error
-        return None

@@ -37,7 +37,7 @@ class Exchange:
 
     response = None
     # Message IDs: a duplicate of an older response is acknowledged again.
-    _acknowledged = ()
+    acknowledged = ()
 
     def start(self, request, token):
         """Return the request, an encoded confirmable message with this token.
@@ -51,7 +51,7 @@ class Exchange:
         self.failed = self.got_ack = self.was_reset = False
         self.ignored = self.transmissions = 0
         spread = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR) - self.ACK_TIMEOUT
-        self._timeout = self.ACK_TIMEOUT + (spread * (token[0] << 8 | token[-1]) >> 16)
+        self.timeout = self.ACK_TIMEOUT + (spread * (token[0] << 8 | token[-1]) >> 16)
         return self.on_timer()
 
     def on_timer(self):
@@ -59,7 +59,7 @@ class Exchange:
         if self.got_ack or self.transmissions > self.MAX_RETRANSMIT:
             self.failed = True
             return None
-        self.timer = self._timeout << self.transmissions
+        self.timer = self.timeout << self.transmissions
         self.transmissions += 1
         return self.request
 
@@ -88,7 +88,7 @@ class Exchange:
             if message.code >> 5 not in (2, 4, 5):
                 raise CoapError("wrong code")
             if message.token != self.token:
-                if message.type == CON and message.message_id in self._acknowledged:
+                if message.type == CON and message.message_id in self.acknowledged:
                     return encode(ACK, EMPTY, message.message_id, b"", ())
                 raise CoapError("wrong token")
             previous = None
@@ -118,7 +118,7 @@ class Exchange:
         response = self.response
         if response is None or response.type != CON:
             return None
-        if response.message_id not in self._acknowledged:
-            remembered = self._acknowledged + (response.message_id,)
-            self._acknowledged = remembered[-_REMEMBERED_ACKS:]
+        if response.message_id not in self.acknowledged:
+            remembered = self.acknowledged + (response.message_id,)
+            self.acknowledged = remembered[-_REMEMBERED_ACKS:]
         return encode(ACK, EMPTY, response.message_id, b"", ())

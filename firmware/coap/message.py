@@ -81,7 +81,8 @@ def decode(datagram):
         message.message_id = datagram[2] << 8 | datagram[3]
         position = 4 + (first & 0x0F)
         message.token = datagram[4:position]
-        if first >> 6 != 1 or position > min(12, size) or (size > 4 and message.code == EMPTY):
+        is_empty = message.code == EMPTY
+        if first >> 6 != 1 or position > 12 or position > size or (is_empty and size > 4):
             raise IndexError
         number = 0
         while position < size:
