@@ -7,14 +7,14 @@ import json
 
 from firmware.coap import uri
 
-# Of each section the keys: the name, the kind of value, and the default, which is JSON; null when
-# there is none. Texts, since tuples cost a board four times the memory.
+# Of each section the keys: the name, the kind of value, and the default: JSON, null when there is
+# none, or ! for a key that is required. Texts, since tuples cost a board four times the memory.
 KEYS = (
     (
         "",
         """\
 wifi dict {}
-server uri required
+server uri !
 provisioning dict {}
 access_token device|server "device"
 ca file
@@ -32,7 +32,7 @@ codec firmware|microcoapy "firmware"\
     (
         "wifi.",
         """\
-ssid ssid required
+ssid ssid !
 password psk ""
 country country
 hostname hostname\
@@ -41,9 +41,9 @@ hostname hostname\
     (
         "provisioning.",
         """\
-deviceName name required
-provisionDeviceKey secret required
-provisionDeviceSecret secret required
+deviceName name !
+provisionDeviceKey secret !
+provisionDeviceSecret secret !
 gateway bool
 credentialsType ACCESS_TOKEN|MQTT_BASIC|X509_CERTIFICATE
 token token
@@ -86,7 +86,7 @@ def check(content, board_id, provisioned=False):
             key, kind, default = (line + " null").split(" ")[:3]
             if provisioned and kind == "secret":
                 default = "null"
-            if key in values or default == "required":
+            if key in values or default == "!":
                 value = values.get(key)
                 if kind == "name" and isinstance(value, str):
                     # ThingsBoard trims it, too.

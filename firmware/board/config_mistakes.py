@@ -6,9 +6,6 @@ import re
 from firmware.board.config import KEYS
 from firmware.errors import ConfigError
 
-# The kinds whose values are never shown: each is a secret, or may hold one.
-_SECRETS = ("dict", "psk", "secret", "str", "token")
-
 # What belongs at a key of each kind, but for those that list their words.
 _EXPECTED = """
 bool true or false
@@ -83,10 +80,11 @@ def check_keys(config, wrong, secure):
         if secure and config["verify"] and not config["ca"]:
             problems.append("`ca` is missing; the CA's certificate for coaps belongs there")
         for key, other in (("ca", "ca"), ("certificate", "key"), ("key", "certificate")):
-            if config[key] and not secure:
-                problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
-            if config[key] and not config[other]:
-                problems.append("`%s` is missing; it belongs to `%s`" % (other, key))
+            if config[key]:
+                if not secure:
+                    problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
+                if not config[other]:
+                    problems.append("`%s` is missing; it belongs to `%s`" % (other, key))
     if problems:
         raise ConfigError("\n".join(problems), "Correct config.json and put it on the board again.")
 
@@ -117,7 +115,8 @@ def _shown(kind, value):
     if value is None:
         return "missing"
     shown = json.dumps(value)
-    if kind not in _SECRETS and shown[0] not in "[{" and len(shown) <= 60 and "@" not in shown:
+    holds_secret = kind in ("dict", "psk", "secret", "str", "token") or shown[0] in "[{"
+    if not holds_secret and len(shown) <= 60 and "@" not in shown:
         return shown
     if isinstance(value, str):
         return "a string of %d characters" % len(value)

@@ -66,8 +66,8 @@ def trouble(response):
     """Return the error of a server that cannot answer now."""
     error = ProvisioningError(
         "ThingsBoard answered %s: it could not work on the request now" % code_name(response.code),
-        "Nothing to do at first. If this stays, see ThingsBoard's log, and whether the device"
-        " profile's transport is Default or CoAP.",
+        "If this stays, see ThingsBoard's log, and whether the device profile's transport is"
+        " Default or CoAP.",
     )
     if response.code == _SERVICE_UNAVAILABLE:
         # How long the response is fresh, in s: when to try again.
