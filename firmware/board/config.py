@@ -59,7 +59,7 @@ hash str\
 def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
-    Besides, what `server` names: `endpoint`, which is (host, port, name for Uri-Host), and
+    Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], and
     `secure`, whether it is coaps. A provisioned board needs no secret. Raises ConfigError with
     every mistake, FirstbootError.
     """
@@ -93,10 +93,11 @@ def check(content, board_id, provisioned=False):
                     value = value.replace("{id}", board_id).strip()
                 if not fits(kind, value) and json.dumps(value) != default:
                     wrong.append((section + key, kind, value))
-                    value = {}
+                    value = {}  # in place of a section, so that its keys are missing
             else:
                 value = json.loads(default)
             values[key] = value
+        # Every known key is there now.
         unknown += len(values) - len(lines)
     secure = False
     if not (wrong or unknown):

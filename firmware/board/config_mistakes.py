@@ -77,14 +77,11 @@ def check_keys(config, wrong, secure):
                     "`%s%s` is not known; did you mean `%s%s`?" % ((section, key) + min(near)[2])
                 )
     if not problems:
-        if secure and config["verify"] and not config["ca"]:
-            problems.append("`ca` is missing; the CA's certificate for coaps belongs there")
-        for key, other in (("ca", "ca"), ("certificate", "key"), ("key", "certificate")):
-            if config[key]:
-                if not secure:
-                    problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
-                if not config[other]:
-                    problems.append("`%s` is missing; it belongs to `%s`" % (other, key))
+        for key, other in (("verify", "ca"), ("certificate", "key"), ("key", "certificate")):
+            if config[other] and not secure:
+                problems.append("`%s` is for coaps, but `server` begins with coap://" % other)
+            if config[key] and secure and not config[other]:
+                problems.append("`%s` is missing; over coaps `%s` needs it" % (other, key))
     if problems:
         raise ConfigError("\n".join(problems), "Correct config.json and put it on the board again.")
 

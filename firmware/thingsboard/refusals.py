@@ -12,6 +12,7 @@ _MAX_AGE = const(14)
 _DEFAULT_MAX_AGE = const(60)
 _BAD_REQUEST = const(0x80)
 _SERVICE_UNAVAILABLE = const(0xA3)
+# As after 5.xx, another try may do.
 _REQUEST_ENTITY_INCOMPLETE = const(0x88)
 _TOO_MANY_REQUESTS = const(0x9D)
 
@@ -34,10 +35,10 @@ def refusal(response, reply):
     if status == "FAILURE":
         return Failure(
             "ThingsBoard answered FAILURE: it did not provision this deviceName",
-            "One of these: the device exists (delete it there, or change deviceName); if devices"
-            " are pre-provisioned, it was provisioned before (delete its server attribute"
-            " provisionState) or is not in this profile (add it); the `token` in config.json is"
-            " another device's; the tenant's device limit is reached.",
+            "In ThingsBoard, one of these: the device exists (delete it there, or change"
+            " deviceName); if devices are pre-provisioned, it was provisioned before (delete its"
+            " server attribute provisionState) or is not in this profile (add it); the `token` in"
+            " config.json is another device's; the tenant's device limit is reached.",
         )
     if code == _BAD_REQUEST and not response.payload:
         return Refused(
@@ -45,7 +46,7 @@ def refusal(response, reply):
             "Check provisionDeviceKey, provisionDeviceSecret and credentialsType in config.json.",
         )
     answer = code_name(code)
-    # A short word is no secret.
+    # Only a short word is certainly no secret.
     if isinstance(status, str) and status.isalpha() and len(status) <= 16:
         answer += " " + status
     what = "the server answered %s, which is no provisioning response with credentials" % answer
