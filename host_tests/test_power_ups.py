@@ -572,10 +572,10 @@ def unreadable(ups):
         (wrong_key, NOT_FOUND, "Check provisionDeviceKey and provisionDeviceSecret"),
         (wrong_secret, NOT_FOUND, "Check provisionDeviceKey and provisionDeviceSecret"),
         (disabled, NOT_FOUND, "that its provision strategy is not Disabled."),
-        (name_exists, FAILURE, "the device exists (delete it, or change deviceName)"),
-        (device_absent, FAILURE, "this one is not there, or is in another profile (add it)"),
+        (name_exists, FAILURE, "the device exists (delete it there, or change deviceName)"),
+        (device_absent, FAILURE, "or is not in this profile (add it)"),
         (quota_reached, FAILURE, "the tenant's device limit is reached."),
-        (unreadable, UNREADABLE, "Check `provisioning` in config.json"),
+        (unreadable, UNREADABLE, "Check provisionDeviceKey, provisionDeviceSecret and"),
     ],
 )
 def test_refusal(ups, arrange, message, fix):
@@ -636,7 +636,7 @@ def test_every_mistake_in_the_configuration_is_listed(ups):
         '`server` is "http://example.com"; a URI such as "coap://',
         "`provisioning.deviceName` is missing; a string of 1 to 255 characters belongs there",
         "`provisioning.provisionDeviceKey` is a string of 0 characters; ",
-        "`provisioning.provisionDeviceSecret` is no string; ",
+        "`provisioning.provisionDeviceSecret` is of type int; ",
         "`wachdog` is not known; did you mean `watchdog`?",
         "`led` is true; a pin's number or name, or null",
     ):
@@ -666,8 +666,8 @@ def test_no_configuration(ups):
     assert outcome.exit_code == BAD_CONFIGURATION
     has(
         outcome,
-        "config.json: there is no /config.json\n  Put a config.json on the board:",
-        "with: mpremote cp config.json :config.json",
+        "config.json: there is no /config.json\n  Write one as README.md shows, then: ",
+        "mpremote cp config.json :config.json",
         "next try in 60 s",
     )
 

@@ -1,142 +1,124 @@
 """What is wrong with config.json, all of it at once. Imported only when something may be."""
 
 import json
+import re
 
-from firmware.board.config import KEYS, SECTIONS
+from firmware.board.config import KEYS
 from firmware.errors import ConfigError
 
-_SECRETS = ("password", "provisionDeviceKey", "provisionDeviceSecret", "token", "hash")
-
-_EXPECTED = {
-    "boolean": "true or false",
-    "country": 'two capital letters, such as "DE",',
-    "file": "the name of a file on the board",
-    "hostname": "a name of letters, digits and inner hyphens, at most 32,",
-    "hosts": "a list of host names, or null,",
-    "name": "a string of 1 to 255 characters",
-    "object": "an object",
-    "passphrase": 'a password of 8 to 64 bytes, or "" for none,',
-    "pin": "a pin's number or name, or null,",
-    "seconds": "a number of seconds from 1 to 86400, or null,",
-    "server": 'a URI such as "coap://thingsboard.example.com"',
-    "ssid": "the network's name, 1 to 32 bytes,",
-    "string": "a string",
-    "text": "the value that the device profile shows",
-    "token": "a string with no / ? & or #",
-}
-
-
-def no_config():
-    """Return the ConfigError of a board without one."""
-    return ConfigError(
-        "there is no /config.json",
-        "Put a config.json on the board:\n"
-        '{"wifi": {"ssid": "...", "password": "..."},\n'
-        ' "server": "coap://thingsboard.example.com",\n'
-        ' "provisioning": {"deviceName": "sensor-{id}",\n'
-        '  "provisionDeviceKey": "...", "provisionDeviceSecret": "..."}}\n'
-        "with: mpremote cp config.json :config.json",
-    )
+# What belongs at a key of each kind, but for those that list their words.
+_EXPECTED = """
+bool true or false
+country two capital letters, such as "DE",
+dict an object
+file a file on the board
+hostname letters, digits and inner hyphens, at most 32,
+int a number from 1 to 86400, or null,
+list a list of host names, or null,
+name a string of 1 to 255 characters
+pin a pin's number or name, or null,
+psk a password of 8 to 64 bytes, or "" for none,
+secret what the device profile shows
+ssid the network's name, 1 to 32 bytes,
+str a string
+token a string with no / ? & or #
+uri a URI such as "coap://example.com"\
+"""
 
 
-def no_object():
-    """Return the ConfigError of what is no JSON object."""
-    return ConfigError(
-        "config.json is not a JSON object in UTF-8",
-        "Find the place with: python3 -m json.tool config.json",
-    )
+def check_json(content, given):
+    """Check that the bytes of a config.json are a JSON object that MicroPython reads right.
 
-
-def escaped_letter():
-    """Return the ConfigError of a letter that MicroPython's json does not read."""
-    return ConfigError(
-        "config.json has a letter written as two \\u escapes",
-        "Write the letter itself, in UTF-8.",
-    )
-
-
-def explain(given, wrong):
-    """Return the ConfigError with every mistake.
-
-    `given`: what the file says. `wrong`: (path, kind) of what is missing, (path, kind, value) of
-    what does not fit.
+    `given`: what they say. Raises ConfigError.
     """
-    problems = []
-    for path, kind, *value in wrong:
-        is_what = "is " + _shown(path, value[0]) if value else "is missing"
-        expected = _EXPECTED.get(kind) or " or ".join('"%s"' % word for word in kind.split("|"))
-        problems.append("`%s` %s; %s belongs there" % (path, is_what, expected))
-    known = [line.split(" ")[0] for line in KEYS.split("\n")]
-    paths = [str(key) for key in given if key not in SECTIONS]
-    for section in SECTIONS:
-        paths += ["%s.%s" % (section, key) for key in given.get(section, {})]
-    for path in paths:
-        if path not in known or ("." in path and path in given):
-            nearest = min(known + list(SECTIONS), key=lambda other: _difference(path, other))
-            problems.append("`%s` is not known; did you mean `%s`?" % (path, nearest))
-    return _to_correct(problems)
-
-
-def check_security(config):
-    """Check that the keys for coaps go together. Raises ConfigError."""
-    problems = []
-    if not config["secure"]:
-        for key in ("ca", "certificate", "key"):
-            if config[key]:
-                problems.append("`%s` is for coaps, but `server` begins with coap://" % key)
-    elif config["verify"] and not config["ca"]:
-        problems.append("`ca` is missing; the CA's certificate belongs there, which coaps needs")
-    for key, other in (("certificate", "key"), ("key", "certificate")):
-        if config[other] and not config[key]:
-            problems.append("`%s` is missing; it belongs to `%s`" % (key, other))
-    if problems:
-        raise _to_correct(problems)
-
-
-def check_microcoapy(storage):
-    """Check that microCoAPy and its adapter are on the board. Raises ConfigError."""
-    adapter = "/firmware/coap/microcoapy"
-    has_adapter = storage.exists(adapter + ".py") or storage.exists(adapter + ".mpy")
-    if not (has_adapter and storage.exists("/lib/microcoapy")):
+    if content is None:
         raise ConfigError(
-            '`codec` is "microcoapy", which is not on the board',
-            "Put it there: mpremote mip install github:insighio/microCoAPy\n"
-            "and: mpremote cp firmware/coap/microcoapy.py :firmware/coap/",
+            "there is no /config.json",
+            "Write one, then: mpremote cp config.json :config.json\n"
+            '{"wifi": {"ssid": "...", "password": "..."},\n'
+            ' "server": "coap://thingsboard.example.com",\n'
+            ' "provisioning": {"deviceName": "sensor-{id}",\n'
+            '  "provisionDeviceKey": "...", "provisionDeviceSecret": "..."}}',
+        )
+    if not isinstance(given, dict):
+        raise ConfigError(
+            "config.json is not a JSON object in UTF-8",
+            "Find the place with: python3 -m json.tool config.json",
+        )
+    # MicroPython's json makes two broken letters of such a pair.
+    if re.search(rb"\\u[dD][89a-fA-F]", content.replace(rb"\\", b"")):
+        raise ConfigError(
+            "config.json has a letter written as two \\u escapes",
+            "Write the letter itself, in UTF-8.",
         )
 
 
-def _to_correct(problems):
-    fix = "Correct config.json and put it on the board again."
-    return ConfigError("\n".join(problems), fix)
+def check_keys(config, wrong, secure):
+    """Check that every key is known, and if all fit that those for coaps go together.
+
+    `config`: what the file says. `wrong`: (path, kind, value) of what is missing or does not fit.
+    `secure`: whether `server` is coaps. Raises ConfigError with every mistake.
+    """
+    problems = []
+    for path, kind, value in wrong:
+        expected = _EXPECTED.partition("\n%s " % kind)[2].split("\n")[0]
+        expected = expected or '"%s"' % kind.replace("|", '" or "')
+        problems.append("`%s` is %s; %s belongs there" % (path, _shown(kind, value), expected))
+    known = []
+    for section, lines in KEYS:
+        for line in lines.split("\n"):
+            known.append((section, line.split(" ")[0]))
+    for section, _ in KEYS:
+        for key in config[section[:-1]] if section else config:
+            if (section, key) not in known:
+                # Near is what has the same letters, and then what is in the same section.
+                letters = set(str(key).lower())
+                near = []
+                for other in known:
+                    differences = len(letters ^ set(other[1].lower()))
+                    near.append((differences, section != other[0], other))
+                problems.append(
+                    "`%s%s` is not known; did you mean `%s%s`?" % ((section, key) + min(near)[2])
+                )
+    if not problems:
+        for key, other in (("verify", "ca"), ("certificate", "key"), ("key", "certificate")):
+            if config[other] and not secure:
+                problems.append("`%s` is for coaps, but `server` begins with coap://" % other)
+            if config[key] and secure and not config[other]:
+                problems.append("`%s` is missing; over coaps `%s` needs it" % (other, key))
+    if problems:
+        raise ConfigError("\n".join(problems), "Correct config.json and put it on the board again.")
 
 
-def _shown(path, value):
-    """Return a value, or only its kind when it is or could hold a secret."""
-    public = path not in SECTIONS and path.rpartition(".")[2] not in _SECRETS
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    if value is None or (public and len(json.dumps(value)) <= 60 and "@" not in str(value)):
-        return json.dumps(value)
-    return "a string of %d characters" % len(value) if isinstance(value, str) else "no string"
+def check_files(config, board, provisioned):
+    """Check what else has to be on the board: microCoAPy and its adapter, the certificate.
 
-
-def _difference(path, known):
-    """Return how far a key is from a known one; one in the wrong section is near."""
-    path, known = path.lower(), known.lower()
-    in_any_section = _distance(path.rpartition(".")[2], known.rpartition(".")[2])
-    return min(_distance(path, known), in_any_section + 1)
-
-
-def _distance(a, b):
-    """Return how many letters have to be added, left out or changed to make b of a."""
-    row = list(range(len(b) + 1))
-    for i, letter in enumerate(a):
-        diagonal, row[0] = row[0], i + 1
-        for j, other in enumerate(b):
-            diagonal, row[j + 1] = (
-                row[j + 1],
-                min(row[j] + 1, row[j + 1] + 1, diagonal + (letter != other)),
+    A board that is yet to be provisioned with the certificate sends it. Raises FirstbootError.
+    """
+    if config["codec"] == "microcoapy":
+        exists = board.storage.exists
+        adapter = "/firmware/coap/microcoapy"
+        has_adapter = exists(adapter + ".py") or exists(adapter + ".mpy")
+        if not (has_adapter and exists("/lib/microcoapy")):
+            raise ConfigError(
+                '`codec` is "microcoapy", which is not on the board',
+                "Put it there: mpremote mip install github:insighio/microCoAPy"
+                " + cp firmware/coap/microcoapy.py :firmware/coap/",
             )
-    return row[-1]
+    if config["certificate"] and not provisioned:
+        from firmware.board.security import add_certificate
+
+        add_certificate(config["provisioning"], board, config)
+
+
+def _shown(kind, value):
+    """Return a value, or only its type when it is or could hold a secret."""
+    if value is None:
+        return "missing"
+    shown = json.dumps(value)
+    holds_secret = kind in ("dict", "psk", "secret", "str", "token") or shown[0] in "[{"
+    if not holds_secret and len(shown) <= 60 and "@" not in shown:
+        return shown
+    if isinstance(value, str):
+        return "a string of %d characters" % len(value)
+    return "of type %s" % type(value).__name__

@@ -9,32 +9,17 @@ from micropython import const
 
 PATH = "/api/v1/provision"
 
-# The fields of a request, in the order in which they are sent.
-_FIELDS = (
-    "deviceName",
-    "provisionDeviceKey",
-    "provisionDeviceSecret",
-    "gateway",
-    "credentialsType",
-    "token",
-    "clientId",
-    "username",
-    "password",
-    "hash",
-)
-
 _SUCCESS = const(2)
 _UNAUTHORIZED = const(0x81)
 _NOT_FOUND = const(0x84)
 
 
 def request_body(provisioning):
-    """Return the request body: the same bytes for the same fields."""
+    """Return the request body: the same bytes for the same fields. None: the field is not sent."""
     fields = []
-    for field in _FIELDS:
-        value = provisioning.get(field)
-        if value is not None:
-            fields.append('"%s":%s' % (field, json.dumps(value)))
+    for field in sorted(provisioning):
+        if provisioning[field] is not None:
+            fields.append('"%s":%s' % (field, json.dumps(provisioning[field])))
     return ("{%s}" % ",".join(fields)).encode()
 
 
@@ -47,15 +32,18 @@ def read_response(response):
         reply = json.loads(response.payload)
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         reply = None
-    is_reply = response.code >> 5 == _SUCCESS and isinstance(reply, dict)
-    if is_reply and reply.get("status") == "SUCCESS":
-        credentials_type = reply.get("credentialsType")
-        value = reply.get("credentialsValue")
-        if value and (
-            (credentials_type in ("ACCESS_TOKEN", "X509_CERTIFICATE") and isinstance(value, str))
-            or (credentials_type == "MQTT_BASIC" and isinstance(value, dict))
-        ):
-            return credentials_type, value
+    if not isinstance(reply, dict):
+        reply = {}
+    kind = reply.get("credentialsType")
+    value = reply.get("credentialsValue")
+    if (
+        response.code >> 5 == _SUCCESS
+        and reply.get("status") == "SUCCESS"
+        and kind in ("ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE")
+        and isinstance(value, dict if kind == "MQTT_BASIC" else str)
+        and value
+    ):
+        return kind, value
     from firmware.thingsboard.refusals import refusal
 
     raise refusal(response, reply)
@@ -77,4 +65,4 @@ def is_accepted(response):
         return False
     from firmware.thingsboard.refusals import trouble
 
-    raise trouble("it does not say whether the token is this device's", response)
+    raise trouble(response)

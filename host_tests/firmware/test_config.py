@@ -68,6 +68,8 @@ RIGHT = {
     "provisioning__password": ("p", "", None),
     "provisioning__hash": ("-----BEGIN CERTIFICATE-----", None),
     "access_token": ("device", "server"),
+    "verify": (True, False),
+    "ntp": (["pool.ntp.org"], ["192.0.2.1", "ntp.example"], [], None),
     "forget_secret": (True, False),
     "watchdog": (1, 8, 86_400, None),
     "restart_after_crash": (1, 60, 86_400, None),
@@ -105,6 +107,8 @@ WRONG = {
     "provisioning__password": (5,),
     "provisioning__hash": (5, []),
     "access_token": ("board", "", None, True),
+    "verify": ("true", 1, 0, None),
+    "ntp": ("pool.ntp.org", 5, [5], [""], ["ntp.example", None], {}, False),
     "forget_secret": ("yes", 1, None),
     "watchdog": (0, -1, 1.5, "8", True, 86_401),
     "restart_after_crash": (0, -1, 0.5, "10", True, 86_401),
@@ -134,8 +138,9 @@ def test_every_key_wrong():
 def test_every_key_is_tested():
     tested = {path.replace("__", ".") for path in RIGHT}
     assert tested == {path.replace("__", ".") for path in WRONG}
-    later = {"ca", "certificate", "key", "verify", "ntp"}
-    assert {line.split(" ")[0] for line in KEYS.split("\n")} - tested <= later
+    elsewhere = {"ca", "certificate", "key", "wifi", "provisioning"}
+    keys = {section + line.split(" ")[0] for section, lines in KEYS for line in lines.split("\n")}
+    assert keys - tested == elsewhere
 
 
 def test_required_keys_missing():
@@ -278,6 +283,10 @@ def test_what_is_there_is_shown_short():
     assert len(found) < 160
     (found,) = problems(wifi__password="short")
     assert found.startswith("`wifi.password` is a string of 5 characters; ")
+    (found,) = problems(wifi__ssid={"ssid": "Home", "password": WIFI_PASSWORD})
+    assert found.startswith("`wifi.ssid` is of type dict; ")
+    (found,) = problems(codec=None)
+    assert found == '`codec` is missing; "firmware" or "microcoapy" belongs there'
 
 
 def test_the_board_id_in_the_device_name():
@@ -351,10 +360,10 @@ def test_no_config_says_how_to_make_one():
     world = World(None)
     error = raises(ConfigError, configuration.load, world.new_board())
     assert error.what == "there is no /config.json"
-    lines = error.fix.split("\n")
-    made = json.loads("".join(lines[1:-1]))
-    assert set(made) == {"wifi", "server", "provisioning"}
-    assert "mpremote cp config.json :config.json" in error.fix
+    command, *example = error.fix.split("\n")
+    assert "mpremote cp config.json :config.json" in command
+    assert set(json.loads("".join(example))) == {"wifi", "server", "provisioning"}
+    raises(ConfigError, configuration.forget_secret, world.new_board())
 
 
 def test_a_provisioned_board_needs_no_key_and_no_secret():
@@ -428,7 +437,7 @@ def test_a_certificate_and_its_key_go_together():
         changes = {key: "file"}
         changes.update(COAPS)
         (problem,) = problems(**changes)
-        assert problem == "`%s` is missing; it belongs to `%s`" % (other, key)
+        assert problem == "`%s` is missing; over coaps `%s` needs it" % (other, key)
 
 
 def test_certificates_without_coaps_are_a_mistake():

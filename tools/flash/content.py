@@ -17,14 +17,9 @@ shims.install()
 from firmware.board import config  # noqa: E402
 from firmware.errors import ConfigError  # noqa: E402
 
-_PROVISIONING = "provisioning."
 _CODEC = "microcoapy"
 # The fields that a row may have.
-FIELDS = tuple(
-    path[len(_PROVISIONING) :]
-    for path in (line.split(" ", 1)[0] for line in config.KEYS.split("\n"))
-    if path.startswith(_PROVISIONING)
-)
+FIELDS = tuple(line.split(" ")[0] for line in dict(config.KEYS)["provisioning."].split("\n"))
 
 
 def modules() -> list[str]:
