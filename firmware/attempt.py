@@ -17,7 +17,7 @@ from micropython import const
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
 from firmware.coap.message import GET, POST, uint
-from firmware.errors import Failure, FirstbootError, NetworkError, NoResponse, Refused
+from firmware.errors import FirstbootError, NetworkError, NoResponse
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
@@ -140,10 +140,10 @@ class Attempt:
             self._renew()
             self._save()
             client.acknowledge()
-            failed = isinstance(final, Failure)
+            failed = final.status == "FAILURE"
             credentials = failed and self._probe(client)
             if not credentials:
-                if self._given and isinstance(final, Refused):
+                if self._given and final.state == "refused":
                     board.storage.remove(self.path)
                 if failed and not self._proposed:
                     from firmware.thingsboard.refusals import ambiguous

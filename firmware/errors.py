@@ -1,6 +1,7 @@
 """Every error that firstboot raises: what happened and why, and what to do next.
 
-There is a class where code has to tell one trouble from another; people read the texts.
+There is a class where code has to tell one trouble from another; people read the texts. Those of
+ThingsBoard's refusals are in firmware.thingsboard.refusals, which few boards ever load.
 """
 
 
@@ -8,11 +9,12 @@ class FirstbootError(Exception):
     """The root. `what`: what happened and why; `fix`: what a person does next.
 
     `state`: what the indicator shows of it. `retry_after`: how long to wait at least before
-    another try, in ms.
+    another try, in ms. `status`: ThingsBoard's own word for it, None when it has none.
     """
 
     state = "failed"
     retry_after = 0
+    status = None
 
     def __init__(self, what, fix=""):
         super().__init__(what)
@@ -42,18 +44,3 @@ class NoResponse(CoapError):
     """Silence. `acknowledged`: whether the server had acknowledged the request."""
 
     acknowledged = False
-
-
-class ProvisioningError(FirstbootError):
-    """ThingsBoard answered, but not with credentials."""
-
-
-class Refused(ProvisioningError):
-    """ThingsBoard refused; an operator can lift it."""
-
-    state = "refused"
-    retry_after = 3_600_000
-
-
-class Failure(Refused):
-    """Status FAILURE: refused, or provisioned already by a request whose reply was lost."""

@@ -4,7 +4,7 @@ from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
-from firmware.errors import Failure, FirstbootError, Refused
+from firmware.errors import FirstbootError
 
 
 def credentials_rejected(board):
@@ -22,7 +22,11 @@ def credentials_rejected(board):
     board.attempt_again = board.attempt_again or Attempt(board, store.ATTEMPT_AGAIN)
     try:
         credentials = board.attempt_again.run(config)
-    except Failure:
+    except FirstbootError as error:
+        if error.status != "FAILURE":
+            raise
+        from firmware.thingsboard.refusals import Refused
+
         raise Refused(
             'ThingsBoard has a device "%s", but with other credentials than this board' % name,
             "In ThingsBoard, give the device its old credentials back, or delete the device. If"

@@ -10,6 +10,7 @@ import pytest
 
 from firmware import errors
 from firmware.board.indicator import PATTERNS
+from firmware.thingsboard import refusals
 from tools.virtual_board.flash import PROJECT
 
 FILES = [PROJECT / "boot.py", PROJECT / "main.py", *sorted((PROJECT / "firmware").rglob("*.py"))]
@@ -20,7 +21,11 @@ MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
     "firmware.application": set(),
     "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.microcoapy"},
-    "firmware.rejection": {"firmware.attempt", "firmware.board"},
+    "firmware.rejection": {
+        "firmware.attempt",
+        "firmware.board",
+        "firmware.thingsboard.refusals",
+    },
     "firmware.attempt": {
         "firmware.board.credentials",
         "firmware.coap",
@@ -146,7 +151,8 @@ def test_what_firmware_does_not_say(name):
 
 def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
     """A misspelt state would raise KeyError on a board, in the middle of its trouble."""
-    shown = {error.state for error in vars(errors).values() if isinstance(error, type)}
+    named = {**vars(errors), **vars(refusals)}.values()
+    shown = {each.state for each in named if isinstance(each, type)}
     for name, tree in MODULES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("indicator.show"):

@@ -17,6 +17,7 @@ from firmware import errors
 from firmware.board import config
 from firmware.board.config import KEYS
 from firmware.board.indicator import PATTERNS
+from firmware.thingsboard import refusals
 from host_tests import update_readme
 from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
 from host_tests.update_readme import README, read_block, write_block
@@ -145,7 +146,7 @@ def test_the_table_of_states_names_every_state():
 NO_TROUBLE = ("firstboot ", "next try in ", "restart in ", "running app.py")
 ERRORS = tuple(
     name
-    for name, each in vars(errors).items()
+    for name, each in {**vars(errors), **vars(refusals)}.items()
     if isinstance(each, type) and issubclass(each, errors.FirstbootError)
 )
 

@@ -10,8 +10,9 @@ shims.install()
 
 from firmware.coap.connect import connect  # noqa: E402
 from firmware.coap.message import code_name  # noqa: E402
-from firmware.errors import FirstbootError, NoResponse, ProvisioningError, Refused  # noqa: E402
+from firmware.errors import FirstbootError, NoResponse  # noqa: E402
 from firmware.thingsboard.provisioning import PATH, read_response, request_body  # noqa: E402
+from firmware.thingsboard.refusals import ProvisioningError, Refused  # noqa: E402
 
 PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT = range(5)
 

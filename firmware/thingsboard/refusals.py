@@ -6,7 +6,7 @@ Apart from provisioning.py, so that a board that is provisioned at once never lo
 from micropython import const
 
 from firmware.coap.message import code_name, uint
-from firmware.errors import Failure, ProvisioningError, Refused
+from firmware.errors import FirstbootError
 
 _MAX_AGE = const(14)
 _DEFAULT_MAX_AGE = const(60)
@@ -15,6 +15,23 @@ _SERVICE_UNAVAILABLE = const(0xA3)
 # As after 5.xx, another try may do.
 _REQUEST_ENTITY_INCOMPLETE = const(0x88)
 _TOO_MANY_REQUESTS = const(0x9D)
+
+
+class ProvisioningError(FirstbootError):
+    """ThingsBoard answered, but not with credentials."""
+
+
+class Refused(ProvisioningError):
+    """ThingsBoard refused; an operator can lift it."""
+
+    state = "refused"
+    retry_after = 3_600_000
+
+
+class Failure(Refused):
+    """Refused, or provisioned already by a request whose reply was lost."""
+
+    status = "FAILURE"
 
 
 def refusal(response, reply):

@@ -5,15 +5,8 @@ import json
 from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.coap.message import GET, POST
-from firmware.errors import (
-    CoapError,
-    Failure,
-    FirstbootError,
-    NetworkError,
-    NoResponse,
-    ProvisioningError,
-    Refused,
-)
+from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
+from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     ADDRESS,

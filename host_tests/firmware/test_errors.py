@@ -3,7 +3,8 @@
 import io
 import sys
 
-from firmware.errors import ConfigError, FirstbootError, NoResponse, Refused
+from firmware.errors import ConfigError, FirstbootError, NoResponse
+from firmware.thingsboard.refusals import Refused
 
 
 def printed(error):

@@ -4,8 +4,8 @@ import json
 
 from firmware.board.config import KEYS
 from firmware.coap.message import Message, uint_bytes
-from firmware.errors import Failure, ProvisioningError, Refused
 from firmware.thingsboard import provisioning, refusals
+from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 from host_tests.firmware.helpers import raises
 
 HOUR = 3_600_000

@@ -2,7 +2,8 @@
 
 from firmware.attempt import Attempt
 from firmware.board import config as configuration
-from firmware.errors import CoapError, Failure, NetworkError, NoResponse
+from firmware.errors import CoapError, NetworkError, NoResponse
+from firmware.thingsboard.refusals import Failure
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import ADDRESS, NAME, World, example
 
