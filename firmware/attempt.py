@@ -7,27 +7,21 @@ credentials are saved. When the server says FAILURE, the access token that the d
 tells whether an earlier request, whose reply was lost, had succeeded.
 """
 
-from binascii import b2a_base64
 from errno import EADDRINUSE
-from hashlib import sha256
 from time import ticks_diff
 
 from micropython import const
 
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
-from firmware.coap.message import GET, POST, uint
+from firmware.coap.message import GET, POST
 from firmware.errors import FirstbootError, NetworkError, NoResponse
+from firmware.record import PROBE, Record, has
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
 _EXCHANGE_LIFETIME = const(247_000)
-_TOKEN_BYTES = const(15)
 _PORTS_TO_TRY = const(8)
-# More Message IDs than the blocks of a request take.
-_BLOCKS = const(16)
-# In the Message ID of a probe, so that a server never takes it for the request again.
-_PROBE = const(0x8000)
 
 
 class Attempt:
@@ -36,41 +30,43 @@ class Attempt:
     `path`: the file that keeps it.
     """
 
+    # What came but could not be saved. The server may say it only once.
+    received = None
+
     def __init__(self, board, path=store.ATTEMPT):
         self.board = board
-        self.path = path
-        self._received = self._first_sent = None
-        self._may_move = False
+        self.record = Record(board, path)
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
         board = self.board
-        found = {
+        record = self.record
+        credentials = {
             "server": config["server"],
             "deviceName": config["provisioning"]["deviceName"],
         }
-        if _has(self._received, found):
-            # They came, but could not be saved. The server may say them only once.
-            store.save(board.storage, self._received)
-            return self._received
+        if has(self.received, credentials):
+            store.save(board.storage, self.received)
+            return self.received
         host, port, name = config["endpoint"]
         secure = board.sessions(config)
-        body = self._prepare(config, found)
+        body = record.begin(config, credentials)
         failure = None
         # No reply is repeated in another DTLS session, so none is lost by moving.
-        for address in self._addresses(host, port, name, self._may_move or secure):
-            self._record["address"] = address
+        for address in self._addresses(host, port, name, record.may_move or secure):
+            record.fields["address"] = address
             transport = None
             try:
                 transport = self._open(address, port)
-                self._save()
+                record.save()
                 transport = secure(transport, host) if secure else transport
                 client = Client(transport, name, board.idle, ticks=board.ticks, random=board.random)
-                found["credentialsType"], found["credentialsValue"] = self._ask(client, body)
-                self._received = found
-                store.save(board.storage, found)
+                kind, value = self._ask(client, body)
+                credentials.update(credentialsType=kind, credentialsValue=value)
+                self.received = credentials
+                store.save(board.storage, credentials)
                 client.acknowledge()
-                return found
+                return credentials
             except NetworkError as error:
                 # This board could not send: another address of the same name is as good.
                 failure = error
@@ -79,40 +75,12 @@ class Attempt:
                     transport.close()
         raise failure
 
-    def _prepare(self, config, identity):
-        """Load the attempt or draw a new one; return the request body."""
-        request = dict(config["provisioning"])
-        same = dict(identity)
-        same["provisionDeviceKey"] = request["provisionDeviceKey"]
-        record = store.load(self.board.storage, self.path)
-        self._saved = record and dict(record)
-        self._resumed = _has(record, same)
-        if not self._resumed:
-            record = same
-            record.update(
-                body="", token=None, address="", port=self._draw_port(), message_id=-_BLOCKS
-            )
-        self._record = record
-        self._given = request["token"]
-        self._proposed = None
-        if request["credentialsType"] in (None, "ACCESS_TOKEN"):
-            if not self._given and config["access_token"] == "device":
-                request["token"] = record["token"] or self._draw_token()
-            self._proposed = request["token"]
-            # One that was proposed before may still turn out to be this device's.
-            record["token"] = self._proposed or record["token"]
-        body = provisioning.request_body(request)
-        digest = sha256(body).digest().hex()
-        if record["body"] != digest:
-            record["body"] = digest
-            self._renew()
-        return body
-
     def _ask(self, client, body):
         """Send the request; return (credentialsType, credentialsValue)."""
         board = self.board
-        if self._first_sent is None:
-            self._first_sent = board.ticks()
+        record = self.record
+        if record.first_sent is None:
+            record.first_sent = board.ticks()
         try:
             return provisioning.read_response(
                 client.request(
@@ -120,8 +88,8 @@ class Attempt:
                     provisioning.PATH,
                     body,
                     JSON,
-                    message_id=self._record["message_id"],
-                    token=bytes.fromhex(self._record["coap_token"]),
+                    message_id=record.fields["message_id"],
+                    token=bytes.fromhex(record.fields["coap_token"]),
                     acknowledge=False,
                 )
             )
@@ -129,23 +97,23 @@ class Attempt:
             raise
         except NoResponse as silence:
             # Without a proposed token only the address that has the first reply can give it again.
-            waited = ticks_diff(board.ticks(), self._first_sent)
-            self._may_move |= bool(self._proposed) or waited >= _EXCHANGE_LIFETIME
+            waited = ticks_diff(board.ticks(), record.first_sent)
+            record.may_move |= bool(record.proposed) or waited >= _EXCHANGE_LIFETIME
             # An earlier power-up may have acknowledged a reply that the server now keeps back.
             credentials = silence.acknowledged and self._probe(client)
             if not credentials:
                 raise
         except FirstbootError as final:
             # A server would answer the same Message ID with the same reply again.
-            self._renew()
-            self._save()
+            record.renew()
+            record.save()
             client.acknowledge()
             failed = final.status == "FAILURE"
             credentials = failed and self._probe(client)
             if not credentials:
-                if self._given and final.state == "refused":
-                    board.storage.remove(self.path)
-                if failed and not self._proposed:
+                if record.given and final.state == "refused":
+                    board.storage.remove(record.path)
+                if failed and not record.proposed:
                     from firmware.thingsboard.refusals import ambiguous
 
                     raise ambiguous(final)
@@ -158,11 +126,12 @@ class Attempt:
         A token that config.json gives may be another board's too: it proves something only when
         an earlier request may have brought it there.
         """
-        token = self._record["token"]
-        if not token or (self._given and not self._resumed):
+        record = self.record
+        token = record.fields["token"]
+        if not token or (record.given and not record.resumed):
             return None
         path = provisioning.attributes_path(token)
-        response = client.request(GET, path, message_id=self._draw() | _PROBE)
+        response = client.request(GET, path, message_id=record.draw() | PROBE)
         return ("ACCESS_TOKEN", token) if provisioning.is_accepted(response) else None
 
     def _addresses(self, host, port, name, may_move):
@@ -173,7 +142,7 @@ class Attempt:
         if not name:
             yield host
             return
-        saved = self._record["address"]
+        saved = self.record.fields["address"]
         if saved and not may_move:
             yield saved
         reason = "it has no address"
@@ -193,51 +162,16 @@ class Attempt:
                 yield address
 
     def _open(self, address, port):
-        """Return a transport from the attempt's port, or from another when that is in use."""
+        """Return a transport from the record's port, or from another when that is in use."""
+        fields = self.record.fields
         for _ in range(_PORTS_TO_TRY):
             try:
-                return self.board.open_transport(address, port, self._record["port"])
+                return self.board.open_transport(address, port, fields["port"])
             except OSError as error:
                 failure = error
                 if error.errno != EADDRINUSE:
                     break
-                self._record["port"] = self._draw_port()
+                fields["port"] = self.record.draw_port()
         from firmware.coap.failure import out_of_reach
 
         raise out_of_reach("this board could not open a UDP socket to %s" % address, failure)
-
-    def _renew(self):
-        """Draw a new Message ID and CoAP token for a new request."""
-        record = self._record
-        message_id = self._draw() & ~_PROBE
-        if abs(message_id - record["message_id"]) < _BLOCKS:
-            message_id ^= 0x4000
-        record["message_id"] = message_id
-        record["coap_token"] = self.board.random(8).hex()
-        self._first_sent = None
-        self._may_move = False
-
-    def _save(self):
-        if self._record != self._saved:
-            store.save(self.board.storage, self._record, self.path)
-            self._saved = dict(self._record)
-
-    def _draw(self):
-        return uint(self.board.random(2))
-
-    def _draw_port(self):
-        """Draw a port clear of the ranges that systems draw from."""
-        return 16384 + (self._draw() & 0x3FFF)
-
-    def _draw_token(self):
-        """Draw an access token: 20 characters that need no escaping in a path."""
-        token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
-        return token.replace("+", "-").replace("/", "_")
-
-
-def _has(found, fields):
-    """Return whether there is a dictionary with the same values in these fields."""
-    for field in fields:
-        if found is None or found[field] != fields[field]:
-            return False
-    return True

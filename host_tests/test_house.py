@@ -29,8 +29,10 @@ MAY_IMPORT = {
     "firmware.attempt": {
         "firmware.board.credentials",
         "firmware.coap",
+        "firmware.record",
         "firmware.thingsboard",
     },
+    "firmware.record": {"firmware.board.credentials", "firmware.thingsboard.provisioning"},
     "firmware.thingsboard": {"firmware.coap.message"},
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},

@@ -18,6 +18,26 @@ _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
 _LARGEST_SZX = const(6)
 
 
+def run(client, code, token, options, payload, response):
+    """Make a transfer with a Client, see `transfer`; return the last response.
+
+    The token of a message is that of the one before it, and 1. All but the last response are
+    acknowledged.
+    """
+    steps = transfer(options, payload, client.limit, response)
+    try:
+        options, payload = next(steps)
+        while True:
+            is_first = response is None
+            if not is_first:
+                client.acknowledge()
+                token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
+            response = client.ask(code, token, options, payload, is_first)
+            options, payload = steps.send(response)
+    except StopIteration as end:
+        return end.value
+
+
 def transfer(options, payload, limit, response=None):
     """Yield (options, payload) of each message, be sent its response; return the last response.
 

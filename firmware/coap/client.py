@@ -79,7 +79,7 @@ class Client:
         options = self._prepare(path, content_format)
         response = None
         if len(payload) <= _LARGEST_BLOCK and len(payload) <= self.limit:
-            response = self._ask(code, token, options, payload, True)
+            response = self.ask(code, token, options, payload, True)
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
                 if number in (_BLOCK1, _BLOCK2):
@@ -90,20 +90,10 @@ class Client:
                     self.acknowledge()
                 return response
         # Only now, since most boards never need it.
-        from firmware.coap.blockwise import transfer
+        from firmware.coap.blockwise import run
 
-        steps = transfer(options, payload, self.limit, response)
         try:
-            options, payload = next(steps)
-            while True:
-                is_first = response is None
-                if not is_first:
-                    self.acknowledge()
-                    token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
-                response = self._ask(code, token, options, payload, is_first)
-                options, payload = steps.send(response)
-        except StopIteration as end:
-            return end.value
+            return run(self, code, token, options, payload, response)
         finally:
             if acknowledge:
                 self.acknowledge()
@@ -138,12 +128,15 @@ class Client:
         self.options = options
         return options
 
-    def _ask(self, code, token, options, payload, is_first):
-        """Send one message and return the response to it."""
+    def ask(self, code, token, options, payload, has_to_go):
+        """Send one message and return the response to it.
+
+        `has_to_go`: whether it is an error that this board cannot send it.
+        """
         request = encode(CON, code, self.message_id, token, options, payload)
         self.message_id = self.message_id + 1 & 0xFFFF
         exchange = self.exchange
-        self._send(exchange.start(request, token), is_first)
+        self._send(exchange.start(request, token), has_to_go)
         while exchange.response is None:
             if exchange.failed:
                 from firmware.coap.failure import explain

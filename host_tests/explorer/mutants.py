@@ -10,6 +10,7 @@ from firmware.attempt import Attempt
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.coap.client import Client
+from firmware.record import Record
 
 
 def _no_attempt_saved():
@@ -23,14 +24,14 @@ def _no_attempt_saved():
 
 
 def _no_resume():
-    prepare = Attempt._prepare
+    begin = Record.begin
 
     def always_new(self, *arguments):
-        body = prepare(self, *arguments)
-        self._renew()
+        body = begin(self, *arguments)
+        self.renew()
         return body
 
-    return patch.object(Attempt, "_prepare", always_new)
+    return patch.object(Record, "begin", always_new)
 
 
 def _no_probe():
@@ -47,13 +48,13 @@ def _acknowledged_before_saved():
 
 
 def _resumed_after_a_refusal():
-    renew = Attempt._renew
+    renew = Record.renew
 
     def once(self):
-        if "coap_token" not in self._record:
+        if "coap_token" not in self.fields:
             renew(self)
 
-    return patch.object(Attempt, "_renew", once)
+    return patch.object(Record, "renew", once)
 
 
 def _renamed_before_closed():
