@@ -172,10 +172,12 @@ def fits(kind, value):
     return value.strip() != "" and kind not in ("bool", "dict", "int", "list")
 
 
-def hostname(device_name):
+def hostname(name):
     """Return a deviceName made fit for DNS: letters, digits and inner hyphens, at most 32."""
-    fit = ""
-    for letter in device_name:
-        if ord(letter) < 128:
-            fit += letter if letter.isalpha() or letter.isdigit() else "-"
-    return fit[:32].strip("-") or "firstboot"
+    fit = bytearray()
+    # Bytes, since MicroPython keeps each letter that it looks at.
+    for byte in name.encode():
+        if byte < 128:
+            is_fit = 48 <= byte < 58 or 65 <= byte & ~32 <= 90
+            fit.append(byte if is_fit else 45)
+    return fit.decode()[:32].strip("-") or "firstboot"

@@ -9,6 +9,9 @@ from micropython import const
 from firmware.coap.exchange import LARGEST_MESSAGE, Exchange
 from firmware.coap.message import CON, GET, POST, encode, uint, uint_bytes
 
+# What loading those left is freed: the rest closes up.
+gc.collect()
+
 JSON = const(50)
 
 _URI_HOST = const(3)
