@@ -23,7 +23,7 @@ def wait(receive):
 
 gc.collect()
 micropython.qstr_info()
-start = gc.mem_alloc()
+found["start"] = start = gc.mem_alloc()
 import firstboot  # noqa: E402
 
 firstboot.UDP.receive = wait(firstboot.UDP.receive)
