@@ -666,8 +666,9 @@ def test_no_configuration(ups):
     assert outcome.exit_code == BAD_CONFIGURATION
     has(
         outcome,
-        "config.json: there is no /config.json\n  Write one as README.md shows, then: ",
-        "mpremote cp config.json :config.json",
+        "config.json: there is no /config.json\n  Write one, then: ",
+        "mpremote cp config.json :config.json\n",
+        '"provisionDeviceSecret": "..."',
         "next try in 60 s",
     )
 
