@@ -31,13 +31,13 @@ class Record:
         self.board = board
         self.path = path
 
-    def begin(self, config, identity):
+    def begin(self, config, credentials):
         """Load the record or draw a new one; return the request body.
 
-        `identity`: the `server` and the `deviceName` that it is for.
+        `credentials`: what is known of them, `server` and `deviceName`.
         """
         request = dict(config["provisioning"])
-        same = dict(identity)
+        same = dict(credentials)
         same["provisionDeviceKey"] = request["provisionDeviceKey"]
         fields = store.load(self.board.storage, self.path)
         self.saved = fields and dict(fields)
@@ -52,7 +52,11 @@ class Record:
         self.proposed = None
         if request["credentialsType"] in (None, "ACCESS_TOKEN"):
             if not self.given and config["access_token"] == "device":
-                request["token"] = fields["token"] or self._draw_token()
+                if not fields["token"]:
+                    # 20 characters that need no escaping in a path.
+                    token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
+                    fields["token"] = token.replace("+", "-").replace("/", "_")
+                request["token"] = fields["token"]
             self.proposed = request["token"]
             # One that was proposed before may still turn out to be this device's.
             fields["token"] = self.proposed or fields["token"]
@@ -86,11 +90,6 @@ class Record:
     def draw_port(self):
         """Draw a port clear of the ranges that systems draw from."""
         return 16384 + (self.draw() & 0x3FFF)
-
-    def _draw_token(self):
-        """Draw an access token: 20 characters that need no escaping in a path."""
-        token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
-        return token.replace("+", "-").replace("/", "_")
 
 
 def has(found, fields):

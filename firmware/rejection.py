@@ -6,6 +6,9 @@ from firmware.board import credentials as store
 from firmware.board import wifi
 from firmware.errors import FirstbootError
 
+# The attempt of a board that has credentials, which ThingsBoard takes no more.
+ATTEMPT_AGAIN = "/attempt_again.json"
+
 
 def credentials_rejected(board):
     """Call this after a 4.01 (Unauthorized); return new credentials, saved.
@@ -19,7 +22,7 @@ def credentials_rejected(board):
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))
     # The board keeps it: credentials that came and could not be saved are in it.
-    board.attempt_again = board.attempt_again or Attempt(board, store.ATTEMPT_AGAIN)
+    board.attempt_again = board.attempt_again or Attempt(board, ATTEMPT_AGAIN)
     try:
         credentials = board.attempt_again.run(config)
     except FirstbootError as error:
@@ -34,7 +37,7 @@ def credentials_rejected(board):
         )
     board.attempt_again = None
     try:
-        board.storage.remove(store.ATTEMPT_AGAIN)
+        board.storage.remove(ATTEMPT_AGAIN)
     except FirstbootError as error:
         board.indicator.say(error.what, error.fix)
     board.indicator.show(

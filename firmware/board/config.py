@@ -71,10 +71,10 @@ def load(board, provisioned=False):
     return config
 
 
-def check(content, board_id, provisioned=False):
+def check(content, id, provisioned=False):
     """Return the configuration in the bytes of a config.json. Raises ConfigError.
 
-    `board_id`: the unique id in hex, for `{id}` in deviceName.
+    `id`: the board's unique id in hex, for `{id}` in deviceName.
     """
     config = parse(content)
     wrong = []
@@ -90,7 +90,7 @@ def check(content, board_id, provisioned=False):
                 value = values.get(key)
                 if kind == "name" and isinstance(value, str):
                     # ThingsBoard trims it, too.
-                    value = value.replace("{id}", board_id).strip()
+                    value = value.replace("{id}", id).strip()
                 if not fits(kind, value) and json.dumps(value) != default:
                     wrong.append((section + key, kind, value))
                     value = {}  # in place of a section, so that its keys are missing

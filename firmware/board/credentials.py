@@ -6,8 +6,6 @@ from firmware.errors import FirstbootError
 
 CREDENTIALS = "/credentials.json"
 ATTEMPT = "/attempt.json"
-# The attempt of a board that has credentials, which ThingsBoard takes no more.
-ATTEMPT_AGAIN = "/attempt_again.json"
 
 
 def load(storage, path=CREDENTIALS):

@@ -5,6 +5,7 @@ import json
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
+from firmware.rejection import ATTEMPT_AGAIN
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash
 
@@ -73,7 +74,7 @@ def test_attempt_saved_loaded_and_removed():
     for changes in ({}, {"token": None}, {"message_id": 0}, {"message_id": 65535}, {"port": 16384}):
         attempt = dict(ATTEMPT)
         attempt.update(changes)
-        for path in (store.ATTEMPT, store.ATTEMPT_AGAIN):
+        for path in (store.ATTEMPT, ATTEMPT_AGAIN):
             store.save(storage, attempt, path)
             assert store.load(storage, path) == attempt, changes
             assert store.load(storage) is None
