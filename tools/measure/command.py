@@ -55,7 +55,7 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
         step("times")
         _add_times(measured, with_peers, responder)
         step("what the rest is made of")
-        rest = remainder.measure(there, responder, measured)
+        rest = remainder.measure(there, responder, measured["firstboot"])
         grown = growth.measure(there, step) if details else {}
         parts = modules.measure(there) if details else {}
     if not has_valgrind():

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files
+from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, has_valgrind
+from tools.measure.budgets import shown
 from tools.measure.figures import FIGURES, PowerUps
 from tools.measure.responder import Responder
 
@@ -27,11 +28,8 @@ _COMPILED = "the same from .mpy"
 _COMPILING = "compiling"
 
 
-def measure(
-    bench: Bench, responder: Responder, measured: dict[str, dict[str, float]]
-) -> dict[str, Parts]:
-    """The parts of each figure over its goal, by its key; they add up to the figure."""
-    ours = measured["firstboot"]
+def measure(bench: Bench, responder: Responder, ours: dict[str, float]) -> dict[str, Parts]:
+    """The parts of each of the firmware's figures over its goal, by key; they add up to it."""
     missed = [each.key for each in FIGURES if each.goal and ours.get(each.key, 0) > each.goal]
     found: dict[str, Parts] = {}
     if "heap_exchange" in missed:
@@ -45,6 +43,8 @@ def measure(
         if key in missed:
             compiled = ours[key.replace("py", "mpy")]
             found[key] = {_COMPILED: compiled, _COMPILING: ours[key] - compiled}
+    if "time_ratio" in missed and has_valgrind():
+        found["time_ratio"] = _of_time(bench, ours["time_ratio"])
     for key, folder in (("mpy_coap", "firmware/coap/"), ("mpy_all", "")):
         if key in missed:
             found[key] = _of_mpy(bench.source, folder)
@@ -65,9 +65,22 @@ def table(measured: dict[str, Parts]) -> Table:
             if not number:
                 result.add_section()
                 result.add_row(f"{figure.what}, {figure.unit}", "", style="bold")
-            shown = f"{value:,.1f}" if figure.unit == "ms" else f"{value:,.0f}"
-            result.add_row(f"  {part}", shown)
+            result.add_row(f"  {part}", shown(value, figure))
     return result
+
+
+def _of_time(bench: Bench, ratio: float) -> Parts:
+    """The bare script's time, and what comes on top in the proportion of its instructions."""
+    functions = ("encode_request", "decode_response", "exchange", "answer", "poll")
+    encode, decode, exchange, answer, poll = bench.instructions("parts", functions)
+    parts = {
+        "encode": encode,
+        "decode": decode,
+        "the client and the exchange": exchange - answer - encode - decode,
+        "poll": poll,
+    }
+    each = (ratio - 1) / sum(parts.values())
+    return {"the bare script": 1, **{part: each * count for part, count in parts.items()}}
 
 
 def _live(bench: Bench, script: str, *arguments: object) -> Parts:
