@@ -31,7 +31,7 @@ class Client:
     `transport`: send(datagram), receive(size, timeout), close(). `name`: the server's name
     for Uri-Host, None when it was given as an IP address. `idle`: called at least every 50 ms of
     a wait. `limit`: the most bytes that a body may have. `ticks` and `random`: time.ticks_ms and
-    os.urandom.
+    os.urandom. `exchange`: the Exchange, which says what was ignored in the last request.
     """
 
     # Of the last request: most requests go to one path.
@@ -101,36 +101,6 @@ class Client:
             if acknowledge:
                 self.acknowledge()
 
-    def acknowledge(self):
-        """Acknowledge the last response, if it is a confirmable one."""
-        datagram = self.exchange.acknowledge()
-        if datagram:
-            self._send(datagram)
-
-    def close(self):
-        """Give the transport back."""
-        self.transport.close()
-
-    def _prepare(self, path, content_format):
-        """Return the options of a request."""
-        if path == self.path and content_format == self.content_format:
-            return self.options
-        options = []
-        if self.name:
-            options.append((_URI_HOST, self.name.encode()))
-        segments, _, query = path.encode().partition(b"?")
-        for segment in segments.split(b"/"):
-            if segment:
-                options.append((_URI_PATH, segment))
-        if content_format is not None:
-            options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
-        for argument in query.split(b"&") if query else ():
-            options.append((_URI_QUERY, argument))
-        self.path = path
-        self.content_format = content_format
-        self.options = options
-        return options
-
     def ask(self, code, token, options, payload, has_to_go):
         """Send one message and return the response to it.
 
@@ -167,6 +137,36 @@ class Client:
             if answer:
                 self._send(answer)
         return exchange.response
+
+    def acknowledge(self):
+        """Acknowledge the last response, if it is a confirmable one."""
+        datagram = self.exchange.acknowledge()
+        if datagram:
+            self._send(datagram)
+
+    def close(self):
+        """Give the transport back."""
+        self.transport.close()
+
+    def _prepare(self, path, content_format):
+        """Return the options of a request."""
+        if path == self.path and content_format == self.content_format:
+            return self.options
+        options = []
+        if self.name:
+            options.append((_URI_HOST, self.name.encode()))
+        segments, _, query = path.encode().partition(b"?")
+        for segment in segments.split(b"/"):
+            if segment:
+                options.append((_URI_PATH, segment))
+        if content_format is not None:
+            options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
+        for argument in query.split(b"&") if query else ():
+            options.append((_URI_QUERY, argument))
+        self.path = path
+        self.content_format = content_format
+        self.options = options
+        return options
 
     def _send(self, datagram, has_to_go=False):
         """Send. What this board cannot send is as good as lost, unless it has to go.
