@@ -284,6 +284,19 @@ def test_set_up_in_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         set_up._make_without_packages(0)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="on Windows: a link takes a right that few have")
+def test_set_up_leaves_alone_where_a_link_leads(tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "python").touch()
+    (tmp_path / ".venv").symlink_to(other)
+    monkeypatch.setattr(set_up, "VENV", str(tmp_path / ".venv"))
+    monkeypatch.setattr(set_up, "_STAMP", str(tmp_path / ".venv" / "set-up"))
+    monkeypatch.setattr(set_up, "_run", lambda command, lock: (0, ""))
+    set_up._make_without_packages(0)
+    assert (other / "python").exists() and not (tmp_path / ".venv").is_symlink()
+
+
 @pytest.mark.parametrize(
     ("failing", "expected"),
     [

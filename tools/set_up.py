@@ -162,6 +162,8 @@ def _make_without_packages(lock: int) -> list[str]:
     from importlib.util import find_spec
 
     try:
+        if os.path.islink(VENV):
+            os.remove(VENV)  # it leads to somebody else's
         os.makedirs(VENV, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.remove(_STAMP)
