@@ -53,6 +53,7 @@ def power_up(board):
             config = _read_config(board)
             _prepare(board, config)
             _join(board, config)
+            _give_back()
             attempt = attempt or _new_attempt(board)
             return _provision(board, attempt, config), config
         except FirstbootError as error:
@@ -103,7 +104,6 @@ def _join(board, config):
 
 
 def _new_attempt(board):
-    _give_back()
     from firmware.attempt import Attempt
 
     return Attempt(board)
@@ -114,14 +114,16 @@ def _find(board, credentials):
     board.indicator.show(
         "provisioned", '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
     )
+    config = None
     try:
         config = _read_config(board, provisioned=True)
+        _tidy(board, config)
     except FirstbootError as error:
         board.indicator.say("config.json is not used", *str(error).split("\n"))
-        return None
-    _tidy(board, config)
-    _prepare(board, config)
     _give_back()
+    if config is None:
+        return None
+    _prepare(board, config)
     for field, wanted in (
         ("server", config["server"]),
         ("deviceName", config["provisioning"]["deviceName"]),

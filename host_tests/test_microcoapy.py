@@ -23,7 +23,7 @@ from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 
 MICROCOAPY = os.environ.get("MICROCOAPY", "")
-if not MICROCOAPY:
+if not MICROCOAPY or not peers.is_microcoapy(Path(MICROCOAPY)):
     pytest.skip(
         "left out: MICROCOAPY names no folder that holds microCoAPy", allow_module_level=True
     )

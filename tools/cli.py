@@ -408,13 +408,18 @@ def measure(
 
     Example: python3 -m tools measure --peer aiocoap --plot measured.svg
     """
+    from tools.measure import peers
     from tools.measure.bench import MeasureError
     from tools.measure.command import run
 
     try:
-        run(peer or [], details, as_json, plot, record)
+        found = [peers.find(name) for name in peer or []]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--peer") from None
+    if plot and not plot.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
+    try:
+        run(found, details, as_json, plot, record)
     except MeasureError as error:
         _end(str(error), FAILED)
 

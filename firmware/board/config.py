@@ -87,12 +87,13 @@ def check(content, id, provisioned=False):
             if provisioned and kind == "secret":
                 default = "null"
             if key in values or default == "!":
+                given = key in values
                 value = values.get(key)
                 if kind == "name" and isinstance(value, str):
                     # ThingsBoard trims it, too.
                     value = value.replace("{id}", id).strip()
                 if not fits(kind, value) and json.dumps(value) != default:
-                    wrong.append((section + key, kind, value))
+                    wrong.append((section + key, kind, given, value))
                     value = {}  # in place of a section, so that its keys are missing
             else:
                 value = json.loads(default)

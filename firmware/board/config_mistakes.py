@@ -56,14 +56,16 @@ def check_json(content, given):
 def check_keys(config, wrong, secure):
     """Check that every key is known, and if all fit that those for coaps go together.
 
-    `config`: what the file says. `wrong`: (path, kind, value) of what is missing or does not fit.
-    `secure`: whether `server` is coaps. Raises ConfigError with every mistake.
+    `config`: what the file says. `wrong`: (path, kind, whether it is there, value) of what is
+    missing or does not fit. `secure`: whether `server` is coaps. Raises ConfigError with every
+    mistake.
     """
     problems = []
-    for path, kind, value in wrong:
+    for path, kind, given, value in wrong:
+        is_what = _shown(kind, value) if given else "missing"
         expected = _EXPECTED.partition("\n%s " % kind)[2].split("\n")[0]
         expected = expected or '"%s"' % kind.replace("|", '" or "')
-        problems.append("`%s` is %s; %s belongs there" % (path, _shown(kind, value), expected))
+        problems.append("`%s` is %s; %s belongs there" % (path, is_what, expected))
     known = []
     for section, lines in KEYS:
         for line in lines.split("\n"):
@@ -71,14 +73,14 @@ def check_keys(config, wrong, secure):
     for section, _ in KEYS:
         for key in config[section[:-1]] if section else config:
             if (section, key) not in known:
-                # Near is what has the same letters, and then what is in the same section.
+                # Near is what has the same letters, rather in the same section.
                 letters = set(str(key).lower())
                 near = []
                 for other in known:
                     differences = len(letters ^ set(other[1].lower()))
-                    near.append((differences, section != other[0], other))
+                    near.append((differences + 3 * (section != other[0]), other))
                 problems.append(
-                    "`%s%s` is not known; did you mean `%s%s`?" % ((section, key) + min(near)[2])
+                    "`%s%s` is not known; did you mean `%s%s`?" % ((section, key) + min(near)[1])
                 )
     if not problems:
         for key, other in (("verify", "ca"), ("certificate", "key"), ("key", "certificate")):
@@ -113,11 +115,9 @@ def check_files(config, board, provisioned):
 
 def _shown(kind, value):
     """Return a value, or only its type when it is or could hold a secret."""
-    if value is None:
-        return "missing"
     shown = json.dumps(value)
     holds_secret = kind in ("dict", "psk", "secret", "str", "token") or shown[0] in "[{"
-    if not holds_secret and len(shown) <= 60 and "@" not in shown:
+    if value is None or (not holds_secret and len(shown) <= 60 and "@" not in shown):
         return shown
     if isinstance(value, str):
         return "a string of %d characters" % len(value)

@@ -22,7 +22,8 @@ class Indicator:
         self.write = write
         self.ticks = ticks
         self.last = ticks()
-        self.now = self.since = self.pattern = 0
+        # Small numbers, since from 2**30 on each takes memory: the time, and that of the pattern.
+        self.seconds = self.ms = self.beat = self.pattern = 0
         # What the LED was told last.
         self.level = None
 
@@ -30,13 +31,13 @@ class Indicator:
         """Change to a state and print `text`, and each of `more` indented under it."""
         self.say("%s: %s" % (state, text), *more)
         self.pattern = PATTERNS[state]
-        self.since = self.now
+        self.beat = 0
         self.blink()
 
     def say(self, text, *more):
         """Print a line, and each of `more` indented under it."""
         self.blink()
-        stamp = "[%4d.%03d] " % divmod(self.now, 1000)
+        stamp = "[%4d.%03d] " % (self.seconds, self.ms)
         self.write(stamp + text)
         for line in more:
             self.write(stamp + "  " + line)
@@ -45,9 +46,13 @@ class Indicator:
         """Move the LED and the console's clock; called in every wait."""
         ticks = self.ticks()
         # Less than 0: nobody looked for six days.
-        self.now += max(0, ticks_diff(ticks, self.last))
+        passed = max(0, ticks_diff(ticks, self.last))
         self.last = ticks
-        level = self.pattern >> 19 - (self.now - self.since) // 100 % 20 & 1
+        self.beat = (self.beat + passed) % 2000
+        self.ms += passed
+        self.seconds += self.ms // 1000
+        self.ms %= 1000
+        level = self.pattern >> 19 - self.beat // 100 & 1
         if self.led and level != self.level:
             self.level = level
             self.led(level)

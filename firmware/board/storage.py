@@ -45,7 +45,11 @@ class Storage:
             trouble = "it reads back differently"
         except OSError as error:
             trouble = error
-        self.remove(new)
+        try:
+            self.os.remove(self.root + new)
+        except OSError:
+            # It was never made, or the next save overwrites it.
+            pass
         raise _trouble(path, "saved", trouble)
 
     def remove(self, path):

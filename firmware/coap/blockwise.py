@@ -102,7 +102,10 @@ def transfer(options, payload, limit, response=None):
 
 def _check(size, limit):
     if size > limit:
-        raise _misfit("a body over the limit of %d bytes" % limit)
+        raise CoapError(
+            "a body over the limit of %d bytes" % limit,
+            "Check that this is the server you mean, send less, or raise the client's limit.",
+        )
 
 
 def _misfit(what):

@@ -78,6 +78,8 @@ class Client:
         """
         if message_id is not None:
             self.message_id = message_id
+        # One that came before is this caller's no more to acknowledge.
+        self.exchange.response = None
         token = token or self.random(8)
         options = self._prepare(path, content_format)
         response = None

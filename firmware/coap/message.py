@@ -44,7 +44,12 @@ class Message:
 
 
 def encode(type, code, message_id, token, options, payload=b""):
-    """Return a message as one buffer. `options`: (number, value) in ascending order."""
+    """Return a message as one buffer. `options`: (number, value) in ascending order.
+
+    Raises CoapError for a token of over 8 bytes.
+    """
+    if len(token) > 8:
+        raise CoapError("bad token")
     buffer = bytearray(4)
     buffer[0] = 0x40 | type << 4 | len(token)
     buffer[1] = code

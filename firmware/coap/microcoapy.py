@@ -5,7 +5,8 @@ microCoAPy 0.6.0 gets wrong is put right here. It writes
 - options of one number in any order, because MicroPython's `sorted` is not stable;
 - no option that has no value, and one of 269 bytes or more with a wrong length;
 - no message over 1023 bytes, which it cuts without a word;
-and it reads 10 options at most, tokens of any length, and a payload marker with no payload.
+- a token of over 8 bytes with a length that is none.
+And it reads 10 options at most, tokens of any length, and a payload marker with no payload.
 """
 
 from microcoapy import coap_writer
@@ -29,7 +30,12 @@ def install():
 
 
 def encode(type, code, message_id, token, options, payload=b""):
-    """Return a message as one buffer. `options`: (number, value) in ascending order."""
+    """Return a message as one buffer. `options`: (number, value) in ascending order.
+
+    Raises CoapError for a token of over 8 bytes.
+    """
+    if len(token) > 8:
+        raise CoapError("bad token")
     packet = CoapPacket()
     packet.type = type
     packet.method = code

@@ -441,6 +441,14 @@ def test_acknowledge_false_still_acknowledges_the_blocks_before_the_last():
     assert transport.sent[-1][1] == empty(ACK, 2)
 
 
+def test_refused_request_acknowledges_nothing():
+    client, transport = make_client(confirmable(0x7777))
+    client.request(GET, "/", acknowledge=False)
+    sent = len(transport.sent)
+    refusal(client.post, "/", bytes(5000))
+    assert len(transport.sent) == sent
+
+
 def test_refused_response_is_acknowledged():
     client, transport = make_client(confirmable(0x7777), limit=1)
     assert refusal(client.get, "/") == OVER_THE_LIMIT % 1

@@ -220,6 +220,10 @@ def test_unknown_keys():
         ("deviceName", "provisioning.deviceName"),
         ("provisionDeviceKey", "provisioning.provisionDeviceKey"),
         ("wifi__server", "server"),
+        ("wifi__passphrase", "wifi.password"),
+        ("wifi__pass", "wifi.password"),
+        ("wifi__host", "wifi.hostname"),
+        ("provisioning__user", "provisioning.username"),
     ):
         found = problems(**{written: "x"})
         expected = "`%s` is not known; did you mean `%s`?" % (written.replace("__", "."), meant)
@@ -286,7 +290,7 @@ def test_what_is_there_is_shown_short():
     (found,) = problems(wifi__ssid={"ssid": "Home", "password": WIFI_PASSWORD})
     assert found.startswith("`wifi.ssid` is of type dict; ")
     (found,) = problems(codec=None)
-    assert found == '`codec` is missing; "firmware" or "microcoapy" belongs there'
+    assert found == '`codec` is null; "firmware" or "microcoapy" belongs there'
 
 
 def test_the_board_id_in_the_device_name():

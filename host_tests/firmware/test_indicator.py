@@ -89,6 +89,18 @@ def test_nobody_looks_for_days():
         assert len(seen.watch(2_000)) >= 6
 
 
+def test_weeks_of_waiting_make_no_large_numbers():
+    """From 2**30 on a board has to allocate memory for a number, at every look."""
+    seen = Seen()
+    seen.indicator.show("refused", "x")
+    for _ in range(28):
+        seen.clock.sleep_ms(86_400_000)
+        seen.indicator.blink()
+    for name in seen.indicator.__dict__:
+        value = seen.indicator.__dict__[name]
+        assert not isinstance(value, int) or value < 1 << 30, name
+
+
 def test_more_lines_are_indented():
     seen = Seen()
     seen.indicator.show("failed", "what", "why", "fix")

@@ -163,6 +163,11 @@ def test_every_token_length():
         assert decoded(datagram) == ((NON, 0x45, 7, token), [(12, b"")], b"x")
 
 
+def test_a_token_has_8_bytes_at_most():
+    for size in (9, 15, 16, 300):
+        assert raises(CoapError, encode, CON, GET, 0, bytes(size), ()).what == "bad token"
+
+
 def test_message_id_is_big_endian():
     for message_id, two in ((0, b"\x00\x00"), (0xFF, b"\x00\xff"), (0xFF00, b"\xff\x00")):
         datagram = bytes(encode(CON, GET, message_id, b"", ()))

@@ -1,6 +1,7 @@
 """firmware.power_up: from power-up to credentials, as a person at the console sees it."""
 
 import json
+import sys
 
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import (
@@ -319,6 +320,32 @@ def test_the_waits_of_trouble_that_stays():
     ]  # fmt: skip
     assert world.find("next try in ")[0] == "next try in 4 s"
     assert world.find("next try in ")[-1] == "next try in 15 min"
+
+
+STEPS = ("board.config", "board.config_mistakes", "board.wifi", "coap.uri", "attempt", "record")
+
+
+def still_loaded(modules):
+    return [step for step in STEPS if "firmware." + step in modules]
+
+
+def test_no_step_but_the_attempt_is_loaded_while_the_board_asks():
+    world = World()
+    world.server.script = [Reply(INTERNAL_SERVER_ERROR)]
+    seen = []
+    world.on_send = lambda: seen.append(still_loaded(sys.modules))
+    world.power_up()
+    assert len(world.waits) == 1 and len(seen) >= 2
+    for steps in seen:
+        assert not {"board.config", "board.wifi", "coap.uri"} & set(steps), seen
+
+
+def test_no_step_is_loaded_any_more_when_the_application_runs():
+    for config in (True, example(wifi__passwort="x"), example(forget_secret=True)):
+        for make in (World, provisioned):
+            world = make(config)
+            if world.power_up(tries=1):
+                assert still_loaded(world.loaded) == [], config
 
 
 def test_start_up_is_not_delayed():

@@ -105,6 +105,13 @@ def test_a_save_whose_file_is_gone_is_no_save():
     assert storage.read(PATH) == OLD
 
 
+def test_a_save_that_fails_says_so_when_its_rest_cannot_be_removed_either():
+    storage, flash = made()
+    flash.broken = ("write", "remove")
+    error = raises(FirstbootError, storage.save, PATH, NEW)
+    assert error.what.startswith(PATH + " cannot be saved")
+
+
 def test_trouble_is_not_absence():
     storage, flash = made()
     flash.error = EIO

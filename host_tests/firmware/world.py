@@ -559,8 +559,9 @@ class World:
     """All of it. `config`: config.json as a dictionary, or its bytes, or None for none.
 
     `names`: the DNS. `unreachable`: addresses to which sending fails; `unroutable`: to which no
-    socket can be opened. `stop_after`: after how many tries `power_up` ends with None. `waits`: how
-    long each wait for the next try was.
+    socket can be opened. `loaded`: the modules that were there when the last power-up ended.
+    `stop_after`: after how many tries `power_up` ends with None. `waits`: how long each wait for
+    the next try was.
     """
 
     def __init__(self, config=True, kind="esp32"):
@@ -621,6 +622,7 @@ class World:
         except (Stopped, PowerCut):
             return None
         finally:
+            self.loaded = set(sys.modules)
             # What was given back: other tests have it too, and it has to be the same one.
             for name in loaded:
                 if name not in sys.modules or sys.modules[name] is not loaded[name]:

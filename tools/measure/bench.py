@@ -26,7 +26,7 @@ _PATIENCE = 1.5  # seconds for one that may have run out of heap: some then wait
 _COUNT = re.compile(r"Collected : (\d+)")
 # How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
 REPETITIONS = 100
-# The modules that config.json has to ask for: `coaps://`, and the codec.
+# The modules that only `coaps://` needs, and the adapter of another codec.
 _OPTIONAL = ("dtls", "dtls_failure", "security", "clock", "microcoapy")
 _RUN_MODULE = "import sys; sys.path.append({!r}); import micropython_unix as m; m.run_main({!r})"
 
@@ -51,7 +51,7 @@ class Bench:
         self.scripts = folder / "scripts"
         files = firmware_files(source, with_optional=True)
         compile_to(source, files, self.compiled)
-        for file in files:
+        for file in (Path("main.py"), *files):
             _copy(source, file, self.source)
         names = [path.relative_to(SCRIPTS) for path in sorted(SCRIPTS.glob("*.py"))]
         compile_to(SCRIPTS, names, self.scripts)
@@ -62,18 +62,21 @@ class Bench:
 
     def run(self, script: str, *arguments: object, heap: int | None = None) -> dict:
         """Run a script with the compiled firmware; gives the JSON object it prints last."""
-        return json.loads(self.output(script, *arguments, heap=heap)[-1])
+        return _object(self.output(script, *arguments, heap=heap)[-1])
 
     def output(self, script: str, *arguments: object, heap: int | None = None) -> list[str]:
         """Run a script with the compiled firmware; gives the lines it prints, one or more."""
-        done = subprocess.run(
-            self.command(script, *arguments, heap=heap),
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=_TIME_OUT,
-        )
+        try:
+            done = subprocess.run(
+                self.command(script, *arguments, heap=heap),
+                cwd=self.folder,
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+                timeout=_TIME_OUT,
+            )
+        except subprocess.TimeoutExpired:
+            raise MeasureError(f"{script}: not done in {_TIME_OUT} s") from None
         lines = done.stdout.splitlines()
         if done.returncode or not lines:
             raise MeasureError(f"{script}: {done.stdout}{done.stderr}")
@@ -152,10 +155,9 @@ def bench(**options) -> Iterator[Bench]:
 
 
 def firmware_files(source: Path, with_optional: bool = False) -> list[Path]:
-    """What goes on a board; what config.json has to ask for only `with_optional`."""
+    """The firmware's modules; what few boards need only `with_optional`."""
     files = [path.relative_to(source) for path in sorted(source.glob("firmware/**/*.py"))]
-    wanted = [file for file in files if with_optional or file.stem not in _OPTIONAL]
-    return [Path("main.py"), *wanted]
+    return [file for file in files if with_optional or file.stem not in _OPTIONAL]
 
 
 def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> Path:
@@ -193,6 +195,13 @@ def least_heap(works: Callable[[int], bool], highest: int, step: int = 128) -> i
         above = range(high * step + 1024, min(highest, high * step + 16 * 1024), 1024)
         failing = [heap for heap in above if not works(heap)]
     return high * step
+
+
+def _object(line: str) -> dict:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise MeasureError(f"a script printed {line!r}, which is no JSON") from None
 
 
 def _copy(source: Path, file: Path, folder: Path) -> None:

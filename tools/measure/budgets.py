@@ -6,10 +6,16 @@ import json
 from pathlib import Path
 
 from tools.measure.figures import FIGURES, Figure
+from tools.measure.peers import ADAPTED, MICROCOAPY
 
 BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
-_COLUMNS = {"firstboot": "firstboot", "microCoAPy": "microCoAPy", "bare": "no library"}
+_COLUMNS = {
+    "firstboot": "firstboot",
+    ADAPTED: "firstboot with microCoAPy's codec",
+    MICROCOAPY: "microCoAPy",
+    "bare": "no library",
+}
 _DECIMALS = {"ms": 1, "×": 2}
 _BEGIN, _END = "<!-- measured -->\n", "<!-- /measured -->\n"
 
@@ -20,9 +26,11 @@ def load() -> dict[str, dict[str, float]]:
 
 
 def record(measured: dict[str, dict[str, float]]) -> None:
-    """Record new figures, and write README.md's table anew. Peers not measured keep theirs."""
-    new = {name: _repeatable(measured[name]) for name in _COLUMNS if name in measured}
-    recorded = {**load(), **new}
+    """Record new figures, and write README.md's table anew. What was not measured is kept."""
+    recorded = load()
+    for name in _COLUMNS:
+        if name in measured:
+            recorded[name] = {**recorded.get(name, {}), **_repeatable(measured[name])}
     BUDGETS.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -34,8 +42,10 @@ def exceeded(measured: dict[str, float]) -> list[str]:
     for figure in FIGURES:
         if not figure.tested or figure.key not in measured:
             continue
-        now, budget = measured[figure.key], recorded[figure.key]
-        if not budget * (1 - 2 * figure.headroom) <= now <= budget * (1 + figure.headroom):
+        now, budget = measured[figure.key], recorded.get(figure.key)
+        if budget is None:
+            lines.append(f"{figure.what}: {now:,} is not recorded")
+        elif not budget * (1 - 2 * figure.headroom) <= now <= budget * (1 + figure.headroom):
             worse = "over" if now > budget else "far under"
             lines.append(f"{figure.what}: {now:,} is {worse} the {budget:,} recorded")
     return lines
@@ -54,9 +64,9 @@ def table() -> str:
     lines = [f"| | {' | '.join(_COLUMNS.values())} |", "|---" * (len(_COLUMNS) + 1) + "|"]
     for figure in FIGURES:
         if figure.tested:
-            cells = [shown(recorded[name].get(figure.key), figure) for name in _COLUMNS]
-            unit = f", {figure.unit}" if figure.unit else ""
-            lines.append(f"| {figure.what}{unit} | {' | '.join(cells)} |")
+            columns = (recorded.get(name, {}) for name in _COLUMNS)
+            cells = [shown(column.get(figure.key), figure) for column in columns]
+            lines.append(f"| {figure.label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

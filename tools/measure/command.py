@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 
 from rich.console import Console
 
 from tools.measure import budgets, firstboot, growth, modules, peers, plot, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
-from tools.measure.figures import times
+from tools.measure.figures import FIGURES, times
 from tools.measure.responder import Responder
 
 # The script of each that runs on MicroPython.
@@ -22,9 +23,14 @@ CLIENTS = {
 _WIDTH = 140  # characters, when no terminal says how many it has
 
 
-def run(names: list[str], details: bool, as_json: bool, picture: Path | None, record: bool) -> None:
-    """Measure the firmware and its peers. Raises ValueError for a peer that is none."""
-    wanted = [_peer(name) for name in names]
+def run(
+    wanted: list[tuple[str, Path | None]],
+    details: bool,
+    as_json: bool,
+    picture: Path | None,
+    record: bool,
+) -> None:
+    """Measure the firmware and its peers, which peers.find gives."""
     folders = tuple(folder for _, folder in wanted if folder)
     said = Console(stderr=True, highlight=False)
     console = Console(highlight=False)
@@ -62,9 +68,12 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
         said.print("instructions are left out: there is no valgrind")
     if as_json:
         extra = {"modules": parts, "growth": grown} if details else {}
-        console.print_json(json.dumps({**measured, "made_of": rest, **extra}))
+        goals = {each.key: {"goal": each.goal, "unit": each.unit} for each in FIGURES}
+        found = {"measured": measured, "figures": goals, "made_of": rest, **extra}
+        console.print_json(json.dumps(found))
     else:
-        console.print(report.table(measured))
+        for each in report.tables(measured, console.width):
+            console.print(each)
         if rest:
             console.print(remainder.table(rest))
         if details:
@@ -81,18 +90,8 @@ def run(names: list[str], details: bool, as_json: bool, picture: Path | None, re
 def _add_times(measured: dict[str, dict[str, float]], bench: Bench, responder: Responder) -> None:
     """Add the times of those that run on MicroPython, measured by turns."""
     clients = {CLIENTS[name]: name for name in measured if name in CLIENTS}
-    medians = times(bench, responder, list(clients))
+    turns = times(bench, responder, list(clients))
     for client, name in clients.items():
-        measured[name]["time_us"] = medians[client]
-    measured["firstboot"]["time_ratio"] = medians["firstboot"] / medians["bare"]
-
-
-def _peer(name: str) -> tuple[str, Path | None]:
-    for known in peers.ON_THE_INDEX:
-        if name.lower() == known.lower():
-            return known, None
-    folder = Path(name).expanduser()
-    if peers.is_microcoapy(folder):
-        return peers.MICROCOAPY, folder
-    known = ", ".join(peers.ON_THE_INDEX)
-    raise ValueError(f"{name} is neither one of {known} nor a folder that holds microcoapy/")
+        measured[name]["time_us"] = statistics.median(turns[client])
+    ratios = [ours / bare for ours, bare in zip(turns["firstboot"], turns["bare"])]
+    measured["firstboot"]["time_ratio"] = statistics.median(ratios)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tools.measure import figures
 from tools.measure.bench import Bench, has_valgrind
-from tools.measure.responder import BODY_BYTES, Responder
+from tools.measure.responder import Responder
 
 
 def measure(
@@ -21,7 +21,7 @@ def measure(
     found.update(figures.sizes(bench))
     step("one exchange")
     one = figures.exchange(bench, responder, "firstboot")
-    found.update(one, overhead=one["bytes_up"] - BODY_BYTES)
+    found.update(one)
     step("a late reply")
     found["garbage_wait"] = bench.run("waiting")["bytes"]
     for compiled, name in ((True, "mpy"), (False, "py")):

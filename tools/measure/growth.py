@@ -16,15 +16,14 @@ KINDS = {
     "exchanges": ("exchanges in a row", EXCHANGES),
 }
 COLUMNS = {
-    "allocated": "allocated, bytes",
-    "kept": "kept, bytes",
-    "us": "time, µs",
-    "level": "left at the end, bytes",
+    "allocated": "allocated each time, bytes",
+    "us": "median time, µs",
+    "level": "more at the end, bytes",
 }
 
 
 def measure(bench: Bench, step: Callable = lambda what: None) -> dict[str, dict[int, dict]]:
-    """For each kind and size: what was allocated, what stayed, how long it took."""
+    """For each kind and size: what was allocated, how long it took, how much more stayed."""
     step("growth")
     return {
         kind: {size: bench.run("grow", kind, size) for size in sizes}
@@ -35,8 +34,8 @@ def measure(bench: Bench, step: Callable = lambda what: None) -> dict[str, dict[
 def table(grown: dict[str, dict[int, dict]]) -> Table:
     """A row for each kind and size."""
     result = Table(title="growth", title_justify="left", header_style="bold")
-    result.add_column("", no_wrap=True)
-    result.add_column("size", justify="right")
+    result.add_column("")
+    result.add_column("size", justify="right", no_wrap=True)
     for column in COLUMNS.values():
         result.add_column(column, justify="right")
     for kind, found in grown.items():

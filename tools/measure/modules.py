@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from pathlib import Path
 
 from rich.table import Table
 
 from tools.measure.bench import Bench, firmware_files
 
+_NAMES = re.compile(r"n_total_bytes=(\d+)")
+
 
 def measure(bench: Bench) -> dict[str, dict[str, int]]:
     """The bytes and heap of each module by its name, what is imported before what imports it.
 
-    Interned names count for the module that comes first with them.
+    The heap is that without interned names, which modules share.
     """
-    files = {
-        ".".join(file.with_suffix("").parts): file
-        for file in firmware_files(bench.source)
-        if file.parts[0] == "firmware"
-    }
+    files = {".".join(file.with_suffix("").parts): file for file in firmware_files(bench.source)}
     names: list[str] = []
     for name in files:
         _add(name, files, bench.source, names)
-    heap = bench.run("modules", *names)["heap"]
+    heap, _ = heap_of(bench, names)
     return {
         name: {
             "mpy": (bench.compiled / files[name]).with_suffix(".mpy").stat().st_size,
@@ -33,13 +33,27 @@ def measure(bench: Bench) -> dict[str, dict[str, int]]:
     }
 
 
+def heap_of(bench: Bench, names: list[str]) -> tuple[list[int], int]:
+    """The heap that each module keeps, what they import first; and that of their names."""
+    lines = bench.output("modules", *names)
+    kept = json.loads(lines[-1])["heap"]
+    totals = names_in(lines)
+    own = [each - (after - before) for each, before, after in zip(kept, totals, totals[1:])]
+    return own, totals[-1] - totals[0]
+
+
+def names_in(lines: list[str]) -> list[int]:
+    """The bytes that interned names took, each time that MicroPython was asked."""
+    return [int(found[1]) for line in lines if (found := _NAMES.search(line))]
+
+
 def table(modules: dict[str, dict[str, int]]) -> Table:
     """A row a module, and their sum."""
     result = Table(title="modules", title_justify="left", header_style="bold", show_footer=True)
     sums = {key: sum(module[key] for module in modules.values()) for key in ("mpy", "heap")}
-    result.add_column("", "together", no_wrap=True)
-    result.add_column(".mpy, bytes", f"{sums['mpy']:,}", justify="right")
-    result.add_column("heap once imported, bytes", f"{sums['heap']:,}", justify="right")
+    result.add_column("", "together, which no board loads at once")
+    result.add_column(".mpy, bytes", f"{sums['mpy']:,}", justify="right", no_wrap=True)
+    result.add_column("heap without names, bytes", f"{sums['heap']:,}", justify="right")
     for name, module in modules.items():
         result.add_row(name, f"{module['mpy']:,}", f"{module['heap']:,}")
     return result

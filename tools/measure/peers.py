@@ -12,14 +12,27 @@ from pathlib import Path
 
 from tools.measure import figures
 from tools.measure.bench import SCRIPTS, Bench, MeasureError, compile_to, has_valgrind
-from tools.measure.responder import FIELDS, Responder
+from tools.measure.responder import BODY_BYTES, FIELDS, Responder
 
 MICROCOAPY = "microCoAPy"
-ADAPTED = "our exchange, its codec"
+ADAPTED = "firstboot, its codec"
 ON_THE_INDEX = ("aiocoap", "CoAPthon3")
 _COAPTHON = ("CoAPthon3==1.0.2", "cachetools==8.0.1")
 _PEER_SCRIPTS = SCRIPTS.parent / "peer_scripts"
 _EXCHANGES = 50
+_TIME_OUT = 60  # seconds
+
+
+def find(name: str) -> tuple[str, Path | None]:
+    """A peer by its name or folder. Raises ValueError for what is none."""
+    for known in ON_THE_INDEX:
+        if name.lower() == known.lower():
+            return known, None
+    folder = Path(name).expanduser()
+    if is_microcoapy(folder):
+        return MICROCOAPY, folder
+    known = ", ".join(ON_THE_INDEX)
+    raise ValueError(f"{name} is neither one of {known} nor a folder that holds microcoapy/")
 
 
 def is_microcoapy(folder: Path) -> bool:
@@ -64,16 +77,18 @@ def _microcoapy(bench: Bench, responder: Responder, folder: Path) -> dict[str, f
 def _on_cpython(python: str, script: str, responder: Responder) -> dict[str, float]:
     body = json.dumps(FIELDS, separators=(",", ":"))
     responder.last()
-    done = subprocess.run(
-        [python, str(_PEER_SCRIPTS / f"{script}.py"), str(responder.port), body, str(_EXCHANGES)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command = [python, str(_PEER_SCRIPTS / f"{script}.py"), str(responder.port), body]
+    try:
+        done = subprocess.run(
+            [*command, str(_EXCHANGES)], capture_output=True, text=True, timeout=_TIME_OUT
+        )
+    except subprocess.TimeoutExpired:
+        raise MeasureError(f"{script}: not done in {_TIME_OUT} s") from None
     if done.returncode:
         raise MeasureError(f"{script}: {done.stderr.strip().splitlines()[-1]}")
     wire = responder.last()
     return {
+        "overhead": wire.bytes_up // _EXCHANGES - BODY_BYTES,
         "bytes_up": wire.bytes_up // _EXCHANGES,
         "bytes_down": wire.bytes_down // _EXCHANGES,
         "datagrams": wire.datagrams // _EXCHANGES,

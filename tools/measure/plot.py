@@ -8,7 +8,7 @@ from html import escape
 from tools.measure.budgets import shown
 from tools.measure.figures import FIGURES, Figure
 
-_LABEL_WIDTH, _NAME_WIDTH, _BAR_WIDTH, _NUMBER_WIDTH = 300, 90, 380, 110
+_LABEL_WIDTH, _NAME_WIDTH, _BAR_WIDTH, _NUMBER_WIDTH = 290, 140, 360, 110
 _LINE, _BAR, _GAP = 18, 12, 12
 _BAR_LEFT = _LABEL_WIDTH + _NAME_WIDTH
 _WIDTH = _BAR_LEFT + _BAR_WIDTH + _NUMBER_WIDTH
@@ -24,7 +24,7 @@ def svg(measured: dict[str, dict[str, float]]) -> str:
     parts = [_text(0, 16, "The line is the goal; a bar that fills its room is three times it.")]
     top = 2 * _LINE
     for figure in FIGURES:
-        if not figure.goal:
+        if figure.goal is None:
             continue
         bars = [(name, each[figure.key]) for name, each in measured.items() if figure.key in each]
         parts.append(_text(0, top + _BAR, figure.what))
@@ -47,7 +47,8 @@ def svg(measured: dict[str, dict[str, float]]) -> str:
 
 def _bar(top: int, name: str, value: float, figure: Figure) -> Iterator[str]:
     color = _OTHER if name != "firstboot" else _MET if value <= figure.goal else _MISSED
-    width = _BAR_WIDTH * min(1, value / (3 * figure.goal))
+    # A goal of nothing is met by nothing, and by nothing else.
+    width = _BAR_WIDTH * min(1, value / (3 * figure.goal or 1))
     yield _text(_LABEL_WIDTH, top + _BAR, name)
     yield f'<rect x="{_BAR_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" fill="{color}"/>'
     number = f"{shown(value, figure)} {figure.unit}".strip()

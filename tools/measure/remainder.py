@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from rich.table import Table
 
+from tools.measure import modules
 from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, has_valgrind
 from tools.measure.budgets import shown
 from tools.measure.figures import FIGURES, PowerUps
@@ -20,11 +20,10 @@ Parts = dict[str, float]
 _HEADER_BYTES = 4
 _TEXT, _BYTES, _TUPLE = 5, 6, 10
 _WITH_NO_VALUE = range(5)
-_NAMES = re.compile(r"n_total_bytes=(\d+)")
 _DATAGRAM = 1184  # bytes: 1153 in whole blocks of MicroPython's heap
 _START = "MicroPython before anything is loaded"
-_FREE = "the rest: pieces too small for what is asked for"
-_COMPILED = "the same from .mpy"
+_FREE = "the rest: not accounted for, free pieces that are too small among it"
+_COMPILED = "from .mpy"
 _COMPILING = "compiling"
 
 
@@ -56,15 +55,15 @@ def table(measured: dict[str, Parts]) -> Table:
     result = Table(
         title="what the figures over their goals are made of",
         title_justify="left",
-        header_style="bold",
+        show_header=False,
     )
-    result.add_column("", no_wrap=True)
-    result.add_column("", justify="right")
+    result.add_column("")
+    result.add_column("", justify="right", no_wrap=True)
     for figure in FIGURES:
         for number, (part, value) in enumerate(measured.get(figure.key, {}).items()):
             if not number:
                 result.add_section()
-                result.add_row(f"{figure.what}, {figure.unit}", "", style="bold")
+                result.add_row(figure.label, "", style="bold")
             result.add_row(f"  {part}", shown(value, figure))
     return result
 
@@ -74,10 +73,10 @@ def _of_time(bench: Bench, ratio: float) -> Parts:
     functions = ("encode_request", "decode_response", "exchange", "answer", "poll")
     encode, decode, exchange, answer, poll = bench.instructions("parts", functions)
     parts = {
-        "encode": encode,
-        "decode": decode,
-        "the client and the exchange": exchange - answer - encode - decode,
-        "poll": poll,
+        "encode, by its instructions": encode,
+        "decode, by its instructions": decode,
+        "the client and the exchange, by theirs": exchange - answer - encode - decode,
+        "poll, by its instructions": poll,
     }
     each = (ratio - 1) / sum(parts.values())
     return {"the bare script": 1, **{part: each * count for part, count in parts.items()}}
@@ -85,24 +84,19 @@ def _of_time(bench: Bench, ratio: float) -> Parts:
 
 def _live(bench: Bench, script: str, *arguments: object) -> Parts:
     """What is on the heap when the response is waited for."""
-    found, names = _with_names(bench, script, *arguments)
-    loaded, names_loaded = _with_names(bench, "modules", *found["loaded"])
-    modules = sum(loaded["heap"]) - names_loaded
+    lines = bench.output(script, *arguments)
+    found = json.loads(lines[-1])
+    before, after = modules.names_in(lines)
+    names = after - before
+    loaded = sum(modules.heap_of(bench, found["loaded"])[0])
     parts = {_START: found["start"]} if "start" in found else {}
     return {
         **parts,
-        "modules": modules,
+        "modules": loaded,
         "names, which are never given back": names,
-        "objects": found["live"] - names - modules,
+        "objects": found["live"] - names - loaded,
         "a datagram": _DATAGRAM,
     }
-
-
-def _with_names(bench: Bench, script: str, *arguments: object) -> tuple[dict, int]:
-    """What a script prints last, and the bytes of the names that it brought."""
-    lines = bench.output(script, *arguments)
-    before, after = (int(found[1]) for line in lines if (found := _NAMES.search(line)))
-    return json.loads(lines[-1]), after - before
 
 
 def _of_mpy(source: Path, part: str) -> Parts:

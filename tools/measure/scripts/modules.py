@@ -1,6 +1,6 @@
 """The heap that each module keeps once imported: `modules.py NAME…`, what they import first.
 
-MicroPython's word on interned names stands before it and after it.
+MicroPython's word on interned names stands before the first and after each.
 """
 
 import gc
@@ -21,5 +21,5 @@ for name in sys.argv[1:]:
     __import__(name)
     gc.collect()
     kept.append(gc.mem_alloc() - before)
-micropython.qstr_info()
+    micropython.qstr_info()
 print(json.dumps({"heap": kept}))
