@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
 from tools.measure import budgets, firstboot, growth, modules, plot, remainder, report
@@ -52,6 +54,26 @@ def test_a_worse_and_a_stale_figure_are_noticed():
             for changed in (worse, stale):
                 (line,) = budgets.exceeded(changed)
                 assert figure.what in line
+
+
+def test_a_figure_that_is_not_recorded_is_noticed(monkeypatch):
+    recorded = budgets.load()
+    del recorded["firstboot"]["encode"]
+    monkeypatch.setattr(budgets, "load", lambda: recorded)
+    (line,) = budgets.exceeded({"encode": 20_000})
+    assert "is not recorded" in line
+
+
+def test_what_was_not_measured_stays_recorded(tmp_path, monkeypatch):
+    for name in ("BUDGETS", "README"):
+        copy = tmp_path / name
+        copy.write_bytes(getattr(budgets, name).read_bytes())
+        monkeypatch.setattr(budgets, name, copy)
+    before = budgets.load()
+    budgets.record({"firstboot": {"garbage": 7}})
+    after = budgets.load()
+    assert after["firstboot"] == {**before["firstboot"], "garbage": 7}
+    assert after["bare"] == before["bare"] and budgets.table() in budgets.README.read_text("utf-8")
 
 
 def test_readme_shows_the_budgets():
@@ -110,9 +132,23 @@ def test_names_and_texts_of_an_mpy_are_told_apart(tmp_path: Path):
     assert longer_text - text == len(", longer")
 
 
-def test_what_is_measured_can_be_shown(tmp_path: Path):
+@pytest.mark.parametrize("width", [60, 80, 140, 200])
+def test_no_number_is_cut_in_a_narrow_terminal(width):
     recorded = budgets.load()
-    assert report.table(recorded).row_count > len(FIGURES)
+    names = [*recorded, "aiocoap", "CoAPthon3"]
+    measured = dict.fromkeys(names, recorded["firstboot"])
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    for table in report.tables(measured, width):
+        console.print(table)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert shown.count(f"{recorded['firstboot']['mpy_all']:,}") >= len(names)
+
+
+def test_what_is_measured_can_be_shown():
+    recorded = budgets.load()
+    (table,) = report.tables(recorded, 140)
+    assert table.row_count > len(FIGURES)
     picture = ElementTree.fromstring(plot.svg(recorded))
     assert len(list(picture.iter("{http://www.w3.org/2000/svg}rect"))) > len(FIGURES)
     row = dict.fromkeys(growth.COLUMNS, 1)

@@ -209,6 +209,19 @@ def test_serve_says_when_its_port_is_taken(server):
     assert "another --port" in ended.stderr and "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--plot", "missing/measured.svg"], "there is no folder missing"),
+        (["--peer", "nothing"], "nothing is neither one of aiocoap, CoAPthon3"),
+    ],
+)
+def test_measure_says_at_once_what_is_wrong(arguments, says):
+    ended = tools("measure", *arguments)
+    assert ended.returncode == 2
+    assert says in " ".join(ended.stderr.split()) and "Traceback" not in ended.stderr
+
+
 # The set-up
 
 

@@ -51,7 +51,7 @@ class Figure:
 
 
 FIGURES = (
-    Figure("overhead", "request bytes beyond the JSON", "bytes", 32, headroom=0),
+    Figure("overhead", "request beyond the JSON", "bytes", 32, headroom=0),
     Figure("datagrams", "datagrams to the token, one each way", "", 2, headroom=0),
     Figure("time_ratio", "request to token, times the bare script's", "×", 1.5, tested=False),
     Figure("time_us", "request to token on loopback", "µs", None, tested=False),
