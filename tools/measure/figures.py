@@ -26,7 +26,7 @@ def run(credentials):
     started = ticks_us()
 """
 # What a MicroPython that runs out of heap says, or a program that caught it.
-_NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
+NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def exchange(bench: Bench, responder: Responder, client: str) -> dict[str, float
         "garbage": bench.run("garbage", client, port)["bytes"],
         "heap_exchange": least_heap(
             lambda heap: bench.succeeds(
-                "once", client, port, heap=heap, done=TOKEN, failed=_NO_HEAP
+                "once", client, port, heap=heap, done=TOKEN, failed=NO_HEAP
             ),
             HIGHEST_HEAP,
         ),
@@ -148,7 +148,7 @@ class PowerUps:
         standing = self.first()["standing"]
 
         def works(heap: int) -> bool:
-            options = {"done": '{"bytes_programmed', "failed": _NO_HEAP}
+            options = {"done": '{"bytes_programmed', "failed": NO_HEAP}
             return self._bench.succeeds("power_up", self.new_flash(), heap=heap, **options)
 
         # What a board draws at random has more or fewer digits, and moves where free pieces fall.

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from tools.measure.bench import Bench
+from tools.measure.bench import Bench, least_heap
+from tools.measure.figures import HIGHEST_HEAP, NO_HEAP
 
 SIZES = (64, 256, 512, 1024, 2048, 4096)
 EXCHANGES = (1, 10, 100, 1000)
@@ -16,6 +17,7 @@ KINDS = {
     "exchanges": ("exchanges in a row", EXCHANGES),
 }
 COLUMNS = {
+    "heap": "smallest heap, bytes",
     "allocated": "allocated each time, bytes",
     "us": "median time, µs",
     "level": "more at the end, bytes",
@@ -23,12 +25,25 @@ COLUMNS = {
 
 
 def measure(bench: Bench, step: Callable = lambda what: None) -> dict[str, dict[int, dict]]:
-    """For each kind and size: what was allocated, how long it took, how much more stayed."""
-    step("growth")
-    return {
-        kind: {size: bench.run("grow", kind, size) for size in sizes}
-        for kind, (_, sizes) in KINDS.items()
-    }
+    """For each kind and size: the heap that it takes, what it allocates, its time, what stays."""
+    found: dict[str, dict[int, dict]] = {}
+    for kind, (_, sizes) in KINDS.items():
+        found[kind] = {}
+        for size in sizes:
+            step(f"growth: {KINDS[kind][0]}, {size:,}")
+            found[kind][size] = {
+                "heap": _least_heap(bench, kind, size),
+                **bench.run("grow", kind, size),
+            }
+    return found
+
+
+def _least_heap(bench: Bench, kind: str, size: int) -> int:
+    def works(heap: int) -> bool:
+        arguments = ("grow", kind, size, "only")
+        return bench.succeeds(*arguments, heap=heap, done="done", failed=NO_HEAP)
+
+    return least_heap(works, HIGHEST_HEAP)
 
 
 def table(grown: dict[str, dict[int, dict]]) -> Table:
