@@ -32,7 +32,7 @@ _LONGEST_RETRY = const(3_600_000)
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
     "board.config board.config_mistakes board.wifi coap.failure coap.uri"
-    " thingsboard.provisioning thingsboard.refusals attempt record"
+    " thingsboard.provisioning thingsboard.refusals attempt record provisioned"
 )
 
 
@@ -117,32 +117,21 @@ def _find(board, credentials):
     config = None
     try:
         config = _read_config(board, provisioned=True)
-        _tidy(board, config)
+        _prepare(board, config, provisioned=True)
+        _finish(board, credentials, config)
     except FirstbootError as error:
         board.indicator.say("config.json is not used", *str(error).split("\n"))
-    _give_back()
-    if config is None:
-        return None
-    _prepare(board, config)
-    for field, wanted in (
-        ("server", config["server"]),
-        ("deviceName", config["provisioning"]["deviceName"]),
-    ):
-        if credentials[field] != wanted:
-            board.indicator.say(
-                '%s is "%s" in config.json, but the board is provisioned with "%s"'
-                % (field, wanted, credentials[field]),
-                "To provision it anew: mpremote rm :credentials.json, then reset.",
-            )
+        _give_back()
     return config
 
 
-def _prepare(board, config):
+def _prepare(board, config, provisioned=False):
     board.use_led(config["led"])
-    if not config["verify"]:
-        board.indicator.say(
-            "`verify` is false: anybody can answer in the server's place and read the secret"
-        )
+    if config["secure"]:
+        from firmware.board.config_mistakes import dangers
+
+        for danger in dangers(config, provisioned):
+            board.indicator.say(danger)
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
     if config["codec"] == "microcoapy":
@@ -154,28 +143,19 @@ def _prepare(board, config):
 def _provision(board, attempt, config):
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s"' % (config["server"], name))
-    if config["access_token"] == "server" and config["secure"]:
-        board.indicator.say(
-            '`access_token` is "server": over coaps a lost reply would need an operator'
-        )
     gc.collect()
     credentials = attempt.run(config)
     board.indicator.show(
         "provisioned",
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
     )
-    _tidy(board, config)
-    _give_back()
+    _finish(board, credentials, config)
     return credentials
 
 
-def _tidy(board, config):
-    """Remove what a provisioned board needs no more; it can wait for the next power-up."""
-    try:
-        board.storage.remove(store.ATTEMPT)
-        if config["forget_secret"]:
-            from firmware.board.config import forget_secret
+def _finish(board, credentials, config):
+    _give_back()
+    from firmware.provisioned import finish
 
-            forget_secret(board)
-    except FirstbootError as error:
-        board.indicator.say(*str(error).split("\n"))
+    finish(board, credentials, config)
+    _give_back()

@@ -20,7 +20,13 @@ LONGEST_MODULE = 250  # lines: importing from source needs heap in proportion to
 MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
     "firmware.application": set(),
-    "firmware.power_up": {"firmware.attempt", "firmware.board", "firmware.coap.microcoapy"},
+    "firmware.power_up": {
+        "firmware.attempt",
+        "firmware.board",
+        "firmware.coap.microcoapy",
+        "firmware.provisioned",
+    },
+    "firmware.provisioned": {"firmware.board"},
     "firmware.rejection": {
         "firmware.attempt",
         "firmware.board",

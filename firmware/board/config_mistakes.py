@@ -92,6 +92,20 @@ def check_keys(config, wrong, secure):
         raise ConfigError("\n".join(problems), "Correct config.json and put it on the board again.")
 
 
+def dangers(config, provisioned):
+    """Return what is dangerous in a config.json for coaps, a line each."""
+    problems = []
+    if not config["verify"]:
+        problems.append(
+            "`verify` is false: anybody can answer in the server's place and read the secret"
+        )
+    if config["access_token"] == "server" and not provisioned:
+        problems.append(
+            '`access_token` is "server": over coaps a lost reply would need an operator'
+        )
+    return problems
+
+
 def check_files(config, board, provisioned):
     """Check what else has to be on the board: microCoAPy and its adapter, the certificate.
 
