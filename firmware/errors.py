@@ -25,13 +25,6 @@ class FirstbootError(Exception):
         return "%s\n%s" % (self.what, self.fix) if self.fix else self.what
 
 
-class ConfigError(FirstbootError):
-    """config.json cannot be used. `what` has a line a mistake."""
-
-    state = "config.json"
-    retry_after = 60_000
-
-
 class CoapError(FirstbootError):
     """A CoAP request got no usable response, or bytes are no CoAP message."""
 

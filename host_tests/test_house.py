@@ -163,6 +163,8 @@ def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
     shown = {each.state for each in named if isinstance(each, type)}
     for name, tree in MODULES.items():
         for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".state"):
+                shown.add(node.value.value)
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("indicator.show"):
                 if ast.unparse(node.args[0]).endswith(".state"):
                     continue

@@ -159,13 +159,15 @@ def messages() -> dict[str, str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
     ]
-    # What makes an error of a text that it is given, and adds none.
-    makers = {
-        each.name
-        for _, each in functions
-        if (own := list(_reports(each)))
-        and not any(text.strip("…: ") for one in own for text in _texts(one, each))
-    }
+    # What makes an error of a text that it is given, and adds none, itself or by another one.
+    makers: set[str] = set()
+    for _ in range(2):
+        makers |= {
+            each.name
+            for _, each in functions
+            if (own := list(_reports(each, makers)))
+            and not any(text.strip("…: ") for one in own for text in _texts(one, each))
+        }
     found = {}
     for name, function in functions:
         for expression in _reports(function, makers):
@@ -175,7 +177,7 @@ def messages() -> dict[str, str]:
     return found
 
 
-def _reports(function: ast.FunctionDef, makers: Collection[str] = ()):
+def _reports(function: ast.FunctionDef, makers: Collection[str]):
     """The expressions in a function that say what went wrong.
 
     An error without a fix is caught by other code, and never shown to a person.

@@ -60,8 +60,8 @@ def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], and
-    `secure`, whether it is coaps. A provisioned board needs no secret. Raises ConfigError with
-    every mistake, FirstbootError.
+    `secure`, whether it is coaps. A provisioned board needs no secret. Raises
+    FirstbootError with every mistake.
     """
     config = check(board.storage.read("/config.json"), board.id, provisioned)
     if config["certificate"] or config["codec"] == "microcoapy":
@@ -72,7 +72,7 @@ def load(board, provisioned=False):
 
 
 def check(content, id, provisioned=False):
-    """Return the configuration in the bytes of a config.json. Raises ConfigError.
+    """Return the configuration in the bytes of a config.json. Raises FirstbootError.
 
     `id`: the board's unique id in hex, for `{id}` in deviceName.
     """
@@ -125,7 +125,7 @@ def forget_secret(board):
 def parse(content):
     """Return the JSON object in the bytes of a config.json, None for no file.
 
-    Raises ConfigError.
+    Raises FirstbootError.
     """
     given = None
     try:

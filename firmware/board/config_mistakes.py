@@ -4,7 +4,7 @@ import json
 import re
 
 from firmware.board.config import KEYS
-from firmware.errors import ConfigError
+from firmware.errors import FirstbootError
 
 # What belongs at a key of each kind, but for those that list their words.
 _EXPECTED = """
@@ -26,13 +26,21 @@ uri a URI such as "coap://example.com"\
 """
 
 
+def config_error(what, fix):
+    """Return the error of a config.json that cannot be used. `what` has a line a mistake."""
+    error = FirstbootError(what, fix)
+    error.state = "config.json"
+    error.retry_after = 60_000
+    return error
+
+
 def check_json(content, given):
     """Check that the bytes of a config.json are a JSON object that MicroPython reads right.
 
-    `given`: what they say. Raises ConfigError.
+    `given`: what they say. Raises FirstbootError.
     """
     if content is None:
-        raise ConfigError(
+        raise config_error(
             "there is no /config.json",
             "Write one, then: mpremote cp config.json :config.json\n"
             '{"wifi": {"ssid": "...", "password": "..."},\n'
@@ -41,13 +49,13 @@ def check_json(content, given):
             '  "provisionDeviceKey": "...", "provisionDeviceSecret": "..."}}',
         )
     if not isinstance(given, dict):
-        raise ConfigError(
+        raise config_error(
             "config.json is not a JSON object in UTF-8",
             "Find the place with: python3 -m json.tool config.json",
         )
     # MicroPython's json makes two broken letters of such a pair.
     if re.search(rb"\\u[dD][89a-fA-F]", content.replace(rb"\\", b"")):
-        raise ConfigError(
+        raise config_error(
             "config.json has a letter written as two \\u escapes",
             "Write the letter itself, in UTF-8.",
         )
@@ -57,7 +65,7 @@ def check_keys(config, wrong, secure):
     """Check that every key is known, and if all fit that those for coaps go together.
 
     `config`: what the file says. `wrong`: (path, kind, whether it is there, value) of what is
-    missing or does not fit. `secure`: whether `server` is coaps. Raises ConfigError with every
+    missing or does not fit. `secure`: whether `server` is coaps. Raises FirstbootError with every
     mistake.
     """
     problems = []
@@ -89,7 +97,9 @@ def check_keys(config, wrong, secure):
             if config[key] and secure and not config[other]:
                 problems.append("`%s` is missing; over coaps `%s` needs it" % (other, key))
     if problems:
-        raise ConfigError("\n".join(problems), "Correct config.json and put it on the board again.")
+        raise config_error(
+            "\n".join(problems), "Correct config.json and put it on the board again."
+        )
 
 
 def dangers(config, provisioned):
@@ -116,7 +126,7 @@ def check_files(config, board, provisioned):
         adapter = "/firmware/coap/microcoapy"
         has_adapter = exists(adapter + ".py") or exists(adapter + ".mpy")
         if not (has_adapter and exists("/lib/microcoapy")):
-            raise ConfigError(
+            raise config_error(
                 '`codec` is "microcoapy", which is not on the board',
                 "Put it there: mpremote mip install github:insighio/microCoAPy"
                 " + cp firmware/coap/microcoapy.py :firmware/coap/",

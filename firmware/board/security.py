@@ -4,7 +4,6 @@ from binascii import a2b_base64, b2a_base64
 
 from firmware.board.clock import set_clock
 from firmware.coap.dtls import DTLS, make_context
-from firmware.errors import ConfigError
 
 _BEGIN = b"-----BEGIN "
 _END = b"-----END "
@@ -19,7 +18,7 @@ def sessions(board, config):
     """Return a function that opens a DTLS session: connect's `secure`, see Board.sessions.
 
     It takes a transport and the server's host, and returns the transport inside the session.
-    `config`: what firmware.board.config.load returns. Sends nothing. Raises ConfigError for a
+    `config`: what firmware.board.config.load returns. Sends nothing. Raises FirstbootError for a
     file that is missing or unusable, CoapError when this MicroPython has no DTLS.
     """
     authorities = _ders(board, config, "ca", b"CERTIFICATE") if config["verify"] else None
@@ -31,7 +30,7 @@ def sessions(board, config):
         context = make_context(authorities, certificate, key)
     except ValueError as error:
         wrong = "key" if "key" in str(error) else "certificate" if certificate else "ca"
-        raise _unusable(wrong, config[wrong])
+        raise _unusable(wrong, config)
 
     def open_session(transport, host):
         if config["verify"]:
@@ -44,7 +43,7 @@ def sessions(board, config):
 def add_certificate(request, board, config):
     """Ask for X509_CERTIFICATE credentials, unless config.json asks for others.
 
-    Raises ConfigError.
+    Raises FirstbootError.
     """
     if request["credentialsType"] in (None, "X509_CERTIFICATE"):
         request["credentialsType"] = "X509_CERTIFICATE"
@@ -57,10 +56,8 @@ def _ders(board, config, name, label):
     path = "/" + config[name].lstrip("/")
     content = board.storage.read(path)
     if content is None:
-        raise ConfigError(
-            "`%s` is %s, which is not on the board" % (name, config[name]),
-            "Put it there: mpremote cp %s :%s" % (path[1:], path[1:]),
-        )
+        fix = "Put it there: mpremote cp %s :%s" % (path[1:], path[1:])
+        raise _wrong("`%s` is %s, which is not on the board" % (name, config[name]), fix)
     if _BEGIN not in content:
         return [content]
     try:
@@ -72,7 +69,7 @@ def _ders(board, config, name, label):
     except ValueError:
         ders = []
     if not ders:
-        raise _unusable(name, config[name])
+        raise _unusable(name, config)
     return ders
 
 
@@ -82,8 +79,14 @@ def _pem(der):
     return "\n".join(["-----BEGIN CERTIFICATE-----"] + lines + ["-----END CERTIFICATE-----", ""])
 
 
-def _unusable(name, file):
-    return ConfigError(
-        "`%s` is %s, which holds no %s" % (name, file, _KINDS[name]),
+def _unusable(name, config):
+    return _wrong(
+        "`%s` is %s, which holds no %s" % (name, config[name], _KINDS[name]),
         "See the README, `coaps`, for how to make one.",
     )
+
+
+def _wrong(what, fix):
+    from firmware.board.config_mistakes import config_error
+
+    return config_error(what, fix)

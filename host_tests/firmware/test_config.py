@@ -5,7 +5,7 @@ import sys
 
 from firmware.board import config as configuration
 from firmware.board.config import KEYS, hostname
-from firmware.errors import ConfigError
+from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     KEY,
@@ -30,13 +30,14 @@ def problems(**changes):
     """Return the mistakes that are found in it."""
     try:
         check(**changes)
-    except ConfigError as error:
+    except FirstbootError as error:
         return mistakes(error)
     return []
 
 
 def mistakes(error):
-    """Return the lines of a ConfigError, one a mistake."""
+    """Return the lines of the error of a config.json, one a mistake."""
+    assert (error.state, error.retry_after) == ("config.json", 60_000)
     return error.what.split("\n")
 
 
@@ -156,7 +157,7 @@ def test_required_keys_missing():
         if path in required:
             assert len(found) == 1
             assert found[0].startswith("`%s` is missing; " % path.replace("__", ".")), found
-    error = raises(ConfigError, configuration.check, b"{}", ID)
+    error = raises(FirstbootError, configuration.check, b"{}", ID)
     assert len(mistakes(error)) == len(required)
 
 
@@ -244,7 +245,7 @@ def test_a_dotted_key_at_the_top_is_not_known():
 def test_a_key_that_is_no_string():
     """MicroPython's json takes it."""
     content = json.dumps(example()).encode()
-    raises(ConfigError, configuration.check, b"{5: 1, " + content[1:], ID)
+    raises(FirstbootError, configuration.check, b"{5: 1, " + content[1:], ID)
 
 
 def test_sections_that_are_no_objects():
@@ -252,7 +253,7 @@ def test_sections_that_are_no_objects():
         for value in (5, None, [], "text"):
             given = example()
             given[section] = value
-            error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID)
+            error = raises(FirstbootError, configuration.check, json.dumps(given).encode(), ID)
             first = mistakes(error)[0]
             assert first.startswith("`%s` is " % section) and "an object belongs there" in first
 
@@ -274,7 +275,7 @@ def test_no_secret_is_shown():
         for value in ([secret], secret, 46464646, [46464646]):
             given = example()
             given[section] = value
-            error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID)
+            error = raises(FirstbootError, configuration.check, json.dumps(given).encode(), ID)
             assert "Geh3im" not in str(error) and "46464646" not in str(error), str(error)
     for problem in problems(server="coap://user:Geh3im@host"):
         assert "Geh3im" not in problem, problem
@@ -343,7 +344,7 @@ def test_what_is_no_json_object():
         b"{'server': 1}",
         b"[" * 5_000 + b"]" * 5_000,
     ):
-        error = raises(ConfigError, configuration.check, content, ID)
+        error = raises(FirstbootError, configuration.check, content, ID)
         assert error.what == "config.json is not a JSON object in UTF-8", content[:20]
         assert "json.tool" in error.fix
 
@@ -352,7 +353,7 @@ def test_a_letter_in_two_escapes():
     """MicroPython's json makes two broken letters of it, so nobody may write it."""
     for text in ("\\uD83C\\udf21", "\\ud9ff\\uDC00", "\\udbff\\udfff", "\\uddff", "\\uDe00"):
         content = json.dumps(example()).replace("sensor-", text).encode()
-        error = raises(ConfigError, configuration.check, content, ID)
+        error = raises(FirstbootError, configuration.check, content, ID)
         (mistake,) = mistakes(error)
         assert "escapes" in mistake and "UTF-8" in error.fix
     for text in ("k\u00fcche", "c:\\\\ud8ta", "\\\\\\\\udc00"):
@@ -362,21 +363,21 @@ def test_a_letter_in_two_escapes():
 
 def test_no_config_says_how_to_make_one():
     world = World(None)
-    error = raises(ConfigError, configuration.load, world.new_board())
+    error = raises(FirstbootError, configuration.load, world.new_board())
     assert error.what == "there is no /config.json"
     command, *example = error.fix.split("\n")
     assert "mpremote cp config.json :config.json" in command
     assert set(json.loads("".join(example))) == {"wifi", "server", "provisioning"}
-    raises(ConfigError, configuration.forget_secret, world.new_board())
+    raises(FirstbootError, configuration.forget_secret, world.new_board())
 
 
 def test_a_provisioned_board_needs_no_key_and_no_secret():
     given = example(provisioning__provisionDeviceKey=..., provisioning__provisionDeviceSecret=...)
     content = json.dumps(given).encode()
-    assert len(mistakes(raises(ConfigError, configuration.check, content, ID))) == 2
+    assert len(mistakes(raises(FirstbootError, configuration.check, content, ID))) == 2
     assert configuration.check(content, ID, True)["wifi"]["ssid"] == "Home"
     del given["provisioning"]
-    error = raises(ConfigError, configuration.check, json.dumps(given).encode(), ID, True)
+    error = raises(FirstbootError, configuration.check, json.dumps(given).encode(), ID, True)
     (mistake,) = mistakes(error)
     assert "deviceName" in mistake
 

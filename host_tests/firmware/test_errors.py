@@ -3,7 +3,7 @@
 import io
 import sys
 
-from firmware.errors import ConfigError, FirstbootError, NoResponse
+from firmware.errors import FirstbootError, NoResponse
 from firmware.thingsboard.refusals import Refused
 
 
@@ -30,7 +30,7 @@ def test_what_and_fix_are_lines():
 def test_arguments_by_name():
     error = Refused("it refused", fix="Ask.")
     assert (error.what, error.fix) == ("it refused", "Ask.")
-    assert ConfigError(what="a\nb").what == "a\nb"
+    assert FirstbootError(what="a\nb").what == "a\nb"
 
 
 def test_silence_is_unacknowledged_unless_said():

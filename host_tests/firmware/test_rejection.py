@@ -1,6 +1,6 @@
 """firmware.rejection: credentials that ThingsBoard takes no more."""
 
-from firmware.errors import ConfigError, NoResponse
+from firmware.errors import FirstbootError, NoResponse
 from firmware.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
 from host_tests.firmware.helpers import raises
@@ -79,6 +79,7 @@ def test_a_forgotten_secret_is_asked_for():
     config = example()
     del config["provisioning"]["provisionDeviceSecret"]
     world.put("/config.json", config)
-    error = raises(ConfigError, credentials_rejected, world.board)
+    error = raises(FirstbootError, credentials_rejected, world.board)
+    assert error.state == "config.json"
     assert "provisionDeviceSecret" in error.what
     assert world.get("/credentials.json") == old

@@ -4,7 +4,7 @@ from binascii import b2a_base64
 
 import firmware.board.security as security
 from firmware.board.storage import Storage
-from firmware.errors import ConfigError
+from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash, Stub
 
@@ -84,7 +84,8 @@ def test_what_is_wrong_with_a_file():
         ({"ca": DER, "c": DER, "k": DER}, ValueError("invalid key"), "key", "holds no unencr"),
     ):
         config = {} if name == "ca" else own
-        raised = raises(ConfigError, load, files, error, **config)
+        raised = raises(FirstbootError, load, files, error, **config)
+        assert raised.state == "config.json"
         (problem,) = raised.what.split("\n")
         assert problem.startswith("`%s` is " % name) and words in problem, problem
 

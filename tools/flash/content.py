@@ -15,7 +15,7 @@ from tools.set_up import ROOT
 shims.install()
 
 from firmware.board import config  # noqa: E402
-from firmware.errors import ConfigError  # noqa: E402
+from firmware.errors import FirstbootError  # noqa: E402
 
 _CODEC = "microcoapy"
 # The fields that a row may have.
@@ -50,7 +50,7 @@ def check_config(content: bytes, board_id: str = "0" * 12, provisioned: bool = T
     """Check a config.json as the firmware does. Raises FlashingError."""
     try:
         return config.check(content, board_id, provisioned)
-    except ConfigError as error:
+    except FirstbootError as error:
         raise FlashingError(
             "config.json: " + error.what.replace("\n", "; "), error.fix, BAD_CONFIGURATION
         ) from None
