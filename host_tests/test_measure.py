@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
 from tools.measure import budgets, firstboot, growth, modules, plot, remainder, report
-from tools.measure.bench import Bench, bench, compile_to, has_valgrind, least_heap
+from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
 from tools.measure.figures import FIGURES
 from tools.measure.responder import Responder
+from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = needs_micropython
 
@@ -87,6 +89,19 @@ def test_the_least_heap_holds_for_larger_ones_too():
         return heap >= 5_000 and not 12_000 < heap < 14_000
 
     assert least_heap(works, 65536, step=128) == 14_080
+
+
+def test_another_micropython_can_be_measured_on():
+    with bench(micropython=Path(find_micropython().command)) as other, Responder() as responder:
+        assert other.run("garbage", "bare", responder.port)["bytes"] > 0
+
+
+def test_what_is_no_micropython_is_an_error():
+    with (
+        bench(micropython=Path(sys.executable)) as other,
+        pytest.raises(MeasureError, match="garbage"),
+    ):
+        other.run("garbage", "bare", 9)
 
 
 def test_a_thousand_exchanges_leave_the_heap_level(there: Bench):

@@ -214,6 +214,8 @@ def test_serve_says_when_its_port_is_taken(server):
     [
         (["--plot", "missing/measured.svg"], "there is no folder missing"),
         (["--peer", "nothing"], "nothing is neither one of aiocoap, CoAPthon3"),
+        (["--micropython", "nothing"], "there is no file nothing"),
+        (["--micropython", __file__, "--record"], "budgets are those of the tests' MicroPython"),
     ],
 )
 def test_measure_says_at_once_what_is_wrong(arguments, says):

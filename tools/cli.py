@@ -401,6 +401,14 @@ def measure(
     record: Annotated[
         bool, typer.Option("--record", help="Make these figures the budgets, and README's table.")
     ] = False,
+    micropython: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Measure on this MicroPython, such as one of 32 bits, as boards have.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure how small and how fast the firmware is.
 
@@ -418,8 +426,14 @@ def measure(
         raise typer.BadParameter(str(error), param_hint="--peer") from None
     if plot and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
+    if micropython and record:
+        raise typer.BadParameter(
+            "budgets are those of the tests' MicroPython", param_hint="--record"
+        )
+    if micropython:
+        micropython = existing_file(micropython, "--micropython").absolute()
     try:
-        run(found, details, as_json, plot, record)
+        run(found, details, as_json, plot, record, micropython)
     except MeasureError as error:
         _end(str(error), FAILED)
 

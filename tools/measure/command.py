@@ -29,16 +29,20 @@ def run(
     as_json: bool,
     picture: Path | None,
     record: bool,
+    micropython: Path | None = None,
 ) -> None:
-    """Measure the firmware and its peers, which peers.find gives."""
+    """Measure the firmware and its peers, which peers.find gives.
+
+    `micropython`: the command of another MicroPython than the tests'. Raises MeasureError.
+    """
     folders = tuple(folder for _, folder in wanted if folder)
     said = Console(stderr=True, highlight=False)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
     with (
-        bench() as there,
-        bench(extra=folders) as with_peers,
+        bench(micropython=micropython) as there,
+        bench(extra=folders, micropython=micropython) as with_peers,
         Responder() as responder,
         said.status("measuring …") as status,
     ):
