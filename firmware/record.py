@@ -41,7 +41,7 @@ class Record:
         same["provisionDeviceKey"] = request["provisionDeviceKey"]
         fields = store.load(self.board.storage, self.path)
         self.saved = fields and dict(fields)
-        self.resumed = has(fields, same)
+        self.resumed = matches(fields, same)
         if not self.resumed:
             fields = same
             fields.update(
@@ -92,8 +92,8 @@ class Record:
         return 16384 + (self.draw() & 0x3FFF)
 
 
-def has(found, fields):
-    """Return whether there is a dictionary with the same values in these fields."""
+def matches(found, fields):
+    """Return whether `found`, a dictionary or None, has all of these fields with their values."""
     for field in fields:
         if found is None or found[field] != fields[field]:
             return False
