@@ -23,6 +23,7 @@ _BLOCK1 = const(27)
 _CONTINUE = const(0x5F)
 _LARGEST_BLOCK = const(1024)
 _IDLE = const(50)
+_HEADER = const(4)
 
 
 class Client:
@@ -81,10 +82,14 @@ class Client:
         # One that came before is this caller's no more to acknowledge.
         self.exchange.response = None
         token = token or self.random(8)
-        options = self._prepare(path, content_format)
+        if path != self.path or content_format != self.content_format:
+            options = self._prepare(path, content_format)
+            self.options = bytes(encode(CON, code, 0, b"", options)[_HEADER:])
+            self.path = path
+            self.content_format = content_format
         response = None
         if len(payload) <= _LARGEST_BLOCK and len(payload) <= self.limit:
-            response = self.ask(code, token, options, payload, True)
+            response = self.ask(code, token, self.options, payload, True)
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
                 if number in (_BLOCK1, _BLOCK2):
@@ -97,6 +102,7 @@ class Client:
         # Only now, since most boards never need it.
         from firmware.coap.blockwise import run
 
+        options = self._prepare(path, content_format)
         try:
             return run(self, code, token, options, payload, response)
         finally:
@@ -152,8 +158,6 @@ class Client:
 
     def _prepare(self, path, content_format):
         """Return the options of a request."""
-        if path == self.path and content_format == self.content_format:
-            return self.options
         options = []
         if self.name:
             options.append((_URI_HOST, self.name.encode()))
@@ -165,9 +169,6 @@ class Client:
             options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
         for argument in query.split(b"&") if query else ():
             options.append((_URI_QUERY, argument))
-        self.path = path
-        self.content_format = content_format
-        self.options = options
         return options
 
     def _send(self, datagram, has_to_go=False):

@@ -44,8 +44,9 @@ class Message:
 
 
 def encode(type, code, message_id, token, options, payload=b""):
-    """Return a message as one buffer. `options`: (number, value) in ascending order.
+    """Return a message as one buffer.
 
+    `options`: (number, value) in ascending order, or the bytes that they make in a message.
     Raises CoapError for a token of over 8 bytes.
     """
     if len(token) > 8:
@@ -57,6 +58,9 @@ def encode(type, code, message_id, token, options, payload=b""):
     buffer[3] = message_id & 0xFF
     buffer.extend(token)
     previous = 0
+    if isinstance(options, bytes):
+        buffer.extend(options)
+        options = ()
     for number, value in options:
         delta = number - previous
         length = len(value)

@@ -30,8 +30,9 @@ def install():
 
 
 def encode(type, code, message_id, token, options, payload=b""):
-    """Return a message as one buffer. `options`: (number, value) in ascending order.
+    """Return a message as one buffer.
 
+    `options`: (number, value) in ascending order, or the bytes that they make in a message.
     Raises CoapError for a token of over 8 bytes.
     """
     if len(token) > 8:
@@ -45,6 +46,9 @@ def encode(type, code, message_id, token, options, payload=b""):
     buffer = bytearray()
     coap_writer.writePacketHeaderInfo(buffer, packet)
     previous = 0
+    if isinstance(options, bytes):
+        buffer.extend(options)
+        options = ()
     for number, value in options:
         # One at a time, its number is the difference to the one before: none can be out of order.
         buffer = _with_option(buffer, packet, number - previous, value)

@@ -198,6 +198,15 @@ def test_option_headers_are_decoded():
         assert payload == b"!"
 
 
+def test_options_may_be_given_encoded():
+    for options in ([], PROVISION_OPTIONS, [(11, b"a"), (293, bytes(300))]):
+        encoded = bytes(encode(CON, GET, 0, b"", options)[4:])
+        for payload in (b"", b"x"):
+            assert encode(NON, POST, 7, b"t", encoded, payload) == encode(
+                NON, POST, 7, b"t", options, payload
+            )
+
+
 def test_option_deltas_add_up():
     options = [(11, b"a"), (11, b""), (24, b"b"), (293, b"c"), (65535, b"d")]
     datagram = bytes(encode(CON, GET, 0, b"", options))
