@@ -86,8 +86,8 @@ def check(content, id, provisioned=False):
             key, kind, default = (line + " null").split(" ")[:3]
             if provisioned and kind == "secret":
                 default = "null"
-            if key in values or default == "!":
-                given = key in values
+            given = key in values
+            if given or default == "!":
                 value = values.get(key)
                 if kind == "name" and isinstance(value, str):
                     # ThingsBoard trims it, too.

@@ -3,7 +3,13 @@
 The numbers are WLAN.status(): from 200 on an ESP32's, below a Pico W's. Not all have a name.
 """
 
+from micropython import const
+
 from firmware.errors import FirstbootError
+
+_POLL = const(100)  # ms
+_POLLS = const(300)
+_POLLS_TO_RECONNECT = const(50)
 
 
 def join(config, board=None):
@@ -60,12 +66,12 @@ def _connect(board, wlan, ssid, key):
     """Return None when joined, else the status that tells most about why not."""
     telling = None
     status = -1
-    for poll in range(300):
+    for poll in range(_POLLS):
         # The ESP32 goes on trying by itself. The Pico W stops at a failure, a negative status,
         # and one can be wrong the first time: it is told again every 5 s.
-        if status < 0 and poll % 50 == 0:
+        if status < 0 and poll % _POLLS_TO_RECONNECT == 0:
             wlan.connect(ssid, key)
-        board.sleep(100)
+        board.sleep(_POLL)
         if wlan.isconnected():
             return None
         status = wlan.status()

@@ -79,7 +79,7 @@ class Client:
         """
         if message_id is not None:
             self.message_id = message_id
-        # One that came before is this caller's no more to acknowledge.
+        # From now on an earlier response is not acknowledged any more.
         self.exchange.response = None
         token = token or self.random(8)
         if path != self.path or content_format != self.content_format:

@@ -23,7 +23,7 @@ def measure(bench: Bench) -> dict[str, dict[str, int]]:
     names: list[str] = []
     for name in files:
         _add(name, files, bench.source, names)
-    heap, _ = heap_of(bench, names)
+    heap = heap_of(bench, names)
     return {
         name: {
             "mpy": (bench.compiled / files[name]).with_suffix(".mpy").stat().st_size,
@@ -33,13 +33,12 @@ def measure(bench: Bench) -> dict[str, dict[str, int]]:
     }
 
 
-def heap_of(bench: Bench, names: list[str]) -> tuple[list[int], int]:
-    """The heap that each module keeps, what they import first; and that of their names."""
+def heap_of(bench: Bench, names: list[str]) -> list[int]:
+    """The heap that each module keeps without interned names; what they import comes first."""
     lines = bench.output("modules", *names)
     kept = json.loads(lines[-1])["heap"]
     totals = names_in(lines)
-    own = [each - (after - before) for each, before, after in zip(kept, totals, totals[1:])]
-    return own, totals[-1] - totals[0]
+    return [each - (after - before) for each, before, after in zip(kept, totals, totals[1:])]
 
 
 def names_in(lines: list[str]) -> list[int]:

@@ -88,7 +88,7 @@ def _live(bench: Bench, script: str, *arguments: object) -> Parts:
     found = json.loads(lines[-1])
     before, after = modules.names_in(lines)
     names = after - before
-    loaded = sum(modules.heap_of(bench, found["loaded"])[0])
+    loaded = sum(modules.heap_of(bench, found["loaded"]))
     parts = {_START: found["start"]} if "start" in found else {}
     return {
         **parts,
