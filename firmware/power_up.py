@@ -32,7 +32,8 @@ _LONGEST_RETRY = const(3_600_000)
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
     "board.config board.config_mistakes board.wifi coap.failure coap.uri"
-    " thingsboard.provisioning thingsboard.refusals attempt record provisioned"
+    " thingsboard.provisioning thingsboard.refusals"
+    " provisioning.attempt provisioning.record provisioning.provisioned"
 )
 
 
@@ -104,7 +105,7 @@ def _join(board, config):
 
 
 def _new_attempt(board):
-    from firmware.attempt import Attempt
+    from firmware.provisioning.attempt import Attempt
 
     return Attempt(board)
 
@@ -155,7 +156,7 @@ def _provision(board, attempt, config):
 
 def _finish(board, credentials, config):
     _give_back()
-    from firmware.provisioned import finish
+    from firmware.provisioning.provisioned import finish
 
     finish(board, credentials, config)
     _give_back()

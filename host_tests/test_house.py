@@ -21,24 +21,16 @@ MAY_IMPORT = {
     "main": {"firmware.application", "firmware.power_up", "firmware.board.hardware"},
     "firmware.application": set(),
     "firmware.power_up": {
-        "firmware.attempt",
         "firmware.board",
         "firmware.coap.microcoapy",
-        "firmware.provisioned",
+        "firmware.provisioning.attempt",
+        "firmware.provisioning.provisioned",
     },
-    "firmware.provisioned": {"firmware.board"},
-    "firmware.rejection": {
-        "firmware.attempt",
+    "firmware.provisioning": {
         "firmware.board",
-        "firmware.thingsboard.refusals",
-    },
-    "firmware.attempt": {
-        "firmware.board.credentials",
         "firmware.coap",
-        "firmware.record",
         "firmware.thingsboard",
     },
-    "firmware.record": {"firmware.board.credentials", "firmware.thingsboard.provisioning"},
     "firmware.thingsboard": {"firmware.coap.message"},
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},

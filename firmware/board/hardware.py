@@ -39,7 +39,7 @@ class Board:
     open_transport = UDP
     # The watchdog's, one for all: an application's Board feeds what the first one started.
     _feed = None
-    # What firmware.rejection goes on with.
+    # What firmware.provisioning.rejection goes on with.
     attempt_again = None
     # Whether firmware.board.clock has set it since power-up.
     clock_is_set = False

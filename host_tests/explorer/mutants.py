@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 from unittest.mock import patch
 
-from firmware.attempt import Attempt
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.coap.client import Client
-from firmware.record import Record
+from firmware.provisioning.attempt import Attempt
+from firmware.provisioning.record import Record
 
 
 def _no_attempt_saved():

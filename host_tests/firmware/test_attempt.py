@@ -1,11 +1,11 @@
-"""firmware.attempt: no power cut and no lost reply costs a device its credentials."""
+"""firmware.provisioning.attempt: no power cut and no lost reply costs a device its credentials."""
 
 import json
 
-from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.coap.message import GET, POST
 from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
+from firmware.provisioning.attempt import Attempt
 from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (

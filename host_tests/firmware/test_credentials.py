@@ -5,7 +5,7 @@ import json
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
-from firmware.rejection import ATTEMPT_AGAIN
+from firmware.provisioning.rejection import ATTEMPT_AGAIN
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash
 

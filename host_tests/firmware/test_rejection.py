@@ -1,7 +1,7 @@
-"""firmware.rejection: credentials that ThingsBoard takes no more."""
+"""firmware.provisioning.rejection: credentials that ThingsBoard takes no more."""
 
 from firmware.errors import FirstbootError, NoResponse
-from firmware.rejection import credentials_rejected
+from firmware.provisioning.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import PowerCut, World, example

@@ -1,8 +1,8 @@
-"""firmware.attempt over coaps: what the session changes in where and how often it asks."""
+"""firmware.provisioning.attempt over coaps: what a session changes in where and how it asks."""
 
-from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.errors import CoapError, NetworkError, NoResponse
+from firmware.provisioning.attempt import Attempt
 from firmware.thingsboard.refusals import Failure
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import ADDRESS, NAME, World, example

@@ -72,11 +72,11 @@ def _import_on_a_computer():
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
     try:
-        import firmware.attempt
         import firmware.board.hardware
         import firmware.board.indicator
         import firmware.board.wifi
         import firmware.coap.client
+        import firmware.provisioning.attempt
     finally:
         for name in before:
             if before[name] is None:
@@ -84,7 +84,7 @@ def _import_on_a_computer():
             else:
                 sys.modules[name] = before[name]
     return (
-        firmware.attempt,
+        firmware.provisioning.attempt,
         firmware.board.hardware,
         firmware.board.indicator,
         firmware.board.wifi,

@@ -16,7 +16,7 @@ from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
 from firmware.coap.message import GET, POST
 from firmware.errors import FirstbootError, NetworkError, NoResponse
-from firmware.record import PROBE, Record, matches
+from firmware.provisioning.record import PROBE, Record, matches
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.

@@ -1,10 +1,10 @@
 """For applications: what to do when ThingsBoard takes the credentials no more."""
 
-from firmware.attempt import Attempt
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
 from firmware.errors import FirstbootError
+from firmware.provisioning.attempt import Attempt
 
 # The attempt of a board that has credentials, which ThingsBoard takes no more.
 ATTEMPT_AGAIN = "/attempt_again.json"
