@@ -133,6 +133,9 @@ def _prepare(board, config, provisioned=False):
 
         for danger in dangers(config, provisioned):
             board.indicator.say(danger)
+        if not provisioned:
+            # What is wrong with the certificates is said before the radio is on.
+            board.sessions(config)
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
     if config["codec"] == "microcoapy":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,11 @@ def test_every_edge_in_the_table_is_used():
         used = set().union(*(imports(MODULES[name]) for name in MODULES if is_within(name, part)))
         for edge in allowed:
             assert any(is_within(module, edge) for module in used), f"{part} → {edge}"
+
+
+def test_imports_make_no_circle():
+    """Nor do those inside of functions."""
+    TopologicalSorter({name: imports(tree) for name, tree in MODULES.items()}).prepare()
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -64,10 +64,10 @@ def load(board, provisioned=False):
     FirstbootError with every mistake.
     """
     config = check(board.storage.read("/config.json"), board.id, provisioned)
-    if config["certificate"] or config["codec"] == "microcoapy":
-        from firmware.board.config_mistakes import check_files
+    if config["codec"] == "microcoapy":
+        from firmware.board.config_mistakes import check_microcoapy
 
-        check_files(config, board, provisioned)
+        check_microcoapy(board)
     return config
 
 
@@ -106,7 +106,7 @@ def check(content, id, provisioned=False):
     if wrong or unknown or secure or config["ca"] or config["certificate"] or config["key"]:
         from firmware.board.config_mistakes import check_keys
 
-        check_keys(config, wrong, secure)
+        check_keys(KEYS, config, wrong, secure)
     config["endpoint"] = endpoint
     config["secure"] = secure
     wifi = config["wifi"]

@@ -3,7 +3,6 @@
 import json
 import re
 
-from firmware.board.config import KEYS
 from firmware.errors import FirstbootError
 
 # What belongs at a key of each kind, but for those that list their words.
@@ -61,12 +60,12 @@ def check_json(content, given):
         )
 
 
-def check_keys(config, wrong, secure):
+def check_keys(keys, config, wrong, secure):
     """Check that every key is known, and if all fit that those for coaps go together.
 
-    `config`: what the file says. `wrong`: (path, kind, whether it is there, value) of what is
-    missing or does not fit. `secure`: whether `server` is coaps. Raises FirstbootError with every
-    mistake.
+    `keys`: those that are known, see firmware.board.config. `config`: what the file says. `wrong`:
+    (path, kind, whether it is there, value) of what is missing or does not fit. `secure`: whether
+    `server` is coaps. Raises FirstbootError with every mistake.
     """
     problems = []
     for path, kind, given, value in wrong:
@@ -75,10 +74,10 @@ def check_keys(config, wrong, secure):
         expected = expected or '"%s"' % kind.replace("|", '" or "')
         problems.append("`%s` is %s; %s belongs there" % (path, is_what, expected))
     known = []
-    for section, lines in KEYS:
+    for section, lines in keys:
         for line in lines.split("\n"):
             known.append((section, line.split(" ")[0]))
-    for section, _ in KEYS:
+    for section, _ in keys:
         for key in config[section[:-1]] if section else config:
             if (section, key) not in known:
                 # Near is what has the same letters, rather in the same section.
@@ -116,25 +115,17 @@ def dangers(config, provisioned):
     return problems
 
 
-def check_files(config, board, provisioned):
-    """Check what else has to be on the board: microCoAPy and its adapter, the certificate.
-
-    A board that is yet to be provisioned with the certificate sends it. Raises FirstbootError.
-    """
-    if config["codec"] == "microcoapy":
-        exists = board.storage.exists
-        adapter = "/firmware/coap/microcoapy"
-        has_adapter = exists(adapter + ".py") or exists(adapter + ".mpy")
-        if not (has_adapter and exists("/lib/microcoapy")):
-            raise config_error(
-                '`codec` is "microcoapy", which is not on the board',
-                "Put it there: mpremote mip install github:insighio/microCoAPy"
-                " + cp firmware/coap/microcoapy.py :firmware/coap/",
-            )
-    if config["certificate"] and not provisioned:
-        from firmware.board.security import add_certificate
-
-        add_certificate(config["provisioning"], board, config)
+def check_microcoapy(board):
+    """Check that microCoAPy and the adapter to it are on the board. Raises FirstbootError."""
+    exists = board.storage.exists
+    adapter = "/firmware/coap/microcoapy"
+    has_adapter = exists(adapter + ".py") or exists(adapter + ".mpy")
+    if not (has_adapter and exists("/lib/microcoapy")):
+        raise config_error(
+            '`codec` is "microcoapy", which is not on the board',
+            "Put it there: mpremote mip install github:insighio/microCoAPy"
+            " + cp firmware/coap/microcoapy.py :firmware/coap/",
+        )
 
 
 def _shown(kind, value):

@@ -37,6 +37,10 @@ class Record:
         `credentials`: what is known of them, `server` and `deviceName`.
         """
         request = dict(config["provisioning"])
+        if config["certificate"]:
+            from firmware.board.security import add_certificate
+
+            add_certificate(request, self.board, config)
         same = dict(credentials)
         same["provisionDeviceKey"] = request["provisionDeviceKey"]
         fields = store.load(self.board.storage, self.path)
