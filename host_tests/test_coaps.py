@@ -322,6 +322,18 @@ def test_a_client_certificate(ups, made, server, form):
 
 
 @one_lane
+def test_thingsboard_reads_every_datagram_of_a_large_request(ups, made, wire):
+    """It reads 1130 bytes of a DTLS datagram, in which 1024 of a body hardly fit."""
+    client = issue(["sensor"], new_ca("the devices' CA", key="RSA"), key="RSA")
+    files = {"device.pem": client.pem, "device.key": client.key_pem}
+    put(ups, made, wire, files, certificate="device.pem", key="device.key")
+    ups.provision()
+    lengths = [len(datagram) for datagram in wire.application_data()]
+    assert len(lengths) >= 3
+    assert 512 < max(lengths) <= 1130
+
+
+@one_lane
 def test_a_client_certificate_and_an_access_token(ups, made, wire):
     files = {"device.pem": made.client.pem, "device.key": made.client.key_pem}
     provisioning = {"credentialsType": "ACCESS_TOKEN"}

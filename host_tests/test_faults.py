@@ -400,7 +400,7 @@ def test_request_over_1024_bytes(play):
     body = "".join(f"{number:07}\n" for number in range(188))[:1500]
     with play({"code": POST, "payload": body}) as (outcome, peer):
         first = peer.receive()
-        assert first.rest == b"\xb1a\xd1\x03\x0e\xff" + body[:1024].encode()
+        assert first.rest == b"\xb1a\xd1\x03\x0e\xd2\x14\x05\xdc\xff" + body[:1024].encode()
         peer.send(first.piggybacked(b"\xd1\x0e\x0e", CONTINUE))
         second = peer.receive()
         assert second.rest == b"\xb1a\xd1\x03\x16\xff" + body[1024:].encode()

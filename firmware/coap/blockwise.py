@@ -12,6 +12,7 @@ _ETAG = const(4)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _SIZE2 = const(28)
+_SIZE1 = const(60)
 _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
@@ -24,7 +25,7 @@ def run(client, code, token, options, payload, response):
     The token of a message is that of the one before it, and 1. All but the last response are
     acknowledged.
     """
-    steps = transfer(options, payload, client.limit, response)
+    steps = transfer(options, payload, client.limit, client.transport.largest_block, response)
     try:
         options, payload = next(steps)
         while True:
@@ -38,23 +39,28 @@ def run(client, code, token, options, payload, response):
         return end.value
 
 
-def transfer(options, payload, limit, response=None):
+def transfer(options, payload, limit, largest_block, response=None):
     """Yield (options, payload) of each message, be sent its response; return the last response.
 
     That one has the whole body as its payload. `options`: (number, value) in ascending order, all
-    below Block2. `limit`: the most bytes that either body may have. `response`: the first
-    message's, when it was sent before. Raises CoapError for a body over the limit and for blocks
-    that do not fit together.
+    below Block2. `limit`: the most bytes that either body may have. `largest_block`: the most that
+    a request may carry. `response`: the first message's, when it was sent before. Raises CoapError
+    for a body over the limit and for blocks that do not fit together.
     """
     _check(len(payload), limit)
     payload = memoryview(payload)
     szx = _LARGEST_SZX
+    while 16 << szx > largest_block:
+        szx -= 1
     sent = 0
     while True:
         end = sent + (16 << szx)
         more = end < len(payload)
         if not response:
             block1 = [(_BLOCK1, uint_bytes(sent >> szx | more << 3 | szx))] if sent or more else []
+            if more and not sent:
+                # RFC 7959 section 4. Without it ThingsBoard makes room for the most it ever takes.
+                block1.append((_SIZE1, uint_bytes(len(payload))))
             response = yield options + block1, payload[sent:end]
         block1 = response.option(_BLOCK1)
         wanted = szx if block1 is None else min(uint(block1) & 7, szx)

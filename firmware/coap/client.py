@@ -21,7 +21,6 @@ _URI_QUERY = const(15)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _CONTINUE = const(0x5F)
-_LARGEST_BLOCK = const(1024)
 _IDLE = const(50)
 _HEADER = const(4)
 
@@ -29,10 +28,11 @@ _HEADER = const(4)
 class Client:
     """Requests to one server.
 
-    `transport`: send(datagram), receive(size, timeout), close(). `name`: the server's name
-    for Uri-Host, None when it was given as an IP address. `idle`: called at least every 50 ms of
-    a wait. `limit`: the most bytes that a body may have. `ticks` and `random`: time.ticks_ms and
-    os.urandom. `exchange`: the Exchange, which says what was ignored in the last request.
+    `transport`: send(datagram), receive(size, timeout), close(), and `largest_block`, the most
+    bytes of a body in one datagram. `name`: the server's name for Uri-Host, None when it was given
+    as an IP address. `idle`: called at least every 50 ms of a wait. `limit`: the most bytes that a
+    body may have. `ticks` and `random`: time.ticks_ms and os.urandom. `exchange`: the Exchange,
+    which says what was ignored in the last request.
     """
 
     # Of the last request: most requests go to one path.
@@ -88,7 +88,7 @@ class Client:
             self.path = path
             self.content_format = content_format
         response = None
-        if len(payload) <= _LARGEST_BLOCK and len(payload) <= self.limit:
+        if len(payload) <= self.transport.largest_block and len(payload) <= self.limit:
             response = self.ask(code, token, self.options, payload, True)
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:

@@ -66,6 +66,9 @@ class DTLS:
     the caller's.
     """
 
+    # ThingsBoard drops records of over 1130 bytes, which 1024 and a long server name exceed.
+    largest_block = 512
+
     def __init__(self, transport, context, host, idle=None, ticks=ticks_ms):
         self._records = _Records(transport, idle or _nothing, ticks)
         # What an earlier session left is freed first: this one wants 20 KB in two pieces.

@@ -15,6 +15,9 @@ class UDP:
     `address`: an IP address. `local_port`: 0 for any. Raises OSError when it cannot be had.
     """
 
+    # RFC 7252 section 4.6.
+    largest_block = 1024
+
     def __init__(self, address, port, local_port=0):
         family, _, _, _, peer = socket.getaddrinfo(address, port, 0, socket.SOCK_DGRAM)[0]
         self.socket = socket.socket(family, socket.SOCK_DGRAM)

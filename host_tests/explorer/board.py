@@ -96,6 +96,8 @@ class _Indicator(Indicator):
 class _Transport:
     """Fits firmware.coap.udp.UDP."""
 
+    largest_block = 1024
+
     def __init__(self, board: Board, peer):
         self._board = board
         self._peer = peer

@@ -97,6 +97,8 @@ class Transport:
     `fail`: the sends, counted from 0, that raise OSError.
     """
 
+    largest_block = 1024
+
     def __init__(self, clock, server, fail=()):
         self.clock = clock
         self.sent = []

@@ -6,7 +6,7 @@ from firmware.errors import CoapError
 from host_tests.firmware.coap_helpers import make_client
 from host_tests.firmware.helpers import raises
 
-ETAG, BLOCK2, BLOCK1, SIZE2 = 4, 23, 27, 28
+ETAG, BLOCK2, BLOCK1, SIZE2, SIZE1 = 4, 23, 27, 28, 60
 CREATED, CHANGED, CONTENT, CONTINUE = 0x41, 0x44, 0x45, 0x5F
 NOT_FOUND, INCOMPLETE, ENTITY_TOO_LARGE, SERVER_ERROR = 0x84, 0x88, 0x8D, 0xA0
 TOKEN = b"\x01\x02\x03\x04\x05\x06\x07\x08"
@@ -81,12 +81,12 @@ def check_refused(word, transfer, code, options=(), payload=b""):
     assert transfer.response is None
 
 
-def upload(size):
-    return Transfer(POST, [(11, b"a"), (12, b"\x32")], text(size), 4096)
+def upload(size, largest_block=1024):
+    return Transfer(POST, [(11, b"a"), (12, b"\x32")], text(size), 4096, largest_block)
 
 
 def download(limit=4096):
-    return Transfer(GET, [(11, b"a"), (15, b"q")], b"", limit)
+    return Transfer(GET, [(11, b"a"), (15, b"q")], b"", limit, 1024)
 
 
 def test_1024_bytes_are_one_message():
@@ -142,6 +142,53 @@ def test_block1_option_bytes():
     assert bytes(sent(transfer).option(BLOCK1)) == b"\x0e"  # 0, more, 1024
     answer(transfer, CONTINUE, [(BLOCK1, b"\x0e")])
     assert bytes(sent(transfer).option(BLOCK1)) == b"\x16"  # 1, last, 1024
+
+
+def test_size1_is_in_the_first_block_alone():
+    transfer = upload(1500)
+    request = sent(transfer)
+    assert bytes(request.option(SIZE1)) == b"\x05\xdc"
+    assert [number for number, _ in request.options] == [11, 12, BLOCK1, SIZE1]
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
+    assert sent(transfer).option(SIZE1) is None
+    assert sent(upload(1024)).option(SIZE1) is None
+
+
+def test_size1_is_there_again_when_a_transfer_starts_again():
+    for size, more in ((1500, 1), (600, 0)):
+        transfer = upload(size)
+        sent(transfer)
+        answer(transfer, ENTITY_TOO_LARGE, [(BLOCK1, block(0, more, 5))])
+        assert uint(sent(transfer).option(SIZE1)) == size
+        answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 5))])
+        assert sent(transfer).option(SIZE1) is None
+
+
+def test_size1_in_the_first_block_as_the_server_asks_for_smaller_ones():
+    transfer = upload(1500)
+    assert uint(sent(transfer).option(SIZE1)) == 1500
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 4))])
+    assert sent(transfer).option(SIZE1) is None
+
+
+def test_blocks_are_as_large_as_the_transport_takes():
+    for largest_block, szx in ((1024, 6), (1023, 5), (512, 5), (64, 2), (16, 0)):
+        transfer = upload(1500, largest_block)
+        request = sent(transfer)
+        assert block_of(request, BLOCK1) == (0, 1, szx)
+        assert request.payload == text(16 << szx)
+
+
+def test_body_as_large_as_a_block_is_one_message():
+    assert sent(upload(512, 512)).option(BLOCK1) is None
+    assert block_of(sent(upload(513, 512)), BLOCK1) == (0, 1, 5)
+
+
+def test_server_that_asks_for_more_than_the_transport_takes_is_not_followed():
+    transfer = upload(1500, 512)
+    sent(transfer)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
+    assert block_of(sent(transfer), BLOCK1) == (1, 1, 5)
 
 
 def test_continue_without_a_block1_option_goes_on():

@@ -7,6 +7,7 @@ import sys
 import firmware.coap.client as client_module
 import firmware.coap.udp as udp_module
 from firmware.coap.client import JSON
+from firmware.coap.dtls import DTLS
 from firmware.coap.exchange import Exchange
 from firmware.coap.message import ACK, CON, GET, POST, RST, decode
 from firmware.coap.udp import UDP
@@ -348,6 +349,25 @@ def test_1024_bytes_are_one_message_and_1025_are_two():
         assert client.post("/a", bytes(size)).code == CREATED
         assert len(transport.sent) == messages
         assert (27 in [number for number, _ in options_of(transport)]) is (messages == 2)
+
+
+def test_transport_says_how_much_one_message_carries():
+    for largest_block in (1024, 512):
+        for size, messages in ((largest_block, 1), (largest_block + 1, 2)):
+            client, transport = make_client(first_of_two_blocks)
+            transport.largest_block = largest_block
+            assert client.post("/a", bytes(size)).code == CREATED
+            assert len(transport.sent) == messages
+
+
+def test_every_request_of_a_session_fits_what_thingsboard_reads():
+    """1093 bytes of CoAP in a DTLS record; the name and the path are the longest there are."""
+    client, transport = make_client(first_of_two_blocks, name="n" * 255)
+    transport.largest_block = DTLS.largest_block
+    for size in (512, 513, 4096):
+        client.post("/api/v1/" + "t" * 255, bytes(size))
+    assert max(len(datagram) for _, datagram in transport.sent) <= 1093
+    assert UDP.largest_block == 1024
 
 
 def test_send_error_on_a_later_block_is_as_good_as_lost():

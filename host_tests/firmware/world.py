@@ -462,6 +462,8 @@ class Request:
 class Transport:
     """The board's socket to a server."""
 
+    largest_block = 1024
+
     def __init__(self, world, address, port, local_port):
         self._world = world
         self._address = address

@@ -18,6 +18,8 @@ _RUNS = 25
 class Blocks:
     """A transport to a server whose response body has `size` bytes, in blocks."""
 
+    largest_block = 1024
+
     def __init__(self, size):
         self.body = b"x" * size
         self.reply = None

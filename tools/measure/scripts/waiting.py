@@ -16,6 +16,8 @@ _WAIT = 60_000
 class LateServer:
     """A transport to a server that acknowledges at once and answers after `wait` ms."""
 
+    largest_block = 1024
+
     def __init__(self, wait):
         self.now = 0
         self.wait = wait
