@@ -1,0 +1,45 @@
+"""A ThingsBoard to test with, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+
+
+def serve(
+    thingsboard: ThingsBoard,
+    host: str,
+    port: int,
+    delay: float,
+    credentials: tuple[bytes, bytes] | None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve on a UDP port; over DTLS with a certificate and its key in PEM, as `credentials`.
+
+    Raises OSError when it cannot listen, ValueError for credentials that will not do.
+    """
+    # Behind DTLS it listens on a port of its own, on this computer only.
+    inside = ("127.0.0.1", 0) if credentials else (host, port)
+    server = FakeThingsBoard(thingsboard, *inside, delay=delay, log=say)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(server)
+        if credentials:
+            from tools.fake_thingsboard.dtls import DTLSRelay
+
+            relay = DTLSRelay((server.host, server.port), *credentials, host, port, log=say)
+            server = stack.enter_context(relay)
+        say(f"ThingsBoard to test with: {server.uri} (Ctrl-C ends it)")
+        threading.Event().wait()
+
+
+def new_credentials(host: str) -> tuple[bytes, tuple[bytes, bytes]]:
+    """A new CA's certificate, and a certificate that it issued for a host, with its key. PEM."""
+    from tools.fake_thingsboard import certificates
+
+    ca = certificates.new_ca()
+    issued = certificates.issue(sorted({host, "localhost", "127.0.0.1"}), ca)
+    return ca.pem, (issued.chain_pem, issued.key_pem)

@@ -1,0 +1,78 @@
+"""The whole of flashing: looks at everything before the first board, then flashes, then tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tools.flash import content, many, ports
+from tools.flash.board import Job
+from tools.flash.doctor import FAILURE, examine_server
+from tools.flash.errors import NO_MICROPYTHON
+from tools.flash.results import ResultsFile, write_bulk_import
+from tools.flash.show import Screen
+from tools.virtual_board.flash import files_named_in
+
+
+def flash(
+    config: Path,
+    named: list[str],
+    *,
+    every: bool,
+    boards: Path | None,
+    results: Path,
+    bulk_import: Path | None,
+    profile: str,
+    app: Path | None,
+    as_source: bool,
+    start: bool,
+    monitor: bool,
+    restore_secret: bool,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Flash boards as the verb `flash` is told to; the exit code.
+
+    Raises FlashingError, OSError for a file that cannot be used, and typer.BadParameter.
+    """
+    text = config.read_bytes()
+    settings = content.check_config(text)
+    for finding in examine_server(settings["server"]):
+        if finding.level == FAILURE:
+            typer.echo(f"warning: from this computer, {finding.what}. {finding.fix}", err=True)
+    rows = content.read_rows(boards) if boards else None
+    chosen = ports.choose(named, every or boards is not None)
+    side_by_side = every or boards is not None or len(chosen) > 1
+    if monitor and (side_by_side or not start or as_json):
+        raise typer.BadParameter("it follows one board", param_hint="--monitor")
+    file = ResultsFile(results) if side_by_side else None
+    job = Job(
+        config=text,
+        firmware=content.firmware(as_source, settings["codec"])
+        | {f"/{name}": file for name, file in files_named_in(config).items()},
+        app=app.read_bytes() if app else None,
+        rows=rows,
+        as_source=as_source,
+        start=start,
+        restore_secret=restore_secret,
+        timeout=timeout,
+        done=file.provisioned if file else frozenset(),
+    )
+    if bulk_import:
+        write_bulk_import(bulk_import, many.names(chosen, job), profile)
+
+    with Screen(chosen, as_json) as screen:
+
+        def on_result(result):
+            if file:
+                file.add(result)
+            screen.on_result(result)
+
+        done = many.flash_all(chosen, job, screen.progress_for, on_result)
+    screen.end(done)
+    if monitor and done[0].exit_code != NO_MICROPYTHON:
+        from tools.flash.monitor import monitor as stay
+
+        stay(chosen[0])
+    return many.exit_code(done)

@@ -1,0 +1,43 @@
+"""The verb `board`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import PLAIN_CODES, BoardKind, Kind, end, new_verb, say
+
+verb = new_verb()
+
+
+@verb.command(epilog=PLAIN_CODES)
+def board(
+    flash: Annotated[Path, typer.Option(help="The board's flash, an image; made when new.")],
+    link: Annotated[Path, typer.Option(help="The serial port to be, for example /tmp/board.")],
+    kind: Kind = BoardKind.esp32,
+    unique_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="HEX", help="machine.unique_id(); without it, FLASH's own."),
+    ] = None,
+) -> None:
+    """Be a board at a serial port, until Ctrl-C.
+
+    mpremote, and any other tool for MicroPython, connects to LINK as to a real board's port.
+
+    Example: python3 -m tools board --flash board.img --link /tmp/board
+    """
+    from tools.virtual_board.at_a_port import board
+    from tools.virtual_board.errors import FlashError
+
+    try:
+        board(flash, link, kind.value, unique_id, say)
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--id") from None
+    except (RuntimeError, OSError) as error:
+        end(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

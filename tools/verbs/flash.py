@@ -1,0 +1,100 @@
+"""The verb `flash`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import BOARD_CODES, end, existing_file, new_verb
+
+verb = new_verb()
+
+
+@verb.command(epilog=BOARD_CODES)
+def flash(
+    config: Annotated[Path, typer.Option(help="The config.json for the board.")] = Path(
+        "config.json"
+    ),
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PORT",
+            help="The board's serial port, or id: and its serial number; as often as needed.",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every board that is connected.")] = False,
+    boards: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            help="Boards by id: columns id, name, and any field of provisioning.",
+        ),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Which of many boards got which name.")] = Path(
+        "results.csv"
+    ),
+    bulk_import: Annotated[
+        Path | None,
+        typer.Option(help="Write a CSV for ThingsBoard's device import first."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="The device profile that --bulk-import names.")
+    ] = "default",
+    app_file: Annotated[
+        Path | None,
+        typer.Option("--app", help="Your app.py, put on it too."),
+    ] = None,
+    source: Annotated[
+        bool, typer.Option("--source", help="Put .py files on the board, not compiled ones.")
+    ] = False,
+    no_start: Annotated[
+        bool, typer.Option("--no-start", help="Do not start the board afterwards.")
+    ] = False,
+    monitor: Annotated[
+        bool, typer.Option("--monitor", help="Stay on the console; Ctrl-] leaves it.")
+    ] = False,
+    restore_secret: Annotated[
+        bool, typer.Option("--restore-secret", help="Give back a secret that a board forgot.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds until a board has to be provisioned.")
+    ] = 120,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON; the rest goes to stderr.")
+    ] = False,
+) -> None:
+    """Put the firmware on a board and follow it until it is provisioned.
+
+    Only what differs is written, and all of it is read back. It can be broken off anywhere: run
+    it again and it goes on. With several boards, name one, or use --all or --csv.
+
+    Example: python3 -m tools flash --config config.json
+    """
+    from tools.flash.command import flash
+    from tools.flash.errors import FlashingError
+
+    try:
+        code = flash(
+            existing_file(config, "--config"),
+            port or [],
+            every=every,
+            boards=existing_file(boards, "--csv") if boards else None,
+            results=results,
+            bulk_import=bulk_import,
+            profile=profile,
+            app=existing_file(app_file, "--app") if app_file else None,
+            as_source=source,
+            start=not no_start,
+            monitor=monitor,
+            restore_secret=restore_secret,
+            timeout=timeout,
+            as_json=as_json,
+        )
+    except FlashingError as error:
+        end(str(error), error.exit_code)
+    except OSError as error:
+        end(f"{error.filename}: {error.strerror}")
+    raise typer.Exit(code)

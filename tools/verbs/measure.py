@@ -1,0 +1,70 @@
+"""The verb `measure`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, end, existing_file, new_verb
+
+verb = new_verb()
+
+
+@verb.command(epilog=PLAIN_CODES)
+def measure(
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PEER",
+            help="Measure this, too: aiocoap, CoAPthon3, or a folder that holds microCoAPy.",
+        ),
+    ] = None,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Measure each module, and how heap and time grow, too."),
+    ] = False,
+    as_json: FiguresAsJson = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="SVG", help="Draw the figures into a file.", show_default=False),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Make these figures the budgets, and README's table.")
+    ] = False,
+    micropython: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Measure on this MicroPython, such as one of 32 bits, as boards have.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Measure how small and how fast the firmware is.
+
+    Bytes, heap and instructions on the MicroPython that the tests use; instructions need valgrind.
+
+    Example: python3 -m tools measure --peer aiocoap --plot measured.svg
+    """
+    from tools.measure import peers
+    from tools.measure.bench import MeasureError
+    from tools.measure.command import run
+
+    try:
+        found = [peers.find(name) for name in peer or []]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--peer") from None
+    if plot and not plot.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
+    if micropython and record:
+        raise typer.BadParameter(
+            "budgets are those of the tests' MicroPython", param_hint="--record"
+        )
+    if micropython:
+        micropython = existing_file(micropython, "--micropython").absolute()
+    try:
+        run(found, details, as_json, plot, record, micropython)
+    except MeasureError as error:
+        end(str(error))

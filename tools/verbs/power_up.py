@@ -1,0 +1,131 @@
+"""The verb `power-up`."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import POWER_UP_CODES, BoardKind, Kind, end, existing_file, new_verb, say
+
+TIME_RAN_OUT = 4
+
+verb = new_verb()
+
+
+class Runtime(str, Enum):
+    micropython = "micropython"
+    cpython = "cpython"
+
+
+@verb.command("power-up", epilog=POWER_UP_CODES)
+def power_up(
+    flash: Annotated[
+        Path,
+        typer.Option(help="The board's flash: an image for micropython, a folder for cpython."),
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="The config.json of a new flash.", show_default=False)
+    ] = None,
+    runtime: Annotated[
+        Runtime | None,
+        typer.Option(
+            help="What plays the board: what FLASH is for, else micropython where there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    board: Kind = BoardKind.esp32,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds until power is cut.")] = 120,
+    set_up_only: Annotated[
+        bool, typer.Option("--set-up-only", help="Make the new flash and stop.")
+    ] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Run app.py, and go on when ThingsBoard refuses.")
+    ] = False,
+    app_file: Annotated[
+        Path | None, typer.Option("--app", help="The app.py of a new flash.", show_default=False)
+    ] = None,
+    scenario_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenario", help="A JSON file: what surrounds the board.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON; the console goes to stderr.")
+    ] = False,
+) -> None:
+    """Power up a virtual board and show its console.
+
+    A FLASH that is not there yet is made, with the firmware, config.json and the certificates that
+    it names on it. Power it up
+    again with the same FLASH: the board remembers.
+
+    Example: python3 -m tools power-up --config config.json --flash board.img
+    """
+    from tools.virtual_board.board import VirtualBoard
+    from tools.virtual_board.flash import FlashError, check_flash, files_named_in, put_on_flash
+    from tools.virtual_board.scenario import Scenario, ScenarioError
+
+    played_by = (runtime or _runtime_for(flash)).value
+    try:
+        scenario = (
+            Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
+        )
+        if flash.exists():
+            check_flash(flash, board.value, played_by)
+            if set_up_only or config or app_file:
+                say(f"{flash} is there already: used as it is, nothing was put on it")
+        else:
+            if config is None:
+                raise typer.BadParameter(
+                    f"{flash} is a new flash: name the config.json to put on it",
+                    param_hint="--config",
+                )
+            app_py = existing_file(app_file, "--app") if app_file else None
+            put_on_flash(
+                flash,
+                board.value,
+                played_by,
+                existing_file(config, "--config"),
+                app_py,
+                files=files_named_in(config),
+            )
+            if set_up_only:
+                say(f"{flash} is made: the same command without --set-up-only powers it up")
+        if set_up_only:
+            return
+        virtual_board = VirtualBoard(
+            flash, board.value, played_by, scenario, on_line=say if as_json else typer.echo
+        )
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from None
+    except (RuntimeError, OSError) as error:
+        end(str(error))
+    try:
+        outcome = virtual_board.power_up(timeout=timeout, stay=stay)
+    except FlashError as error:
+        end(str(error))
+    if outcome.exit_code == TIME_RAN_OUT:
+        say(f"not provisioned after {timeout:g} s: the power was cut")
+    if as_json:
+        fields = ("exit_code", "ended", "lines")
+        typer.echo(json.dumps({field: getattr(outcome, field) for field in fields}))
+    raise typer.Exit(outcome.exit_code)
+
+
+def _runtime_for(flash: Path) -> Runtime:
+    from tools.virtual_board.interpreter import find_micropython
+
+    if flash.exists():
+        return Runtime.cpython if flash.is_dir() else Runtime.micropython
+    micropython = find_micropython()
+    if micropython.command:
+        return Runtime.micropython
+    say(f"the board runs on CPython: {micropython.why}")
+    return Runtime.cpython

@@ -1,0 +1,44 @@
+"""The verb `provision`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import POWER_UP_CODES, new_verb, say
+
+verb = new_verb()
+
+
+@verb.command(epilog=POWER_UP_CODES)
+def provision(
+    server: Annotated[str, typer.Option(metavar="URI", help="coap://host or coap://host:port")],
+    key: Annotated[str, typer.Option(help="The device profile's provisionDeviceKey.")],
+    secret: Annotated[str, typer.Option(help="The device profile's provisionDeviceSecret.")],
+    name: Annotated[
+        str | None,
+        typer.Option(help="deviceName; without it ThingsBoard chooses one.", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print code, payload and explanation as JSON.")
+    ] = False,
+) -> None:
+    """Provision a device from this computer.
+
+    The client is the one that boards use. The response payload is printed whole, credentials and
+    all.
+
+    Example: python3 -m tools provision --server coap://localhost --key K --secret S --name sensor-1
+    """
+    from tools.provision import provision
+
+    result = provision(server, key, secret, name)
+    if as_json:
+        typer.echo(json.dumps(result._asdict()))
+    elif result.payload:
+        typer.echo(result.payload)
+    if result.explanation:
+        say(result.explanation)
+    raise typer.Exit(result.exit_code)

@@ -1,0 +1,36 @@
+"""The verb `read`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.verbs.shared import PLAIN_CODES, end, new_verb
+
+verb = new_verb()
+
+
+@verb.command(epilog=PLAIN_CODES)
+def read(
+    path: Annotated[str, typer.Argument(help="The file, for example /credentials.json.")],
+    flash: Annotated[Path, typer.Option(help="The flash of a virtual board.")],
+) -> None:
+    """Print a file of a virtual board's flash.
+
+    Exit code 1 says that it is not there.
+
+    Example: python3 -m tools read --flash board.img /credentials.json
+    """
+    from tools.virtual_board.flash import FlashError, NotOnFlash, read_file
+
+    try:
+        content = read_file(flash, path)
+    except NotOnFlash as error:
+        end(str(error))
+    except FlashError as error:
+        raise typer.BadParameter(str(error), param_hint="--flash") from None
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()

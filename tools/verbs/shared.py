@@ -1,0 +1,69 @@
+"""What verbs share: options by name, exit codes, and how they end."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+FAILED = 1
+POWER_UP_CODES = """\b
+Exit codes:
+  0  provisioned
+  1  any other failure
+  2  wrong usage
+  3  ThingsBoard refused
+  4  the time ran out
+  5  bad configuration"""
+BOARD_CODES = """\b
+Exit codes:
+  0  provisioned, or done
+  1  any other failure
+  2  wrong usage
+  3  ThingsBoard refused
+  4  the time ran out
+  5  bad configuration
+  6  no MicroPython on the board, or one that is too old"""
+PLAIN_CODES = """\b
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage"""
+
+
+class BoardKind(str, Enum):
+    esp32 = "esp32"
+    rp2 = "rp2"
+
+
+Kind = Annotated[BoardKind, typer.Option("--board", help="The board to play.")]
+Port = Annotated[
+    str | None,
+    typer.Option("--port", metavar="PORT", help="The board's serial port, or id: and its number."),
+]
+FiguresAsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+def new_verb() -> typer.Typer:
+    """Where a verb's function is registered, with `command`."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def existing_file(path: Path, option: str) -> Path:
+    """The file that an option names; typer.BadParameter when it is not there."""
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
+    return path
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(text, err=True)
+
+
+def end(text: str, code: int = FAILED) -> NoReturn:
+    """Say why the verb ends, and end it with an exit code."""
+    say(text)
+    raise typer.Exit(code)

@@ -1,0 +1,32 @@
+"""The verb `test`."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from tools.verbs.shared import new_verb
+
+verb = new_verb()
+
+
+@verb.command(
+    epilog="Exit codes: pytest's. 0 is all passed, 1 is that some failed.",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[PYTEST OPTIONS]",
+)
+def test(context: typer.Context) -> None:
+    """Run the tests.
+
+    Every argument goes to pytest, which runs in the project's folder. Without any, the whole
+    suite runs in two processes.
+
+    Example: python3 -m tools test -x -k provisioning
+    """
+    import pytest
+
+    from tools.set_up import ROOT
+
+    os.chdir(ROOT)
+    raise typer.Exit(pytest.main(context.args or ["-n", "2", "--dist", "worksteal"]))
