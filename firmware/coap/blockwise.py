@@ -19,11 +19,12 @@ _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
 _LARGEST_SZX = const(6)
 
 
-def run(client, code, token, options, payload, response):
+def run(client, code, token, options, payload, response, acknowledge):
     """Make a transfer with a Client, see `transfer`; return the last response.
 
-    The token of a message is that of the one before it, and 1. All but the last response are
-    acknowledged.
+    The token of a message is that of the one before it, and 1. `acknowledge`: whether the responses
+    before the last may be acknowledged. If not, that goes for a 2.31 too: a server never repeats
+    what was acknowledged, and to resume a transfer takes all of its responses.
     """
     steps = transfer(options, payload, client.limit, client.transport.largest_block, response)
     try:
@@ -31,7 +32,8 @@ def run(client, code, token, options, payload, response):
         while True:
             is_first = response is None
             if not is_first:
-                client.acknowledge()
+                if acknowledge:
+                    client.acknowledge()
                 token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
             response = client.ask(code, token, options, payload, is_first)
             options, payload = steps.send(response)

@@ -71,17 +71,19 @@ class Client:
         """Send a request and return its response, a Message with `code` and the whole `payload`.
 
         Block n of a body goes out with Message ID `message_id` + n, which with `token` is drawn
-        when not given; a token is random and never empty. With `acknowledge` False a confirmable
-        response is acknowledged only by `acknowledge`, so that the caller can make sure of what it
-        says first.
+        when not given; a token is random and never empty. With `acknowledge` False no confirmable
+        response, nor any block of one, is acknowledged but by `acknowledge`, so that the caller can
+        make sure of what it says first; nor is a duplicate of it reset.
 
         Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse.
         """
         if message_id is not None:
             self.message_id = message_id
         # From now on an earlier response is not acknowledged any more.
-        self.exchange.response = None
+        self.exchange.owed = ()
         token = token or self.random(8)
+        if not acknowledge:
+            self.exchange.held = token[:-1]
         if path != self.path or content_format != self.content_format:
             options = self._prepare(path, content_format)
             self.options = bytes(encode(CON, code, 0, b"", options)[_HEADER:])
@@ -104,7 +106,7 @@ class Client:
 
         options = self._prepare(path, content_format)
         try:
-            return run(self, code, token, options, payload, response)
+            return run(self, code, token, options, payload, response, acknowledge)
         finally:
             if acknowledge:
                 self.acknowledge()
@@ -147,9 +149,8 @@ class Client:
         return exchange.response
 
     def acknowledge(self):
-        """Acknowledge the last response, if it is a confirmable one."""
-        datagram = self.exchange.acknowledge()
-        if datagram:
+        """Acknowledge the confirmable responses to the last request that are not yet."""
+        for datagram in self.exchange.acknowledge():
             self._send(datagram)
 
     def close(self):

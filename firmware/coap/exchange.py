@@ -27,7 +27,8 @@ class Exchange:
     sets `timer`, `on_timer` is due after that many ms; the caller takes it and sets it to None.
     A request is over when `response` (a Message) is set or `failed`, which firmware.coap.failure
     explains. `got_ack`: whether the server acknowledged it; `was_reset`: whether it reset it;
-    `ignored`: how much came that did it no good, the last because of `ignored_for`.
+    `ignored`: how much came that did it no good, the last because of `ignored_for`. `owed`: the
+    Message IDs of responses that are not acknowledged yet.
     """
 
     # Transmission parameters (RFC 7252 section 4.8), times in ms.
@@ -36,8 +37,12 @@ class Exchange:
     MAX_RETRANSMIT = 4
 
     response = None
+    owed = ()
     # Message IDs: a duplicate of an older response is acknowledged again.
     acknowledged = ()
+    # All of a token but its last byte: a confirmable response that has it is not reset, since a
+    # server never repeats what was reset.
+    held = None
 
     def start(self, request, token):
         """Return the request, an encoded confirmable message with this token.
@@ -88,8 +93,11 @@ class Exchange:
             if message.code >> 5 not in (2, 4, 5):
                 raise CoapError("wrong code")
             if message.token != self.token:
-                if message.type == CON and message.message_id in self.acknowledged:
-                    return encode(ACK, EMPTY, message.message_id, b"", ())
+                if message.type == CON:
+                    if message.message_id in self.acknowledged:
+                        return encode(ACK, EMPTY, message.message_id, b"", ())
+                    if message.token[:-1] == self.held:
+                        return None
                 raise CoapError("wrong token")
             previous = None
             for number, value in message.options:
@@ -99,6 +107,8 @@ class Exchange:
                 if number & 1 and not known:
                     raise CoapError("unknown option %d" % number)
                 previous = number
+            if message.type == CON:
+                self.owed += (message.message_id,)
             self.response = message
             return None
         except CoapError as reason:
@@ -114,11 +124,9 @@ class Exchange:
         self.ignored_for = reason
 
     def acknowledge(self):
-        """Return the ACK that a confirmable response is owed, or None."""
-        response = self.response
-        if response is None or response.type != CON:
-            return None
-        if response.message_id not in self.acknowledged:
-            remembered = self.acknowledged + (response.message_id,)
-            self.acknowledged = remembered[-_REMEMBERED_ACKS:]
-        return encode(ACK, EMPTY, response.message_id, b"", ())
+        """Return the ACKs that are owed."""
+        owed = self.owed
+        if owed:
+            self.owed = ()
+            self.acknowledged = (self.acknowledged + owed)[-max(_REMEMBERED_ACKS, len(owed)) :]
+        return [encode(ACK, EMPTY, message_id, b"", ()) for message_id in owed]

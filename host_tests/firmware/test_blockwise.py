@@ -575,3 +575,114 @@ def test_next_request_goes_on_from_the_last_block():
     blocks = len(server.requests)
     client.get("/a")
     assert server.requests[blocks].message_id == 100 + blocks
+
+
+class PowerCut(Exception):
+    pass
+
+
+class ConfirmingServer:
+    """A server that gives a body back in confirmable blocks, and answers duplicates as Californium.
+
+    What is acknowledged or reset never comes again; what is not is sent again after 2.7, 8.2, 19.2
+    and 41 s. `cut_at`: the datagram to or from it, counted from 0, at which the power goes, this
+    one lost or not. `saved`: whether the board has saved the body.
+    """
+
+    def __init__(self, is_bare, cut_at, is_lost):
+        self.is_bare = is_bare
+        self.cut_at = cut_at
+        self.is_lost = is_lost
+        self.datagrams = 0
+        self.done = []  # Message IDs of ours that were acknowledged or reset
+        self.remembered = {}
+        self.body = b""
+        self.saved = False
+
+    def count(self):
+        """Count a datagram; return whether it is lost."""
+        self.datagrams += 1
+        if self.datagrams - 1 != self.cut_at:
+            return False
+        self.has_no_power = True
+        return self.is_lost
+
+    def __call__(self, datagram):
+        if self.count():
+            raise PowerCut()
+        message = decode(memoryview(datagram))
+        if not message.code:
+            assert self.saved, "acknowledged or reset before it was saved"
+            self.done.append(message.message_id)
+            return ()
+        known = message.message_id in self.remembered
+        if not known:
+            self.remembered[message.message_id] = self._answer(message)
+        response = self.remembered[message.message_id]
+        ack = (1, bytes((0x60, 0)) + datagram[2:4])
+        if known and (response[2] << 8 | response[3]) in self.done:
+            return [ack]
+        again = [(delay, response) for delay in (2, 2700, 8200, 19200, 41000)]
+        return again if self.is_bare and not known else [ack] + again
+
+    def _answer(self, message):
+        up = block_of(message, BLOCK1)
+        down = block_of(message, BLOCK2) or (0, 0, 5)
+        options = []
+        payload = b""
+        code = CONTINUE
+        if up:
+            self.body = self.body[: up[0] << up[2] + 4] + bytes(message.payload)
+        if not up or not up[1]:
+            code = CHANGED
+            start = down[0] * 512
+            payload = self.body[start : start + 512]
+            options.append((BLOCK2, block(down[0], start + 512 < len(self.body), 5)))
+        if up:
+            options.append((BLOCK1, block(*up)))
+        number = 0x5000 + len(self.remembered)
+        return bytes(encode(CON, code, number, message.token, options, payload))
+
+
+def power_up(server):
+    """Resume the transfer as a board does; return whether the power stayed."""
+    server.has_no_power = False
+    client, transport = make_client(server)
+    # What was not acknowledged before the cut comes again, the last of it first.
+    unacknowledged = sorted(server.remembered.values(), key=lambda datagram: datagram[2:4])
+    transport._arrivals = [(1, 0, datagram) for datagram in reversed(unacknowledged)]
+    receive = transport.receive
+
+    def counted(size, timeout):
+        datagram = receive(size, timeout)
+        if datagram is not None and server.count():
+            raise PowerCut()
+        if server.has_no_power:
+            raise PowerCut()
+        return datagram
+
+    transport.receive = counted
+    try:
+        response = client.request(
+            POST, "/a", text(1500), message_id=7, token=TOKEN, acknowledge=False
+        )
+        assert response.payload == text(1500)
+        server.saved = True
+        client.acknowledge()
+    except PowerCut:
+        return False
+    return not server.has_no_power
+
+
+def test_body_survives_a_power_cut_at_every_datagram():
+    """Whichever was the last: the same transfer, resumed, ends with the same body."""
+    for is_bare in (True, False):
+        for is_lost in (True, False):
+            cut_at = 0
+            while True:
+                server = ConfirmingServer(is_bare, cut_at, is_lost)
+                if power_up(server):
+                    break
+                assert server.saved or power_up(server)
+                cut_at += 1
+            assert cut_at >= 2 * 2 + 2 * 2 + 4

@@ -443,22 +443,102 @@ def test_acknowledge_false_with_a_refused_response_leaves_it_to_the_caller():
     assert transport.sent[1][1] == empty(ACK, 0x7777)
 
 
-def test_acknowledge_false_still_acknowledges_the_blocks_before_the_last():
+def in_blocks(count, resent=()):
+    """A server that answers in `count` confirmable blocks, each with those that are `resent`."""
+
     def server(datagram):
         if not datagram[1]:
             return ()
         asked = decode(memoryview(datagram)).option(23)
         number = asked[0] >> 4 if asked else 0
-        value = bytes((number << 4 | (number < 2) << 3,))
-        return [(1, separate(datagram, CONTENT, number, bytes(16), options=[(23, value)]))]
+        value = bytes((number << 4 | (number < count - 1) << 3,))
+        block = separate(datagram, CONTENT, number, bytes(16), options=[(23, value)])
+        return [(1, each) for each in resent] + [(2, block)]
 
-    client, transport = make_client(server)
+    return server
+
+
+def test_acknowledge_false_leaves_every_block_to_the_caller():
+    client, transport = make_client(in_blocks(3))
     response = client.request(GET, "/", acknowledge=False)
     assert len(response.payload) == 48
-    acknowledged = [datagram for _, datagram in transport.sent if datagram[1] == 0]
-    assert acknowledged == [empty(ACK, 0), empty(ACK, 1)]
+    assert [datagram[1] for _, datagram in transport.sent] == [GET, GET, GET]
     client.acknowledge()
-    assert transport.sent[-1][1] == empty(ACK, 2)
+    owed = [empty(ACK, 0), empty(ACK, 1), empty(ACK, 2)]
+    assert [datagram for _, datagram in transport.sent[3:]] == owed
+    client.acknowledge()
+    assert len(transport.sent) == 6
+
+
+def test_acknowledge_true_acknowledges_each_block_as_it_comes():
+    client, transport = make_client(in_blocks(2))
+    client.get("/")
+    assert [datagram[1] for _, datagram in transport.sent] == [GET, 0, GET, 0]
+
+
+def test_block_that_is_sent_again_is_left_to_the_caller_too():
+    """As an unacknowledged block 0 is while the next ones are asked for."""
+    resent = []
+    client, transport = make_client(in_blocks(3, resent))
+    token = b"\x01\x02\x03\x04\x05\x06\x07\xff"
+    request = b"\x48\x01\x12\x34" + token
+    resent.append(separate(request, CONTENT, 0, bytes(16), options=[(23, b"\x08")]))
+    assert client.request(GET, "/", token=token, acknowledge=False).code == CONTENT
+    assert [datagram[1] for _, datagram in transport.sent] == [GET, GET, GET]
+    client.acknowledge()
+    transport._server = lambda datagram: (
+        [(1, resent[0]), (2, resent[0]), (3, reply(datagram, CREATED))] if datagram[1] else ()
+    )
+    client.random = lambda size: b"\x09" * size
+    client.get("/")
+    assert [datagram for _, datagram in transport.sent[-2:]] == [empty(ACK, 0)] * 2
+
+
+def test_what_is_held_stays_so_when_another_request_follows():
+    client, transport = make_client(confirmable(0x7777))
+    client.request(GET, "/", acknowledge=False)
+    duplicate = separate(transport.sent[0][1], CONTENT, 0x7777, b"ok")
+
+    def next_server(datagram):
+        return [(1, duplicate), (2, separate(datagram, CREATED, 0x8888))] if datagram[1] else ()
+
+    transport._server = next_server
+    client.random = lambda size: b"\x09" * size
+    assert client.get("/").code == CREATED
+    client.acknowledge()
+    assert [datagram for _, datagram in transport.sent if not datagram[1]] == [empty(ACK, 0x8888)]
+
+
+def test_error_in_the_middle_of_a_transfer_acknowledges_nothing():
+    first = in_blocks(2)
+
+    def silent(datagram):
+        return () if decode(memoryview(datagram)).option(23) else first(datagram)
+
+    def refused(datagram):
+        return silent(datagram) or [(1, separate(datagram, 0x84, 2))]
+
+    for server, error in ((silent, NoResponse), (refused, CoapError)):
+        client, transport = make_client(server)
+        raises(error, client.request, GET, "/", acknowledge=False)
+        assert [datagram for _, datagram in transport.sent if not datagram[1]] == []
+
+
+def test_continue_is_held_too():
+    """A server never repeats what was acknowledged, and a resumed transfer begins with it."""
+
+    def server(datagram):
+        if not datagram[1]:
+            return ()
+        block1 = bytes(decode(memoryview(datagram)).option(27))
+        code = CONTINUE if block1[0] & 8 else CREATED
+        return [(1, separate(datagram, code, block1[0], options=[(27, block1)]))]
+
+    client, transport = make_client(server)
+    assert client.request(POST, "/", bytes(1500), acknowledge=False).code == CREATED
+    assert [datagram[1] for _, datagram in transport.sent] == [POST, POST]
+    client.acknowledge()
+    assert [datagram[1] for _, datagram in transport.sent[2:]] == [0, 0]
 
 
 def test_refused_request_acknowledges_nothing():
