@@ -41,6 +41,7 @@ from firmware.board.hardware import Board
 from firmware.coap.connect import connect
 from firmware.errors import FirstbootError
 try:
+    Board._feed = _watchdog.feed if _watchdog else None
     board = Board()
     settings = config.load(board, True)
     wifi.join(settings, board)
@@ -195,7 +196,9 @@ def _examine_board(port: str, settings: dict | None) -> Iterator[Finding]:
                     WARNING, "the firmware is not on the board", f"flash --port {chosen} puts it on"
                 )
                 return
-            said, more = ast.literal_eval(link.run(_REACH % "/".join(_PATH), 150).splitlines()[-1])
+            said, more = ast.literal_eval(
+                link.run(_REACH % "/".join(_PATH), 150, 180).splitlines()[-1]
+            )
             if said == "ok":
                 yield Finding(OK, f"the board reaches the server, in {more} ms")
             else:

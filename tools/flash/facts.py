@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tools.flash import chips
+from tools.flash.chips import Chip
 from tools.flash.errors import NO_MICROPYTHON, FlashingError
 from tools.flash.link import Link
 from tools.flash.troubles import how_to_install
@@ -30,7 +32,7 @@ flash = os.statvfs("/")
 gc.collect()
 print((sys.platform, hexlify(id).decode(), tuple(sys.implementation[1][:3]),
     getattr(sys.implementation, "_mpy", 0) & 255, flash[0] * flash[3], flash[0] * flash[2],
-    gc.mem_free(), wifi))
+    gc.mem_free(), wifi, getattr(sys.implementation, "_machine", "")))
 """
 # machine.unique_id() is the MAC address on an ESP32, the flash chip's number on a Pico W.
 _KIND_BY_ID_DIGITS = {12: "esp32", 16: "rp2"}
@@ -38,7 +40,10 @@ _KIND_BY_ID_DIGITS = {12: "esp32", 16: "rp2"}
 
 @dataclass(frozen=True)
 class Facts:
-    """A board with MicroPython. `free`, `flash` and `memory` in bytes, `mpy`: what it imports."""
+    """A board with MicroPython. `free`, `flash` and `memory` in bytes, `mpy`: what it imports.
+
+    `machine`: what MicroPython calls the board, sys.implementation._machine.
+    """
 
     port: str
     kind: str
@@ -49,10 +54,17 @@ class Facts:
     flash: int
     memory: int
     wifi: bool
+    machine: str = ""
+
+    @property
+    def chip(self) -> Chip | None:
+        """Its chip, when it is one that is known here."""
+        return chips.of_machine(self.machine)
 
     def __str__(self) -> str:
         version = ".".join(str(number) for number in self.version)
-        return f"{KINDS.get(self.kind, self.kind)}, id {self.id}, MicroPython {version}"
+        name = self.chip.board if self.chip else KINDS.get(self.kind, self.kind)
+        return f"{name}, id {self.id}, MicroPython {version}"
 
 
 def ask(link: Link) -> Facts:
@@ -74,13 +86,13 @@ def check(facts: Facts, as_source: bool = False) -> None:
         raise FlashingError(
             f"{facts.port} has MicroPython {'.'.join(map(str, facts.version))}, "
             f"and {oldest} is the oldest that will do",
-            how_to_install(facts.port, facts.kind),
+            how_to_install(facts.port, facts.chip),
             NO_MICROPYTHON,
         )
     if not facts.wifi:
         raise FlashingError(
             f"{facts.port}: this MicroPython has no Wi-Fi",
-            how_to_install(facts.port, facts.kind),
+            how_to_install(facts.port, facts.chip),
             NO_MICROPYTHON,
         )
     if facts.mpy != _MPY and not as_source:

@@ -13,29 +13,53 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
 from tools.flash.errors import BusyError, FlashingError, LostError
-from tools.flash.troubles import is_boot_loader, silent, why_not_open
+from tools.flash.prompt import reach_raw_repl, start_afresh
+from tools.flash.troubles import restarted, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
 transport_serial.print = lambda *arguments: None
 
 PROMPT = ">>> "
-# Seconds: until a program has to have stopped, until the REPL has to have answered, for a read.
-_STOPS_WITHIN = 3.0
-_ANSWERS_WITHIN = (1.5, 3.0, 4.0)
+# Seconds: for a read, for a write, until a program that gives the port back has done so.
 _READ_TIMEOUT = 1.0
 _WRITE_TIMEOUT = 5.0
-# A program that has just given the port back may hold it a moment longer.
 _OPENS_WITHIN = 1.0
 _OPEN_AGAIN = 0.02
-_QUIET = 0.1
-# A board that says nothing may only just have power.
-_BOOTS_WITHIN = 1.0
-_PRESS_AGAIN = 0.3
 # Bytes of a file in one command: the board needs several times as much memory for it.
 _CHUNK = 1536
 
 _OPEN_FILE = "from binascii import a2b_base64 as d\nimport os\nf=open({0!r},'wb')\nw=f.write\n"
 _CLOSE_FILE = "f.close()\nos.rename({0!r},{1!r})\n"
+
+# What a board says that has restarted in the middle of a question.
+_BEGAN_ANEW = (PROMPT.encode(), b"\nrst:0x", b"] firstboot ")
+# Whether a watchdog may run: firstboot's, by config.json, or one that a program of the user's
+# starts. 8388 ms are the most that a Pico W's takes.
+_HAS_WATCHDOG = """
+def _watchdog():
+    import json
+    try:
+        with open("/config.json") as file:
+            if json.load(file)["watchdog"]:
+                return True
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    for name in ("/boot.py", "/main.py", "/app.py"):
+        try:
+            with open(name) as file:
+                for line in file:
+                    if "WDT(" in line:
+                        return True
+        except (OSError, UnicodeError):
+            pass
+    return False
+_watchdog = _watchdog()
+if _watchdog:
+    from machine import WDT
+    _watchdog = WDT(timeout=8388)
+print(bool(_watchdog))
+"""
+_FEED = "_watchdog.feed()\n"
 
 
 class Link:
@@ -48,6 +72,7 @@ class Link:
         self.port = port
         self._transport: transport_serial.SerialTransport | None = None
         self._begun_line = b""
+        self._feed = ""
 
     def __enter__(self) -> Link:
         self._transport = self._open()
@@ -79,13 +104,14 @@ class Link:
         """mpremote's own."""
         return self._transport
 
-    def run(self, source: str, timeout: float = 10.0) -> str:
+    def run(self, source: str, timeout: float = 10.0, at_most: float = 60.0) -> str:
         """Run MicroPython on the board and return what it prints.
 
-        `timeout`: the longest silence, in seconds.
+        `timeout`: the longest silence; `at_most`: how long all of it may take, both in seconds.
         """
         with self._explained():
-            printed, raised = self._transport.exec_raw(source, timeout)
+            self._transport.exec_raw_no_follow(self._feed + source)
+            printed, raised = (self._read_to_end(timeout, at_most) for _ in range(2))
             if raised:
                 raise TransportExecError(printed, raised.decode(errors="replace"))
             return printed.decode(errors="replace")
@@ -156,37 +182,30 @@ class Link:
 
     def _stop_program(self) -> None:
         with self._explained():
-            heard = self._interrupt()
-            for seconds in _ANSWERS_WITHIN:
-                with contextlib.suppress(TransportError):
-                    self._transport.enter_raw_repl(timeout_overall=seconds)
-                    return
-            raise silent(self.port, heard)
+            reach_raw_repl(self._transport, self.port)
+            self._keep_watchdog()
+            start_afresh(self._transport, self.port)
+            self._keep_watchdog()
 
-    def _interrupt(self) -> bytes:
-        """Press Ctrl-C until the console is quiet; return the last that was heard."""
-        line, heard = self._transport.serial, b""
-        deadline = time.monotonic() + _STOPS_WITHIN
-        pressed = quiet_since = 0.0
-        while (now := time.monotonic()) < deadline:
-            if now - pressed > _PRESS_AGAIN:
-                line.write(b"\r\x03")
-                pressed = now
-                quiet_since = quiet_since or now
-            if waiting := line.in_waiting:
-                heard = (heard + line.read(waiting))[-2000:]
-                quiet_since = now
-            elif now - quiet_since > (_QUIET if heard else _BOOTS_WITHIN):
-                return heard
-            else:
-                time.sleep(0.01)
-        if is_boot_loader(heard):
-            raise silent(self.port, heard)
-        raise FlashingError(
-            f"{self.port}: a program floods the console and Ctrl-C does not stop it",
-            "Hold the board's reset button, start this again and let go; if that does not help, "
-            "erase the flash and install MicroPython anew",
-        )
+    def _keep_watchdog(self) -> None:
+        """A watchdog outlives its program: where there is one, every run feeds it."""
+        self._feed = ""
+        if self.value(_HAS_WATCHDOG):
+            self._feed = _FEED
+
+    def _read_to_end(self, timeout: float, at_most: float) -> bytes:
+        deadline = time.monotonic() + at_most
+        heard = bytearray()
+
+        def hear(byte: bytes) -> None:
+            heard.extend(byte)
+            if time.monotonic() > deadline or heard.endswith(_BEGAN_ANEW):
+                raise restarted(self.port)
+
+        end = self._transport.read_until(1, b"\x04", timeout, hear, at_most)
+        if end != b"\x04":
+            raise restarted(self.port)
+        return bytes(heard[:-1])
 
     @contextlib.contextmanager
     def _explained(self):

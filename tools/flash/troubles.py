@@ -9,14 +9,16 @@ import sys
 
 import serial
 
+from tools.flash import chips
+from tools.flash.chips import Chip
 from tools.flash.errors import NO_MICROPYTHON, BusyError, FlashingError
 
-_BOOT_LOADER = re.compile(rb"invalid header|rst:0x|ets [JA]|waiting for download|flash read err")
-
-
-def is_boot_loader(heard: bytes) -> bool:
-    """Whether this is an ESP32 whose boot loader finds no program."""
-    return bool(_BOOT_LOADER.search(heard))
+# What an ESP32's boot loader says when there is no program to start; that alone proves it.
+_NO_PROGRAM = re.compile(rb"invalid header|flash read err|No bootable app partitions")
+_DOWNLOAD = re.compile(rb"waiting for download")
+_SLEEP = re.compile(rb"rst:0x5 |DEEPSLEEP")
+_BROWNOUT = re.compile(rb"[Bb]rownout")
+_HOLD_RESET = "Hold the board's reset button, start this again and let go"
 
 
 def why_not_open(port: str) -> FlashingError | None:
@@ -46,35 +48,63 @@ def why_not_open(port: str) -> FlashingError | None:
     )
 
 
-def silent(port: str, heard: bytes) -> FlashingError:
-    """What a board that does not answer is told by what it said last."""
-    if is_boot_loader(heard):
+def boot_loader_s(port: str, heard: bytes) -> FlashingError | None:
+    """What a boot loader's own words on the console prove; None when they prove nothing."""
+    if _DOWNLOAD.search(heard):
         return FlashingError(
-            f"{port}: the board has no MicroPython, its boot loader looks for a program",
-            how_to_install(port, "esp32"),
+            f"{port}: the board waits for a download, and starts nothing",
+            "Press its reset button, then start this again",
+        )
+    if len(_NO_PROGRAM.findall(heard)) > 1:
+        return FlashingError(
+            f"{port}: the board has no MicroPython, its boot loader finds no program",
+            how_to_install(port, chips.of_boot_loader(heard)),
             NO_MICROPYTHON,
         )
+    return None
+
+
+def no_prompt(port: str, heard: bytes) -> FlashingError:
+    """What a board is told that gives no prompt, by what it said."""
+    if _BROWNOUT.search(heard):
+        return FlashingError(
+            f"{port}: the board resets because its supply voltage drops",
+            "Use another cable, or a USB port that gives more current",
+        )
+    if _SLEEP.search(heard):
+        return FlashingError(f"{port}: the board sleeps most of the time", _HOLD_RESET)
+    if heard:
+        return FlashingError(f"{port}: a program runs and Ctrl-C does not stop it", _HOLD_RESET)
     return FlashingError(
-        f"{port}: no MicroPython answers",
-        "Press the board's reset button and try again. If that does not help, install "
-        f"MicroPython: {how_to_install(port)}",
-        NO_MICROPYTHON,
+        f"{port}: the board says nothing. It sleeps, its program lets no Ctrl-C through, or there "
+        "is no MicroPython on it",
+        f"{_HOLD_RESET}. If it never had MicroPython: {how_to_install(port)}",
     )
 
 
-def how_to_install(port: str, kind: str | None = None) -> str:
-    """How MicroPython gets on a board of a kind, or of either."""
-    esp32 = (
-        "get ESP32_GENERIC-….bin from https://micropython.org/download/ESP32_GENERIC, then "
-        f"`esptool --port {port} erase-flash` and "
-        f"`esptool --port {port} write-flash 0x1000 ESP32_GENERIC-….bin`"
+def restarted(port: str) -> FlashingError:
+    """What is said of a board that began anew, or went on for ever, in the middle of a question."""
+    return FlashingError(
+        f"{port}: the board does not come to an end with what it was asked, or resets itself",
+        f"If a watchdog runs on it: {_HOLD_RESET[0].lower()}{_HOLD_RESET[1:]}",
     )
-    rp2 = (
-        "get RPI_PICO_W-….uf2 from https://micropython.org/download/RPI_PICO_W, hold BOOTSEL "
-        "while plugging the board in, and copy the UF2 to the drive that appears"
+
+
+def how_to_install(port: str, chip: Chip | None = None) -> str:
+    """How MicroPython gets on a board with a chip, or on one whose chip is not known."""
+    if chip is None:
+        return (
+            f"see {chips.CHIPS['RP2040'].page} for a Pico W, {chips.CHIPS['ESP32'].page} for an "
+            "ESP32, and the pages beside it for an ESP32-S3 or ESP32-C3"
+        )
+    if chip.offset:
+        name = chip.name.lower().replace("-", "")
+        return (
+            f"Install MicroPython: get {chip.image}-….bin from {chip.page}, then "
+            f"`esptool --chip {name} --port {port} erase-flash` and `esptool --chip {name} "
+            f"--port {port} write-flash {chip.offset} {chip.image}-….bin`"
+        )
+    return (
+        f"Install MicroPython: get {chip.image}-….uf2 from {chip.page}, hold BOOTSEL while "
+        "plugging the board in, and copy the UF2 to the drive that appears"
     )
-    if kind == "esp32":
-        return f"Install MicroPython: {esp32}"
-    if kind == "rp2":
-        return f"Install MicroPython: {rp2}"
-    return f"on an ESP32, {esp32}; on a Pico W, {rp2}"

@@ -1,0 +1,211 @@
+"""Which board is told what: whatever it does when the tool comes, it is reached or told right."""
+
+from __future__ import annotations
+
+import os
+import pty
+import threading
+import time
+
+import pytest
+
+from host_tests.flash_bench import Desk
+from host_tests.virtual_bench import needs_micropython
+from tools.flash import facts, prompt
+from tools.flash.errors import FAILED, NO_MICROPYTHON, FlashingError
+from tools.flash.link import Link
+
+HOLD_RESET = "Hold the board's reset button, start this again and let go"
+ESP32_ROM = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"
+C3_ROM = b"ESP-ROM:esp32c3-api1-20210207\r\nrst:0x1 (POWERON),boot:0xc (SPI_FAST_FLASH_BOOT)\r\n"
+S3_ROM = b"ESP-ROM:esp32s3-20210327\r\nrst:0x1 (POWERON),boot:0x8 (SPI_FAST_FLASH_BOOT)\r\n"
+INVALID = b"invalid header: 0xffffffff\r\n" * 4
+# What it says over and over; the exit code; what it is told, and what it is not.
+WITHOUT_A_PROMPT = {
+    "nothing": (b"", FAILED, ("says nothing", HOLD_RESET), ("erase",)),
+    "ESP32 without a program": (
+        ESP32_ROM + INVALID,
+        NO_MICROPYTHON,
+        ("has no MicroPython", "write-flash 0x1000 ESP32_GENERIC-"),
+        (),
+    ),
+    "ESP32-C3 without a program": (
+        C3_ROM + INVALID,
+        NO_MICROPYTHON,
+        ("--chip esp32c3", "write-flash 0x0 ESP32_GENERIC_C3-"),
+        ("0x1000",),
+    ),
+    "ESP32-S3 whose flash cannot be read": (
+        S3_ROM + b"flash read err, 1000\r\n" * 2,
+        NO_MICROPYTHON,
+        ("--chip esp32s3", "write-flash 0x0 ESP32_GENERIC_S3-"),
+        ("0x1000",),
+    ),
+    "download mode": (
+        b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n",
+        FAILED,
+        ("waits for a download", "Press its reset button"),
+        ("erase",),
+    ),
+    "deep sleep": (
+        b"ets Jul 29 2019 12:21:46\r\nrst:0x5 (DEEPSLEEP_RESET),boot:0x13\r\n",
+        FAILED,
+        ("sleeps", HOLD_RESET),
+        ("erase",),
+    ),
+    "a voltage that drops": (
+        ESP32_ROM + b"Brownout detector was triggered\r\n",
+        FAILED,
+        ("voltage drops", "another cable"),
+        ("erase",),
+    ),
+    "a program that heeds nothing": (b"21.5\r\n", FAILED, ("Ctrl-C", HOLD_RESET), ("erase",)),
+}
+DO_CONNECT = b"""
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("nowhere", "password")
+print("connecting to network...")
+while not wlan.isconnected():
+    time.sleep_ms(10)
+"""
+SWALLOWS = b"""
+import time
+while True:
+    try:
+        print("working")
+        time.sleep_ms(20)
+    except:
+        pass
+"""
+REACHED = {
+    "a boot.py that waits": {"/boot.py": DO_CONNECT},
+    "a boot.py that waits and prints": {
+        "/boot.py": b"import time\nwhile True:\n    print('.')\n    time.sleep_ms(50)\n"
+    },
+    "a boot.py that raises": {"/boot.py": b"1 / 0\n", "/main.py": b"while True: pass\n"},
+    "output every 0.5 s": {
+        "/main.py": b"import time\nwhile True:\n    print('tick')\n    time.sleep_ms(500)\n"
+    },
+    "a flood": {"/main.py": b"while True:\n    print('flood ' * 9)\n"},
+    "a watchdog": {
+        "/main.py": b"import machine, time\nwatchdog = machine.WDT(timeout=700)\n"
+        b"while True:\n    watchdog.feed()\n    time.sleep_ms(50)\n"
+    },
+    "a program that catches one Ctrl-C": {
+        "/main.py": b"try:\n    while True: pass\nexcept: pass\nwhile True: pass\n"
+    },
+}
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with Desk(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+def be_impatient(monkeypatch):
+    """From when it is called, the tool waits for a board as briefly as can be."""
+
+    def be_impatient() -> None:
+        monkeypatch.setattr(prompt, "_SILENT_FOR", 0.3)
+        monkeypatch.setattr(prompt, "_RUNS_FOR", 0.8)
+        monkeypatch.setattr(prompt, "_BOOT_PY_ENDS", 1.0)
+
+    return be_impatient
+
+
+@pytest.mark.parametrize("state", WITHOUT_A_PROMPT)
+def test_a_board_without_a_prompt(state, be_impatient):
+    says, exit_code, told, not_told = WITHOUT_A_PROMPT[state]
+    be_impatient()
+    board, computer = pty.openpty()
+    stop = threading.Event()
+
+    def say() -> None:
+        while not stop.wait(0.02):
+            os.write(board, says)
+
+    thread = threading.Thread(target=say)
+    thread.start()
+    try:
+        with pytest.raises(FlashingError) as error, Link(os.ttyname(computer)):
+            pass
+    finally:
+        stop.set()
+        thread.join()
+        os.close(board)
+        os.close(computer)
+    assert error.value.exit_code == exit_code
+    assert all(phrase in str(error.value) for phrase in told), error.value
+    assert not [phrase for phrase in not_told if phrase in str(error.value)]
+    assert "\n" not in str(error.value)
+
+
+@needs_micropython
+@pytest.mark.parametrize("state", REACHED)
+def test_a_healthy_board_is_reached(desk, state):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        for path, content in REACHED[state].items():
+            link.put(path, content)
+        link.start()
+    time.sleep(0.2)
+    with Link(str(board.link)) as link:
+        assert facts.ask(link).kind == "esp32"
+        link.run(
+            "import time\nfor _ in range(8):\n    time.sleep_ms(100)\n    _watchdog.feed()\n"
+            if state == "a watchdog"
+            else ""
+        )
+        assert link.value("print(40 + 2)") == 42
+    assert not set(board.resets) & {"watchdog", "hard"}
+
+
+@needs_micropython
+def test_a_program_that_swallows_ctrl_c_is_reached_through_reset(desk, be_impatient):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        link.put("/main.py", b"import time\nprint('starts')\ntime.sleep_ms(150)\n" + SWALLOWS)
+        link.start()
+    time.sleep(0.4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompt, "_SILENT_FOR", 0.3)
+        patch.setattr(prompt, "_RUNS_FOR", 0.8)
+        with pytest.raises(FlashingError, match=f"Ctrl-C does not stop it. {HOLD_RESET}"):
+            Link(str(board.link)).__enter__()
+    board.cut_power()
+    let_go = threading.Timer(0.5, board.power_on)
+    let_go.start()
+    with Link(str(board.link)) as link:
+        assert link.value("print(40 + 2)") == 42
+    let_go.join()
+
+
+@needs_micropython
+def test_a_question_ends_though_the_board_goes_on_talking(desk):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        began = time.monotonic()
+        with pytest.raises(FlashingError, match="does not come to an end"):
+            link.run("import time\nwhile True:\n    print('.')\n    time.sleep_ms(50)", at_most=0.5)
+        assert time.monotonic() - began < 3
+
+
+@needs_micropython
+def test_a_board_that_resets_in_the_middle_is_told(desk):
+    board = desk.board()
+    with Link(str(board.link)) as link, pytest.raises(FlashingError, match="resets itself"):
+        link.run("import machine\nmachine.reset()", 5)
+
+
+@needs_micropython
+def test_doctor_beside_a_watchdog(desk):
+    board = desk.board()
+    desk.flash(board, config=desk.config(watchdog=1))
+    done = desk.tools("doctor", "--port", board.link)
+    assert done.returncode == 0, done.stdout
+    assert "the board reaches the server" in done.stdout
+    assert "watchdog" not in board.resets
