@@ -197,9 +197,9 @@ def test_several_and_no_choice(desk):
     assert error.value.exit_code == 2
     text = str(error.value)
     assert "ESP32, id 24dcc399a4e8, MicroPython 1." in text and "Pico W, id " in text
-    assert "None was touched. Name one with --port, or use --all" in text
+    assert "No program on them was stopped. Name one with --port, or use --all" in text
     assert ports.choose(["id:24:dc:c3:99:a4:e8"], False, available) == [str(boards[0].link)]
-    with pytest.raises(FlashingError, match="no connected board has the serial number 99"):
+    with pytest.raises(FlashingError, match="no board with the serial number 99 was found"):
         ports.choose(["id:99"], False, available)
 
 

@@ -8,12 +8,14 @@ import threading
 import time
 
 import pytest
+import serial
 
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import facts, prompt
+from tools.flash import facts, ports, prompt
 from tools.flash.errors import FAILED, NO_MICROPYTHON, FlashingError
 from tools.flash.link import Link
+from tools.flash.ports import Port
 
 HOLD_RESET = "Hold the board's reset button, start this again and let go"
 ESP32_ROM = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"
@@ -209,3 +211,48 @@ def test_doctor_beside_a_watchdog(desk):
     assert done.returncode == 0, done.stdout
     assert "the board reaches the server" in done.stdout
     assert "watchdog" not in board.resets
+
+
+# Which boards there are
+
+COUNTS = (
+    b"import time\nn = 0\nwhile True:\n    n += 1\n    print('count', n)\n    time.sleep_ms(20)\n"
+)
+
+
+def count(port) -> int:
+    with serial.Serial(str(port), timeout=2) as line:
+        line.read_until(b"count ")
+        return int(line.read_until(b"\n"))
+
+
+@needs_micropython
+def test_listing_boards_stops_no_program(desk):
+    boards = [desk.board(), desk.board("rp2")]
+    with Link(str(boards[0].link)) as link:
+        link.put("/main.py", COUNTS)
+        link.start()
+    before = count(boards[0].link)
+    resets = [list(board.resets) for board in boards]
+    available = [
+        Port(str(boards[0].link), "0001", "CP2102 USB to UART"),
+        Port(str(boards[1].link)),
+    ]
+    with pytest.raises(FlashingError) as error:
+        ports.choose([], False, available)
+    assert "CP2102 USB to UART, id:0001: it runs a program" in str(error.value)
+    assert "Pico W, id " in str(error.value)
+    with pytest.raises(FlashingError, match="No program on them was stopped"):
+        ports.choose(["id:99"], False, available)
+    assert count(boards[0].link) > before
+    assert [board.resets for board in boards] == resets
+
+
+@needs_micropython
+def test_a_board_that_is_left_out_goes_on(desk):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        link.put("/main.py", COUNTS)
+    result = desk.flash(board, rows={})
+    assert (result.result, result.exit_code) == ("skipped", 0)
+    assert count(board.link) > 0

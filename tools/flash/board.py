@@ -96,19 +96,15 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     progress.on_step("looking at the board")
     board = facts.ask(link)
     result.id = board.id
-    facts.check(board, job.as_source)
-    row = None
-    if job.rows is not None:
-        row = job.rows.get(board.id)
-        if row is None:
-            result.result, result.exit_code = "skipped", PROVISIONED
-            result.detail = f"{board.id} is not in the CSV"
-            return
-    if board.id in job.done:
-        result.result, result.exit_code = "skipped", PROVISIONED
-        result.name = content.config_for(job.config, board.id, row)[1]
-        result.detail = "the results file says that it is provisioned"
+    row = (job.rows or {}).get(board.id)
+    if job.rows is not None and row is None:
+        _skip(link, result, f"{board.id} is not in the CSV")
         return
+    if board.id in job.done:
+        result.name = content.config_for(job.config, board.id, row)[1]
+        _skip(link, result, "the results file says that it is provisioned")
+        return
+    facts.check(board, job.as_source)
     progress.on_step(str(board))
     found = install.survey(link, job.firmware)
     config = _config(link, job, board, row, found, result, progress)
@@ -134,6 +130,12 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     progress.on_step("starting")
     link.start()
     _follow(link, job.timeout, progress, result)
+
+
+def _skip(link: Link, result: Result, why: str) -> None:
+    """Let a board go on with what it did."""
+    result.result, result.exit_code, result.detail = "skipped", PROVISIONED, why
+    link.start()
 
 
 def _config(link, job, board, row, found, result, progress) -> bytes:

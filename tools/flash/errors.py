@@ -23,3 +23,7 @@ class LostError(FlashingError):
 
 class BusyError(FlashingError):
     """Another program has the port open."""
+
+
+class RunsError(FlashingError):
+    """The board runs a program, which is not to be stopped."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
-from tools.flash.errors import BusyError, FlashingError, LostError
-from tools.flash.prompt import reach_raw_repl, start_afresh
+from tools.flash.errors import BusyError, FlashingError, LostError, RunsError
+from tools.flash.prompt import enter_if_idle, reach_raw_repl, start_afresh
 from tools.flash.troubles import restarted, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
@@ -65,11 +65,13 @@ _FEED = "_watchdog.feed()\n"
 class Link:
     """A board at a serial port, with its program stopped, while in its `with` block.
 
-    Raises FlashingError for everything that can go wrong, with what to do about it.
+    `may_stop`: false for a board that is asked only when it is at its prompt; RunsError says that
+    it is not. Raises FlashingError for everything that can go wrong, with what to do about it.
     """
 
-    def __init__(self, port: str):
+    def __init__(self, port: str, may_stop: bool = True):
         self.port = port
+        self._may_stop = may_stop
         self._transport: transport_serial.SerialTransport | None = None
         self._begun_line = b""
         self._feed = ""
@@ -182,6 +184,10 @@ class Link:
 
     def _stop_program(self) -> None:
         with self._explained():
+            if not self._may_stop:
+                if not enter_if_idle(self._transport):
+                    raise RunsError(f"{self.port}: it runs a program", "Name it with --port")
+                return
             reach_raw_repl(self._transport, self.port)
             self._keep_watchdog()
             start_afresh(self._transport, self.port)

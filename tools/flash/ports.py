@@ -57,21 +57,21 @@ def choose(named: list[str], every: bool, available: list[Port] | None = None) -
         return [port.device for port in ports]
     shown = "".join(f"\n  {port.device}  {text}" for port, text in zip(ports, _described(ports)))
     raise FlashingError(
-        f"{len(ports)} boards are connected{shown}\nNone was touched",
+        f"{len(ports)} boards are connected{shown}\nNo program on them was stopped",
         "Name one with --port, or use --all",
         WRONG_USAGE,
     )
 
 
 def describe(port: Port) -> str:
-    """What is at a port: the board there, or why that is not known."""
+    """What is at a port: the board there if it is at its prompt, else what USB says of it."""
     try:
-        with Link(port.device) as link:
-            text = str(facts.ask(link))
-            link.start()
-            return text
+        with Link(port.device, may_stop=False) as link:
+            return str(facts.ask(link))
     except FlashingError as error:
-        return f"{port.description or 'unknown'}: {error.what.removeprefix(port.device + ': ')}"
+        text = error.what.removeprefix(port.device + ": ")
+        number = f", {_ID}{port.serial_number}" if port.serial_number else ""
+        return f"{port.description or 'unknown'}{number}: {text}"
 
 
 def _described(ports: list[Port]) -> list[str]:
@@ -88,12 +88,10 @@ def _with_id(wanted: str, ports: list[Port]) -> str:
     for port, text in zip(ports, descriptions):
         if f"id {plain_id(serial_number)}," in text:
             return port.device
-    shown = "".join(
-        f"\n  {port.device}  {_ID}{port.serial_number}  {text}"
-        for port, text in zip(ports, descriptions)
-    )
+    shown = "".join(f"\n  {port.device}  {text}" for port, text in zip(ports, descriptions))
     raise FlashingError(
-        f"no connected board has the serial number {serial_number}{shown or ''}",
-        "Check the number and the cable",
+        f"no board with the serial number {serial_number} was found{shown}\n"
+        "No program on them was stopped",
+        "Check the number and the cable; a board that runs a program is named by its port",
         WRONG_USAGE,
     )

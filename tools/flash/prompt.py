@@ -8,6 +8,7 @@ from mpremote.transport_serial import SerialTransport
 
 from tools.flash.troubles import boot_loader_s, no_prompt
 
+PROMPT = b">>> "
 RAW = b"raw REPL; CTRL-B to exit\r\n"
 _SOFT_REBOOT = b"soft reboot\r\n"
 _CTRL_C, _CTRL_D, _TO_RAW = b"\r\x03", b"\x04", b"\r\x01"
@@ -18,6 +19,7 @@ _RUNS_FOR = 20.0
 _PRESS_AGAIN = 0.1
 _QUIET = 0.05
 _LOOK_AGAIN = 0.01
+_ANSWERS_WITHIN = 0.3
 # How long boot.py may take before it is interrupted, and then until it has to have ended.
 _BOOT_PY_TAKES = 0.5
 _BOOT_PY_ENDS = 5.0
@@ -47,6 +49,15 @@ def reach_raw_repl(transport: SerialTransport, port: str) -> None:
         elif trouble := boot_loader_s(port, heard):
             raise trouble
     raise no_prompt(port, heard)
+
+
+def enter_if_idle(transport: SerialTransport) -> bool:
+    """Enter the raw REPL of a board that is at its prompt. A program that runs is not stopped."""
+    line = transport.serial
+    line.read(line.in_waiting)
+    line.write(b"\r")
+    heard = transport.read_until(1, PROMPT, timeout=_ANSWERS_WITHIN, timeout_overall=1)
+    return heard.endswith(b"\r\n" + PROMPT) and _answers(transport)
 
 
 def start_afresh(transport: SerialTransport, port: str) -> None:
