@@ -31,7 +31,7 @@ _LONGEST_RETRY = const(3_600_000)
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
-    "board.config board.config_mistakes board.wifi coap.failure coap.uri"
+    "board.config board.config_doubts board.config_mistakes board.wifi coap.failure coap.uri"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.provisioned"
 )
@@ -97,6 +97,14 @@ def _read_config(board, provisioned=False):
     return config.load(board, provisioned)
 
 
+def _say_doubts(board, config):
+    from firmware.board.config_doubts import doubts
+
+    found = doubts(config, board.chip)
+    if found:
+        board.indicator.say("config.json should be corrected", *found)
+
+
 def _join(board, config):
     _give_back()
     from firmware.board import wifi
@@ -118,6 +126,7 @@ def _find(board, credentials):
     config = None
     try:
         config = _read_config(board, provisioned=True)
+        _say_doubts(board, config)
         _prepare(board, config, provisioned=True)
         _finish(board, credentials, config)
     except FirstbootError as error:

@@ -50,6 +50,7 @@ PURE = (
     "firmware.thingsboard.provisioning",
     "firmware.thingsboard.refusals",
     "firmware.board.config",
+    "firmware.board.config_doubts",
     "firmware.board.config_mistakes",
 )
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}

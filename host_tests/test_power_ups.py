@@ -206,7 +206,7 @@ def test_fields_of_the_greatest_length(ups):
         "provisionDeviceSecret": ups.thingsboard.secret,
         "token": "t" * 64,
     }
-    ups.put(wifi={"ssid": "n" * 32, "password": "p" * 64}, provisioning=fields)
+    ups.put(wifi={"ssid": "n" * 32, "password": "f" * 64}, provisioning=fields)
     ups.provision()
 
 

@@ -47,8 +47,8 @@ provisionDeviceSecret secret !
 gateway bool
 credentialsType ACCESS_TOKEN|MQTT_BASIC|X509_CERTIFICATE
 token token
-clientId str
-username str
+clientId text
+username text
 password str
 hash str\
 """,
@@ -60,10 +60,11 @@ def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], and
-    `secure`, whether it is coaps. A provisioned board needs no secret. Raises
-    FirstbootError with every mistake.
+    `secure`, whether it is coaps; and `own_token`, whether the token that config.json gives has
+    `{id}` in it and so is this board's alone. A provisioned board needs no secret, and takes what
+    firmware.board.config_doubts doubts. Raises FirstbootError with every mistake.
     """
-    config = check(board.storage.read("/config.json"), board.id, provisioned)
+    config = check(board.storage.read("/config.json"), board.id, provisioned, board.chip)
     if config["codec"] == "microcoapy":
         from firmware.board.config_mistakes import check_microcoapy
 
@@ -71,14 +72,15 @@ def load(board, provisioned=False):
     return config
 
 
-def check(content, id, provisioned=False):
-    """Return the configuration in the bytes of a config.json. Raises FirstbootError.
+def check(content, id, provisioned=False, chip=""):
+    """Return the configuration in the bytes of a config.json, see `load`. Raises FirstbootError.
 
-    `id`: the board's unique id in hex, for `{id}` in deviceName.
+    `id`: the board's unique id in hex, for `{id}` in a name or a token. `chip`: see Board.
     """
     config = parse(content)
     wrong = []
     unknown = 0
+    own_token = False
     for section, lines in KEYS:
         values = config[section[:-1]] if section else config
         lines = lines.split("\n")
@@ -89,9 +91,12 @@ def check(content, id, provisioned=False):
             given = key in values
             if given or default == "!":
                 value = values.get(key)
-                if kind == "name" and isinstance(value, str):
-                    # ThingsBoard trims it, too.
-                    value = value.replace("{id}", id).strip()
+                if kind in ("name", "token", "text") and isinstance(value, str):
+                    own_token = own_token or (kind == "token" and "{id}" in value)
+                    value = value.replace("{id}", id)
+                    if kind == "name":
+                        # ThingsBoard trims it, too.
+                        value = value.strip()
                 if not fits(kind, value) and json.dumps(value) != default:
                     wrong.append((section + key, kind, given, value))
                     value = {}  # in place of a section, so that its keys are missing
@@ -103,12 +108,19 @@ def check(content, id, provisioned=False):
     secure = False
     if not (wrong or unknown):
         *endpoint, secure = uri.parse(config["server"])
-    if wrong or unknown or secure or config["ca"] or config["certificate"] or config["key"]:
+    doubtful = []
+    if not provisioned:
+        from firmware.board.config_doubts import doubts
+
+        doubtful = doubts(config, chip)
+    is_coaps = secure or config["ca"] or config["certificate"] or config["key"]
+    if wrong or unknown or doubtful or is_coaps:
         from firmware.board.config_mistakes import check_keys
 
-        check_keys(KEYS, config, wrong, secure)
+        check_keys(KEYS, config, wrong, secure, doubtful)
     config["endpoint"] = endpoint
     config["secure"] = secure
+    config["own_token"] = own_token
     wifi = config["wifi"]
     wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
     return config
@@ -170,7 +182,7 @@ def fits(kind, value):
             return False
     if kind == "name" and len(value) > 255:
         return False
-    return value.strip() != "" and kind not in ("bool", "dict", "int", "list")
+    return kind == "text" or (value.strip() != "" and kind not in ("bool", "dict", "int", "list"))
 
 
 def hostname(name):

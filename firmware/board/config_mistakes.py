@@ -20,6 +20,7 @@ psk a password of 8 to 64 bytes, or "" for none,
 secret what the device profile shows
 ssid the network's name, 1 to 32 bytes,
 str a string
+text a string
 token a string with no / ? & or #
 uri a URI such as "coap://example.com"\
 """
@@ -60,12 +61,13 @@ def check_json(content, given):
         )
 
 
-def check_keys(keys, config, wrong, secure):
+def check_keys(keys, config, wrong, secure, doubtful):
     """Check that every key is known, and if all fit that those for coaps go together.
 
     `keys`: those that are known, see firmware.board.config. `config`: what the file says. `wrong`:
     (path, kind, whether it is there, value) of what is missing or does not fit. `secure`: whether
-    `server` is coaps. Raises FirstbootError with every mistake.
+    `server` is coaps. `doubtful`: the lines of firmware.board.config_doubts, refused as well.
+    Raises FirstbootError with every mistake.
     """
     problems = []
     for path, kind, given, value in wrong:
@@ -95,6 +97,7 @@ def check_keys(keys, config, wrong, secure):
                 problems.append("`%s` is for coaps, but `server` begins with coap://" % other)
             if config[key] and secure and not config[other]:
                 problems.append("`%s` is missing; over coaps `%s` needs it" % (other, key))
+    problems += doubtful
     if problems:
         raise config_error(
             "\n".join(problems), "Correct config.json and put it on the board again."
@@ -131,7 +134,7 @@ def check_microcoapy(board):
 def _shown(kind, value):
     """Return a value, or only its type when it is or could hold a secret."""
     shown = json.dumps(value)
-    holds_secret = kind in ("dict", "psk", "secret", "str", "token") or shown[0] in "[{"
+    holds_secret = kind in ("dict", "psk", "secret", "str", "text", "token") or shown[0] in "[{"
     if value is None or (not holds_secret and len(shown) <= 60 and "@" not in shown):
         return shown
     if isinstance(value, str):

@@ -20,8 +20,9 @@ _EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
 class Board:
     """The board that this code runs on.
 
-    `id`: its unique id in hex, 12 digits on an ESP32, 16 on a Pico W. `description`: the
-    interpreter, its version and the id, for a person. `ticks`, `random`, `reset`: time.ticks_ms,
+    `id`: its unique id in hex, 12 digits on an ESP32, 16 on a Pico W. `chip`: such as "ESP32" or
+    "RP2040", empty where MicroPython does not say. `description`: the interpreter, its version
+    and the id, for a person. `ticks`, `random`, `reset`: time.ticks_ms,
     os.urandom, machine.reset. `resolve`, `open_transport`: the network's, see firmware.coap.udp.
     `network`: MicroPython's module. `root`: a folder in front of every path.
     """
@@ -29,6 +30,7 @@ class Board:
     root = ""
     network = network
     id = machine.unique_id().hex()
+    chip = getattr(sys.implementation, "_machine", "").split(" ")[-1]
     description = "%s %d.%d.%d, id %s" % (
         (sys.implementation.name,) + sys.implementation.version[:3] + (id,)
     )

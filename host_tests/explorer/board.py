@@ -35,6 +35,7 @@ class Board:
     """Fits firmware.board.hardware.Board. `asleep(ms)` is called in place of every long wait."""
 
     root = ""
+    chip = ""
     description = "the explorer"
     idle = None
 

@@ -593,7 +593,7 @@ def test_which_requests_propose_a_token():
             {"provisioning__token": "given-token-12345678", "access_token": "server"},
             "given-token-12345678",
         ),
-        ({"provisioning__credentialsType": "MQTT_BASIC"}, None),
+        ({"provisioning__credentialsType": "MQTT_BASIC", "provisioning__username": "u"}, None),
         ({"provisioning__credentialsType": "X509_CERTIFICATE", "provisioning__hash": "MIIB"}, None),
     ):
         device = Device(example(**changes))

@@ -19,15 +19,21 @@ from host_tests.firmware.world import (
 )
 
 ID = "a1b2c3d4e5f6"
+CREDENTIALS = {
+    "server": "coap://thingsboard.example.com",
+    "deviceName": "sensor-" + ID,
+    "credentialsType": "ACCESS_TOKEN",
+    "credentialsValue": "the-token-1234",
+}
 
 
-def check(**changes):
+def check(provisioned=False, chip="ESP32", **changes):
     """Return what is made of the example with these changes; see `example`."""
-    return configuration.check(json.dumps(example(**changes)).encode(), ID)
+    return configuration.check(json.dumps(example(**changes)).encode(), ID, provisioned, chip)
 
 
 def problems(**changes):
-    """Return the mistakes that are found in it."""
+    """Return the mistakes that are found in it; `check` says what may change."""
     try:
         check(**changes)
     except FirstbootError as error:
@@ -62,7 +68,7 @@ RIGHT = {
     "provisioning__provisionDeviceKey": ("k",),
     "provisioning__provisionDeviceSecret": ("s",),
     "provisioning__gateway": (True, False, None),
-    "provisioning__credentialsType": ("ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE", None),
+    "provisioning__credentialsType": ("ACCESS_TOKEN", None),
     "provisioning__token": ("t", None),
     "provisioning__clientId": ("c", None),
     "provisioning__username": ("u", "", None),
@@ -300,13 +306,133 @@ def test_the_board_id_in_the_device_name():
         ("{id}", ID),
         ("{id}{id}", ID + ID),
         (" padded {id}\t", "padded " + ID),
-        ("{ID}", "{ID}"),
         ("{}", "{}"),
         ("100%s", "100%s"),
     ):
         assert check(provisioning__deviceName=written)["provisioning"]["deviceName"] == name
     assert len(problems(provisioning__deviceName="x" * 240 + "{id}")) == 0
     assert len(problems(provisioning__deviceName="x" * 244 + "{id}")) == 1
+
+
+def test_the_board_id_in_what_else_is_the_boards_own():
+    for key in ("token", "clientId", "username"):
+        config = check(**{"provisioning__" + key: "a-{id}-b"})
+        assert config["provisioning"][key] == "a-%s-b" % ID
+        assert config["own_token"] is (key == "token")
+    for key in ("provisionDeviceKey", "provisionDeviceSecret", "password", "hash"):
+        assert check(**{"provisioning__" + key: "{id}"})["provisioning"][key] == "{id}"
+    assert check()["own_token"] is check(provisioning__token="fixed")["own_token"] is False
+
+
+# Of what is refused only before a board is provisioned: what is wrong, and what is right instead.
+DOUBTFUL = (
+    (
+        {"provisioning__deviceName": "s-{ID}"},
+        "`provisioning.deviceName` has `{ID}` in it; did you mean `{id}`?",
+        {"provisioning__deviceName": "s-{id}"},
+    ),
+    (
+        {"provisioning__token": "{Id}-{id}"},
+        "`provisioning.token` has `{ID}` in it; did you mean `{id}`?",
+        {"provisioning__token": "{id}-{id}"},
+    ),
+    (
+        {"provisioning__clientId": "{iD}"},
+        "`provisioning.clientId` has `{ID}` in it; did you mean `{id}`?",
+        {"provisioning__clientId": "{id}"},
+    ),
+    (
+        {"provisioning__username": "{ID}"},
+        "`provisioning.username` has `{ID}` in it; did you mean `{id}`?",
+        {"provisioning__username": "{}"},
+    ),
+    (
+        {"provisioning__credentialsType": "MQTT_BASIC"},
+        "`provisioning.clientId` is missing; for MQTT_BASIC",
+        {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__username": "u"},
+    ),
+    (
+        {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__clientId": ""},
+        "`provisioning.clientId` is missing; for MQTT_BASIC",
+        {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__clientId": "c"},
+    ),
+    (
+        {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__hash": "h"},
+        "`provisioning.clientId` is missing; for MQTT_BASIC",
+        {"provisioning__credentialsType": "MQTT_BASIC", "provisioning__password": "p"},
+    ),
+    (
+        {"provisioning__credentialsType": "X509_CERTIFICATE"},
+        "`provisioning.hash` is missing; for X509_CERTIFICATE",
+        {"provisioning__credentialsType": "X509_CERTIFICATE", "provisioning__hash": "h"},
+    ),
+    (
+        {"provisioning__credentialsType": "X509_CERTIFICATE", "provisioning__token": "t"},
+        "`provisioning.hash` is missing; for X509_CERTIFICATE",
+        {
+            "provisioning__credentialsType": "X509_CERTIFICATE",
+            "server": "coaps://host",
+            "ca": "ca.pem",
+            "certificate": "c.pem",
+            "key": "k.pem",
+        },
+    ),
+    (
+        {"wifi__password": "z" * 64},
+        "`wifi.password` is a string of 64 characters; then all have to be hex digits",
+        {"wifi__password": "0123456789abcdefABCDEF" + "0" * 42},
+    ),
+    ({"led": 1}, "`led` is a pin that carries the console", {"led": 2}),
+    ({"led": 3}, "`led` is a pin that carries the console", {"led": 30}),
+    ({"led": 6}, "`led` is a pin that leads to the flash", {"led": 5}),
+    ({"led": 11}, "`led` is a pin that leads to the flash", {"led": 12}),
+    ({"led": 1, "chip": "ESP32"}, "`led` is a pin", {"led": 1, "chip": "ESP32S3"}),
+    ({"led": 25, "chip": "RP2040"}, "`led` is a pin that leads to the radio", {"led": 25}),
+    (
+        {"led": "GP25", "chip": "RP2350"},
+        "`led` is a pin that leads to the radio",
+        {"led": "GP22", "chip": "RP2350"},
+    ),
+    ({"led": 23, "chip": "RP2040"}, "`led` is a pin", {"led": "LED", "chip": "RP2040"}),
+)
+
+
+def test_what_is_doubtful():
+    for wrong, mistake, right in DOUBTFUL:
+        (found,) = problems(**wrong)
+        assert found.startswith(mistake), found
+        assert problems(**right) == [], right
+        assert check(provisioned=True, **wrong)["wifi"]["ssid"] == "Home"
+
+
+def test_what_is_doubtful_is_told_with_the_rest():
+    found = problems(led=1, watchdog=0, provisioning__provisionDeviceKey=5)
+    assert len(found) == 3, found
+    for section in ("wifi", "provisioning"):
+        assert len(problems(**{section: 5})) >= 2
+
+
+def test_a_provisioned_board_says_what_is_doubtful_and_goes_on():
+    for wrong, mistake, _ in DOUBTFUL:
+        chip = wrong.get("chip", "ESP32")
+        world = World(example(**{key: wrong[key] for key in wrong if key != "chip"}))
+        world.chip = chip
+        world.put("/credentials.json", CREDENTIALS)
+        _, config = world.power_up()
+        assert config["led"] == wrong.get("led", "LED") and not world.sent
+        assert world.find("config.json should be corrected") and world.find("  " + mistake)
+        # What an application does.
+        assert configuration.load(world.board, provisioned=True)["own_token"] in (True, False)
+    world = World()
+    world.put("/credentials.json", CREDENTIALS)
+    world.power_up()
+    assert not world.find("config.json")
+
+
+def test_nothing_is_sent_for_what_is_doubtful():
+    world = World(example(provisioning__credentialsType="MQTT_BASIC"))
+    assert world.power_up(tries=2) is None
+    assert not world.sent and len(world.find("config.json: `provisioning.clientId`")) == 2
 
 
 def test_hostnames():
@@ -384,7 +510,7 @@ def test_a_provisioned_board_needs_no_key_and_no_secret():
 
 def test_the_secret_is_forgotten():
     flash = Flash()
-    board = Stub(storage=Storage("", flash.open, flash), id=ID)
+    board = Stub(storage=Storage("", flash.open, flash), id=ID, chip="")
     flash.files["/config.json"] = json.dumps(example(forget_secret=True)).encode()
     configuration.forget_secret(board)
     assert SECRET.encode() not in flash.files["/config.json"]

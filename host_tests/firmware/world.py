@@ -508,6 +508,7 @@ class Board:
 
     def __init__(self, world):
         self._world = world
+        self.chip = world.chip
         self.storage = Storage("", world.flash.open, world.flash)
         self.indicator = Indicator(world.on_led, world.print, world.clock.ticks_ms)
         self.network = world.network
@@ -567,6 +568,7 @@ class World:
     """
 
     def __init__(self, config=True, kind="esp32"):
+        self.chip = "ESP32" if kind == "esp32" else "RP2040"
         self.clock = Clock((1 << 30) - 60_000)
         self.flash = Flash()
         self.network = Network(kind, self.clock)

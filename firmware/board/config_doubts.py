@@ -1,0 +1,53 @@
+"""What fits its key in config.json and yet provisions no board, or not as it is meant.
+
+Before a board is provisioned that is refused. One that is provisioned says it and goes on.
+"""
+
+# Of each chip the pins that something else needs, as `,pin,pin,`.
+_CONSOLE = "carries the console"
+_FLASH = "leads to the flash"
+_RADIO = 'leads to the radio; the LED of a Pico W is "LED"'
+_TAKEN = (
+    ("ESP32", ",1,3,", _CONSOLE),
+    ("ESP32", ",6,7,8,9,10,11,", _FLASH),
+    ("RP2040", ",23,24,25,29,", _RADIO),
+    ("RP2350", ",23,24,25,29,", _RADIO),
+)
+
+
+def doubts(config, chip):
+    """Return what is doubtful in a configuration, a line each.
+
+    `config`: what firmware.board.config.check makes of it, its values of whatever type. `chip`:
+    the board's, such as "ESP32", for the pins.
+    """
+    problems = []
+    request = config["provisioning"]
+    for key in ("deviceName", "token", "clientId", "username"):
+        if "{id}" in str(request[key]).lower():
+            problems.append("`provisioning.%s` has `{ID}` in it; did you mean `{id}`?" % key)
+    if request["credentialsType"] == "MQTT_BASIC" and not (
+        request["clientId"] or request["username"] or request["password"]
+    ):
+        # Without one ThingsBoard would give an access token of its own; X509_CERTIFICATE the same.
+        problems.append(
+            "`provisioning.clientId` is missing; for MQTT_BASIC it, `username` or `password`"
+            " belongs there"
+        )
+    if request["credentialsType"] == "X509_CERTIFICATE" and not (
+        request["hash"] or config["certificate"]
+    ):
+        problems.append(
+            "`provisioning.hash` is missing; for X509_CERTIFICATE it, or over coaps `certificate`,"
+            " belongs there"
+        )
+    password = str(config["wifi"]["password"])
+    if len(password) == 64 and password.strip("0123456789abcdefABCDEF"):
+        problems.append(
+            "`wifi.password` is a string of 64 characters; then all have to be hex digits"
+        )
+    pin = str(config["led"]).lstrip("GPIO")
+    for name, pins, why in _TAKEN:
+        if name == chip and ",%s," % pin in pins:
+            problems.append("`led` is a pin that %s" % why)
+    return problems
