@@ -188,3 +188,31 @@ def test_what_config_json_names_goes_on_the_board_too(desk, tmp_path):
     assert desk.read(board, "/ca.der") == b"a certificate"
     assert "/firmware/coap/dtls.mpy" in found
     assert "/firmware/coap/microcoapy.mpy" not in found
+
+
+def test_a_board_that_was_provisioned_as_another(desk):
+    board = desk.board()
+    old = desk.flash(board)
+    config = desk.config()
+    renamed = config.replace(b"sensor-{id}", b"kitchen-{id}")
+    result = desk.flash(board, renamed)
+    assert (result.result, result.exit_code) == ("provisioned as another", 7)
+    assert result.name == old.name
+    assert f'the board is "{old.name}" on coap://127.0.0.1:' in result.detail
+    assert f'not "kitchen-{old.id}" on ' in result.detail
+    assert "but the board is provisioned with" in result.detail
+    result = desk.flash(board, config.replace(b"127.0.0.1", b"localhost"))
+    assert (result.result, result.name) == ("provisioned as another", old.name)
+    assert 'not "sensor' in result.detail and "on coap://localhost:" in result.detail
+    assert desk.flash(board).result == "provisioned"
+
+
+def test_an_app_that_raises_is_no_success(desk):
+    board = desk.board()
+    app = b"def run(credentials):\n    print('starts')\n    {}['temperature']\n"
+    result = desk.flash(board, app=app)
+    assert (result.result, result.exit_code) == ("app.py raised", 8)
+    assert result.detail == "app.py raised KeyError: temperature"
+    result = desk.flash(board, app=b"import nothing_such\ndef run(credentials): pass\n")
+    assert result.detail.startswith("app.py raised ImportError: no module named 'nothing_such'")
+    assert desk.flash(board, app=b"def run(credentials): pass\n").result == "provisioned"

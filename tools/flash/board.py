@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass
 
 from tools.flash import content, facts, install
 from tools.flash.errors import (
+    APP_FAILED,
+    BAD_CONFIGURATION,
     FAILED,
     NO_MICROPYTHON,
     PROVISIONED,
+    PROVISIONED_AS_ANOTHER,
     REFUSED,
     TIME_RAN_OUT,
     FlashingError,
 )
-from tools.flash.link import PROMPT, Link
+from tools.flash.follow import Outcome, follow
+from tools.flash.link import Link
 from tools.flash.plan import APP, CONFIG
-from tools.virtual_board.console import BAD_CONFIGURATION, Console
-
-# Seconds.
-_SETTLES_WITHIN = 2.0
 
 RESULTS = {
     PROVISIONED: "provisioned",
@@ -28,6 +28,8 @@ RESULTS = {
     TIME_RAN_OUT: "time ran out",
     BAD_CONFIGURATION: "bad configuration",
     NO_MICROPYTHON: "no MicroPython",
+    PROVISIONED_AS_ANOTHER: "provisioned as another",
+    APP_FAILED: "app.py raised",
 }
 
 
@@ -111,6 +113,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     wanted = {**job.firmware, CONFIG: config}
     if job.app is not None:
         wanted[APP] = job.app
+    credentials = install.credentials(link, found)
     plan = install.plan_for(link, found, wanted)
     install.check_space(board, plan, found)
     for path, aside in plan.set_aside.items():
@@ -129,7 +132,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     progress.on_step("starting")
     link.start()
-    _follow(link, job.timeout, progress, result)
+    _conclude(follow(link, job.timeout, progress.on_line), credentials, config, result)
 
 
 def _skip(link: Link, result: Result, why: str) -> None:
@@ -151,40 +154,24 @@ def _config(link, job, board, row, found, result, progress) -> bytes:
     return config
 
 
-def _follow(link: Link, timeout: float, progress: Progress, result: Result) -> None:
-    console, last, headline = Console(), "nothing", ""
-    result.exit_code = TIME_RAN_OUT
-    for line in link.lines(timeout):
-        if line == PROMPT:
-            result.exit_code = FAILED
-            break
-        progress.on_line(line)
-        last = line.strip()
-        console.feed(line)
-        text = line.partition("] ")[2]
-        if text.startswith(f"{console.state}:"):
-            headline = text
-        elif text.startswith("  "):
-            headline += "." + text[1:]
-        if console.provisioned or console.gave_up:
-            result.exit_code = console.exit_code
-            break
+def _conclude(outcome: Outcome, before: dict, config: bytes, result: Result) -> None:
+    """What the board is, which need not be what config.json wants it to be.
+
+    `before`: the credentials that were on it.
+    """
+    result.exit_code, result.detail = outcome.exit_code, outcome.detail
+    if outcome.exit_code in (PROVISIONED, APP_FAILED):
+        wanted = content.identity(config, result.id)
+        found = outcome.name or wanted[0], wanted[1]
+        if before.get("deviceName") == outcome.name:
+            found = outcome.name, content.server_of(before)
+        if found != wanted:
+            result.exit_code = PROVISIONED_AS_ANOTHER
+            result.detail = ". ".join(
+                [
+                    f'the board is "{found[0]}" on {found[1]}, not "{wanted[0]}" on {wanted[1]}',
+                    *outcome.notes,
+                ]
+            )
+        result.name = found[0]
     result.result = RESULTS[result.exit_code]
-    if result.exit_code == PROVISIONED:
-        _let_settle(link, progress)
-    elif result.exit_code == TIME_RAN_OUT:
-        result.detail = f"not provisioned after {timeout:g} s; the console's last line: {last}"
-    elif result.exit_code == FAILED:
-        result.detail = f"the program on the board ended; the console's last line: {last}"
-    else:
-        result.detail = headline
-
-
-def _let_settle(link: Link, progress: Progress) -> None:
-    """Until the application's turn comes the firmware still tidies up."""
-    for line in link.lines(_SETTLES_WITHIN):
-        if line == PROMPT:
-            return
-        progress.on_line(line)
-        if "] application:" in line:
-            return

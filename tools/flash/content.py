@@ -15,6 +15,7 @@ from tools.set_up import ROOT
 shims.install()
 
 from firmware.board import config  # noqa: E402
+from firmware.coap.uri import parse  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 
 _CODEC = "microcoapy"
@@ -78,6 +79,21 @@ def config_for(
         content = json.dumps(given, ensure_ascii=False, indent=2).encode() + b"\n"
     checked = check_config(content, board_id, provisioned=without_secret)
     return content, checked["provisioning"]["deviceName"]
+
+
+def identity(content: bytes, board_id: str) -> tuple[str, str]:
+    """The deviceName and the server, spelt in one way, that a config.json has for a board."""
+    checked = check_config(content, board_id)
+    return checked["provisioning"]["deviceName"], server_of(checked)
+
+
+def server_of(given: dict) -> str:
+    """The server in credentials or a checked config.json: scheme, host in lower case, port."""
+    try:
+        host, port, _, secure = parse(given["server"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return str(given.get("server"))
+    return f"{'coaps' if secure else 'coap'}://{host.lower()}:{port}"
 
 
 def has_forgotten(on_board: bytes | None) -> bool:

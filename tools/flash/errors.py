@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-PROVISIONED, FAILED, WRONG_USAGE, REFUSED, TIME_RAN_OUT, BAD_CONFIGURATION, NO_MICROPYTHON = range(
-    7
-)
+(
+    PROVISIONED,
+    FAILED,
+    WRONG_USAGE,
+    REFUSED,
+    TIME_RAN_OUT,
+    BAD_CONFIGURATION,
+    NO_MICROPYTHON,
+    PROVISIONED_AS_ANOTHER,
+    APP_FAILED,
+) = range(9)
 
 
 class FlashingError(Exception):

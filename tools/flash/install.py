@@ -6,6 +6,7 @@ main.py goes first and comes last: a board with half of an update starts nothing
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -108,6 +109,17 @@ def survey(link: Link, wanted: Iterable[str] = ()) -> Survey:
         names={path[1:] for path, _, _ in entries if path.count("/") == 1},
         folders=[path for path, _, digest in entries if not digest and path.count("/") > 1],
     )
+
+
+def credentials(link: Link, found: Survey) -> dict:
+    """What is in a board's /credentials.json; nothing when it is none."""
+    if not found.has(CREDENTIALS):
+        return {}
+    try:
+        saved = json.loads(link.read(CREDENTIALS))
+    except ValueError:
+        return {}
+    return saved if isinstance(saved, dict) else {}
 
 
 def plan_for(link: Link, found: Survey, wanted: dict[str, bytes]) -> Plan:

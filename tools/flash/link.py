@@ -7,6 +7,7 @@ import contextlib
 import struct
 import time
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from mpremote import transport_serial
@@ -73,6 +74,7 @@ class Link:
         self.port = port
         self._may_stop = may_stop
         self._transport: transport_serial.SerialTransport | None = None
+        self._lines: deque[str] = deque()
         self._begun_line = b""
         self._feed = ""
 
@@ -157,19 +159,22 @@ class Link:
         The last one is PROMPT when the program ended.
         """
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            with self._explained():
-                waiting = self._transport.serial.in_waiting
-                text = self._begun_line + self._transport.serial.read(waiting)
-            *whole, self._begun_line = text.split(b"\n")
-            for line in whole:
-                if text := line.decode(errors="replace").strip("\r"):
-                    yield text
+        while True:
+            while self._lines:
+                yield self._lines.popleft()
             if self._begun_line.endswith(PROMPT.encode()):
                 yield PROMPT
                 return
-            if not waiting:
+            if time.monotonic() > deadline:
+                return
+            with self._explained():
+                text = self._transport.serial.read(self._transport.serial.in_waiting)
+            if not text:
                 time.sleep(0.01)
+                continue
+            *whole, self._begun_line = (self._begun_line + text).split(b"\n")
+            lines = (line.decode(errors="replace").strip("\r") for line in whole)
+            self._lines.extend(line for line in lines if line)
 
     def _open(self) -> transport_serial.SerialTransport:
         deadline = time.monotonic() + _OPENS_WITHIN

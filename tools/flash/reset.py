@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from tools.flash import install
@@ -21,7 +20,7 @@ def reset(port: str, everything: bool) -> Iterator[str]:
     """Forget the credentials, or everything of ours; give lines that say what was done."""
     with Link(port) as link:
         found = install.survey(link)
-        name = _device_name(link, found)
+        name = install.credentials(link, found).get("deviceName")
         remove = [path for path in _SECRETS if found.has(path)]
         if everything:
             remove = _of_ours(link, found) + remove
@@ -67,15 +66,6 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
 
 def _folders(found: install.Survey) -> list[str]:
     return [*sorted(found.folders, key=len, reverse=True), "/firmware"]
-
-
-def _device_name(link: Link, found: install.Survey) -> str:
-    if not found.has(install.CREDENTIALS):
-        return ""
-    try:
-        return str(json.loads(link.read(install.CREDENTIALS))["deviceName"])
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def _secret_is_gone(link: Link, found: install.Survey) -> bool:

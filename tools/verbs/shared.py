@@ -25,7 +25,9 @@ Exit codes:
   3  ThingsBoard refused
   4  the time ran out
   5  bad configuration
-  6  no MicroPython on the board, or one that is too old"""
+  6  no MicroPython on the board, or one that is too old
+  7  the board was provisioned before, as another device or elsewhere
+  8  it is provisioned, and app.py raised"""
 PLAIN_CODES = """\b
 Exit codes:
   0  done
