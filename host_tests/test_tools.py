@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from tools import set_up
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.mpy import check_app
 
 ROOT = Path(set_up.ROOT)
 VERBS = (
@@ -428,3 +429,38 @@ def test_the_top_level_holds_what_belongs_there():
     ).stdout
     found = {line.partition("/")[0] for line in listed.splitlines() if line[0] != "."}
     assert required <= found <= allowed
+
+
+@pytest.mark.parametrize(
+    ("app", "complaint"),
+    [
+        (b"def run(credentials)\n    pass\n", "line 1: expected ':'"),
+        (b"# caf\xe9\ndef run(credentials): pass\n", "line 1: it is not in UTF-8"),
+        (b"def main(credentials): pass\n", "it has no function run(credentials)"),
+        (b"def run(c):\n    match c:\n        case 1: pass\n", "MicroPython does not take it"),
+        (b"\0", "null bytes"),
+    ],
+)
+def test_an_app_is_looked_at_first(tmp_path, app, complaint):
+    (tmp_path / "app.py").write_bytes(app)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    verbs = (("flash", "--port", "none"), ("power-up", "--flash", "new"))
+    for verb in verbs:
+        ended = tools(*verb, "--app", "app.py", cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT})
+        assert ended.returncode == 2
+        assert complaint in " ".join(ended.stderr.split()), ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        b"async def run(credentials): pass\n",
+        b"from mine import run\n",
+        b"import micropython\n@micropython.native\ndef fast(): pass\nrun = fast\n",
+        b"try:\n    import mine\nexcept ImportError:\n    def run(c): pass\n",
+    ],
+)
+def test_an_app_that_will_do(tmp_path, app):
+    (tmp_path / "app.py").write_bytes(app)
+    assert check_app(tmp_path / "app.py") == app

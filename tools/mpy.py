@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
+import tempfile
 from pathlib import Path
+
+# Those of an ESP32 and of a Pico W: an application may have native code for one of them.
+_ARCHITECTURES = ("-march=xtensawin", "-march=armv6m")
 
 
 class CompileError(Exception):
@@ -23,3 +28,48 @@ def compile_module(root: Path, module: Path, target: Path, *options: str) -> Non
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise CompileError(f"{module.as_posix()} does not compile: {done.stderr.strip()}")
+
+
+def check_app(path: Path) -> bytes:
+    """An application's source, looked at before it goes on a board. Raises CompileError."""
+    content = path.read_bytes()
+    try:
+        tree = ast.parse(content.decode())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise CompileError(f"{path}, line {line}: it is not in UTF-8: save it as UTF-8") from None
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise CompileError(f"{path}{line}: {getattr(error, 'msg', error)}") from None
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "app.py").write_bytes(content)
+        complaints = []
+        for arch in _ARCHITECTURES:
+            try:
+                compile_module(Path(folder), Path("app.py"), Path(folder, "app.mpy"), arch)
+            except CompileError as error:
+                complaints.append(str(error).splitlines()[-1])
+    if len(complaints) == len(_ARCHITECTURES):
+        raise CompileError(f"{path}: MicroPython does not take it: {complaints[0]}")
+    if "run" not in _names(tree.body):
+        raise CompileError(f"{path}: it has no function run(credentials), which is what is called")
+    return content
+
+
+def _names(body: list[ast.stmt]) -> set[str]:
+    """What a module's statements name, those under an `if` or `try` too."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+            names |= {"run"} if any(alias.name == "*" for alias in node.names) else set()
+        else:
+            names |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+            names |= {
+                each.name
+                for each in ast.walk(node)
+                if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+            }
+    return names

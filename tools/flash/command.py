@@ -24,7 +24,7 @@ def flash(
     results: Path,
     bulk_import: Path | None,
     profile: str,
-    app: Path | None,
+    app: bytes | None,
     as_source: bool,
     start: bool,
     monitor: bool,
@@ -51,7 +51,7 @@ def flash(
         config=text,
         firmware=content.firmware(as_source, settings["codec"])
         | {f"/{name}": file for name, file in files_named_in(config).items()},
-        app=app.read_bytes() if app else None,
+        app=app,
         rows=rows,
         as_source=as_source,
         start=start,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import BOARD_CODES, end, existing_file, new_verb
+from tools.verbs.shared import BOARD_CODES, application, end, existing_file, new_verb
 
 verb = new_verb()
 
@@ -85,7 +85,7 @@ def flash(
             results=results,
             bulk_import=bulk_import,
             profile=profile,
-            app=existing_file(app_file, "--app") if app_file else None,
+            app=application(app_file),
             as_source=source,
             start=not no_start,
             monitor=monitor,

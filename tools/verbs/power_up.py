@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import POWER_UP_CODES, BoardKind, Kind, end, existing_file, new_verb, say
+from tools.verbs.shared import (
+    POWER_UP_CODES,
+    BoardKind,
+    Kind,
+    application,
+    end,
+    existing_file,
+    new_verb,
+    say,
+)
 
 TIME_RAN_OUT = 4
 
@@ -70,6 +79,7 @@ def power_up(
     from tools.virtual_board.flash import FlashError, check_flash, files_named_in, put_on_flash
     from tools.virtual_board.scenario import Scenario, ScenarioError
 
+    app = application(app_file)
     played_by = (runtime or _runtime_for(flash)).value
     try:
         scenario = (
@@ -85,13 +95,12 @@ def power_up(
                     f"{flash} is a new flash: name the config.json to put on it",
                     param_hint="--config",
                 )
-            app_py = existing_file(app_file, "--app") if app_file else None
             put_on_flash(
                 flash,
                 board.value,
                 played_by,
                 existing_file(config, "--config"),
-                app_py,
+                app,
                 files=files_named_in(config),
             )
             if set_up_only:

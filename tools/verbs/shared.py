@@ -60,6 +60,18 @@ def existing_file(path: Path, option: str) -> Path:
     return path
 
 
+def application(path: Path | None) -> bytes | None:
+    """The app.py that --app names, looked at; typer.BadParameter when it will not do."""
+    if path is None:
+        return None
+    from tools.mpy import CompileError, check_app
+
+    try:
+        return check_app(existing_file(path, "--app"))
+    except CompileError as error:
+        raise typer.BadParameter(str(error), param_hint="--app") from None
+
+
 def say(text: str) -> None:
     """Print a line on standard error."""
     typer.echo(text, err=True)
