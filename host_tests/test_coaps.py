@@ -29,6 +29,7 @@ from tools.virtual_board.scenario import Scenario
 
 boards = pytest.mark.parametrize("lane", BOARDS)
 one_lane = pytest.mark.parametrize("lane", BOARDS[:1])
+pico_w = pytest.mark.parametrize("lane", BOARDS[1:])
 cpython = pytest.mark.parametrize("lane", [("esp32", "cpython")])
 NAMES = ["localhost", "127.0.0.1"]
 APPLICATION_DATA, ALERT = 23, 21
@@ -142,7 +143,7 @@ def test_provisioning(ups, made, wire, name):
     assert len(ups.server.received) == 1
 
 
-@one_lane
+@pico_w
 def test_an_ipv6_address(ups, server, made):
     issued = issue(["::1"], made.ca)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -25,6 +26,7 @@ from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.messages import BAD_REQUEST, Reply
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.fake_thingsboard.transport import UdpInterface
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
 
 lanes = pytest.mark.parametrize("lane", LANES)
@@ -386,7 +388,70 @@ def test_ticks_that_wrap_within_the_exchange(tmp_path, lane):
     assert shown[0] < 0.3 and 0.6 < shown[-1] < 3
 
 
+@pytest.fixture
+def empty_before_each(monkeypatch):
+    """Before each of a server's datagrams comes one of 0 bytes."""
+    transmit = UdpInterface._transmit
+
+    def twice(self, datagram, address, note=""):
+        # asyncio sends no datagram of 0 bytes.
+        fileno = self._transport.get_extra_info("socket").fileno()
+        with socket.socket(fileno=os.dup(fileno)) as own:
+            own.sendto(b"", address)
+        transmit(self, datagram, address, note)
+
+    monkeypatch.setattr(UdpInterface, "_transmit", twice)
+
+
+# Says so when the board looks at its socket as often as no wait of this kind needs.
+_HURRIES = """
+import firmware.coap.udp as udp
+
+looks = []
+receive = udp.UDP.receive
+
+def counted(self, size, timeout):
+    looks.append(timeout)
+    if len(looks) == 60:
+        print("a busy loop")
+    return receive(self, size, timeout)
+
+udp.UDP.receive = counted
+"""
+
+
 @lanes
+@pytest.mark.parametrize("reply", ["piggybacked", "separate", "bare"])
+def test_an_empty_datagram_leaves_the_board_its_ears(ups, empty_before_each, reply):
+    """On an ESP32 nothing else would ever come, and poll would be ready for ever."""
+    ups.server.reply = reply
+    ups.put(boot=_HURRIES)
+    outcome = ups.provision()
+    requests = [datagram for datagram in ups.server.received if datagram.data[1]]
+    assert len(requests) == 1
+    assert "a busy loop" not in outcome.lines
+
+
+@one_lane
+@pytest.mark.parametrize("number", [11, 5], ids=["ready and nothing there", "recv raises"])
+def test_a_socket_that_is_ready_and_fails_is_not_asked_without_a_pause(ups, number):
+    ups.put(boot=_HURRIES)
+    outcome = ups.provision(recv_fails=[[0, 500, number]])
+    assert len(ups.server.received) == 1
+    assert "a busy loop" not in outcome.lines
+
+
+@one_lane
+def test_server_over_ipv6_is_out_of_an_esp32_s_reach(ups):
+    ups.put(config_for("coap://[2001:db8::1]"))
+    has(
+        ups.power_up(cut_at="next try in"),
+        "failed: this board could not open a UDP socket to 2001:db8::1: this board's MicroPython"
+        " has no IPv6",
+    )
+
+
+@pytest.mark.parametrize("lane", LANES[1:])
 def test_server_over_ipv6(tmp_path, lane):
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:

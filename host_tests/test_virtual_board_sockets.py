@@ -160,6 +160,55 @@ print(here.recv(20))
     assert outcome.lines == [expected, "b'again'"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [("esp32", ["b'' b'' b'' 1", "b'two' 11"]), ("rp2", ["b'' b'two' 11 0", "11 11"])],
+)
+def test_what_follows_an_empty_datagram(bench, pair, kind, lines):
+    """An ESP32 has nothing else until the socket is connected again."""
+    main = (
+        pair
+        + """
+there.setblocking(False)
+there.write(b"who")
+peer = here.recvfrom(20)[1]
+here.sendto(b"", peer)
+here.sendto(b"two", peer)
+poll = select.poll()
+poll.register(there, select.POLLIN)
+list(poll.ipoll(1000))
+data, address = there.recvfrom(20)
+print(data, error_of(there.recv, 20), error_of(there.recv, 20), len(list(poll.ipoll(10))))
+there.connect(address)
+print(error_of(there.recv, 20), error_of(there.recv, 20))
+"""
+    )
+    assert bench.play(main, kind).lines == lines
+
+
+@pytest.mark.parametrize(("kind", "address"), [("esp32", "None"), ("rp2", "('::1', 5683)")])
+def test_an_ipv6_literal(bench, kind, address):
+    main = UP + "print(socket.getaddrinfo('::1', 5683, 0, socket.SOCK_DGRAM)[0][-1])"
+    assert bench.play(main, kind).lines == [address]
+
+
+def test_recv_fails_while_the_scenario_says_so(bench, pair):
+    main = (
+        pair
+        + """
+there.write(b"late")
+poll = select.poll()
+poll.register(here, select.POLLIN)
+here.setblocking(False)
+print(len(list(poll.ipoll(1000))), error_of(here.recv, 20))
+time.sleep_ms(500)
+print(len(list(poll.ipoll(1000))), error_of(here.recv, 20))
+"""
+    )
+    outcome = bench.play(main, recv_fails=[[0, 400, 5]])
+    assert outcome.lines == ["1 5", "1 b'late'"]
+
+
 @both_kinds
 def test_nobody_there_is_silence(bench, pair, kind):
     """A connected UDP socket never raises ECONNREFUSED."""
@@ -197,7 +246,7 @@ print(bytes(buffer))
 print(here.readinto(buffer))
 """
     )
-    assert bench.play(main).lines == [
+    assert bench.play(main, "rp2").lines == [
         "[] True",
         "True True 0",
         "True True 3",

@@ -23,7 +23,7 @@ def connect(uri, secure=None, **options):
         raise ValueError("coaps needs `secure`")
     failure = "it has no address"
     try:
-        addresses = resolve(host, port)
+        addresses = resolve(host, port) if name else (host,)
     except OSError as error:
         addresses = ()
         failure = error

@@ -7,6 +7,7 @@ import sys
 import firmware.coap.client as client_module
 import firmware.coap.udp as udp_module
 from firmware.coap.client import JSON
+from firmware.coap.connect import connect
 from firmware.coap.dtls import DTLS
 from firmware.coap.exchange import Exchange
 from firmware.coap.message import ACK, CON, GET, POST, RST, decode
@@ -754,17 +755,31 @@ class _Poll:
     def poll(self):
         return self
 
+    def __init__(self, fails=False):
+        self._fails = fails
+
     def register(self, socket, events):
+        self._socket = socket
         socket.calls.append(("register", events))
 
+    def ipoll(self, timeout):
+        if self._fails:
+            raise OSError(9)
+        return [(self._socket, 1)]
 
-def opened(fake, *arguments):
+
+def with_modules(fake, do, *arguments, poll_fails=False):
+    """Call a function with the socket and select modules of firmware.coap.udp replaced."""
     real = udp_module.socket, udp_module.select
-    udp_module.socket, udp_module.select = fake, _Poll()
+    udp_module.socket, udp_module.select = fake, _Poll(poll_fails)
     try:
-        return UDP(*arguments)
+        return do(*arguments)
     finally:
         udp_module.socket, udp_module.select = real
+
+
+def opened(fake, *arguments, **named):
+    return with_modules(fake, UDP, *arguments, **named)
 
 
 def test_udp_is_bound_connected_and_never_blocks():
@@ -790,6 +805,77 @@ def test_udp_that_cannot_be_had_is_closed():
     fake = _Socket(unreachable=True)
     raises(OSError, opened, fake, "192.0.2.1", 5683)
     assert fake.calls[-1] == ("close",)
+
+
+def test_udp_to_an_address_that_the_board_cannot_send_to():
+    """An ESP32 finds (10, 1, 0, "fd00::1", None)."""
+    for found in ([(10, 1, 0, "fd00::1", None)], []):
+        fake = _Socket()
+        fake.getaddrinfo = lambda *arguments, found=found: found
+        assert "no IPv6" in str(raises(OSError, opened, fake, "fd00::1", 5683))
+        assert fake.calls == []
+        error = raises(NetworkError, with_modules, fake, connect, "coap://[fd00::1]")
+        assert "fd00::1 cannot be reached: this board's MicroPython has no IPv6" in error.what
+        error = raises(NetworkError, with_modules, fake, connect, "coap://a.example")
+        assert "a.example cannot be reached" in error.what
+
+
+def test_resolve_leaves_out_what_the_board_cannot_send_to():
+    fake = _Socket()
+    fake.getaddrinfo = lambda *arguments: [
+        (10, 1, 0, "fd00::1", None),
+        (2, 1, 0, "a", ("192.0.2.1", 5683)),
+    ]
+    assert with_modules(fake, udp_module.resolve, "a", 5683) == ["192.0.2.1"]
+
+
+class _StuckSocket(_Socket):
+    """One that is always ready. `recv`: what comes, the last for ever; errors are raised."""
+
+    def __init__(self, *recv):
+        _Socket.__init__(self)
+        self.recv_calls = 0
+        self._recv = list(recv)
+
+    def send(self, datagram):
+        pass
+
+    def recv(self, size):
+        self.recv_calls += 1
+        got = self._recv.pop(0) if len(self._recv) > 1 else self._recv[0]
+        if isinstance(got, Exception):
+            raise got
+        return got
+
+
+def test_udp_connects_again_after_an_empty_datagram():
+    fake = _StuckSocket(b"", b"next")
+    transport = opened(fake, "192.0.2.1", 5683)
+    connected = ("connect", ("192.0.2.1", 5683))
+    assert fake.calls.count(connected) == 1
+    assert transport.receive(1153, 1000) == b""
+    assert fake.calls.count(connected) == 2
+    assert transport.receive(1153, 1000) == b"next"
+    assert fake.calls.count(connected) == 2
+
+
+def test_no_wait_is_a_busy_loop_whatever_a_socket_does():
+    """62 s of waiting for a response, on a socket that is always ready."""
+    for recv in (b"", OSError(11), OSError(5)):
+        for poll_fails in (False, True):
+            clock = Clock()
+            fake = _StuckSocket(recv)
+            transport = opened(fake, "192.0.2.1", 5683, poll_fails=poll_fails)
+            real = udp_module.sleep_ms
+            udp_module.sleep_ms = clock.sleep_ms
+            try:
+                client = client_module.Client(transport, ticks=clock.ticks_ms, random=bytes)
+                error = raises(NoResponse, client.get, "/")
+            finally:
+                udp_module.sleep_ms = real
+            assert "no answer to 5 datagrams" in error.what
+            assert clock.slept == 62000
+            assert client.exchange.ignored <= 62000 // 20 + 5
 
 
 def test_udp_keeps_queued_datagrams_apart():

@@ -10,6 +10,7 @@
 | `id` | from the flash's path | `machine.unique_id()` in hex; 6 bytes on ESP32, 8 on Pico W |
 | `reset_cause` | `"power"` | `"power"`, `"hard"`, `"watchdog"`, `"deepsleep"` or `"soft"` |
 | `datagram_queue` | 6 on ESP32, 4 on Pico W | received datagrams kept per socket |
+| `recv_fails` | `[]` | `[[from_ms, to_ms, errno], …]`: ESP32: ready, but recv raises |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
 
 | key of a network | default | meaning |
@@ -38,6 +39,7 @@ KEYS: dict[str, Any] = {
     "id": None,
     "reset_cause": "power",
     "datagram_queue": None,
+    "recv_fails": [],
     "ticks_start": None,
 }
 NETWORK_KEYS: dict[str, Any] = {

@@ -2,7 +2,8 @@
 
 Addresses are tuples and errors have the board's numbers. A datagram socket keeps a few received
 datagrams and drops newer ones, as lwIP does. Without an address from Wi-Fi nothing is sent and
-nothing is received.
+nothing is received. An ESP32's getaddrinfo finds no IPv6 address, and once a datagram of 0 bytes
+was received its recv gives nothing else until the socket is connected again.
 """
 
 import io
@@ -44,7 +45,11 @@ def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
     for entry in host.getaddrinfo(name or "0.0.0.0", port, family, type or SOCK_STREAM):
         # Pico W answers SOCK_STREAM whatever is asked for.
         kind = entry[1] if _ESP32 else SOCK_STREAM
-        found.append((entry[0], kind, entry[2] if _ESP32 else 0, "", _tuple(entry[4])))
+        address = _tuple(entry[4])
+        if _ESP32 and entry[0] == AF_INET6:
+            found.append((AF_INET6, kind, 0, address[0], None))
+        else:
+            found.append((entry[0], kind, entry[2] if _ESP32 else 0, "", address))
     return found if _ESP32 else found[:1]
 
 
@@ -72,6 +77,7 @@ class socket(io.IOBase):
         self._timeout_ms = None
         self._peer = None
         self._queue = []
+        self._gives_nothing = False
         self._readable = select.poll()
         self._readable.register(self._host, select.POLLIN)
         self._writable = select.poll()
@@ -84,6 +90,7 @@ class socket(io.IOBase):
 
     def connect(self, address):
         self._peer = self._packed(address)
+        self._gives_nothing = False
         try:
             self._host.connect(self._peer)
         except OSError as error:
@@ -136,7 +143,13 @@ class socket(io.IOBase):
         self._wait(self._readable)
         if self._type != SOCK_DGRAM:
             return self._call(self._host.recv, size), self._peer and _tuple(self._peer)
+        failure = self._failure()
+        if failure:
+            raise OSError(failure)
+        if self._gives_nothing:
+            return b"", self._peer and _tuple(self._peer)
         data, address = self._queue.pop(0)
+        self._gives_nothing = _ESP32 and not data
         return data[:size], _tuple(address)
 
     def readinto(self, buffer, size=None):
@@ -213,7 +226,14 @@ class socket(io.IOBase):
         if not self._queue:
             self._has(poll, timeout_ms)
         self.take_datagrams(keep=station.has_address)
-        return bool(self._queue)
+        return bool(self._queue or self._gives_nothing or self._failure())
+
+    def _failure(self):
+        """The error number that recv raises now, though the socket is ready; None as a rule."""
+        for start, end, number in supervisor.scenario["recv_fails"]:
+            if _ESP32 and start <= station.now < end:
+                return number
+        return None
 
     def _wait(self, poll):
         """Wait until ready; EAGAIN when not blocking, ETIMEDOUT when the time-out expires."""
