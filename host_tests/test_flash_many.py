@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import content, many
-from tools.flash.board import Result
+from tools.flash import content, many, results
+from tools.flash.board import Job, Result
 from tools.flash.errors import FlashingError
 from tools.flash.results import ResultsFile, write_bulk_import
+from tools.virtual_board.flash import PROJECT
 
 
 @pytest.fixture
@@ -39,8 +47,10 @@ def test_eight_boards_side_by_side_and_one_that_fails(desk, tmp_path):
     names = {each["name"] for each in results[:8]}
     assert names == set(desk.thingsboard.devices) and len(names) == 8
     rows = rows_of(tmp_path / "results.csv")
-    assert [*rows[0]] == ["id", "name", "port", "result", "seconds"]
+    assert [*rows[0]] == [*("id", "name", "port", "result", "seconds", "reason", "content")]
     assert {row["name"] for row in rows if row["result"] == "provisioned"} == names
+    (reason,) = {row["reason"] for row in rows if row["result"] == "failed"}
+    assert reason.startswith("there is no port ")
     assert "Traceback" not in done.stderr and "\x1b" not in done.stdout + done.stderr
 
     again = desk.tools("flash", "--all", *ports, *missing, "--json")
@@ -107,10 +117,10 @@ def test_results_stay_and_are_replaced_by_id(tmp_path):
     file.add(Result("COM3", result="no MicroPython", exit_code=6))
     file.add(Result("COM4", "aa", "kitchen", "refused", 3.2, 3))
     again = ResultsFile(path)
-    assert again.provisioned == frozenset()
-    again.add(Result("COM3", "aa", "kitchen", "provisioned", 4.0, 0))
+    assert again.provisioned == {}
+    again.add(Result("COM3", "aa", "kitchen", "provisioned", 4.0, 0, content="c0"))
     again.add(Result("COM3", "aa", "kitchen", "skipped", 0.1, 0))
-    assert ResultsFile(path).provisioned == {"aa"}
+    assert ResultsFile(path).provisioned == {"aa": "c0"}
     assert [row["result"] for row in rows_of(path)] == ["provisioned"]
 
 
@@ -132,3 +142,129 @@ def test_bulk_import_has_what_thingsboard_asks_for(tmp_path):
 )
 def test_exit_code_of_many(codes, expected):
     assert many.exit_code([Result("port", exit_code=code) for code in codes]) == expected
+
+
+BAD_TABLES = {
+    "a number": (b"id,name\n2.4E+11,kitchen\n", "a spreadsheet made a number, 2.4E+11"),
+    "a German number": (b"id;name\n2,4E+11;kitchen\n", "a spreadsheet made a number, 2,4E"),
+    "lost zeros": (b"id,name\n4201234567,kitchen\n", "a spreadsheet made a number"),
+    "cp1252": ("id,name\n1,Küche\n".encode("cp1252"), "line 2 is not in UTF-8"),
+    "a workbook": (b"PK\x03\x04\0\0", "it is no text"),
+    "a quote without end": (b'id,name\n1,"kitchen\n', "line 2"),
+    "too many cells": (b"id,name\n1,kitchen,2\n", "line 2 has more cells"),
+    "nothing": (b"", "has no column id"),
+}
+
+
+@pytest.mark.parametrize("table", BAD_TABLES)
+def test_a_table_that_cannot_be_read_is_a_line(tmp_path, table):
+    text, complaint = BAD_TABLES[table]
+    path = tmp_path / "boards.csv"
+    path.write_bytes(text)
+    with pytest.raises(FlashingError, match=re.escape(complaint)) as error:
+        content.read_rows(path)
+    assert error.value.exit_code == 2 and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ID;NAME;Gateway\r\nAABB;Küche;TRUE\r\n".encode(),
+        "id\tname\tgateway\naabb\tKüche\ttrue\n".encode("utf-16"),
+        "\ufeffId,Name,GATEWAY\naabb,Küche,true\n".encode(),
+    ],
+)
+def test_a_table_as_other_spreadsheets_write_it(tmp_path, text):
+    path = tmp_path / "boards.csv"
+    path.write_bytes(text)
+    assert content.read_rows(path) == {"aabb": {"deviceName": "Küche", "gateway": True}}
+
+
+def test_one_name_for_many_boards_is_refused_before_the_first(desk, tmp_path):
+    config = desk.config().replace(b"sensor-{id}", b"sensor")
+    (tmp_path / "config.json").write_bytes(config)
+    many_ports = ("--port", tmp_path / "one", "--port", tmp_path / "two")
+    done = desk.tools("flash", *many_ports)
+    assert done.returncode == 5
+    assert '`provisioning.deviceName` is "sensor" for every board' in done.stderr
+    (tmp_path / "boards.csv").write_text("id,name\naa,kitchen\nbb,\ncc,\n", encoding="utf-8")
+    assert desk.tools("flash", *many_ports, "--csv", "boards.csv").returncode == 5
+    (tmp_path / "config.json").write_bytes(config.replace(b"sensor", b"sensor-{ID}"))
+    done = desk.tools("flash", *many_ports)
+    assert done.returncode == 5 and "did you mean `{id}`" in done.stderr
+    assert not (tmp_path / "results.csv").exists()
+
+
+def test_results_that_cannot_be_written_are_found_first(desk, tmp_path):
+    ports = ("--all", "--port", tmp_path / "one")
+    done = desk.tools("flash", *ports, "--results", tmp_path / "nowhere" / "results.csv")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "results.csv cannot be written: No such file" in done.stderr
+    assert "there is no port" not in done.stdout
+    full = Path("/dev/full")
+    if full.exists():
+        (tmp_path / "results.csv.new").symlink_to(full)
+        done = desk.tools("flash", *ports)
+        assert done.returncode == 1 and "cannot be written: No space left" in done.stderr
+
+
+def test_a_disk_that_fills_up_in_between_is_said(tmp_path, monkeypatch):
+    file = ResultsFile(tmp_path / "results.csv")
+    file.begin(["COM3"])
+    monkeypatch.setattr(results, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(FlashingError, match=r"results.csv cannot be written: full\. Make room"):
+        file.add(Result("COM3", result="provisioned"))
+
+
+def test_what_has_changed_is_done_again():
+    job = Job(b"{}", {"/main.py": b"1"})
+    contents = {
+        each.content("aa")
+        for each in (
+            job,
+            dataclasses.replace(job, config=b"{} "),
+            dataclasses.replace(job, firmware={"/main.py": b"2"}),
+            dataclasses.replace(job, app=b"def run(c): pass"),
+            dataclasses.replace(job, rows={"aa": {"deviceName": "kitchen"}}),
+        )
+    }
+    assert len(contents) == 5
+
+
+@needs_micropython
+def test_a_board_whose_application_changed_is_done_again(desk, tmp_path):
+    board = desk.board()
+    flash = ("flash", "--all", "--port", board.link, "--json")
+    assert desk.tools(*flash).returncode == 0
+    (tmp_path / "app.py").write_text("def run(credentials): pass\n", encoding="utf-8")
+    (again,) = json.loads(desk.tools(*flash, "--app", "app.py").stdout)
+    assert again["result"] == "provisioned" and desk.read(board, "/app.py")
+    (third,) = json.loads(desk.tools(*flash, "--app", "app.py").stdout)
+    assert third["result"] == "skipped"
+
+
+@needs_micropython
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles only")
+def test_ctrl_c_ends_with_a_summary_and_a_row_for_every_board(desk, tmp_path):
+    board = desk.board(networks=[])  # it will look for its network for long
+    (tmp_path / "config.json").write_bytes(desk.config())
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "flash", "--all"]
+    command += ["--port", str(board.link), "--port", str(tmp_path / "missing")]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if "starting" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        said, complaints = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "0 of 2 boards done" in said and "Traceback" not in complaints
+    rows = {row["port"]: row for row in rows_of(tmp_path / "results.csv")}
+    assert rows[str(board.link)]["result"] == "broken off" and rows[str(board.link)]["id"]
+    assert rows[str(tmp_path / "missing")]["result"] == "failed"

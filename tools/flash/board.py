@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from tools.flash import content, facts, install
 from tools.flash.errors import (
@@ -21,6 +23,7 @@ from tools.flash.follow import Outcome, follow
 from tools.flash.link import Link
 from tools.flash.plan import APP, CONFIG
 
+NOT_BEGUN, BROKEN_OFF = "not begun", "broken off"
 RESULTS = {
     PROVISIONED: "provisioned",
     FAILED: "failed",
@@ -35,7 +38,11 @@ RESULTS = {
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with each board. `rows`: what the CSV says, by board id; None without one."""
+    """What to do with each board.
+
+    `rows`: what the CSV says, by board id; None without one. `done`: the `content` of the boards
+    that are provisioned, by board id.
+    """
 
     config: bytes
     firmware: dict[str, bytes]
@@ -45,7 +52,15 @@ class Job:
     start: bool = True
     restore_secret: bool = False
     timeout: float = 120.0
-    done: frozenset[str] = frozenset()
+    done: Mapping[str, str] = field(default_factory=dict)
+
+    def content(self, board_id: str) -> str:
+        """A digest of all that is put on a board."""
+        digest = hashlib.sha256(self.config)
+        for path, file in sorted(self.firmware.items()):
+            digest.update(path.encode() + hashlib.sha256(file).digest())
+        digest.update(repr((self.app, (self.rows or {}).get(board_id))).encode())
+        return digest.hexdigest()[:16]
 
 
 @dataclass
@@ -59,9 +74,10 @@ class Result:
     seconds: float = 0.0
     exit_code: int = FAILED
     detail: str = ""
+    content: str = ""
 
     def fields(self) -> dict:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "content"}
 
 
 class Progress:
@@ -80,9 +96,12 @@ class Progress:
         """The board's console has a line."""
 
 
-def flash(port: str, job: Job, progress: Progress) -> Result:
-    """Flash one board and follow it. Never raises for what is wrong with the board."""
-    result = Result(port)
+def flash(port: str, job: Job, progress: Progress, result: Result | None = None) -> Result:
+    """Flash one board and follow it. Never raises for what is wrong with the board.
+
+    `result`: what is filled in, as it becomes known.
+    """
+    result = result or Result(port)
     began = time.monotonic()
     try:
         with Link(port) as link:
@@ -102,7 +121,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     if job.rows is not None and row is None:
         _skip(link, result, f"{board.id} is not in the CSV")
         return
-    if board.id in job.done:
+    result.content = job.content(board.id)
+    if job.done.get(board.id) == result.content:
         result.name = content.config_for(job.config, board.id, row)[1]
         _skip(link, result, "the results file says that it is provisioned")
         return

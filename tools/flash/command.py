@@ -7,12 +7,14 @@ from pathlib import Path
 import typer
 
 from tools.flash import content, many, ports
-from tools.flash.board import Job
+from tools.flash.board import BROKEN_OFF, Job
 from tools.flash.doctor import FAILURE, examine_server
-from tools.flash.errors import NO_MICROPYTHON
+from tools.flash.errors import NO_MICROPYTHON, FlashingError
 from tools.flash.results import ResultsFile, write_bulk_import
 from tools.flash.show import Screen
 from tools.virtual_board.flash import files_named_in
+
+INTERRUPTED = 130
 
 
 def flash(
@@ -46,6 +48,8 @@ def flash(
     side_by_side = every or boards is not None or len(chosen) > 1
     if monitor and (side_by_side or not start or as_json):
         raise typer.BadParameter("it follows one board", param_hint="--monitor")
+    if side_by_side:
+        content.check_for_many(text, settings, rows, len(chosen))
     file = ResultsFile(results) if side_by_side else None
     job = Job(
         config=text,
@@ -57,20 +61,30 @@ def flash(
         start=start,
         restore_secret=restore_secret,
         timeout=timeout,
-        done=file.provisioned if file else frozenset(),
+        done=file.provisioned if file else {},
     )
     if bulk_import:
         write_bulk_import(bulk_import, many.names(chosen, job), profile)
 
+    if file:
+        file.begin(chosen)
+    unwritten: list[FlashingError] = []
     with Screen(chosen, as_json) as screen:
 
         def on_result(result):
-            if file:
-                file.add(result)
+            try:
+                if file:
+                    file.add(result)
+            except FlashingError as error:
+                unwritten.append(error)
             screen.on_result(result)
 
         done = many.flash_all(chosen, job, screen.progress_for, on_result)
     screen.end(done)
+    if unwritten:
+        raise unwritten[-1]
+    if any(result.result == BROKEN_OFF for result in done):
+        return INTERRUPTED
     if monitor and done[0].exit_code != NO_MICROPYTHON:
         from tools.flash.monitor import monitor as stay
 

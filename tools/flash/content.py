@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from pathlib import Path
 
 from tools import shims
+from tools.flash import tables
 from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
 from tools.mpy import CompileError, compile_module
 from tools.set_up import ROOT
@@ -15,6 +15,7 @@ from tools.set_up import ROOT
 shims.install()
 
 from firmware.board import config  # noqa: E402
+from firmware.board.config_doubts import doubts  # noqa: E402
 from firmware.coap.uri import parse  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 
@@ -109,42 +110,60 @@ def has_forgotten(on_board: bytes | None) -> bool:
 
 def read_rows(path: Path) -> dict[str, dict[str, str]]:
     """The boards of a CSV, by id: what belongs in `provisioning`. Raises FlashingError."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = {name: (name or "").strip() for name in reader.fieldnames or ()}
-        unknown = set(columns.values()) - {"id", "name", *FIELDS}
-        if "id" not in columns.values() or unknown:
-            wrong = f"does not know {', '.join(sorted(unknown))}" if unknown else "has no column id"
+    known = ("id", "name", *FIELDS)
+    header, lines = tables.read(path, known)
+    unknown = set(header) - {*known, ""}
+    if "id" not in header or unknown:
+        wrong = f"does not know {', '.join(sorted(unknown))}" if unknown else "has no column id"
+        raise FlashingError(
+            f"{path}: the first line {wrong}",
+            f"The columns are id, name, and any of {', '.join(FIELDS)}",
+            WRONG_USAGE,
+        )
+    rows: dict[str, dict[str, str]] = {}
+    for row in lines:
+        board_id = tables.board_id(path, row.pop("id"))
+        if not board_id:
+            continue
+        if board_id in rows:
             raise FlashingError(
-                f"{path}: the first line {wrong}",
-                f"The columns are id, name, and any of {', '.join(FIELDS)}",
-                WRONG_USAGE,
+                f"{path}: {board_id} is there twice", "Keep one of the lines", WRONG_USAGE
             )
-        rows: dict[str, dict[str, str]] = {}
-        for cells in reader:
-            row = {columns[key]: (cells[key] or "").strip() for key in columns}
-            board_id = plain_id(row.pop("id"))
-            if not board_id:
-                continue
-            if board_id in rows:
-                raise FlashingError(
-                    f"{path}: {board_id} is there twice", "Keep one of the lines", WRONG_USAGE
-                )
-            if name := row.pop("name", ""):
-                row["deviceName"] = name
-            rows[board_id] = {key: _typed(key, value) for key, value in row.items() if value}
+        if name := row.pop("name", ""):
+            row["deviceName"] = name
+        rows[board_id] = {key: _typed(key, value) for key, value in row.items() if key and value}
     names = [row["deviceName"] for row in rows.values() if "deviceName" in row]
     for name in names:
-        if names.count(name) > 1:
+        if names.count(name) > 1 and "{id}" not in name:
             raise FlashingError(
                 f'{path}: two boards are called "{name}"', "Give each its own name", WRONG_USAGE
             )
     return rows
 
 
-def plain_id(text: str) -> str:
-    """A board's id as MicroPython writes it: hex, lower case, without colons."""
-    return text.strip().lower().replace(":", "").replace("-", "")
+def check_for_many(
+    content: bytes, settings: dict, rows: dict[str, dict[str, str]] | None, boards: int
+) -> None:
+    """Check what config.json means for `boards` boards, or for those of a CSV. FlashingError."""
+    if problems := doubts(settings, ""):
+        raise FlashingError(
+            f"config.json: {'; '.join(problems)}", "Correct config.json", BAD_CONFIGURATION
+        )
+    named_by_config = boards
+    if rows is not None:
+        named_by_config = sum("deviceName" not in row for row in rows.values())
+        for board_id, row in rows.items():
+            secret = row.get("provisionDeviceSecret")
+            secret = secret or settings["provisioning"]["provisionDeviceSecret"]
+            config_for(content, board_id, row, without_secret=not secret)
+    name = config.parse(content)["provisioning"]["deviceName"]
+    if named_by_config > 1 and "{id}" not in name:
+        raise FlashingError(
+            f'config.json: `provisioning.deviceName` is "{name}" for every board, and ThingsBoard '
+            "provisions a name once",
+            'Put {id} in it, as in "sensor-{id}", or name the boards with --csv',
+            BAD_CONFIGURATION,
+        )
 
 
 def _typed(key: str, value: str):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from tools.flash import board as one
 from tools.flash import content, facts
-from tools.flash.board import Job, Progress, Result
+from tools.flash.board import BROKEN_OFF, Job, Progress, Result
 from tools.flash.errors import FAILED, PROVISIONED, FlashingError
 from tools.flash.link import Link
 
@@ -19,24 +20,34 @@ def flash_all(
     progress_for: Callable[[str], Progress],
     on_result: Callable[[Result], None],
 ) -> list[Result]:
-    """Flash the boards at these ports; results in the order of the ports, on_result as they end."""
-    results = {port: Result(port, result="failed", detail="broken off") for port in ports}
+    """Flash the boards at these ports; results in the order of the ports, on_result as they end.
+
+    Ctrl-C ends it: what is not done then is broken off.
+    """
+    results = {port: Result(port, result=BROKEN_OFF, detail="Ctrl-C") for port in ports}
+    ended: set[str] = set()
 
     def flash(port: str) -> None:
+        result = results[port]
         try:
-            result = one.flash(port, job, progress_for(port))
+            one.flash(port, job, progress_for(port), result)
         except Exception as error:
-            result = Result(port, result="failed", detail=f"{type(error).__name__}: {error}")
-        results[port] = result
+            result.result, result.detail = "failed", f"{type(error).__name__}: {error}"
+        ended.add(port)
         on_result(result)
 
     threads = [threading.Thread(target=flash, args=(port,), daemon=True) for port in ports]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)  # so that Ctrl-C is heard
-    return [results[port] for port in ports]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # so that Ctrl-C is heard
+    except KeyboardInterrupt:
+        for port in set(ports) - ended:
+            results[port] = replace(results[port])  # its thread writes no more in this one
+            on_result(results[port])
+    return list(results.values())
 
 
 def exit_code(results: list[Result]) -> int:

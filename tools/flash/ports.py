@@ -8,9 +8,9 @@ from typing import NamedTuple
 from serial.tools import list_ports
 
 from tools.flash import facts
-from tools.flash.content import plain_id
 from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.flash.link import Link
+from tools.flash.tables import plain_id
 
 _ID = "id:"
 

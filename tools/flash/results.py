@@ -9,16 +9,17 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools.flash.board import Result
+from tools.flash import tables
+from tools.flash.board import NOT_BEGUN, Result
 from tools.flash.errors import WRONG_USAGE, FlashingError
 
-_COLUMNS = ("id", "name", "port", "result", "seconds")
+_COLUMNS = ("id", "name", "port", "result", "seconds", "reason", "content")
 
 
 class ResultsFile:
     """A CSV with a line a board, whole at any time; an earlier run's lines stay.
 
-    Raises FlashingError for a file that is something else.
+    Raises FlashingError for a file that is something else, or cannot be written.
     """
 
     def __init__(self, path: Path):
@@ -26,32 +27,50 @@ class ResultsFile:
         self._lock = threading.Lock()
         self._rows: dict[str, dict] = {}
         if path.exists():
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                if tuple(reader.fieldnames or ()) != _COLUMNS:
-                    raise FlashingError(
-                        f"{path} is no results file", "Name another --results", WRONG_USAGE
-                    )
-                self._rows = {row["id"] or row["port"]: row for row in reader}
+            header, rows = tables.read(path, _COLUMNS)
+            if header and not {"id", "name", "port", "result"} <= set(header) <= set(_COLUMNS):
+                raise FlashingError(
+                    f"{path} is no results file", "Name another --results", WRONG_USAGE
+                )
+            for row in rows:
+                row["id"] = tables.board_id(path, row["id"])
+                self._rows[row["id"] or row["port"]] = row
 
     @property
-    def provisioned(self) -> frozenset[str]:
-        """The ids of the boards that were provisioned."""
-        return frozenset(
-            row["id"] for row in self._rows.values() if row["result"] == "provisioned" and row["id"]
-        )
+    def provisioned(self) -> dict[str, str]:
+        """What was put on each board that was provisioned, by its id, as Job.content says it."""
+        return {
+            row["id"]: row.get("content", "")
+            for row in self._rows.values()
+            if row["result"] == "provisioned" and row["id"]
+        }
+
+    def begin(self, ports: list[str]) -> None:
+        """Write a line for each port of which none tells: so that there is room and the right."""
+        for port in ports:
+            self._rows.setdefault(port, {"port": port, "result": NOT_BEGUN})
+        self._write()
 
     def add(self, result: Result) -> None:
         """Write how it went with a board; a skipped board keeps its line."""
-        if result.result == "skipped":
-            return
         with self._lock:
+            if result.result != "skipped" or result.id not in self._rows:
+                self._rows[result.id or result.port] = {
+                    "reason": result.detail,
+                    **{name: getattr(result, name) for name in _COLUMNS if name != "reason"},
+                }
             if result.id:
                 self._rows.pop(result.port, None)
-            self._rows[result.id or result.port] = {
-                column: getattr(result, column) for column in _COLUMNS
-            }
-            _replace(self._path, _csv(_COLUMNS, self._rows.values()))
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            replace(self._path, _csv(_COLUMNS, self._rows.values()))
+        except OSError as error:
+            raise FlashingError(
+                f"{self._path} cannot be written: {error.strerror}",
+                "Make room, or name another --results",
+            ) from None
 
 
 def write_bulk_import(path: Path, names: dict[str, str], profile: str) -> None:
@@ -60,7 +79,7 @@ def write_bulk_import(path: Path, names: dict[str, str], profile: str) -> None:
         {"name": name, "type": profile, "label": board_id}
         for board_id, name in sorted(names.items(), key=lambda each: each[1])
     ]
-    _replace(path, _csv(("name", "type", "label"), rows))
+    replace(path, _csv(("name", "type", "label"), rows))
 
 
 def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> str:
@@ -71,7 +90,8 @@ def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> str:
     return text.getvalue()
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
+    """Write a file whole, under another name first."""
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(text, encoding="utf-8", newline="")
     os.replace(temporary, path)

@@ -27,7 +27,8 @@ Exit codes:
   5  bad configuration
   6  no MicroPython on the board, or one that is too old
   7  the board was provisioned before, as another device or elsewhere
-  8  it is provisioned, and app.py raised"""
+  8  it is provisioned, and app.py raised
+  130  Ctrl-C"""
 PLAIN_CODES = """\b
 Exit codes:
   0  done
