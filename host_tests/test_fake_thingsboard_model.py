@@ -6,16 +6,19 @@ import random
 import pytest
 
 from tools.fake_thingsboard.californium import EXCHANGE_LIFETIME, Duplicates
+from tools.fake_thingsboard.messages import Reply
 from tools.fake_thingsboard.model import ThingsBoard
 
 GET, POST, PUT = 1, 2, 3
 KEY, SECRET = "u7piawkboq8v32dmcmpp", "jpmwdn8ptlswmf4m29bw"
 TOKEN = "A1b2C3d4E5f6G7h8I9j0"
+PEM = "-----BEGIN CERTIFICATE-----\r\nMIIBdzCC\r\n+/w=\r\n-----END CERTIFICATE-----\r\n"
 PROVISION = ("api", "v1", "provision")
-NOT_FOUND = (0x80, b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}', 0)
-FAILURE = (0x80, b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}', 0)
-BAD_REQUEST = (0x80, b"", None)
-CREATED = (0x41, b"", None)
+NOT_FOUND = Reply(0x80, b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}', 0)
+FAILURE = Reply(0x80, b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}', 0)
+BAD_REQUEST = Reply(0x80)
+CREATED = Reply(0x41, bare=True)
+JSON = 50
 
 
 def make_thingsboard(strategy="create", **options):
@@ -33,7 +36,7 @@ def provision(thingsboard, **fields):
 
 def success(value, credentials_type="ACCESS_TOKEN"):
     text = f'{{"credentialsValue":{value},"credentialsType":"{credentials_type}"'
-    return (0x41, text.encode() + b',"status":"SUCCESS"}', 0)
+    return Reply(0x41, text.encode() + b',"status":"SUCCESS"}', 0)
 
 
 # The model
@@ -49,9 +52,20 @@ def success(value, credentials_type="ACCESS_TOKEN"):
             success('{"clientId":"c","userName":"u","password":"p"}', "MQTT_BASIC"),
         ),
         (
-            {"credentialsType": "X509_CERTIFICATE", "hash": "MII"},
-            success('"MII"', "X509_CERTIFICATE"),
+            {"credentialsType": "MQTT_BASIC", "username": "solo"},
+            success('{"clientId":"","userName":"solo","password":""}', "MQTT_BASIC"),
         ),
+        (
+            {"credentialsType": "X509_CERTIFICATE", "hash": PEM},
+            success('"MIIBdzCC+/w="', "X509_CERTIFICATE"),
+        ),
+        (
+            {"credentialsType": "X509_CERTIFICATE", "hash": "nonsense"},
+            success('"nonsense"', "X509_CERTIFICATE"),
+        ),
+        ({"deviceName": 12345, "token": TOKEN}, success(f'"{TOKEN}"')),
+        ({"deviceName": "n" * 255, "token": TOKEN}, success(f'"{TOKEN}"')),
+        ({"deviceName": "1 < 2 & 3 > 2", "token": TOKEN}, success(f'"{TOKEN}"')),
         ({"provisionDeviceKey": "another"}, NOT_FOUND),
         ({"provisionDeviceKey": ""}, NOT_FOUND),
         ({"provisionDeviceSecret": "wrong"}, NOT_FOUND),
@@ -60,13 +74,20 @@ def success(value, credentials_type="ACCESS_TOKEN"):
         ({"deviceName": " taken\n"}, FAILURE),
         ({"deviceName": "  "}, FAILURE),
         ({"deviceName": "n" * 256}, FAILURE),
-        ({"deviceName": "nu\0l"}, FAILURE),
+        ({"deviceName": "<b>x</b>"}, FAILURE),
+        ({"deviceName": "x</p>"}, FAILURE),
+        ({"deviceName": "nu\0l"}, Reply(0xA0, after=19_500)),
         ({"deviceName": "new", "token": "token of taken"}, FAILURE),
         ({"credentialsType": "MQTT_BASIC", "clientId": "c", "password": "p"}, FAILURE),
         ({"provisionDeviceKey": ...}, BAD_REQUEST),
         ({"provisionDeviceSecret": ...}, BAD_REQUEST),
         ({"provisionDeviceSecret": None}, BAD_REQUEST),
-        ({"credentialsType": "LWM2M_CREDENTIALS"}, BAD_REQUEST),
+        ({"credentialsType": "NONSENSE"}, BAD_REQUEST),
+        ({"credentialsType": "access_token"}, BAD_REQUEST),
+        ({"credentialsType": "LWM2M_CREDENTIALS", "token": TOKEN}, FAILURE),
+        ({"credentialsType": "X509_CERTIFICATE", "token": TOKEN}, FAILURE),
+        ({"deviceName": None}, BAD_REQUEST),
+        ({"deviceName": {"a": 1}}, BAD_REQUEST),
     ],
 )
 def test_reply_to_provisioning(fields, reply):
@@ -76,9 +97,28 @@ def test_reply_to_provisioning(fields, reply):
     assert len(thingsboard.devices) == (2 if reply[0] == 0x41 else 1)
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'"text"', b"\xff\xfe\x00", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"{", b"{}", b"[]", b"[1,2]", b'"text"', b"5", b"null", b"hello world", b"\xff\xfe\x00\x01"]
+    + [b"\x0a\x05a", b"\x03\x08", b"\x80" * 11, b"[" * 100_000],
+)
 def test_a_body_that_is_no_object_is_an_empty_4_00(payload):
     assert make_thingsboard().handle(POST, PROVISION, payload) == BAD_REQUEST
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x0a\x01a", b"\x08\x96\x01", b"\x0b\x08\x00\x0c"])
+def test_what_can_be_read_as_protocol_buffers_is_answered_in_them(payload):
+    assert make_thingsboard().handle(POST, PROVISION, payload) == Reply(0x80, b"\x08\x02")
+
+
+@pytest.mark.parametrize(
+    "kind", ["ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE", "LWM2M_CREDENTIALS"]
+)
+def test_credentials_of_any_type_that_are_not_given_are_a_token_of_the_server_s_own(kind):
+    thingsboard = make_thingsboard()
+    reply = provision(thingsboard, deviceName="a", credentialsType=kind, token="")
+    assert reply == success(f'"{thingsboard.devices["a"].token}"')
+    assert len(thingsboard.devices["a"].token) == 20
 
 
 def test_what_an_operator_sees_of_a_new_device():
@@ -135,49 +175,157 @@ def test_5_00_before_and_after_execution():
     assert [provision(thingsboard, deviceName="a").code for _ in range(2)] == [0xA0, 0xA0]
     assert not thingsboard.devices
     thingsboard.fail_next(executed=True)
-    assert provision(thingsboard, deviceName="a", token=TOKEN) == (0xA0, b"", None)
+    assert provision(thingsboard, deviceName="a", token=TOKEN) == Reply(0xA0)
     assert thingsboard.devices["a"].token == TOKEN
     assert provision(thingsboard, deviceName="a", token=TOKEN) == FAILURE
+    thingsboard.fail_next(after=10_000)
+    assert provision(thingsboard, deviceName="b") == Reply(0xA0, after=10_000)
+
+
+def attributes(token, *query, thingsboard, **options):
+    return thingsboard.handle(GET, ("api", "v1", token, "attributes"), b"", query, **options)
 
 
 def test_token_validation():
     thingsboard = make_thingsboard()
     thingsboard.add_device("a", TOKEN)
-    path = ("api", "v1", TOKEN, "attributes")
-    assert thingsboard.handle(GET, path) == (0x84, b"", None)
-    assert thingsboard.handle(POST, path, b'{"v":1,"w":"x"}') == CREATED
-    assert thingsboard.handle(GET, path) == (0x45, b'{"client":{"v":1,"w":"x"}}', None)
-    assert thingsboard.handle(GET, path, query=["clientKeys=q,v"]).payload == b'{"client":{"v":1}}'
-    assert thingsboard.handle(GET, path, query=["sharedKeys=v"]).code == 0x84
+    assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0x84, b"", JSON, bare=True)
+    thingsboard.set_attributes("a", "shared", {"v": 1})
+    content = Reply(0x45, b'{"shared":{"v":1}}', JSON, bare=True)
+    assert attributes(TOKEN, thingsboard=thingsboard) == content
     thingsboard.change_token("a", "new")
-    assert thingsboard.handle(GET, path) == (0x81, b"", None)
-    assert thingsboard.handle(GET, ("api", "v1", "new", "attributes")).code == 0x45
+    assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0x81)
+    assert attributes("new", thingsboard=thingsboard) == content
     thingsboard.delete_device("a")
-    assert thingsboard.handle(GET, ("api", "v1", "new", "attributes")).code == 0x81
+    assert attributes("new", thingsboard=thingsboard) == Reply(0x81)
+    assert attributes("", thingsboard=thingsboard) == Reply(0xA0, after=10_000)
+
+
+def test_a_certificate_that_was_known_at_the_handshake_stands_for_its_device_whatever_the_token():
+    thingsboard = make_thingsboard()
+    thingsboard.add_device("a", certificate=PEM)
+    thingsboard.add_device("b", TOKEN)
+    thingsboard.set_attributes("b", "shared", {"of": "b"})
+    name = thingsboard.name_of_certificate("MIIBdzCC+/w=")
+    assert name == "a" and thingsboard.name_of_certificate("another") is None
+    for path in [("attributes",), ("NONSENSE", "attributes"), (TOKEN, "attributes")]:
+        path = ("api", "v1", *path)
+        assert thingsboard.handle(GET, path, name=name) == Reply(0x84, b"", JSON, bare=True)
+    assert thingsboard.handle(GET, ("api", "v1", "attributes")) == Reply(0x81)
+    assert thingsboard.handle(POST, ("api", "v1", "telemetry"), b"{}", name=name) == CREATED
+    assert provision(thingsboard, deviceName="c", token="c").code == 0x41
+    thingsboard.delete_device("a")
+    assert thingsboard.handle(GET, ("api", "v1", "attributes"), name=name) == Reply(0x81)
+    with pytest.raises(ValueError, match="another device has these credentials"):
+        thingsboard.add_device("d", "c")
+
+
+@pytest.mark.parametrize(
+    ("query", "payload"),
+    [
+        ((), {"client": {"a": 1, "b c": 2}, "shared": {"a": 3, "x=y": 4}}),
+        (("clientKeys=q,a",), {"client": {"a": 1}}),
+        (("clientKeys=b c", "sharedKeys=none"), {"client": {"b c": 2}}),
+        (("clientKeys=b%20c",), None),
+        (("sharedKeys=none",), None),
+        (("sharedKeys=a", "clientKeys="), {"shared": {"a": 3}}),
+        (("sharedKeys=",), {"client": {"a": 1, "b c": 2}, "shared": {"a": 3, "x=y": 4}}),
+        (("sharedKeys=x=y",), {"client": {"a": 1, "b c": 2}, "shared": {"a": 3, "x=y": 4}}),
+    ],
+)
+def test_which_attributes_come(query, payload):
+    thingsboard = make_thingsboard()
+    thingsboard.add_device("a", TOKEN, shared_attributes={"a": 3, "x=y": 4})
+    thingsboard.set_attributes("a", "client", {"a": 1, "b c": 2})
+    thingsboard.set_attributes("a", "server", {"a": 5})
+    reply = attributes(TOKEN, *query, thingsboard=thingsboard)
+    assert reply.code == (0x84 if payload is None else 0x45) and reply.bare
+    assert (json.loads(reply.payload) if reply.payload else None) == payload
+    other = attributes(TOKEN, *query, thingsboard=thingsboard, content_format=0)
+    assert other == reply._replace(content_format=0)
+
+
+def test_posted_attributes_are_seen_and_strings_that_are_numbers_are_numbers():
+    thingsboard = make_thingsboard()
+    thingsboard.add_device("a", TOKEN)
+    text = b"""{"v1":"1.0","v2":"007","v3":"true","v4":"1e3","v5":"","v6":" 5","v7":"1.0.0",
+        "v8":"12345678901234567890","v9":null,"w":[1,{"a":"1"}]}"""
+    path = ("api", "v1", TOKEN, "attributes")
+    assert thingsboard.handle(POST, path, text) == CREATED
+    assert json.loads(attributes(TOKEN, thingsboard=thingsboard).payload) == {
+        "client": {
+            "v1": 1.0,
+            "v2": 7,
+            "v3": "true",
+            "v4": "1e3",
+            "v5": "",
+            "v6": " 5",
+            "v7": "1.0.0",
+            "v8": "12345678901234567890",
+            "w": [1, {"a": "1"}],
+        }
+    }
+    assert thingsboard.handle(POST, path, b'{"v2":8}') == CREATED
+    (value,) = json.loads(
+        attributes(TOKEN, "clientKeys=v2", thingsboard=thingsboard).payload
+    ).values()
+    assert value == {"v2": 8}
+    thingsboard.delete_attributes("a", "client", ["v2", "none"])
+    assert attributes(TOKEN, "clientKeys=v2", thingsboard=thingsboard).code == 0x84
+
+
+TELEMETRY = ("api", "v1", TOKEN, "telemetry")
 
 
 @pytest.mark.parametrize(
     ("code", "path", "payload", "reply"),
     [
-        (POST, ("api", "v1", TOKEN, "telemetry"), b'{"t": 21.5}', 0x41),
-        (POST, ("api", "v1", TOKEN, "telemetry"), b"not JSON", 0x80),
-        (POST, ("api", "v1", TOKEN, "attributes"), b"[]", 0x80),
-        (POST, ("api", "v1", "unknown", "telemetry"), b"{}", 0x81),
-        (POST, ("api", "v1", "telemetry"), b"{}", 0x81),
-        (POST, ("api", "v1", TOKEN, "nothing"), b"{}", 0x80),
-        (POST, ("api", "v1"), b"", 0x80),
-        (GET, PROVISION, b"", 0x80),
-        (PUT, PROVISION, b"", 0x85),
-        (PUT, ("api", "v1", TOKEN, "attributes"), b"", 0x85),
-        (GET, ("elsewhere",), b"", 0x84),
-        (GET, (), b"", 0x84),
+        (POST, TELEMETRY, b'{"t":21.5}', CREATED),
+        (POST, TELEMETRY, b'{"ts":1451649600512,"values":{"k1":"v1"}}', CREATED),
+        (POST, TELEMETRY, b'[{"a":1},{"ts":1451649600512,"values":{"b":2}}]', CREATED),
+        (POST, TELEMETRY, b"{}", CREATED),
+        (POST, TELEMETRY, b"[]", None),
+        (POST, TELEMETRY, b"", BAD_REQUEST),
+        (POST, TELEMETRY, b'{"a":', BAD_REQUEST),
+        (POST, TELEMETRY, b"5", BAD_REQUEST),
+        (POST, TELEMETRY, b"hello", BAD_REQUEST),
+        (POST, ("api", "v1", TOKEN, "attributes"), b"[]", BAD_REQUEST),
+        (POST, ("api", "v1", "unknown", "telemetry"), b"{}", Reply(0x81)),
+        (POST, ("api", "v1", "telemetry"), b"{}", Reply(0x81)),
+        (POST, ("api", "v1", TOKEN, "nothing"), b"{}", BAD_REQUEST),
+        (POST, ("api", "v1"), b"", BAD_REQUEST),
+        (POST, (*PROVISION, "extra"), b"{}", BAD_REQUEST),
+        (POST, (*PROVISION, ""), b"{}", BAD_REQUEST),
+        (GET, TELEMETRY, b"", BAD_REQUEST),
+        (GET, PROVISION, b"", BAD_REQUEST),
+        (PUT, PROVISION, b"", Reply(0x85)),
+        (PUT, ("api", "v1", TOKEN, "attributes"), b"", Reply(0x85)),
+        (PUT, (".well-known", "core"), b"", Reply(0x85)),
+        (POST, ("api", "v2", "provision"), b"{}", Reply(0x84)),
+        (GET, ("elsewhere",), b"", Reply(0x84)),
+        (GET, ("",), b"", Reply(0x84)),
+        (GET, (), b"", Reply(0x84)),
     ],
 )
 def test_codes_of_the_device_api(code, path, payload, reply):
     thingsboard = make_thingsboard()
     thingsboard.add_device("a", TOKEN)
-    assert thingsboard.handle(code, path, payload).code == reply
-    assert thingsboard.devices["a"].telemetry == (('{"t":21.5}',) if reply == 0x41 else ())
+    assert thingsboard.handle(code, path, payload) == reply
+    assert thingsboard.devices["a"].telemetry == ((payload.decode(),) if reply == CREATED else ())
+
+
+def test_what_there_is():
+    reply = make_thingsboard().handle(GET, (".well-known", "core"))
+    assert (reply.code, reply.content_format, reply.bare) == (0x45, 40, False)
+    assert reply.payload.startswith(b"</api>,</api/v1>;obs,</efento>;obs,")
+
+
+def test_a_profile_for_mqtt_provisions_and_answers_nothing_else():
+    thingsboard = make_thingsboard(transport="MQTT")
+    assert provision(thingsboard, deviceName="a", token=TOKEN) == success(f'"{TOKEN}"')
+    assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0xA0)
+    assert thingsboard.handle(POST, TELEMETRY, b"{}") == Reply(0xA0)
+    assert attributes("unknown", thingsboard=thingsboard) == Reply(0x81)
 
 
 def test_snapshot_is_the_state():
@@ -217,8 +365,11 @@ def test_a_piggybacked_reply_is_repeated_for_247_seconds():
     assert duplicates.received(PEER, REQUEST, EXCHANGE_LIFETIME) is None
 
 
+@pytest.mark.parametrize("settle", [b"\x60\x00\x90\x01", b"\x70\x00\x90\x01"], ids=["ACK", "RST"])
 @pytest.mark.parametrize("acknowledged_first", [True, False], ids=["separate", "bare"])
-def test_a_confirmable_reply_is_repeated_until_it_is_acknowledged(acknowledged_first):
+def test_a_confirmable_reply_is_repeated_until_it_is_acknowledged_or_reset(
+    acknowledged_first, settle
+):
     duplicates = Duplicates()
     assert duplicates.received(PEER, REQUEST, 0) is None
     if acknowledged_first:
@@ -231,6 +382,6 @@ def test_a_confirmable_reply_is_repeated_until_it_is_acknowledged(acknowledged_f
     assert copy.snapshot(3) == duplicates.snapshot(3)
     assert duplicates.received(("192.0.2.9", 5683), b"\x60\x00\x90\x01", 3) is None
     assert duplicates.received(PEER, REQUEST, 3) == [EMPTY_ACK, CONFIRMABLE]
-    assert duplicates.received(PEER, b"\x60\x00\x90\x01", 4) is None
+    assert duplicates.received(PEER, settle, 4) is None
     assert duplicates.received(PEER, REQUEST, 5) == [EMPTY_ACK]
     assert copy.received(PEER, REQUEST, 5) == [EMPTY_ACK, CONFIRMABLE]

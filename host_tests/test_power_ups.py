@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -26,7 +25,6 @@ from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.messages import BAD_REQUEST, Reply
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.fake_thingsboard.transport import UdpInterface
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
 
 lanes = pytest.mark.parametrize("lane", LANES)
@@ -391,16 +389,13 @@ def test_ticks_that_wrap_within_the_exchange(tmp_path, lane):
 @pytest.fixture
 def empty_before_each(monkeypatch):
     """Before each of a server's datagrams comes one of 0 bytes."""
-    transmit = UdpInterface._transmit
+    send = FakeThingsBoard._send
 
-    def twice(self, datagram, address, note=""):
-        # asyncio sends no datagram of 0 bytes.
-        fileno = self._transport.get_extra_info("socket").fileno()
-        with socket.socket(fileno=os.dup(fileno)) as own:
-            own.sendto(b"", address)
-        transmit(self, datagram, address, note)
+    def twice(self, peer, datagram):
+        send(self, peer, b"")
+        send(self, peer, datagram)
 
-    monkeypatch.setattr(UdpInterface, "_transmit", twice)
+    monkeypatch.setattr(FakeThingsBoard, "_send", twice)
 
 
 # Says so when the board looks at its socket as often as no wait of this kind needs.

@@ -131,7 +131,13 @@ def _secure(server: FakeThingsBoard, screen: _Screen) -> tuple[DTLSRelay, bytes]
     ca = certificates.new_ca()
     issued = certificates.issue([server.host], ca)
     upstream = server.host, server.port
-    relay = DTLSRelay(upstream, issued.chain_pem, issued.key_pem, log=screen.server)
+    relay = DTLSRelay(
+        upstream,
+        issued.chain_pem,
+        issued.key_pem,
+        on_session=server.open_session,
+        log=screen.server,
+    )
     return relay, ca.der
 
 

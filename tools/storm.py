@@ -150,6 +150,7 @@ class _Server:
         self._arrivals = arrivals
         self._thingsboard = ThingsBoard(key="key", secret="secret")
         self._duplicates = Duplicates()
+        self._message_id = 0
 
     def on_datagram(self, board: int, datagram: bytes, now: int) -> list[bytes]:
         second = now // 1000
@@ -161,9 +162,15 @@ class _Server:
         if again is not None:
             return again
         request = decode(memoryview(datagram))
+        if request.type == ACK:
+            return []
         path = [bytes(value).decode() for number, value in request.options if number == _URI_PATH]
-        code, payload, _ = self._thingsboard.handle(request.code, path, bytes(request.payload))
-        reply = bytes(encode(ACK, code, request.message_id, request.token, (), payload))
+        answer = self._thingsboard.handle(request.code, path, bytes(request.payload))
+        kind, message_id = ACK, request.message_id
+        if answer.bare:
+            self._message_id = self._message_id + 1 & 0xFFFF
+            kind, message_id = CON, self._message_id
+        reply = bytes(encode(kind, answer.code, message_id, request.token, (), answer.payload))
         self._duplicates.sent(peer, request.message_id, reply)
         return [reply]
 

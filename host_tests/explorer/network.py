@@ -30,7 +30,7 @@ class Network:
         self.is_down = lambda: False
         self.count = 0
         self.version = 0
-        self._events: list[tuple] = []  # (at, order, kind, peer, what)
+        self._events: list[tuple] = []  # (at, order, kind, peer, datagram)
         self._order = 0
         self._swapped: dict[bool, tuple] = {}
         self._sockets: dict[Peer, list[bytes]] = {}
@@ -44,7 +44,8 @@ class Network:
 
     def pending(self) -> list[tuple]:
         """What is still to come: (in ms, kind, peer, what)."""
-        return [(at - self.now, *event[1:]) for at, *event in sorted(self._events)]
+        coming = [(at - self.now, *event[1:]) for at, *event in sorted(self._events)]
+        return coming + self.server.timers(self.now)
 
     # The board's end
 
@@ -66,16 +67,15 @@ class Network:
         while True:
             if self._sockets[peer]:
                 return self._sockets[peer].pop(0)
-            if not self._events or self._events[0][0] > deadline:
+            if not self._step(deadline):
                 self.now = max(self.now, deadline)
                 return None
-            self._step()
 
     def advance(self, ms: int) -> None:
         """Let time pass."""
         until = self.now + ms
-        while self._events and self._events[0][0] <= until:
-            self._step()
+        while self._step(until):
+            pass
         self.now = until
 
     # The wire
@@ -100,27 +100,33 @@ class Network:
         if fate == "doubled":
             self._put(at + _DOUBLED_AFTER, kind, peer, datagram)
 
-    def _put(self, at: int, kind: str, peer: Peer, what) -> tuple:
+    def _put(self, at: int, kind: str, peer: Peer, datagram: bytes) -> tuple:
         self._order += 1
         self.version += 1
-        event = (at, self._order, kind, peer, what)
+        event = (at, self._order, kind, peer, datagram)
         heapq.heappush(self._events, event)
         return event
 
-    def _step(self) -> None:
-        at, _, kind, peer, what = heapq.heappop(self._events)
+    def _step(self, until: int) -> bool:
+        """Let the next thing happen, unless it happens after `until`."""
+        wake_at = self.server.wake_at
+        is_timer = wake_at is not None and not (self._events and self._events[0][0] < wake_at)
+        if not is_timer and not self._events:
+            return False
+        at = wake_at if is_timer else self._events[0][0]
+        if at > until:
+            return False
         self.now = max(self.now, at)
         self.version += 1
-        if kind == "to the board":
-            if not self.is_down():
-                self._sockets.get(peer, []).append(what)
-            return
-        if kind == "to the server":
-            actions = self.server.received(peer, what, self.now)
+        sendings = []
+        if is_timer:
+            sendings = self.server.on_timer(self.now)
         else:
-            actions = self.server.later(kind, peer, what)
-        for after, kind, peer, what in actions:
-            if kind == "to the board" and not after:
-                self._transmit(False, peer, what)
-            else:
-                self._put(self.now + after, kind, peer, what)
+            _, _, kind, peer, datagram = heapq.heappop(self._events)
+            if kind == "to the server":
+                sendings = self.server.received(peer, datagram, self.now)
+            elif not self.is_down():
+                self._sockets.get(peer, []).append(datagram)
+        for peer, datagram, _ in sendings:
+            self._transmit(False, peer, datagram)
+        return True

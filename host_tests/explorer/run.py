@@ -9,7 +9,6 @@ from typing import NamedTuple
 from littlefs import LittleFSError
 
 from host_tests.explorer.board import ADDRESSES, Board, power_up
-from host_tests.explorer.codec import ACK, decode
 from host_tests.explorer.flash import Chip, Files, Image
 from host_tests.explorer.network import Network
 from host_tests.explorer.scene import (
@@ -22,6 +21,7 @@ from host_tests.explorer.scene import (
     State,
     contents,
 )
+from tools.fake_thingsboard.codec import ACK, decode
 
 _PATIENCE = 24 * 3_600_000  # ms; for what needs no operator
 _OPERATOR_COMES_AFTER = 10_000  # ms

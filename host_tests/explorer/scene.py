@@ -6,9 +6,9 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from host_tests.explorer.codec import decode
 from host_tests.explorer.flash import Chip, Files, Image
 from host_tests.explorer.network import Network
+from tools.fake_thingsboard.codec import decode
 
 NAME = "sensor-1"
 KEY, SECRET = "the-key", "the-secret"

@@ -65,11 +65,10 @@ def root(setting: Setting, name: str, image, seed: str, taken: bool = False) -> 
     `name`: of the image. With `taken`, another board has provisioned the deviceName already.
     """
     server = Server(KEY, SECRET, setting.strategy, setting.reply, seed)
-    devices = server.thingsboard.devices
     if setting.strategy == "preprovisioned" or taken:
         server.thingsboard.add_device(NAME)
     if taken:
-        devices[NAME] = devices[NAME]._replace(provision_state=ANOTHER_BOARD)
+        server.thingsboard.set_attributes(NAME, "server", {"provisionState": ANOTHER_BOARD})
     code = name.replace(" ", "-") + ("+taken" if taken else "")
     step = Step(code, f"from the image: {name}" + (", the name is taken" if taken else ""))
     return State(image, Network(server), 0, (step,))

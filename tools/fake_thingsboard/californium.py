@@ -16,14 +16,14 @@ class _Exchange(NamedTuple):
     received_at: float
     acknowledged: bool = False  # the request, by an empty ACK
     reply: bytes | None = None
-    reply_acknowledged: bool = False
+    reply_acknowledged: bool = False  # or reset
 
 
 class Duplicates:
     """The requests of the last EXCHANGE_LIFETIME and what each was answered with.
 
-    `peer` is (address, port); `now` is in seconds and never goes back. Datagrams have a whole
-    header (RFC 7252 section 3); the rest of them is not looked at.
+    `peer` is (address, port); `now` is in seconds, or in what `exchange_lifetime` is in, and never
+    goes back. Datagrams have a whole header (RFC 7252 section 3); the rest is not looked at.
     """
 
     def __init__(self, exchange_lifetime=EXCHANGE_LIFETIME):
@@ -46,6 +46,12 @@ class Duplicates:
             for key, exchange in self._exchanges.items()
         )
 
+    def knows(self, peer, datagram, now):
+        """Whether a request from a client is a duplicate."""
+        self._forget(now)
+        message_type, _, message_id = _header(datagram)
+        return message_type in (CON, NON) and (peer, message_id) in self._exchanges
+
     def received(self, peer, datagram, now):
         """Look at a datagram from a client before it is processed.
 
@@ -56,8 +62,8 @@ class Duplicates:
         message_type, code, message_id = _header(datagram)
         if message_type in (CON, NON) and 1 <= code <= 31:
             return self._received_request((peer, message_id), message_type == CON, now)
-        if message_type == ACK and code == EMPTY:
-            self._received_ack((peer, message_id))
+        if message_type in (ACK, RST) and code == EMPTY:
+            self._settle((peer, message_id))
         return None
 
     def sent(self, peer, request_message_id, datagram):
@@ -94,7 +100,7 @@ class Duplicates:
             answers.append(exchange.reply)
         return answers
 
-    def _received_ack(self, reply_key):
+    def _settle(self, reply_key):
         key = self._unacknowledged.pop(reply_key, None)
         if key is not None:
             self._exchanges[key] = self._exchanges[key]._replace(reply_acknowledged=True)

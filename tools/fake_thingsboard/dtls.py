@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from OpenSSL import SSL, crypto
 
-from tools.fake_thingsboard.transport import Datagram, format_peer
+from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
 
-_MTU = 1200  # bytes of a datagram
+_MTU = 1200  # bytes of a datagram to a client
+_LARGEST_RECEIVED = 1130  # bytes of a datagram from one: ThingsBoard drops larger ones
 _RECORD_HEADER = 13
 _TICK = 0.05  # seconds
 _SESSIONS_MAX = 1000
@@ -31,9 +32,11 @@ _IDLE_MAX = 600.0  # seconds, after which a session is forgotten
 class DTLSRelay:
     """A DTLS server for the CoAP server at `upstream`, an (address, port), on a thread.
 
-    `certificate` and `key`: PEM, the certificate with those above it. `client_ca`: PEM; then a
-    client needs a certificate from that CA; `ask_client`: any will do, and none will. `ciphers`:
-    OpenSSL's list. `received` and `sent` are the datagrams on the wire, encrypted or not.
+    `certificate` and `key`: PEM, the certificate with those above it. A client is asked for its
+    certificate: any will do, and none will; `client_ca`: PEM; then it has to be from that CA.
+    `on_session`: called with the address that a new session has to the CoAP server, and with the
+    client's certificate in PEM or None. `ciphers`: OpenSSL's list.
+    `received` and `sent` are the datagrams on the wire, encrypted or not.
     Raises OSError when it cannot bind, ValueError for an unusable certificate or key.
     """
 
@@ -46,13 +49,14 @@ class DTLSRelay:
         port: int = 0,
         *,
         client_ca: bytes | None = None,
-        ask_client: bool = False,
+        on_session: Callable[[tuple[str, int], str | None], None] | None = None,
         ciphers: str | None = None,
         log: Callable[[str], None] | None = None,
     ):
         self.upstream = upstream
         self.host = host
         self.port = port
+        self.on_session = on_session
         self.log = log
         self.received: list[Datagram] = []
         self.sent: list[Datagram] = []
@@ -61,7 +65,7 @@ class DTLSRelay:
         self.closed = 0  # sessions that their client ended with a close-notify
         self._sessions: dict[tuple, _Session] = {}
         self._cookie_key = os.urandom(16)
-        self._context = self._make_context(certificate, key, client_ca, ask_client, ciphers)
+        self._context = self._make_context(certificate, key, client_ca, ciphers)
         self._stopping = threading.Event()
 
     @property
@@ -72,6 +76,7 @@ class DTLSRelay:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._socket.bind((self.host, self.port))
         except OSError:
             self._socket.close()
@@ -97,7 +102,7 @@ class DTLSRelay:
         for session in list(self._sessions.values()):
             self._forget(session)
 
-    def _make_context(self, certificate, key, client_ca, ask_client, ciphers) -> SSL.Context:
+    def _make_context(self, certificate, key, client_ca, ciphers) -> SSL.Context:
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         try:
             first, *above = x509.load_pem_x509_certificates(certificate)
@@ -115,7 +120,7 @@ class DTLSRelay:
             context.set_verify(
                 SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *args: bool(args[-1])
             )
-        elif ask_client:
+        else:
             context.set_verify(SSL.VERIFY_PEER, lambda *args: True)
         if ciphers:
             context.set_cipher_list(ciphers.encode())
@@ -142,6 +147,9 @@ class DTLSRelay:
     def _from_clients(self) -> None:
         datagram, peer = self._socket.recvfrom(65536)
         self.received.append(Datagram(time.monotonic(), peer[:2], datagram))
+        if len(datagram) > _LARGEST_RECEIVED:
+            self.say(peer, f"dropped: a datagram of {len(datagram)} bytes")
+            return
         session = self._sessions.get(peer)
         hello = _random_of_hello(datagram)
         if session is None or hello not in (None, session.hello):
@@ -235,11 +243,18 @@ class _Session:
                 self._established = True
                 self._relay.handshakes += 1
                 self._relay.say(self.peer, f"DTLS session, {self.connection.get_cipher_name()}")
+                self._announce()
                 self.flush()
             while True:
                 self.inside.send(self.connection.recv(65536))
         except SSL.WantReadError:
             self.flush()
+
+    def _announce(self) -> None:
+        if self._relay.on_session:
+            certificate = self.connection.get_peer_certificate(as_cryptography=True)
+            pem = certificate and certificate.public_bytes(Encoding.PEM).decode()
+            self._relay.on_session(self.inside.getsockname()[:2], pem)
 
     def from_server(self) -> None:
         try:

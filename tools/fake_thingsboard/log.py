@@ -1,26 +1,29 @@
 """A CoAP message as one line for people, with every secret and token shortened."""
 
-from aiocoap.numbers.types import CON, NON
-
+from tools.fake_thingsboard.codec import CON, EMPTY, NON
 from tools.fake_thingsboard.messages import parse_json, to_json
 
-_PUBLIC_SEGMENTS = ("api", "v1", "provision", "attributes", "telemetry", "rpc", "claim", "fw", "sw")
+_PUBLIC_SEGMENTS = (
+    *("api", "v1", "provision", "attributes", "telemetry", "rpc", "claim", "fw", "sw"),
+    *(".well-known", "core"),
+)
 _PUBLIC_FIELDS = ("deviceName", "gateway", "credentialsType", "status", "errorMsg")
 _TYPES = ("CON", "NON", "ACK", "RST")
+_METHODS = {1: "GET", 2: "POST", 3: "PUT", 4: "DELETE", 5: "FETCH", 6: "PATCH", 7: "iPATCH"}
 
 
 def describe(message, size):
-    """Say what an aiocoap message of `size` bytes is: `ACK 2.01 102 bytes {"status":…}`."""
-    words = [_TYPES[message.mtype]]
-    if message.code.is_request():
-        words += [_method(message.code), _path(message.opt.uri_path)]
-    elif message.code.is_response():
-        words.append(message.code.dotted)
-    elif message.mtype in (CON, NON):
-        words.append("ping" if message.mtype == CON else "empty")
-    block = message.opt.block1 or message.opt.block2
+    """Say what a codec.Message of `size` bytes is: `ACK 2.01 102 bytes {"status":…}`."""
+    words = [_TYPES[message.type]]
+    if EMPTY < message.code <= 31:
+        words += [_METHODS.get(message.code, _dotted(message.code)), _path(message.path)]
+    elif message.code:
+        words.append(_dotted(message.code))
+    elif message.type in (CON, NON):
+        words.append("ping" if message.type == CON else "empty")
+    block = message.block1 or message.block2
     if block:
-        words.append(f"block {block.block_number}{'' if block.more else ' (last)'}")
+        words.append(f"block {block.number}{'' if block.more else ' (last)'}")
     words.append(f"{size} bytes")
     if message.payload and not block:
         words.append(_body(message.payload))
@@ -32,8 +35,8 @@ def shorten(secret):
     return (secret[:3] if len(secret) >= 8 else "") + "…"
 
 
-def _method(code):
-    return code.name_printable.upper() if code.name_printable else code.dotted
+def _dotted(code):
+    return f"{code >> 5}.{code & 31:02d}"
 
 
 def _path(segments):

@@ -1,4 +1,4 @@
-"""What ThingsBoard's CoAP transport is sent and answers: codes, provisioning, JSON."""
+"""What ThingsBoard's CoAP transport answers with: codes, replies, JSON; and credentials."""
 
 import json
 from typing import NamedTuple
@@ -13,21 +13,28 @@ NOT_FOUND = 0x84  # 4.04
 METHOD_NOT_ALLOWED = 0x85  # 4.05
 INTERNAL_SERVER_ERROR = 0xA0  # 5.00
 
-TEXT_PLAIN = 0
-
-CREDENTIALS_TYPES = ("ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE")
+TEXT_PLAIN, LINK_FORMAT, JSON = 0, 40, 50
 
 
 class Reply(NamedTuple):
-    """A response: its code as a byte (0x41 is 2.01), its payload, its Content-Format or None."""
+    """A response: its code as a byte (0x41 is 2.01), its payload, its Content-Format or None.
+
+    `bare`: to a confirmable request it is a confirmable message of its own, with no ACK before it
+    unless it is late. `after`: how many ms ThingsBoard takes over it.
+    """
 
     code: int
     payload: bytes = b""
     content_format: int | None = None
+    bare: bool = False
+    after: int = 0
 
 
 class Credentials(NamedTuple):
-    """Of MQTT_BASIC, `value` is (clientId, userName, password); else the token or certificate."""
+    """Of MQTT_BASIC, `value` is (clientId, userName, password); else the token or certificate.
+
+    A certificate is in base64, without armour and line ends.
+    """
 
     type: str
     value: str | tuple[str, str, str]
@@ -40,79 +47,17 @@ class Credentials(NamedTuple):
     @property
     def is_valid(self):
         """For MQTT_BASIC: some identity, and no password with a clientId alone."""
-        if self.type != "MQTT_BASIC":
-            return bool(self.value)
-        client_id, user_name, password = self.value
-        return bool(user_name or (client_id and not password))
+        if self.type == "MQTT_BASIC":
+            client_id, user_name, password = self.value
+            return bool(user_name or (client_id and not password))
+        return bool(self.value)
 
 
-class ProvisionRequest(NamedTuple):
-    """The fields of a provisioning request, "" for those that are absent."""
-
-    key: str
-    secret: str
-    name: str
-    gateway: bool
-    credentials: Credentials | None  # None when the request brings none
-
-
-def parse_provision_request(payload):
-    """Read a request body. Raises ValueError where ThingsBoard answers with an empty 4.00."""
-    body = parse_json(payload)
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
-
-    def text(field, default=""):
-        value = body.get(field, default)
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, (str, int, float)):
-            return str(value)
-        raise ValueError(f"{field} must be there and a string")
-
-    credentials_type = text("credentialsType", "ACCESS_TOKEN")
-    if credentials_type not in CREDENTIALS_TYPES:
-        raise ValueError("credentialsType is unknown")
-    values = {
-        "ACCESS_TOKEN": text("token"),
-        "MQTT_BASIC": (text("clientId"), text("username"), text("password")),
-        "X509_CERTIFICATE": text("hash"),
-    }
-    brings_some = values["ACCESS_TOKEN"] or any(values["MQTT_BASIC"]) or values["X509_CERTIFICATE"]
-    return ProvisionRequest(
-        key=text("provisionDeviceKey", None),
-        secret=text("provisionDeviceSecret", None),
-        name=text("deviceName"),
-        gateway=text("gateway").lower() == "true",
-        credentials=Credentials(credentials_type, values[credentials_type])
-        if brings_some
-        else None,
-    )
-
-
-def provisioned(credentials):
-    """The reply to a provisioning request that succeeded."""
-    value = credentials.value
-    if credentials.type == "MQTT_BASIC":
-        value = dict(zip(("clientId", "userName", "password"), value, strict=True))
-    body = {
-        "credentialsValue": value,
-        "credentialsType": credentials.type,
-        "status": "SUCCESS",
-    }
-    return Reply(CREATED, to_json(body).encode("utf-8", "replace"), TEXT_PLAIN)
-
-
-PROVISION_DATA_NOT_FOUND = Reply(
-    BAD_REQUEST,
-    b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}',
-    TEXT_PLAIN,
-)
-PROVISION_FAILURE = Reply(
-    BAD_REQUEST,
-    b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}',
-    TEXT_PLAIN,
-)
+def certificate_credentials(pem):
+    """The credentials that a certificate in PEM is, as ThingsBoard keeps it: text of any kind."""
+    for part in ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----", "\n", "\r"):
+        pem = pem.replace(part, "")
+    return Credentials("X509_CERTIFICATE", pem)
 
 
 def parse_json(payload):
@@ -128,3 +73,8 @@ def parse_json(payload):
 def to_json(value):
     """JSON without spaces, as ThingsBoard writes it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def json_payload(value):
+    """The payload that a value is as JSON."""
+    return to_json(value).encode("utf-8", "replace")

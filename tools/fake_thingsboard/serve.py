@@ -30,7 +30,10 @@ def serve(
         if credentials:
             from tools.fake_thingsboard.dtls import DTLSRelay
 
-            relay = DTLSRelay((server.host, server.port), *credentials, host, port, log=say)
+            upstream = server.host, server.port
+            relay = DTLSRelay(
+                upstream, *credentials, host, port, on_session=server.open_session, log=say
+            )
             server = stack.enter_context(relay)
         say(f"ThingsBoard to test with: {server.uri} (Ctrl-C ends it)")
         threading.Event().wait()

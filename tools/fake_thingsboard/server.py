@@ -1,36 +1,31 @@
-"""The model of ThingsBoard on a UDP port: aiocoap speaks, `model.ThingsBoard` decides."""
+"""The model of ThingsBoard on a UDP port."""
 
-import asyncio
-import logging
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
 import threading
-from concurrent.futures import Future
+import time
+from collections import deque
+from collections.abc import Callable
 
-import aiocoap
-from aiocoap.blockwise import Block1Spool, IncompleteException
-from aiocoap.resource import Resource
-from aiocoap.tokenmanager import TokenManager
+from tools.fake_thingsboard.codec import decode
+from tools.fake_thingsboard.endpoint import REPLIES, Endpoint, Sending
+from tools.fake_thingsboard.log import describe
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
 
-from tools.fake_thingsboard.californium import EXCHANGE_LIFETIME, Duplicates
-from tools.fake_thingsboard.transport import (
-    NEVER,
-    CaliforniumMessageManager,
-    ThingsBoardTuning,
-    UdpInterface,
-    format_peer,
-)
-
-REPLIES = ("piggybacked", "separate", "bare")
+__all__ = ["REPLIES", "FakeThingsBoard"]
 
 
 class FakeThingsBoard:
     """A CoAP server for `thingsboard`, in a thread of its own while in its `with` block.
 
-    `delay`: seconds between doing a request and answering it. A delay above `separate_after`
-    is answered separately, with the empty ACK at `separate_after`.
-    `reply`: "piggybacked", unless the delay is too long for it; "separate", after an empty ACK
-    at once; "bare", a confirmable reply with no ACK before it.
+    `delay`, `reply`, `separate_after`, `first_reply_after`, `ack_timeout` and `exchange_lifetime`
+    are those of `endpoint.Endpoint`, but in seconds.
     `log`: called with one line for each datagram, in the server's thread.
-    `ack_timeout`: ACK_TIMEOUT of confirmable replies. All times are in seconds.
 
     `delay` and `reply` can be changed while it runs. `received` and `sent` hold every Datagram.
     Port 0 is a free port, kept from then on: entered again, it is a restarted server, which has
@@ -39,105 +34,129 @@ class FakeThingsBoard:
 
     def __init__(
         self,
-        thingsboard,
-        host="127.0.0.1",
-        port=0,
+        thingsboard: ThingsBoard,
+        host: str = "127.0.0.1",
+        port: int = 0,
         *,
-        delay=0.0,
-        reply="piggybacked",
-        log=None,
-        separate_after=0.5,
-        ack_timeout=2.0,
-        exchange_lifetime=EXCHANGE_LIFETIME,
+        delay: float = 0.0,
+        reply: str = "piggybacked",
+        log: Callable[[str], None] | None = None,
+        separate_after: float = 0.5,
+        first_reply_after: float = 0.0,
+        ack_timeout: float = 2.75,
+        exchange_lifetime: float = 247.0,
     ):
-        if reply not in REPLIES:
-            raise ValueError(f"reply is {reply!r}: it must be one of {', '.join(REPLIES)}")
         self.thingsboard = thingsboard
         self.host = host
         self.port = port
         self.delay = delay
         self.reply = reply
         self.log = log
-        self.separate_after = separate_after
-        self.ack_timeout = ack_timeout
-        self.exchange_lifetime = exchange_lifetime
-        self.received = []
-        self.sent = []
+        self.received: list[Datagram] = []
+        self.sent: list[Datagram] = []
+        self.endpoint = Endpoint(
+            thingsboard,
+            reply=reply,
+            separate_after=_ms(separate_after),
+            first_reply_after=_ms(first_reply_after),
+            ack_timeout=_ms(ack_timeout),
+            exchange_lifetime=_ms(exchange_lifetime),
+            message_id=int.from_bytes(os.urandom(2), "big"),
+        )
+        self._inbox: deque[tuple[tuple, bytes]] = deque()
+        self._addresses: dict[tuple[str, int], tuple] = {}
 
     @property
-    def uri(self):
+    def uri(self) -> str:
         """What `server` in config.json says to reach it."""
         return "coap://" + format_peer((self.host, self.port))
 
-    def __enter__(self):
-        started = Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(started)), name="FakeThingsBoard", daemon=True
-        )
+    def __enter__(self) -> FakeThingsBoard:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            self._socket.bind((self.host, self.port))
+        except OSError:
+            self._socket.close()
+            raise
+        self._socket.setblocking(False)
+        self.port = self._socket.getsockname()[1]
+        self.endpoint.restart()
+        self._inbox.clear()
+        self._woken, self._waker = socket.socketpair()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve, name="FakeThingsBoard", daemon=True)
         self._thread.start()
-        self._stop = started.result()
         return self
 
-    def __exit__(self, *exception):
-        self._stop()
+    def __exit__(self, *exception) -> None:
+        self._stopping = True
+        self._waker.send(b"\0")
         self._thread.join()
+        for each in (self._socket, self._woken, self._waker):
+            each.close()
 
-    def tuning(self):
-        """The timing that a request and its reply follow, as things stand."""
-        too_slow = self.delay > self.separate_after
-        return ThingsBoardTuning(self.ack_timeout, self.separate_after if too_slow else NEVER)
+    def open_session(self, peer: tuple[str, int], certificate: str | None) -> None:
+        """What comes from `peer` comes from a new DTLS session, with a certificate in PEM."""
+        self.endpoint.open_session(peer, certificate)
 
-    async def _serve(self, started):
-        loop = asyncio.get_running_loop()
-        context = aiocoap.Context(loop=loop, serversite=_Site(self), loggername="fake_thingsboard")
-        context.log.setLevel(logging.ERROR)  # what clients do wrong is no trouble of the server's
-        tokens = TokenManager(context)
-        messages = CaliforniumMessageManager(tokens, self)
-        interface = UdpInterface(messages, self, Duplicates(self.exchange_lifetime))
-        try:
-            await loop.create_datagram_endpoint(
-                lambda: interface, local_addr=(self.host, self.port)
-            )
-        except OSError as error:
-            started.set_exception(error)
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopping:
+                self._take_in()
+                now = time.monotonic()
+                wake_at = self.endpoint.wake_at
+                if wake_at is not None and wake_at <= _ms(now):
+                    self._transmit(self.endpoint.on_timer(_ms(now)))
+                elif self._inbox:
+                    self._on_datagram(*self._inbox.popleft())
+                else:
+                    selector.select(None if wake_at is None else wake_at / 1000 - now)
+
+    def _take_in(self) -> None:
+        """Take all that is there, so that a burst does not fill the system's buffer."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                datagram, address = self._socket.recvfrom(65536)
+                self._inbox.append((address, datagram))
+
+    def _on_datagram(self, address: tuple, datagram: bytes) -> None:
+        now = time.monotonic()
+        peer = address[:2]
+        self._addresses[peer] = address
+        self.received.append(Datagram(now, peer, datagram))
+        self.endpoint.reply = self.reply
+        self.endpoint.delay = _ms(self.delay)
+        if self.log:
+            self._say(peer, ">", datagram, self._note(peer, datagram, _ms(now)))
+        self._transmit(self.endpoint.received(peer, datagram, _ms(now)))
+
+    def _note(self, peer: tuple[str, int], datagram: bytes, now: int) -> str:
+        is_known = len(datagram) >= 4 and self.endpoint.duplicates.knows(peer, datagram, now)
+        return ", duplicate" if is_known else ""
+
+    def _transmit(self, sendings: list[Sending]) -> None:
+        for peer, datagram, again in sendings:
+            self._say(peer, "<", datagram, again and ", " + again)
+            self.sent.append(Datagram(time.monotonic(), peer, datagram))
+            self._send(peer, datagram)
+
+    def _send(self, peer: tuple[str, int], datagram: bytes) -> None:
+        with contextlib.suppress(OSError):  # lost, as datagrams may be
+            self._socket.sendto(datagram, self._addresses[peer])
+
+    def _say(self, peer: tuple[str, int], direction: str, datagram: bytes, note: str) -> None:
+        if not self.log:
             return
-        messages.message_interface = interface
-        tokens.token_interface = messages
-        context.request_interfaces.append(tokens)
-
-        self.port = interface.local_address[1]
-        stopping = asyncio.Event()
-        started.set_result(lambda: loop.call_soon_threadsafe(stopping.set))
-        await stopping.wait()
-        await context.shutdown()
-
-
-class _Site(Resource):
-    """Every path: the model knows which there are."""
-
-    def __init__(self, server):
-        super().__init__()
-        self._server = server
-        self._block1 = _Block1()
-
-    async def render(self, request):
-        code, payload, content_format = self._server.thingsboard.handle(
-            int(request.code), request.opt.uri_path, request.payload, request.opt.uri_query
-        )
-        await asyncio.sleep(self._server.delay)
-        return aiocoap.Message(
-            code=code,
-            payload=payload,
-            content_format=content_format,
-            transport_tuning=self._server.tuning(),
-        )
-
-
-class _Block1(Block1Spool):
-    """A block that does not follow the one before is 4.08 (RFC 7959 section 2.9.2)."""
-
-    def feed_and_take(self, request):
         try:
-            return super().feed_and_take(request)
+            text = describe(decode(datagram), len(datagram))
         except ValueError:
-            raise IncompleteException from None
+            text = f"malformed, {len(datagram)} bytes"
+        self.log(f"{format_peer(peer)} {direction} {text}{note}")
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

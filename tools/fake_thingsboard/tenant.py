@@ -1,0 +1,167 @@
+"""A tenant of ThingsBoard: devices, the profile that provisions, what an operator does. Pure."""
+
+import os
+from typing import NamedTuple
+
+from tools.fake_thingsboard.attributes import cast_all
+from tools.fake_thingsboard.messages import (
+    INTERNAL_SERVER_ERROR,
+    Credentials,
+    Reply,
+    certificate_credentials,
+    parse_json,
+    to_json,
+)
+
+STRATEGIES = ("create", "preprovisioned")
+TRANSPORTS = ("DEFAULT", "COAP", "MQTT")
+
+_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Device(NamedTuple):
+    """A device as an operator sees it. Immutable: `ThingsBoard.devices` holds the newest."""
+
+    name: str
+    credentials: Credentials
+    profile: str
+    gateway: bool = False
+    client_attributes: str = "{}"  # JSON, as the other two
+    shared_attributes: str = "{}"
+    server_attributes: str = "{}"
+    telemetry: tuple[str, ...] = ()  # each body posted, as JSON
+
+    @property
+    def token(self):
+        """The access token, or None when the credentials are of another type."""
+        return self.credentials.value if self.credentials.type == "ACCESS_TOKEN" else None
+
+    @property
+    def provision_state(self):
+        """The server attribute provisionState, or None."""
+        return self.attributes("server").get("provisionState")
+
+    def attributes(self, scope):
+        """The attributes of a scope by their keys."""
+        return parse_json(getattr(self, scope + "_attributes"))
+
+
+class Tenant:
+    """A tenant and the device profile that provisions.
+
+    `strategy` is "create" (allow to create new devices) or "preprovisioned" (check for
+    pre-provisioned devices). `transport`: of the profile; with "MQTT" all that its devices ask is
+    answered with 5.00. `max_devices` is the tenant's quota. `randbytes(n)` makes names and
+    tokens: with `random.Random(1).randbytes` they are the same each time.
+    """
+
+    profile = "default"
+
+    def __init__(
+        self,
+        key,
+        secret,
+        strategy="create",
+        *,
+        transport="DEFAULT",
+        max_devices=None,
+        randbytes=os.urandom,
+    ):
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy is {strategy!r}: it must be one of {', '.join(STRATEGIES)}")
+        if transport not in TRANSPORTS:
+            raise ValueError(
+                f"transport is {transport!r}: it must be one of {', '.join(TRANSPORTS)}"
+            )
+        self.key = key
+        self.secret = secret
+        self.strategy = strategy
+        self.transport = transport
+        self.max_devices = max_devices
+        self.provisioning_enabled = True
+        self.devices = {}  # by name
+        self.names = {}  # of devices, by the ids of their credentials
+        self.failures = ()
+        self.failures_execute = False
+        self._randbytes = randbytes
+
+    def add_device(
+        self, name, token=None, *, certificate=None, profile=profile, shared_attributes=None
+    ):
+        """Add a device, not provisioned yet: with a certificate in PEM, `token`, or a random one.
+
+        Returns it. Raises ValueError when the name, the token or the certificate is taken.
+        """
+        if name in self.devices:
+            raise ValueError(f"there is a device {name!r} already: take another name")
+        if certificate:
+            credentials = certificate_credentials(certificate)
+        else:
+            credentials = Credentials("ACCESS_TOKEN", token or self.random_text())
+        self._require_unique(credentials)
+        shared = to_json(shared_attributes or {})
+        return self.save(Device(name, credentials, profile, shared_attributes=shared))
+
+    def delete_device(self, name):
+        """Delete a device: its name and credentials are free again."""
+        del self.names[self.devices.pop(name).credentials.id]
+
+    def set_attributes(self, name, scope, values):
+        """Set attributes of a device; `scope` is "client", "shared" or "server"."""
+        device = self.devices[name]
+        attributes = {**device.attributes(scope), **cast_all(values)}
+        self.save(device._replace(**{scope + "_attributes": to_json(attributes)}))
+
+    def delete_attributes(self, name, scope, keys):
+        """Delete attributes of a device, those that it has."""
+        device = self.devices[name]
+        attributes = device.attributes(scope)
+        left = {key: attributes[key] for key in attributes if key not in keys}
+        self.save(device._replace(**{scope + "_attributes": to_json(left)}))
+
+    def delete_provision_state(self, name):
+        """Delete a device's server attribute provisionState: it can be provisioned again."""
+        self.delete_attributes(name, "server", ("provisionState",))
+
+    def change_token(self, name, token):
+        """Give a device another access token. Raises ValueError when it is taken."""
+        device = self.devices[name]
+        credentials = Credentials("ACCESS_TOKEN", token)
+        self._require_unique(credentials)
+        del self.names[device.credentials.id]
+        self.save(device._replace(credentials=credentials))
+
+    def fail_next(self, count=1, *, executed=False, after=0):
+        """Answer the next `count` requests with 5.00: undone, or `executed` all the same.
+
+        `after`: how many ms that takes; 10,000 to 20,000 for a backend that does not answer.
+        """
+        self.failures = (Reply(INTERNAL_SERVER_ERROR, after=after),) * count
+        self.failures_execute = executed
+
+    def snapshot(self):
+        """All that requests and operators change, hashable. Equal states compare equal."""
+        profile = self.key, self.secret, self.strategy, self.transport, self.provisioning_enabled
+        devices = tuple(sorted(self.devices.values()))
+        return profile, devices, self.max_devices, self.failures, self.failures_execute
+
+    def restore(self, snapshot):
+        """Go back to a `snapshot()`, of this or another tenant."""
+        profile, devices, self.max_devices, self.failures, self.failures_execute = snapshot
+        self.key, self.secret, self.strategy, self.transport, self.provisioning_enabled = profile
+        self.devices = {device.name: device for device in devices}
+        self.names = {device.credentials.id: device.name for device in devices}
+
+    def save(self, device):
+        """Keep a device in place of the one that has its name and credentials; returns it."""
+        self.devices[device.name] = device
+        self.names[device.credentials.id] = device.name
+        return device
+
+    def random_text(self):
+        """20 random letters and digits."""
+        return "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in self._randbytes(20))
+
+    def _require_unique(self, credentials):
+        if credentials.id in self.names:
+            raise ValueError("another device has these credentials already: take others")
