@@ -25,6 +25,7 @@ from tools.virtual_board.interpreter import find_micropython
 
 _TIMEOUT = 30  # seconds for one power-up, which takes less than one
 _STAMP = re.compile(r"\[ *(\d+\.\d{3})\] ")
+_PICO_W_SERVER = "10.0.0.1"  # what this computer is to an emulated board
 _APP = b"""\
 def run(credentials):
     print("app.py: hello from", credentials["deviceName"])
@@ -34,18 +35,22 @@ def run(credentials):
 class _Screen:
     """The board's console and the server's log, interleaved; in colour on a terminal.
 
-    The console comes through a pipe and later than the log, so the lines of a power-up are put in
-    order by the console's own times.
+    A virtual board's console comes through a pipe and later than the log, so the lines of a
+    power-up are put in order by the console's own times. `is_live`: each is printed as it comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_live: bool = False) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
+        self._is_live = is_live
         self._board: list[tuple[float, str]] = []
         self._server: list[tuple[float, str]] = []
         self._power_up = math.inf
 
     def board(self, line: str) -> None:
         """Take a line of the console."""
+        if self._is_live:
+            self._print("board ", "cyan", line)
+            return
         match = _STAMP.match(line)
         if match:
             self._power_up = min(self._power_up, time.monotonic() - float(match[1]))
@@ -54,6 +59,9 @@ class _Screen:
 
     def server(self, line: str) -> None:
         """Take a line of the log."""
+        if self._is_live:
+            self._print("server", "magenta", line)
+            return
         self._server.append((time.monotonic(), line))
 
     def show(self) -> None:
@@ -61,22 +69,28 @@ class _Screen:
         lines = [(self._power_up + at, "board ", "cyan", line) for at, line in self._board]
         lines += [(at, "server", "magenta", line) for at, line in self._server]
         for _, label, style, line in sorted(lines, key=lambda line: line[0]):
-            self._console.print(Text.assemble((f"{label} │ ", style), line))
+            self._print(label, style, line)
         self._board.clear()
         self._server.clear()
         self._power_up = math.inf
+
+    def _print(self, label: str, style: str, line: str) -> None:
+        self._console.print(Text.assemble((f"{label} │ ", style), line))
 
     def say(self, text: str = "") -> None:
         """Print a line of the demonstration's own."""
         self._console.print(Text(text, style="bold"))
 
 
-def demo(coaps: bool = False) -> int:
-    """Run the demonstration, over DTLS with `coaps`; gives the exit code."""
-    screen = _Screen()
+def demo(coaps: bool = False, image: Path | None = None) -> int:
+    """Run the demonstration; gives the exit code.
+
+    `coaps`: over DTLS. `image`: on this MicroPython of a Pico W, in an emulator.
+    """
+    screen = _Screen(is_live=image is not None)
     micropython = find_micropython()
     runtime = "micropython" if micropython.command else "cpython"
-    if not micropython.command:
+    if not (micropython.command or image):
         if coaps:
             screen.say(f"coaps needs MicroPython's DTLS: {micropython.why}.")
             return 1
@@ -89,12 +103,16 @@ def demo(coaps: bool = False) -> int:
     ):
         flash = Path(folder, "flash")
         wire, files = server, {}
+        name = _PICO_W_SERVER if image else server.host
         if coaps:
-            relay, files["ca.der"] = _secure(server, screen)
+            relay, files["ca.der"] = _secure(server, name, screen)
             wire = stack.enter_context(relay)
-        config = _config(wire.uri, thingsboard, files)
-        put_on_flash(flash, "esp32", runtime, config, _APP, files=files)
-        board = VirtualBoard(flash, "esp32", runtime, on_line=screen.board)
+        config = _config(wire.uri.replace(server.host, name), thingsboard, files, image is not None)
+        if image:
+            board = _pico_w(flash, image, config, files, screen)
+        else:
+            put_on_flash(flash, "esp32", runtime, config, _APP, files=files)
+            board = VirtualBoard(flash, "esp32", runtime, on_line=screen.board)
 
         screen.say(f"First power-up of a new board. ThingsBoard is at {wire.uri}.")
         outcome = board.power_up(_TIMEOUT, stay=True)
@@ -126,10 +144,18 @@ def _datagrams(number: int) -> str:
     return f"{number} datagram{'' if number == 1 else 's'}"
 
 
-def _secure(server: FakeThingsBoard, screen: _Screen) -> tuple[DTLSRelay, bytes]:
-    """DTLS in front of the server, and the certificate that the board knows it by."""
+def _pico_w(flash: Path, image: Path, config: bytes, files: dict[str, bytes], screen: _Screen):
+    from tools.pico_w.board import PicoW
+    from tools.pico_w.flash_file import put_firmware
+
+    put_firmware(flash, config, _APP, files)
+    return PicoW(flash, image, screen.board)
+
+
+def _secure(server: FakeThingsBoard, name: str, screen: _Screen) -> tuple[DTLSRelay, bytes]:
+    """DTLS in front of the server, and the certificate that the board knows it by, as `name`."""
     ca = certificates.new_ca()
-    issued = certificates.issue([server.host], ca)
+    issued = certificates.issue([name], ca)
     upstream = server.host, server.port
     relay = DTLSRelay(
         upstream,
@@ -141,7 +167,7 @@ def _secure(server: FakeThingsBoard, screen: _Screen) -> tuple[DTLSRelay, bytes]
     return relay, ca.der
 
 
-def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes]) -> bytes:
+def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes], has_ntp: bool) -> bytes:
     config = {
         "wifi": {"ssid": "demo", "password": "demo-password"},
         "server": uri,
@@ -152,5 +178,7 @@ def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes]) -> byte
         },
     }
     if files:
-        config.update(ca="ca.der", ntp=None)
+        config.update(ca="ca.der")
+        if not has_ntp:
+            config.update(ntp=None)
     return json.dumps(config, ensure_ascii=False).encode()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, BoardKind, Kind, end, new_verb, say
+from tools.verbs.shared import PLAIN_CODES, BoardKind, Image, Kind, end, new_verb, say
 
 verb = new_verb()
+
+
+class Runtime(str, Enum):
+    micropython = "micropython"
+    pico_w = "pico-w"
 
 
 @verb.command(epilog=PLAIN_CODES)
@@ -17,6 +23,11 @@ def board(
     flash: Annotated[Path, typer.Option(help="The board's flash, an image; made when new.")],
     link: Annotated[Path, typer.Option(help="The serial port to be, for example /tmp/board.")],
     kind: Kind = BoardKind.esp32,
+    runtime: Annotated[
+        Runtime,
+        typer.Option(help="What plays the board: pico-w is the real image in an emulator."),
+    ] = Runtime.micropython,
+    image: Image = None,
     unique_id: Annotated[
         str | None,
         typer.Option("--id", metavar="HEX", help="machine.unique_id(); without it, FLASH's own."),
@@ -28,11 +39,20 @@ def board(
 
     Example: python3 -m tools board --flash board.img --link /tmp/board
     """
-    from tools.virtual_board.at_a_port import board
     from tools.virtual_board.errors import FlashError
 
+    if image and runtime is not Runtime.pico_w:
+        raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
     try:
-        board(flash, link, kind.value, unique_id, say)
+        if runtime is Runtime.pico_w:
+            from tools.pico_w.at_a_port import board
+            from tools.pico_w.image import find_image
+
+            board(flash, link, find_image(image, may_fetch=True), unique_id, say)
+        else:
+            from tools.virtual_board.at_a_port import board
+
+            board(flash, link, kind.value, unique_id, say)
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
     except ValueError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, new_verb
+from tools.verbs.shared import PLAIN_CODES, Image, end, new_verb
 
 verb = new_verb()
 
@@ -14,6 +14,10 @@ verb = new_verb()
 @verb.command(epilog=PLAIN_CODES)
 def demo(
     coaps: Annotated[bool, typer.Option("--coaps", help="Show it over DTLS.")] = False,
+    pico_w: Annotated[
+        bool, typer.Option("--pico-w", help="Show it on the real image of a Pico W, emulated.")
+    ] = False,
+    image: Image = None,
 ) -> None:
     """Show a board's first power-up and its second.
 
@@ -24,4 +28,13 @@ def demo(
     """
     from tools.demo import demo
 
-    raise typer.Exit(demo(coaps))
+    if image and not pico_w:
+        raise typer.BadParameter("it is for --pico-w", param_hint="--image")
+    if pico_w:
+        from tools.pico_w.image import ImageError, find_image
+
+        try:
+            image = find_image(image, may_fetch=True)
+        except ImageError as error:
+            end(str(error))
+    raise typer.Exit(demo(coaps, image))

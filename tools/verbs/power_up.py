@@ -12,6 +12,7 @@ import typer
 from tools.verbs.shared import (
     POWER_UP_CODES,
     BoardKind,
+    Image,
     Kind,
     application,
     end,
@@ -28,13 +29,16 @@ verb = new_verb()
 class Runtime(str, Enum):
     micropython = "micropython"
     cpython = "cpython"
+    pico_w = "pico-w"
 
 
 @verb.command("power-up", epilog=POWER_UP_CODES)
 def power_up(
     flash: Annotated[
         Path,
-        typer.Option(help="The board's flash: an image for micropython, a folder for cpython."),
+        typer.Option(
+            help="The board's flash: an image for micropython and pico-w, a folder for cpython."
+        ),
     ],
     config: Annotated[
         Path | None, typer.Option(help="The config.json of a new flash.", show_default=False)
@@ -42,12 +46,16 @@ def power_up(
     runtime: Annotated[
         Runtime | None,
         typer.Option(
-            help="What plays the board: what FLASH is for, else micropython where there is one.",
+            help="What plays the board: what FLASH is for, else micropython where there is one."
+            " pico-w is the real image in an emulator.",
             show_default=False,
         ),
     ] = None,
     board: Kind = BoardKind.esp32,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds until power is cut.")] = 120,
+    image: Image = None,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds until power is cut; for pico-w, of its own time.")
+    ] = 120,
     set_up_only: Annotated[
         bool, typer.Option("--set-up-only", help="Make the new flash and stop.")
     ] = False,
@@ -73,43 +81,39 @@ def power_up(
     it names on it. Power it up
     again with the same FLASH: the board remembers.
 
+    For pico-w, which shares its flash with --board rp2, this computer is 10.0.0.1: every name
+    leads there, and nothing else is reached.
+
     Example: python3 -m tools power-up --config config.json --flash board.img
     """
-    from tools.virtual_board.board import VirtualBoard
-    from tools.virtual_board.flash import FlashError, check_flash, files_named_in, put_on_flash
+    from tools.virtual_board.errors import FlashError
     from tools.virtual_board.scenario import Scenario, ScenarioError
 
+    runtime = runtime or _runtime_for(flash)
+    is_pico_w = runtime is Runtime.pico_w
+    kind = "rp2" if is_pico_w else board.value
+    if image and not is_pico_w:
+        raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
+    if scenario_file and is_pico_w:
+        raise typer.BadParameter("pico-w has one network only", param_hint="--scenario")
+    on_line = say if as_json else typer.echo
     app = application(app_file)
-    played_by = (runtime or _runtime_for(flash)).value
     try:
         scenario = (
             Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
         )
-        if flash.exists():
-            check_flash(flash, board.value, played_by)
-            if set_up_only or config or app_file:
-                say(f"{flash} is there already: used as it is, nothing was put on it")
-        else:
-            if config is None:
-                raise typer.BadParameter(
-                    f"{flash} is a new flash: name the config.json to put on it",
-                    param_hint="--config",
-                )
-            put_on_flash(
-                flash,
-                board.value,
-                played_by,
-                existing_file(config, "--config"),
-                app,
-                files=files_named_in(config),
-            )
-            if set_up_only:
-                say(f"{flash} is made: the same command without --set-up-only powers it up")
+        _prepare(flash, kind, runtime, config, app, set_up_only)
         if set_up_only:
             return
-        virtual_board = VirtualBoard(
-            flash, board.value, played_by, scenario, on_line=say if as_json else typer.echo
-        )
+        if is_pico_w:
+            from tools.pico_w.board import PicoW
+            from tools.pico_w.image import find_image
+
+            played = PicoW(flash, find_image(image, may_fetch=True), on_line)
+        else:
+            from tools.virtual_board.board import VirtualBoard
+
+            played = VirtualBoard(flash, kind, runtime.value, scenario, on_line)
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
     except ScenarioError as error:
@@ -117,15 +121,44 @@ def power_up(
     except (RuntimeError, OSError) as error:
         end(str(error))
     try:
-        outcome = virtual_board.power_up(timeout=timeout, stay=stay)
+        outcome = played.power_up(timeout=timeout, stay=stay)
     except FlashError as error:
         end(str(error))
     if outcome.exit_code == TIME_RAN_OUT:
         say(f"not provisioned after {timeout:g} s: the power was cut")
+    if is_pico_w:
+        say(f"{played.board_s:.3f} s of emulated board time")
     if as_json:
         fields = ("exit_code", "ended", "lines")
         typer.echo(json.dumps({field: getattr(outcome, field) for field in fields}))
     raise typer.Exit(outcome.exit_code)
+
+
+def _prepare(flash, kind, runtime, config, app, set_up_only) -> None:
+    """Make the flash if there is none yet. Raises FlashError, RuntimeError, OSError."""
+    from tools.virtual_board.flash import check_flash, files_named_in, put_on_flash
+
+    is_pico_w = runtime is Runtime.pico_w
+    flash_of = "micropython" if is_pico_w else runtime.value
+    if flash.exists():
+        check_flash(flash, kind, flash_of)
+        if set_up_only or config or app:
+            say(f"{flash} is there already: used as it is, nothing was put on it")
+        return
+    if config is None:
+        raise typer.BadParameter(
+            f"{flash} is a new flash: name the config.json to put on it", param_hint="--config"
+        )
+    content = existing_file(config, "--config").read_bytes()
+    files = files_named_in(config)
+    if is_pico_w:
+        from tools.pico_w.flash_file import put_firmware
+
+        put_firmware(flash, content, app, files)
+    else:
+        put_on_flash(flash, kind, flash_of, content, app, files=files)
+    if set_up_only:
+        say(f"{flash} is made: the same command without --set-up-only powers it up")
 
 
 def _runtime_for(flash: Path) -> Runtime:

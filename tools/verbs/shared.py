@@ -46,6 +46,15 @@ Port = Annotated[
     str | None,
     typer.Option("--port", metavar="PORT", help="The board's serial port, or id: and its number."),
 ]
+Image = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="UF2",
+        help="For pico-w: the MicroPython image, else what PICO_W_IMAGE names, else the one in"
+        " rp2040py's cache, downloaded if need be.",
+        show_default=False,
+    ),
+]
 FiguresAsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 

@@ -50,12 +50,16 @@ class SerialLine:
     def say(self, text: bytes) -> None:
         """Take text to send; its lines end as those on a serial line do."""
         if text:
-            if not self._unread:
-                self._unread_since = time.monotonic()
             lines = _LONE_LINE_FEED.sub(b"\r\n", text)
             half_sent = self._last_byte == b"\r" and text[:1] == b"\n"
-            self._unread += lines[1:] if half_sent else lines
+            self.transmit(lines[1:] if half_sent else lines)
             self._last_byte = text[-1:]
+
+    def transmit(self, data: bytes) -> None:
+        """Take bytes to send as they are."""
+        if not self._unread:
+            self._unread_since = time.monotonic()
+        self._unread += data
 
     def send(self) -> None:
         """Send what can be sent now; what nobody is there for is lost."""
