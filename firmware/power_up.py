@@ -33,7 +33,7 @@ _LONGEST_RETRY = const(3_600_000)
 _STEPS = (
     "board.config board.config_doubts board.config_mistakes board.wifi coap.failure coap.uri"
     " thingsboard.provisioning thingsboard.refusals"
-    " provisioning.attempt provisioning.record provisioning.provisioned"
+    " provisioning.attempt provisioning.record provisioning.recovery provisioning.provisioned"
 )
 
 

@@ -279,9 +279,10 @@ def test_another_server_gets_a_new_attempt():
     site.wire.fates = dict.fromkeys(range(1, 40), "lost")
     assert site.power_up() is None
     after = site.saved(ATTEMPT)
-    assert after["server"] == "coap://192.0.2.9" and after["address"] == "192.0.2.9"
-    for drawn in ("token", "message_id", "coap_token", "port"):
+    assert after["server"] == "coap://192.0.2.9:5683" and after["address"] == "192.0.2.9"
+    for drawn in ("message_id", "coap_token"):
         assert before[drawn] != after[drawn]
+    assert after["tokens"][:1] == before["tokens"] and len(after["tokens"]) == 2
     site.wire.fates = {}
     site.on_wait = lambda waits: None
     credentials = site.power_up()

@@ -59,10 +59,11 @@ hash str\
 def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
-    Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], and
-    `secure`, whether it is coaps; and `own_token`, whether the token that config.json gives has
-    `{id}` in it and so is this board's alone. A provisioned board needs no secret, and takes what
-    firmware.board.config_doubts doubts. Raises FirstbootError with every mistake.
+    Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
+    whether it is coaps, and its `origin`, see firmware.coap.uri; and `own_token`, whether the token
+    that config.json gives has `{id}` in it and so is this board's alone. A provisioned board needs
+    no secret, and takes what firmware.board.config_doubts doubts. Raises FirstbootError with every
+    mistake.
     """
     config = check(board.storage.read("/config.json"), board.id, provisioned, board.chip)
     if config["codec"] == "microcoapy":
@@ -121,6 +122,7 @@ def check(content, id, provisioned=False, chip=""):
     config["endpoint"] = endpoint
     config["secure"] = secure
     config["own_token"] = own_token
+    config["origin"] = uri.origin(config["server"])
     wifi = config["wifi"]
     wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
     return config

@@ -8,52 +8,51 @@ CREDENTIALS = "/credentials.json"
 ATTEMPT = "/attempt.json"
 
 
-def load(storage, path=CREDENTIALS):
-    """Return the credentials, or the attempt at another path; None when there are none.
+def load(storage, path=CREDENTIALS, check=None):
+    """Return the credentials, or what `check` makes of the JSON value at another path, or None.
 
-    Raises FirstbootError for a file that is not what `save` wrote, after it was set aside.
-
-    The fields of an attempt: `body`, a hash of the request's body; `token`, the access token that
-    it proposes, or None; `message_id`, `coap_token` (hex) and `port`, what it was sent with;
-    `address`, to where.
+    `check` raises ValueError, TypeError, KeyError or AttributeError for what does not belong
+    there. Raises FirstbootError for a file that is not what was saved, after it was set aside.
     """
+    check = check or _checked
+    # A whole one is the last save, cut before it took the other's place.
+    found = _parse(storage.read(path + ".new"), check)
+    if found:
+        storage.finish(path)
+        return found
     content = storage.read(path)
     if content is None:
         return None
-    try:
-        found = json.loads(content)
-        _check(found, path)
+    found = _parse(content, check)
+    if found:
         return found
-    except (ValueError, RuntimeError, TypeError, KeyError):
-        # RuntimeError: nested too deep.
-        pass
     raise FirstbootError(
         "%s is not what this firmware writes; it is now %s" % (path, storage.set_aside(path)),
         "Look at that file if you put it there; the board goes on without it.",
     )
 
 
-def save(storage, value, path=CREDENTIALS):
-    """Save credentials, or an attempt at another path. Raises FirstbootError."""
-    storage.save(path, json.dumps(value).encode())
+def save(storage, credentials):
+    """Save credentials. Raises FirstbootError."""
+    storage.save(CREDENTIALS, json.dumps(credentials).encode())
 
 
-def _check(found, path):
-    """Raise ValueError, TypeError or KeyError unless every field is there and fits."""
-    texts = [found["server"], found["deviceName"]]
-    if path == CREDENTIALS:
-        texts.append(found["credentialsType"])
-        value = found["credentialsValue"]
-        if not value or not isinstance(value, dict):
-            texts.append(value)
-    else:
-        texts += found["provisionDeviceKey"], found["address"], found["body"]
-        if found["token"] is not None:
-            texts.append(found["token"])
-        coap_token = bytes.fromhex(found["coap_token"])
-        # What is negative stays negative.
-        if (found["message_id"] | found["port"]) >> 16 or len(coap_token) != 8:
-            raise ValueError
+def _parse(content, check):
+    """Return what is in a file's bytes, None for what is not whole."""
+    try:
+        return content and check(json.loads(content))
+    except (ValueError, RuntimeError, TypeError, KeyError, AttributeError):
+        # RuntimeError: nested too deep.
+        return None
+
+
+def _checked(found):
+    """Return credentials, or raise when a field is missing or does not fit."""
+    texts = [found["server"], found["deviceName"], found["credentialsType"]]
+    value = found["credentialsValue"]
+    if not value or not isinstance(value, dict):
+        texts.append(value)
     for text in texts:
         if not isinstance(text, str) or not text:
             raise ValueError
+    return found

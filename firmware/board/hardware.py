@@ -60,12 +60,15 @@ class Board:
         date = time.gmtime(seconds - _EPOCH)
         machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
 
-    def sessions(self, config):
-        """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP."""
+    def sessions(self, config, kind=None):
+        """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP.
+
+        `kind`: the credentialsType that they are for, None for what config.json asks for.
+        """
         if config["secure"]:
             from firmware.board import security
 
-            return security.sessions(self, config)
+            return security.sessions(self, config, kind)
 
     def use_led(self, pin):
         """Show the states on the LED at a pin, None for none. A board without one is fine."""

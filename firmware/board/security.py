@@ -7,6 +7,7 @@ from firmware.coap.dtls import DTLS, make_context
 
 _BEGIN = b"-----BEGIN "
 _END = b"-----END "
+_X509 = "X509_CERTIFICATE"
 _KINDS = {
     "ca": "certificate in DER or PEM",
     "certificate": "certificate in DER or PEM",
@@ -14,16 +15,20 @@ _KINDS = {
 }
 
 
-def sessions(board, config):
+def sessions(board, config, kind=None):
     """Return a function that opens a DTLS session: connect's `secure`, see Board.sessions.
 
     It takes a transport and the server's host, and returns the transport inside the session.
-    `config`: what firmware.board.config.load returns. Sends nothing. Raises FirstbootError for a
-    file that is missing or unusable, CoapError when this MicroPython has no DTLS.
+    `config`: what firmware.board.config.load returns. `kind`: the credentialsType that it is for,
+    see Board.sessions: only for X509_CERTIFICATE the board shows its certificate, since in the
+    session of a certificate that it knows ThingsBoard looks at no token. Sends nothing. Raises
+    FirstbootError for a file that is missing or unusable, CoapError when this MicroPython has no
+    DTLS.
     """
     authorities = _ders(board, config, "ca", b"CERTIFICATE") if config["verify"] else None
     certificate = key = None
-    if config["certificate"]:
+    kind = kind or config["provisioning"]["credentialsType"] or _X509
+    if config["certificate"] and kind == _X509:
         certificate = _ders(board, config, "certificate", b"CERTIFICATE")[0]
         key = _ders(board, config, "key", b"PRIVATE KEY")[0]
     try:
@@ -45,10 +50,15 @@ def add_certificate(request, board, config):
 
     Raises FirstbootError.
     """
-    if request["credentialsType"] in (None, "X509_CERTIFICATE"):
-        request["credentialsType"] = "X509_CERTIFICATE"
+    if request["credentialsType"] in (None, _X509):
+        request["credentialsType"] = _X509
         der = _ders(board, config, "certificate", b"CERTIFICATE")[0]
         request["hash"] = request["hash"] or _pem(der)
+
+
+def certificate_value(board, config):
+    """Return the board's certificate as ThingsBoard gives it back: base64 in one line."""
+    return b2a_base64(_ders(board, config, "certificate", b"CERTIFICATE")[0]).decode().strip()
 
 
 def _ders(board, config, name, label):

@@ -52,6 +52,10 @@ class Storage:
             pass
         raise _trouble(path, "saved", trouble)
 
+    def finish(self, path):
+        """Let the temporary file of a save take the file's place: the save was cut before."""
+        self._do("saved", self.os.rename, path + ".new", self.root + path)
+
     def remove(self, path):
         """Remove a file if it is there."""
         self._do("removed", self.os.remove, path)

@@ -39,6 +39,19 @@ def parse(uri):
     return host, number, None if is_address else host.lower(), secure
 
 
+def origin(uri):
+    """Return scheme, host and port of a server in the one spelling that all of its URIs share.
+
+    What is no URI of a server is returned as it is.
+    """
+    try:
+        host, port, _, secure = parse(uri)
+    except ValueError:
+        return uri
+    host = "[%s]" % host if ":" in host else host
+    return "%s://%s:%d" % ("coaps" if secure else "coap", host.lower(), port)
+
+
 def _number(text):
     """Return the number in a text of digits; for any other text one that is too large."""
     return int(text) if text and not text.strip("0123456789") else 65536

@@ -3,8 +3,8 @@
 ThingsBoard provisions a deviceName once. So what a request is sent with is saved before it is
 sent. After silence the same bytes go from the same port to the same address: a server that
 still remembers them repeats its first reply. A confirmable reply is acknowledged only after the
-credentials are saved. When the server says FAILURE, the access token that the device proposed
-tells whether an earlier request, whose reply was lost, had succeeded.
+credentials are saved. When the server says FAILURE, firmware.provisioning.recovery finds out
+whether an earlier request, whose reply was lost, had succeeded.
 """
 
 from errno import EADDRINUSE
@@ -14,9 +14,9 @@ from micropython import const
 
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
-from firmware.coap.message import GET, POST
+from firmware.coap.message import POST
 from firmware.errors import FirstbootError, NetworkError, NoResponse
-from firmware.provisioning.record import PROBE, Record, matches
+from firmware.provisioning.record import Record
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
@@ -27,62 +27,85 @@ _PORTS_TO_TRY = const(8)
 class Attempt:
     """The attempt of a board. One object from power-up until there are credentials.
 
-    `path`: the file that keeps it.
+    `replaces`: None, or the fingerprint of the credentials that are to be replaced, see
+    firmware.provisioning.record. `client`: that of the connection that is open.
     """
 
     # What came but could not be saved. The server may say it only once.
     received = None
+    # Whether there was no answer from the record's address.
+    was_silent = False
+    _transport = None
 
-    def __init__(self, board, path=store.ATTEMPT):
+    def __init__(self, board, replaces=None):
         self.board = board
-        self.record = Record(board, path)
+        self.record = Record(board, replaces)
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
-        board = self.board
-        record = self.record
-        credentials = {
-            "server": config["server"],
-            "deviceName": config["provisioning"]["deviceName"],
-        }
-        if matches(self.received, credentials):
-            store.save(board.storage, self.received)
+        if self.received:
+            store.save(self.board.storage, self.received)
             return self.received
-        host, port, name = config["endpoint"]
-        secure = board.sessions(config)
-        body = record.begin(config, credentials)
-        failure = None
-        # No reply is repeated in another DTLS session, so none is lost by moving.
-        for address in self._addresses(host, port, name, record.may_move or secure):
-            record.fields["address"] = address
-            transport = None
-            try:
-                transport = self._open(address, port)
-                record.save()
-                transport = secure(transport, host) if secure else transport
-                client = Client(transport, name, board.idle, ticks=board.ticks, random=board.random)
-                kind, value = self._ask(client, body)
-                credentials.update(credentialsType=kind, credentialsValue=value)
-                self.received = credentials
-                store.save(board.storage, credentials)
-                client.acknowledge()
-                return credentials
-            except NetworkError as error:
-                # This board could not send: another address of the same name is as good.
-                failure = error
-            finally:
-                if transport:
-                    transport.close()
+        found, failure = self._resolve(config)
+        body = self.record.begin(config, found)
+        try:
+            for address in self._addresses(config, found):
+                self.record.go_to(address)
+                try:
+                    self.connect(config)
+                    kind, value = self._ask(config, body, address in found)
+                    self.received = {
+                        "server": config["server"],
+                        "deviceName": config["provisioning"]["deviceName"],
+                        "credentialsType": kind,
+                        "credentialsValue": value,
+                    }
+                    store.save(self.board.storage, self.received)
+                    self.client.acknowledge()
+                    return self.received
+                except NetworkError as error:
+                    # This board could not send: another address of the same name is as good.
+                    failure = error
+                except NoResponse:
+                    self.was_silent = True
+                    raise
+        finally:
+            self._disconnect()
         raise failure
 
-    def _ask(self, client, body):
-        """Send the request; return (credentialsType, credentialsValue)."""
+    def connect(self, config, kind=None):
+        """Open `client` to the record's address, in place of the connection that is open.
+
+        `kind`: the credentialsType that a DTLS session is for, None for what config.json says.
+        The record is saved before anything is sent. Raises FirstbootError.
+        """
+        self._disconnect()
+        board = self.board
+        host, port, name = config["endpoint"]
+        secure = board.sessions(config, kind)
+        self._transport = self._open(port)
+        self.record.save()
+        if secure:
+            self._transport = secure(self._transport, host)
+        self.client = Client(
+            self._transport, name, board.idle, ticks=board.ticks, random=board.random
+        )
+
+    def _disconnect(self):
+        if self._transport:
+            self._transport.close()
+            self._transport = None
+
+    def _ask(self, config, body, is_known):
+        """Send the request; return (credentialsType, credentialsValue).
+
+        `is_known`: whether the server's name still has the address.
+        """
         board = self.board
         record = self.record
-        if record.first_sent is None:
-            record.first_sent = board.ticks()
+        client = self.client
         try:
-            return provisioning.read_response(
+            credentials = provisioning.read_response(
                 client.request(
                     POST,
                     provisioning.PATH,
@@ -96,11 +119,16 @@ class Attempt:
         except NetworkError:
             raise
         except NoResponse as silence:
-            # Without a proposed token only the address that has the first reply can give it again.
-            waited = ticks_diff(board.ticks(), record.first_sent)
-            record.may_move |= bool(record.proposed) or waited >= _EXCHANGE_LIFETIME
-            # An earlier power-up may have acknowledged a reply that the server now keeps back.
-            credentials = silence.acknowledged and self._probe(client)
+            record.quiet_since = board.ticks()
+            if not is_known:
+                # So long the old address may still answer; then the new one is asked.
+                silence.retry_after = _EXCHANGE_LIFETIME
+            credentials = None
+            if silence.acknowledged:
+                # An earlier power-up may have acknowledged a reply that the server keeps back.
+                from firmware.provisioning.recovery import probe
+
+                credentials = probe(self, config)
             if not credentials:
                 raise
         except FirstbootError as final:
@@ -108,62 +136,56 @@ class Attempt:
             record.renew()
             record.save()
             client.acknowledge()
-            failed = final.status == "FAILURE"
-            credentials = failed and self._probe(client)
-            if not credentials:
-                if record.given and final.state == "refused":
-                    board.storage.remove(record.path)
-                if failed and not record.proposed:
-                    from firmware.thingsboard.refusals import ambiguous
-
-                    raise ambiguous(final)
+            self.was_silent = False
+            if final.status != "FAILURE":
                 raise
+            from firmware.provisioning.recovery import recover
+
+            credentials = recover(self, config, final)
         return credentials
 
-    def _probe(self, client):
-        """Return the credentials if the proposed token turns out to be this device's.
-
-        A token that config.json gives may be another board's too: it proves something only when
-        an earlier request may have brought it there.
-        """
-        record = self.record
-        token = record.fields["token"]
-        if not token or (record.given and not record.resumed):
-            return None
-        path = provisioning.attributes_path(token)
-        response = client.request(GET, path, message_id=record.draw() | PROBE)
-        return ("ACCESS_TOKEN", token) if provisioning.is_accepted(response) else None
-
-    def _addresses(self, host, port, name, may_move):
-        """Yield the address to send to, then the others for when sending fails on this board.
-
-        `may_move`: whether an address that the name no longer has may be left.
-        """
+    def _resolve(self, config):
+        """Return the server's addresses, and the NetworkError to raise when there is none."""
+        host, port, name = config["endpoint"]
         if not name:
-            yield host
-            return
-        saved = self.record.fields["address"]
-        if saved and not may_move:
-            yield saved
+            return [host], None
         reason = "it has no address"
         try:
             found = self.board.resolve(host, port)
         except OSError as error:
-            found = [saved] if saved else []
+            found = []
             reason = error
-        if not found:
-            from firmware.coap.failure import out_of_reach
+        if found:
+            return found, None
+        from firmware.coap.failure import out_of_reach
 
-            raise out_of_reach("%s was not found" % host, reason)
-        if saved in found and may_move:
-            yield saved
-        for address in found:
-            if address != saved:
-                yield address
+        return found, out_of_reach("%s was not found" % host, reason)
 
-    def _open(self, address, port):
+    def _addresses(self, config, found):
+        """Return the addresses to ask, in this order; all but the first when sending fails here.
+
+        A server that may have the request already is the only one that can repeat its reply: it
+        is left 247 s after it was last asked. No reply is repeated in another DTLS session.
+        """
+        record = self.record
+        saved = record.fields["address"]
+        quiet_since = record.quiet_since
+        may_answer = (
+            quiet_since is not None
+            and not config["secure"]
+            and ticks_diff(self.board.ticks(), quiet_since) < _EXCHANGE_LIFETIME
+        )
+        if saved and (may_answer or not found):
+            return [saved]
+        if saved not in found:
+            return found
+        first = found.index(saved) + self.was_silent
+        return found[first:] + found[:first]
+
+    def _open(self, port):
         """Return a transport from the record's port, or from another when that is in use."""
         fields = self.record.fields
+        address = fields["address"]
         for _ in range(_PORTS_TO_TRY):
             try:
                 return self.board.open_transport(address, port, fields["port"])

@@ -1,6 +1,7 @@
 """What a board with credentials has left to do: tidy up, and say where config.json differs."""
 
 from firmware.board.credentials import ATTEMPT
+from firmware.coap.uri import origin
 from firmware.errors import FirstbootError
 
 
@@ -10,20 +11,41 @@ def finish(board, credentials, config):
     What cannot be removed is said, and can wait for the next power-up.
     """
     try:
-        board.storage.remove(ATTEMPT)
+        tidy(board, credentials)
         if config["forget_secret"]:
             from firmware.board.config import forget_secret
 
             forget_secret(board)
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
-    for field, wanted in (
-        ("server", config["server"]),
-        ("deviceName", config["provisioning"]["deviceName"]),
-    ):
-        if credentials[field] != wanted:
-            board.indicator.say(
-                '%s is "%s" in config.json, but the board is provisioned with "%s"'
-                % (field, wanted, credentials[field]),
-                "To provision it anew: mpremote rm :credentials.json, then reset.",
-            )
+    server = credentials["server"]
+    name = credentials["deviceName"]
+    wanted = config["provisioning"]["deviceName"]
+    differences = []
+    if origin(server) != origin(config["server"]):
+        differences.append(("server", server, config["server"]))
+    if name != wanted:
+        differences.append(("deviceName", name, wanted))
+    for field, known, other in differences:
+        board.indicator.say(
+            '%s is "%s" in config.json, but the board is provisioned with "%s"'
+            % (field, other, known),
+        )
+    if differences:
+        board.indicator.say(
+            'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there first,'
+            % (config["server"], wanted),
+            "or its server attribute provisionState if devices are pre-provisioned there.",
+            "Then: python3 -m tools reset --credentials",
+        )
+
+
+def tidy(board, credentials):
+    """Remove what the attempt left that gave the board its credentials. Raises FirstbootError."""
+    if board.storage.exists(ATTEMPT):
+        from firmware.provisioning import record
+
+        fields = record.load(board)
+        # One that is about to replace these credentials goes on.
+        if not (fields and fields["replaces"] == record.fingerprint(board)):
+            record.settle(board, credentials)

@@ -1,5 +1,10 @@
-"""What a provisioning request is sent with: on flash before it is sent, so that it can go again."""
+"""What a provisioning request is sent with, and the access tokens that were proposed.
 
+All of it is on flash before it is sent, in /attempt.json, so that the same request can go again,
+and so that no token is forgotten that a server may have taken for a name.
+"""
+
+import json
 from binascii import b2a_base64
 from hashlib import sha256
 
@@ -9,96 +14,229 @@ from firmware.board import credentials as store
 from firmware.thingsboard import provisioning
 
 _TOKEN_BYTES = const(15)
+_MOST_TOKENS = const(8)
 # More Message IDs than the blocks of a request take.
 _BLOCKS = const(16)
 # In the Message ID of a probe, so that a server never takes it for the request again.
-PROBE = const(0x8000)
+_PROBE = const(0x8000)
 
 
 class Record:
-    """The record of an attempt in the file `path`.
+    """The record of an attempt.
 
-    `fields`: what is in it, see firmware.board.credentials. `resumed`: whether it is of an earlier
-    try. `given`: the access token that config.json gives, or None; `proposed`: the one that the
-    request has. `first_sent`: ticks when the request was first sent since power-up; `may_move`:
-    whether it may be sent to another address.
+    `fields`: what is on flash. Of the last request: `server`, an origin, its `address`, the local
+    `port`, `message_id` and `coap_token` (hex), and `body`, a hash of its body. `id`: the board's;
+    `replaces`: the fingerprint of the credentials that are to be replaced, or None. `tokens`: for
+    each access token that was proposed and is nobody's but this board's a dictionary of `server`,
+    `address`, `deviceName` and `token`, and `given`, whether config.json gave it.
+
+    `kind`: the credentialsType of the request; `is_own`: whether it proposes a token that is
+    nobody's but this board's. `quiet_since`: ticks when the request was last sent, None when it
+    never was.
     """
 
-    first_sent = None
-    may_move = False
-
-    def __init__(self, board, path):
+    def __init__(self, board, replaces):
         self.board = board
-        self.path = path
+        self.replaces = replaces
+        # What an earlier power-up sent may have been sent just now.
+        self.quiet_since = board.ticks()
 
-    def begin(self, config, credentials):
+    def begin(self, config, addresses):
         """Load the record or draw a new one; return the request body.
 
-        `credentials`: what is known of them, `server` and `deviceName`.
+        `addresses`: those of the server. Raises FirstbootError.
         """
+        board = self.board
         request = dict(config["provisioning"])
         if config["certificate"]:
             from firmware.board.security import add_certificate
 
-            add_certificate(request, self.board, config)
-        same = dict(credentials)
-        same["provisionDeviceKey"] = request["provisionDeviceKey"]
-        fields = store.load(self.board.storage, self.path)
-        self.saved = fields and dict(fields)
-        self.resumed = matches(fields, same)
-        if not self.resumed:
-            fields = same
-            fields.update(
-                body="", token=None, address="", port=self.draw_port(), message_id=-_BLOCKS
-            )
+            add_certificate(request, board, config)
+        self.server = config["origin"]
+        self.addresses = addresses
+        self.name = request["deviceName"]
+        self.kind = request["credentialsType"] or "ACCESS_TOKEN"
+        self.fixed = None
+        fields = load(board)
+        self.saved = fields and encoded(fields)
+        if not fields:
+            fields = {"body": "", "port": self.draw_port(), "message_id": -_BLOCKS, "tokens": []}
         self.fields = fields
-        self.given = request["token"]
-        self.proposed = None
-        if request["credentialsType"] in (None, "ACCESS_TOKEN"):
-            if not self.given and config["access_token"] == "device":
-                if not fields["token"]:
-                    # 20 characters that need no escaping in a path.
-                    token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
-                    fields["token"] = token.replace("+", "-").replace("/", "_")
-                request["token"] = fields["token"]
-            self.proposed = request["token"]
-            # One that was proposed before may still turn out to be this device's.
-            fields["token"] = self.proposed or fields["token"]
+        fields["id"] = board.id
+        fields["replaces"] = self.replaces
+        is_here = bool(fields["body"]) and self._is_here(fields)
+        if not is_here:
+            fields["address"] = ""
+        fields["server"] = self.server
+        self.is_own = False
+        if self.kind == "ACCESS_TOKEN":
+            request["token"] = self._propose(request["token"], config)
         body = provisioning.request_body(request)
         digest = sha256(body).digest().hex()
-        if fields["body"] != digest:
+        if not is_here or fields["body"] != digest:
             fields["body"] = digest
             self.renew()
         return body
 
+    def go_to(self, address):
+        """Note the address that the request goes to."""
+        self.fields["address"] = address
+        if self.is_own:
+            self.proposed["address"] = address
+
     def renew(self):
         """Draw a new Message ID and CoAP token for a new request."""
-        message_id = self.draw() & ~PROBE
+        message_id = self._draw() & ~_PROBE
         if abs(message_id - self.fields["message_id"]) < _BLOCKS:
             message_id ^= 0x4000
         self.fields["message_id"] = message_id
         self.fields["coap_token"] = self.board.random(8).hex()
-        self.first_sent = None
-        self.may_move = False
+        self.quiet_since = None
 
     def save(self):
         """Save what has changed. Raises FirstbootError."""
-        if self.fields != self.saved:
-            store.save(self.board.storage, self.fields, self.path)
-            self.saved = dict(self.fields)
+        content = encoded(self.fields)
+        if content != self.saved:
+            self.board.storage.save(store.ATTEMPT, content)
+            self.saved = content
 
-    def draw(self):
-        """Draw 16 bits."""
-        return int.from_bytes(self.board.random(2), "big")
+    def tokens(self):
+        """Return the tokens that may be this device's at the server."""
+        return [
+            each["token"]
+            for each in self.fields["tokens"]
+            if self._is_asked_for(each) and each["token"] != self.fixed
+        ]
+
+    def draw_probe(self):
+        """Draw the Message ID of a probe."""
+        return self._draw() | _PROBE
 
     def draw_port(self):
         """Draw a port clear of the ranges that systems draw from."""
-        return 16384 + (self.draw() & 0x3FFF)
+        return 16384 + (self._draw() & 0x3FFF)
+
+    def _draw(self):
+        return int.from_bytes(self.board.random(2), "big")
+
+    def _propose(self, given, config):
+        """Return the token to propose, None for none. One that is this board's alone is kept."""
+        if given and not config["own_token"]:
+            self.fixed = given
+            return given
+        if not given and config["access_token"] == "server":
+            return None
+        self.is_own = True
+        kept = self.fields["tokens"]
+        for each in kept:
+            if self._is_asked_for(each) and (
+                each["token"] == given or not (given or each["given"])
+            ):
+                self.proposed = each
+                return each["token"]
+        if len(kept) >= _MOST_TOKENS:
+            from firmware.provisioning.recovery import too_many
+
+            raise too_many(kept)
+        token = given
+        if not given:
+            # 20 characters that need no escaping in a path.
+            token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
+            token = token.replace("+", "-").replace("/", "_")
+        self.proposed = {
+            "server": self.server,
+            "address": "",
+            "deviceName": self.name,
+            "token": token,
+            "given": bool(given),
+        }
+        kept.append(self.proposed)
+        return token
+
+    def _is_asked_for(self, proposed):
+        return proposed["deviceName"] == self.name and self._is_here(proposed)
+
+    def _is_here(self, place):
+        """Return whether a server is the one that is asked, by its name or by its address."""
+        server = place["server"]
+        return server == self.server or (
+            place["address"] in self.addresses and _service(server) == _service(self.server)
+        )
 
 
-def matches(found, fields):
-    """Return whether `found`, a dictionary or None, has all of these fields with their values."""
-    for field in fields:
-        if found is None or found[field] != fields[field]:
-            return False
-    return True
+def load(board, path=store.ATTEMPT):
+    """Return the fields of this board's record, None when there is none.
+
+    A flash that was copied from another board holds that board's. Raises FirstbootError.
+    """
+    fields = store.load(board.storage, path, _checked)
+    return fields if fields and fields["id"] in (None, board.id) else None
+
+
+def settle(board, credentials):
+    """Forget the tokens whose fate the credentials tell, and the record when none is left.
+
+    Raises FirstbootError.
+    """
+    from firmware.coap.uri import origin
+
+    fields = load(board) or {"tokens": ()}
+    server = origin(credentials["server"])
+    left = []
+    for each in fields["tokens"]:
+        is_there = each["server"] == server or (
+            fields["server"] == server and each["address"] == fields["address"]
+        )
+        if not is_there or each["deviceName"] != credentials["deviceName"]:
+            left.append(each)
+    if left:
+        fields.update(tokens=left, body="")
+        board.storage.save(store.ATTEMPT, encoded(fields))
+    else:
+        board.storage.remove(store.ATTEMPT)
+
+
+def fingerprint(board):
+    """Return what tells the credentials on flash from any other, None when there are none."""
+    content = board.storage.read(store.CREDENTIALS)
+    return content and sha256(content).digest().hex()
+
+
+def encoded(fields):
+    """Return a record's fields as they are on flash."""
+    return json.dumps(fields).encode()
+
+
+def _service(server):
+    """Return the scheme and the port of an origin."""
+    return server.split(":")[0], server.split(":")[-1]
+
+
+def _checked(found):
+    """Return the fields in a record; raise ValueError, TypeError or KeyError for what is none."""
+    if "tokens" not in found:
+        # The form that has one token, and no board's id.
+        from firmware.coap.uri import origin
+
+        found.update(server=origin(found["server"]), id=None, replaces=None, tokens=[])
+        if found["token"]:
+            proposed = {"given": False}
+            for field in ("server", "address", "deviceName", "token"):
+                proposed[field] = found[field]
+            found["tokens"].append(proposed)
+    # What may be empty is a text all the same.
+    texts = [found["server"], found["address"] + found["body"] + "."]
+    for each in found["tokens"]:
+        texts += each["server"], each["deviceName"], each["token"], each["address"] + "."
+        each["given"]
+    if found["id"] is not None:
+        texts.append(found["id"])
+    found["replaces"]
+    coap_token = bytes.fromhex(found["coap_token"])
+    # What is negative stays negative.
+    if (found["message_id"] | found["port"]) >> 16 or len(coap_token) != 8:
+        raise ValueError
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise ValueError
+    return found

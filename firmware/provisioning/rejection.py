@@ -4,10 +4,11 @@ from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
 from firmware.errors import FirstbootError
+from firmware.provisioning import record
 from firmware.provisioning.attempt import Attempt
 
-# The attempt of a board that has credentials, which ThingsBoard takes no more.
-ATTEMPT_AGAIN = "/attempt_again.json"
+# Where a board that has credentials may keep its attempt, too.
+_ATTEMPT_AGAIN = "/attempt_again.json"
 
 
 def credentials_rejected(board):
@@ -21,26 +22,38 @@ def credentials_rejected(board):
     wifi.join(config, board)
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))
-    # The board keeps it: credentials that came and could not be saved are in it.
-    board.attempt_again = board.attempt_again or Attempt(board, ATTEMPT_AGAIN)
+    if not board.attempt_again:
+        replaces = record.fingerprint(board)
+        _move_attempt(board, replaces)
+        # The board keeps it: credentials that came and could not be saved are in it.
+        board.attempt_again = Attempt(board, replaces)
     try:
         credentials = board.attempt_again.run(config)
     except FirstbootError as error:
         if error.status != "FAILURE":
             raise
-        from firmware.thingsboard.refusals import Refused
+        from firmware.thingsboard.refusals import changed_or_deleted
 
-        raise Refused(
-            'ThingsBoard has a device "%s", but with other credentials than this board' % name,
-            "In ThingsBoard, give the device its old credentials back, or delete the device. If"
-            " devices are pre-provisioned, delete its server attribute provisionState instead.",
-        )
+        raise changed_or_deleted(name)
     board.attempt_again = None
     try:
-        board.storage.remove(ATTEMPT_AGAIN)
+        record.settle(board, credentials)
     except FirstbootError as error:
         board.indicator.say(error.what, error.fix)
     board.indicator.show(
         "provisioned", '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
     )
     return credentials
+
+
+def _move_attempt(board, replaces):
+    """Let an attempt in its other place go on in /attempt.json, unless it has succeeded."""
+    storage = board.storage
+    fields = record.load(board, _ATTEMPT_AGAIN)
+    credentials = store.load(storage)
+    if fields and not storage.exists(store.ATTEMPT):
+        rejected = credentials and credentials["credentialsValue"]
+        tokens = [each for each in fields["tokens"] if each["token"] != rejected]
+        fields.update(replaces=replaces, tokens=tokens)
+        storage.save(store.ATTEMPT, record.encoded(fields))
+    storage.remove(_ATTEMPT_AGAIN)

@@ -49,13 +49,16 @@ def read_response(response):
     raise refusal(response, reply)
 
 
-def attributes_path(token):
-    """Return the path that answers only the device with this access token."""
-    return "/api/v1/%s/attributes" % token
+def attributes_path(token=None):
+    """Return the path that answers only the device with this access token.
+
+    Without one: that of the certificate in the DTLS session.
+    """
+    return "/api/v1/%s/attributes" % token if token else "/api/v1/attributes"
 
 
 def is_accepted(response):
-    """Return whether the answer at `attributes_path` says that the token is a device's.
+    """Return whether the answer at `attributes_path` says that a device is behind it.
 
     Raises ProvisioningError when it says neither.
     """

@@ -54,8 +54,9 @@ def refusal(response, reply):
             "ThingsBoard answered FAILURE: it did not provision this deviceName",
             "In ThingsBoard, one of these: the device exists (delete it there, or change"
             " deviceName); if devices are pre-provisioned, it was provisioned before (delete its"
-            " server attribute provisionState) or is not in this profile (add it); the `token` in"
-            " config.json is another device's; the tenant's device limit is reached.",
+            " server attribute provisionState) or is not in this profile (add it); the token,"
+            " clientId or certificate is another device's; deviceName has HTML in it or over 255"
+            " characters; the tenant's device limit is reached.",
         )
     if code == _BAD_REQUEST and not response.payload:
         return Refused(
@@ -77,6 +78,16 @@ def ambiguous(failure):
     """Return the Failure of a request that proposed no token, which nothing can probe."""
     return Failure(
         failure.what + "; or it did so before, and this board never got the reply", failure.fix
+    )
+
+
+def changed_or_deleted(name):
+    """Return the Refused of a device whose credentials ThingsBoard takes no more."""
+    return Refused(
+        'ThingsBoard takes the credentials of "%s" no more, and gives it no new ones' % name,
+        "If the device is there, give it its old credentials back, or delete it; if devices are"
+        " pre-provisioned, delete its server attribute provisionState, or add it again if it was"
+        " deleted.",
     )
 
 

@@ -58,7 +58,7 @@ class Board:
         elapsed = self.wire.now - self._powered_up_at
         return (_TICKS_AT_POWER_UP + elapsed) % shims.TICKS_PERIOD
 
-    def sessions(self, config):
+    def sessions(self, config, kind=None):
         """Plain CoAP only."""
 
     def resolve(self, host: str, port: int) -> list[str]:

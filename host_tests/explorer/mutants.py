@@ -9,18 +9,18 @@ from unittest.mock import patch
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.coap.client import Client
-from firmware.provisioning.attempt import Attempt
+from firmware.provisioning import recovery
 from firmware.provisioning.record import Record
 
 
 def _no_attempt_saved():
-    save = store.save
+    save = Storage.save
 
-    def only_credentials(storage, value, path=store.CREDENTIALS):
-        if path == store.CREDENTIALS:
-            save(storage, value)
+    def only_credentials(self, path, content):
+        if path != store.ATTEMPT:
+            save(self, path, content)
 
-    return patch.object(store, "save", only_credentials)
+    return patch.object(Storage, "save", only_credentials)
 
 
 def _no_resume():
@@ -35,7 +35,7 @@ def _no_resume():
 
 
 def _no_probe():
-    return patch.object(Attempt, "_probe", lambda self, client: None)
+    return patch.object(recovery, "probe", lambda attempt, config: None)
 
 
 def _acknowledged_before_saved():
@@ -101,7 +101,7 @@ MUTANTS = {
     "resumed after a refusal": Mutant(
         _resumed_after_a_refusal, "refused, though it proposed its access token"
     ),
-    "renamed before closed": Mutant(_renamed_before_closed, "/credentials.json is corrupt"),
+    "renamed before closed": Mutant(_renamed_before_closed, "/attempt.json.bad1 was set aside"),
     "overwritten in place": Mutant(_overwritten_in_place, "/attempt.json.bad1 was set aside"),
-    "not read back": Mutant(_not_read_back, "/credentials.json is corrupt"),
+    "not read back": Mutant(_not_read_back, "/attempt.json.bad1 was set aside"),
 }

@@ -5,8 +5,8 @@ import json
 from firmware.board import config as configuration
 from firmware.coap.message import GET, POST
 from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
-from firmware.provisioning.attempt import Attempt
 from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
+from host_tests.firmware.device import ATTEMPT, CREDENTIALS, DEVICE, OTHER, Device
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     ADDRESS,
@@ -18,54 +18,11 @@ from host_tests.firmware.world import (
     UNAUTHORIZED,
     PowerCut,
     Reply,
-    World,
     example,
     failure,
     not_found,
     success,
 )
-
-DEVICE = "sensor-a1b2c3d4e5f6"
-OTHER = "192.0.2.2"
-ATTEMPT = "/attempt.json"
-CREDENTIALS = "/credentials.json"
-
-
-class Device:
-    """A world with a board that is on, and the configuration that it has read."""
-
-    def __init__(self, config=True):
-        self.world = World(config)
-        self.server = self.world.server
-        self.power_on()
-
-    def power_on(self):
-        self.attempt = Attempt(self.world.new_board())
-
-    def run(self):
-        """One try."""
-        return self.attempt.run(configuration.load(self.world.board))
-
-    def fail(self, error):
-        """One try, which ends with this error."""
-        return raises(error, self.run)
-
-    def configure(self, **changes):
-        self.world.put("/config.json", example(**changes))
-
-    @property
-    def saved(self):
-        return self.world.get(ATTEMPT)
-
-    def lose_reply(self):
-        """One try that the server executes, and whose reply is lost."""
-        self.server.mute = True
-        self.fail(NoResponse)
-        self.server.mute = False
-
-    def forget(self):
-        """Let the server forget the Message IDs that it has seen."""
-        self.world.clock.sleep_ms(247_000)
 
 
 def sent_from(device):
@@ -87,11 +44,18 @@ def test_the_attempt_is_saved_before_the_first_datagram():
     device.run()
     request = device.server.requests[0]
     saved = seen[0]
-    assert saved["server"] == "coap://" + NAME
+    assert saved["server"] == "coap://%s:5683" % NAME
     assert saved["address"] == ADDRESS
-    assert saved["provisionDeviceKey"] == "profile-key-1234"
-    assert saved["deviceName"] == DEVICE
-    assert saved["token"] == request.body["token"]
+    assert saved["id"] == device.world.board.id
+    assert saved["tokens"] == [
+        {
+            "server": "coap://%s:5683" % NAME,
+            "address": ADDRESS,
+            "deviceName": DEVICE,
+            "token": request.body["token"],
+            "given": False,
+        }
+    ]
     assert saved["port"] == request.source
     assert saved["message_id"] == request.message_id
     assert saved["coap_token"] == "".join("%02x" % byte for byte in request.token)
@@ -379,7 +343,7 @@ def test_after_a_final_response_a_new_message_id():
             saved = device.saved
             assert saved["message_id"] != first.message_id
             assert saved["coap_token"] != "".join("%02x" % byte for byte in first.token)
-            assert saved["token"] == first.body["token"]
+            assert device.proposed == [first.body["token"]]
             assert len(device.server.acknowledged) == (reply.separate is not None)
             if power_cut:
                 device.power_on()
@@ -444,7 +408,7 @@ def test_the_new_message_id_of_a_changed_body_is_saved_before_it_is_sent():
     assert device.saved["message_id"] == sent[2] << 8 | sent[3]
 
 
-def test_another_server_key_or_name_is_everything_new():
+def test_another_server_key_or_name_is_another_request():
     changes = (
         {"server": "coap://other.example.com"},
         {"provisioning__provisionDeviceKey": "another-profile-key"},
@@ -466,8 +430,11 @@ def test_another_server_key_or_name_is_everything_new():
             device.world.on_send = lambda seen=seen, device=device: seen.append(device.saved)
             device.run()
             new = seen[0]
-            for field in ("token", "message_id", "coap_token", "port", "body"):
+            for field in ("message_id", "coap_token", "body"):
                 assert new[field] != old[field], field
+            # The token is the server's and the name's.
+            assert new["tokens"][:1] == old["tokens"]
+            assert len(new["tokens"]) == (1 if "provisioning__provisionDeviceKey" in change else 2)
             server = other if "server" in change else device.server
             assert server.requests[-1].source == new["port"]
 
@@ -555,18 +522,26 @@ def test_the_probe_has_a_message_id_of_its_own():
         assert len({post.message_id, probe.message_id, device.saved["message_id"]}) == 3, drawn
 
 
-def test_a_given_token_is_probed_too():
-    """The token of config.json, which must be this board's alone."""
+def test_a_given_token_is_probed_when_it_is_this_board_s_alone():
     for known in (True, False):
-        device = Device(example(provisioning__token="given-token-12345678"))
+        device = Device(example(provisioning__token="token-of-{id}"))
         if known:
             device.lose_reply()
             device.forget()
-            assert device.run()["credentialsValue"] == "given-token-12345678"
+            assert device.run()["credentialsValue"] == "token-of-" + device.world.board.id
         else:
             device.server.devices[DEVICE] = "the-token-of-another"
             device.fail(Failure)
             assert device.world.get(CREDENTIALS) is None
+
+
+def test_a_given_token_that_others_may_have_proves_nothing():
+    device = Device(example(provisioning__token="given-token-12345678"))
+    device.lose_reply()
+    assert device.proposed == []
+    device.forget()
+    assert "or it did so before" in device.fail(Failure).what
+    assert device.server.of(GET) == []
 
 
 # What the request says
@@ -670,25 +645,54 @@ def test_the_saved_address_is_kept_while_the_server_may_remember():
     device.power_on()
     assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
     assert other.requests == []
-    assert device.world.resolved == [NAME]
 
 
 def test_a_server_that_moved():
-    """With a proposed token after the first silence; without one 247 s after the first datagram."""
-    for mode, kept in (("device", 1), ("server", 247_000)):
-        device = Device(example(access_token=mode))
-        device.server.deaf = True
-        device.fail(NoResponse)
-        device.power_on()
-        other = device.world.add_server(OTHER)
-        device.world.names[NAME] = [OTHER]
-        powered_on = device.world.clock.slept
-        while device.world.clock.slept - powered_on < kept:
-            assert not other.requests
+    """It is left once 247 s have passed since it was last asked, whoever chooses the token."""
+    for mode in ("device", "server"):
+        for waited, has_moved in ((246_000, False), (247_000, True)):
+            device = Device(example(access_token=mode))
+            device.server.deaf = True
             device.fail(NoResponse)
-        device.run()
-        assert len(other.requests) == 1
-        assert device.world.get(CREDENTIALS)["credentialsValue"] == other.devices[DEVICE]
+            device.power_on()
+            other = device.world.add_server(OTHER)
+            device.world.names[NAME] = [OTHER]
+            # Long enough for the next try to move.
+            assert device.fail(NoResponse).retry_after == 247_000
+            device.world.clock.sleep_ms(waited)
+            if has_moved:
+                device.run()
+                assert device.world.get(CREDENTIALS)["credentialsValue"] == other.devices[DEVICE]
+            else:
+                device.fail(NoResponse)
+            assert len(other.requests) == has_moved
+
+
+def test_the_quiet_counts_from_the_last_datagram_and_from_power_up():
+    device = Device(example(access_token="server"))
+    device.server.deaf = True
+    device.fail(NoResponse)
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [OTHER]
+    device.world.clock.sleep_ms(246_000)
+    device.fail(NoResponse)
+    device.world.clock.sleep_ms(246_000)
+    device.power_on()
+    device.world.clock.sleep_ms(246_000)
+    device.fail(NoResponse)
+    assert other.requests == []
+
+
+def test_an_address_that_stays_silent_gives_way_to_the_next():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    assert device.fail(NoResponse).retry_after == 0
+    device.forget()
+    device.run()
+    assert len(other.requests) == 1
 
 
 def test_the_saved_address_comes_first_while_the_name_still_has_it():
@@ -703,17 +707,18 @@ def test_the_saved_address_comes_first_while_the_name_still_has_it():
     assert device.saved["address"] == ADDRESS
 
 
-def test_a_new_request_keeps_its_address_anew():
-    """247 s count from the first datagram of the request that is resumed, not of the power-up."""
+def test_a_new_request_goes_where_the_name_leads_and_stays_there():
     device = Device(example(access_token="server"))
     device.server.script = [Reply(INTERNAL_SERVER_ERROR)]
     device.fail(ProvisioningError)
-    device.forget()
     other = device.world.add_server(OTHER)
     device.world.names[NAME] = [OTHER]
-    device.lose_reply()
-    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
-    assert other.requests == []
+    other.mute = True
+    device.fail(NoResponse)
+    other.mute = False
+    device.world.names[NAME] = [ADDRESS]
+    assert device.run()["credentialsValue"] == other.devices[DEVICE]
+    assert len(device.server.requests) == len(other.requests) == 1
 
 
 def test_no_dns_and_no_saved_address():
@@ -777,12 +782,16 @@ def test_sending_fails_here_so_the_next_address_is_tried():
 
 
 def test_a_saved_address_that_cannot_be_sent_to_gives_way():
+    """Once nobody can have its reply any more."""
     device = Device()
     device.lose_reply()
     other = device.world.add_server(OTHER)
     device.world.names[NAME] = [ADDRESS, OTHER]
     device.world.unreachable = (ADDRESS,)
     device.power_on()
+    device.fail(NetworkError)
+    assert other.requests == []
+    device.forget()
     device.run()
     assert len(other.requests) == 1
     assert other.requests[0].datagram == device.server.requests[0].datagram
@@ -821,6 +830,7 @@ def test_the_next_address_is_sent_to_from_the_same_port():
     """It may be the same server, which knows the request by its port and Message ID."""
     device = Device()
     device.lose_reply()
+    device.forget()
     other = device.world.add_server(OTHER)
     device.world.names[NAME] = [ADDRESS, OTHER]
     device.world.unroutable = (ADDRESS,)
@@ -849,13 +859,16 @@ def test_every_socket_is_given_back():
 
 
 def test_a_given_token_of_another_board_is_not_taken():
-    """Two boards with one config.json: the second's first FAILURE says nothing of its token."""
+    """Two boards with one config.json, one of whose FAILUREs may be lost."""
     for tries in (1, 3):
-        device = Device(example(provisioning__token="given-token-12345678"))
-        device.server.devices["another"] = "given-token-12345678"
-        device.server.script = [failure()] * tries
-        for _ in range(tries):
-            device.fail(Failure)
-        assert device.world.get(CREDENTIALS) is None
-        assert device.saved is None
-        assert len(device.server.of(GET)) == 0
+        for lost in (False, True):
+            device = Device(example(provisioning__token="given-token-12345678"))
+            device.server.devices["another"] = "given-token-12345678"
+            device.server.script = [failure()] * (tries + lost)
+            if lost:
+                device.lose_reply()
+                device.forget()
+            for _ in range(tries):
+                device.fail(Failure)
+            assert device.world.get(CREDENTIALS) is None
+            assert len(device.server.of(GET)) == 0

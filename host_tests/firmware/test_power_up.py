@@ -79,17 +79,35 @@ def test_a_second_power_up_sends_nothing():
     assert world.texts() == [FIRST, FOUND]
     assert world.sent == world.resolved == world.network.calls == []
     assert [path for name, path in world.flash.operations if name != "read"] == [
+        "/credentials.json.new",
         "/credentials.json",
         "/config.json",
     ]
 
 
-def test_a_stale_attempt_is_removed():
-    world = provisioned()
-    world.put("/attempt.json", {"token": "stale-token"})
+def stale_attempt():
+    """What an attempt leaves when the power goes once its credentials are saved."""
+    world = World()
+    world.on_send = lambda: seen.append(world.get("/attempt.json"))
+    seen = []
     world.power_up()
-    assert "/attempt.json" not in world.flash.files
-    assert world.texts() == [FIRST, FOUND]
+    return seen[0]
+
+
+def test_a_stale_attempt_is_removed():
+    for changes in ({}, {"tokens": []}, {"id": "another-board"}, {"replaces": "00" * 32}):
+        world = provisioned()
+        world.put("/attempt.json", dict(stale_attempt(), **changes))
+        world.power_up()
+        assert "/attempt.json" not in world.flash.files
+        assert world.texts() == [FIRST, FOUND]
+
+
+def test_a_server_spelled_otherwise_is_the_same():
+    for server in ("COAP://%s", "coap://%s/", "coap://%s:5683"):
+        world = provisioned(example(server=server % NAME.upper()))
+        world.power_up()
+        assert world.texts() == [FIRST, FOUND]
 
 
 def test_differences_in_the_config_are_reported_not_acted_on():
@@ -99,13 +117,18 @@ def test_differences_in_the_config_are_reported_not_acted_on():
     assert config is not None
     assert world.sent == []
     text = "\n".join(world.texts())
-    again = "  To provision it anew: mpremote rm :credentials.json, then reset."
+    again = (
+        'To provision it anew: if ThingsBoard at coap://%s has a device "%s", delete it there'
+        " first," % (NAME, DEVICE)
+    )
+    assert text.count(again) == 1
+    assert text.index("delete it there") < text.index("reset --credentials")
     for field, wanted, has in (
         ("server", "coap://" + NAME, "coap://old.example.com"),
         ("deviceName", DEVICE, "old-name"),
     ):
         line = '%s is "%s" in config.json, but the board is provisioned with "%s"'
-        assert line % (field, wanted, has) + "\n" + again in text
+        assert line % (field, wanted, has) in text
 
 
 def test_a_config_that_cannot_be_used_costs_a_provisioned_board_nothing():
@@ -121,7 +144,7 @@ def test_a_config_that_cannot_be_used_costs_a_provisioned_board_nothing():
 
 def test_an_attempt_that_stays_does_not_cost_the_config():
     world = provisioned()
-    world.put("/attempt.json", {"token": "stale-token"})
+    world.put("/attempt.json", stale_attempt())
     world.flash.broken = ("remove",)
     credentials, config = world.power_up()
     assert credentials == CREDENTIALS and config is not None

@@ -4,7 +4,7 @@ from firmware.errors import FirstbootError, NoResponse
 from firmware.provisioning.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.world import PowerCut, World, example
+from host_tests.firmware.world import ADDRESS, NAME, PowerCut, World, example, failure
 
 DEVICE = "sensor-a1b2c3d4e5f6"
 
@@ -23,7 +23,7 @@ def test_a_deleted_device_is_provisioned_again():
     assert new["credentialsValue"] != old["credentialsValue"]
     assert new["credentialsValue"] == world.server.devices[DEVICE]
     assert new == world.get("/credentials.json")
-    assert world.get("/attempt_again.json") is None
+    assert world.get("/attempt.json") is None
     assert world.texts()[-1] == (
         'provisioned: "%s" has new credentials, saved in /credentials.json' % DEVICE
     )
@@ -33,7 +33,8 @@ def test_a_changed_token_is_refused_and_the_old_credentials_stay():
     world, old = provisioned()
     world.server.devices[DEVICE] = "changed-by-an-operator"
     error = raises(Refused, credentials_rejected, world.board)
-    assert "other credentials" in error.what and "delete the device" in error.fix
+    assert "no more" in error.what and "add it again" in error.fix
+    assert "its old credentials back, or delete it" in error.fix
     assert world.get("/credentials.json") == old
 
 
@@ -54,10 +55,11 @@ def test_old_credentials_stay_until_new_ones_are_saved():
         kept = world.get("/credentials.json")
         assert kept == old or kept["credentialsValue"] == world.server.devices[DEVICE], cuts
         found, _ = world.power_up()
-        assert found == kept
-        if kept == old:
-            new = credentials_rejected(world.board)
-            assert new["credentialsValue"] == world.server.devices[DEVICE], cuts
+        if found == old:
+            found = credentials_rejected(world.board)
+        assert found["credentialsValue"] == world.server.devices[DEVICE], cuts
+        assert found == world.get("/credentials.json"), cuts
+        assert world.get("/attempt.json") is None, cuts
         cuts += 1
     assert cuts > 5
 
@@ -83,3 +85,81 @@ def test_a_forgotten_secret_is_asked_for():
     assert error.state == "config.json"
     assert "provisionDeviceSecret" in error.what
     assert world.get("/credentials.json") == old
+
+
+def test_an_attempt_to_replace_credentials_outlives_power_ups():
+    """Also when the server took the request and nobody heard its reply."""
+    world, old = provisioned()
+    del world.server.devices[DEVICE]
+    world.server.mute = True
+    raises(NoResponse, credentials_rejected, world.board)
+    world.server.mute = False
+    world.clock.sleep_ms(247_000)
+    for _ in range(2):
+        found, _ = world.power_up()
+        assert found == old
+    new = credentials_rejected(world.board)
+    assert new["credentialsValue"] == world.server.devices[DEVICE] != old["credentialsValue"]
+    assert world.get("/attempt.json") is None
+
+
+def test_a_token_that_was_rejected_is_not_proposed_again():
+    """Somebody may know it: that can be why the device was deleted."""
+    world, _ = provisioned()
+    for _ in range(3):
+        old = world.get("/credentials.json")["credentialsValue"]
+        del world.server.devices[DEVICE]
+        assert credentials_rejected(world.board)["credentialsValue"] != old
+        world.power_up()
+
+
+def put_attempt_again(world, token):
+    """Put the record of an attempt in its other place, in the form that has one token."""
+    fields = {
+        "server": "coap://" + NAME,
+        "address": ADDRESS,
+        "provisionDeviceKey": "profile-key-1234",
+        "deviceName": DEVICE,
+        "body": "00" * 32,
+        "token": token,
+        "message_id": 0x1234,
+        "coap_token": "0011223344556677",
+        "port": 20000,
+    }
+    world.put("/attempt_again.json", fields)
+
+
+def test_an_attempt_in_its_other_place_goes_on():
+    for cut_at in (None, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12):
+        world, old = provisioned()
+        world.server.devices[DEVICE] = "proposed-before"
+        put_attempt_again(world, "proposed-before")
+        world.flash.begin()
+        world.flash.cut_at = cut_at
+        try:
+            new = credentials_rejected(world.board)
+        except PowerCut:
+            world.flash.begin()
+            new, _ = world.power_up()
+            if new == old:
+                new = credentials_rejected(world.board)
+        assert new["credentialsValue"] == "proposed-before", cut_at
+        assert world.get("/attempt_again.json") is None
+
+
+def test_an_attempt_in_its_other_place_that_had_succeeded_is_over():
+    world, old = provisioned()
+    del world.server.devices[DEVICE]
+    put_attempt_again(world, old["credentialsValue"])
+    new = credentials_rejected(world.board)
+    assert new["credentialsValue"] != old["credentialsValue"]
+    assert world.get("/attempt_again.json") is None
+
+
+def test_failure_after_a_new_request_is_told_with_both_readings():
+    world, old = provisioned()
+    world.server.script = [failure()]
+    error = raises(Refused, credentials_rejected, world.board)
+    for words in ("its old credentials back", "provisionState", "add it again"):
+        assert words in error.fix
+    assert error.state == "refused"

@@ -1,13 +1,28 @@
 """firmware.provisioning.attempt over coaps: what a session changes in where and how it asks."""
 
+from binascii import b2a_base64
+
 from firmware.board import config as configuration
+from firmware.coap.message import GET, POST
 from firmware.errors import CoapError, NetworkError, NoResponse
 from firmware.provisioning.attempt import Attempt
 from firmware.thingsboard.refusals import Failure
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.world import ADDRESS, NAME, World, example
+from host_tests.firmware.world import (
+    ADDRESS,
+    CONTENT,
+    NAME,
+    UNAUTHORIZED,
+    Reply,
+    World,
+    example,
+    failure,
+    success,
+)
 
 OTHER = "192.0.2.2"
+CERTIFICATE = b"a certificate in DER"
+VALUE = b2a_base64(CERTIFICATE).decode().strip()
 
 
 class Device:
@@ -15,6 +30,7 @@ class Device:
 
     def __init__(self, **changes):
         self.world = World(example(server="coaps://" + NAME, ca="ca.der", **changes))
+        self.world.put("/own.der", CERTIFICATE)
         self.server = self.world.servers[(ADDRESS, 5684)] = self.world.server
         self.opened = []
         self.session = lambda transport: transport
@@ -22,8 +38,15 @@ class Device:
 
     def power_on(self):
         board = self.world.new_board()
-        board.sessions = lambda config: self.open_session
+        board.sessions = self.sessions
         self.attempt = Attempt(board)
+
+    def sessions(self, config, kind):
+        self.server.certificate = None
+        kind = kind or config["provisioning"]["credentialsType"] or "X509_CERTIFICATE"
+        if config["certificate"] and kind == "X509_CERTIFICATE":
+            self.server.certificate = CERTIFICATE
+        return self.open_session
 
     def open_session(self, transport, host):
         # The attempt is saved before anything is sent.
@@ -112,3 +135,107 @@ def test_a_lost_reply_with_the_server_s_token_is_told_as_ambiguous():
     device.server.mute = False
     device.world.clock.sleep_ms(247_000)
     assert "this board never got the reply" in raises(Failure, device.run).what
+
+
+X509 = {"certificate": "own.der", "key": "own.key"}
+
+
+class Answer:
+    """What ThingsBoard answers, where sessions have certificates that it may know.
+
+    `known`: the device that it knows by the certificate, or None.
+    """
+
+    def __init__(self, device, known=None):
+        self.device = device
+        self.known = known
+        self.session = 0
+
+    def __call__(self, request):
+        server = self.device.server
+        server.script.append(self)
+        if request.code == POST:
+            self.session = len(self.device.opened)
+            if self.known:
+                return failure()
+            self.known = request.body["deviceName"]
+            return success(VALUE, "X509_CERTIFICATE")
+        # Any token in the path is taken in the session of a certificate that is known.
+        is_known = server.certificate and self.known and len(self.device.opened) > self.session
+        return Reply(CONTENT if is_known else UNAUTHORIZED)
+
+
+def test_a_lost_reply_with_a_certificate_is_recovered_in_a_session_of_its_own():
+    device = Device(**X509)
+    device.server.script = [Answer(device)]
+    device.server.mute = True
+    raises(NoResponse, device.run)
+    device.server.mute = False
+    device.world.clock.sleep_ms(247_000)
+    credentials = device.run()
+    assert credentials["credentialsType"] == "X509_CERTIFICATE"
+    assert credentials["credentialsValue"] == VALUE
+    assert len(device.opened) == 3
+    assert device.server.requests[-1].path == "api/v1/attributes"
+
+
+def test_a_certificate_that_is_not_known_is_refused():
+    device = Device(**X509)
+    device.server.script = [failure(), Reply(UNAUTHORIZED)]
+    assert "or it did so before" not in raises(Failure, device.run).what
+    assert device.world.get("/credentials.json") is None
+
+
+def test_another_certificate_than_the_session_s_cannot_be_probed():
+    device = Device(provisioning__hash="another", **X509)
+    device.server.script = [failure()]
+    assert "or it did so before" in raises(Failure, device.run).what
+    assert device.server.of(GET) == []
+
+
+def test_a_token_is_never_probed_with_a_certificate_that_thingsboard_may_know():
+    """It was proposed before config.json had the certificate, which is another device's."""
+    device = Device()
+    device.server.deaf = True
+    raises(NoResponse, device.run)
+    device.server.deaf = False
+    device.world.put(
+        "/config.json",
+        example(
+            server="coaps://" + NAME,
+            ca="ca.der",
+            provisioning__credentialsType="ACCESS_TOKEN",
+            **X509,
+        ),
+    )
+    device.server.script = [Answer(device, known="another device")]
+    raises(Failure, device.run)
+    assert device.world.get("/credentials.json") is None
+
+
+def test_a_token_that_was_proposed_before_there_was_a_certificate():
+    device = Device()
+    device.server.mute = True
+    raises(NoResponse, device.run)
+    device.server.mute = False
+    (token,) = device.server.devices.values()
+    device.world.put("/config.json", example(server="coaps://" + NAME, ca="ca.der", **X509))
+    asked = []
+
+    def answer(request):
+        device.server.script.append(answer)
+        asked.append((request.path, device.server.certificate is not None))
+        if request.code == POST:
+            return failure()
+        return Reply(CONTENT if token in request.path else UNAUTHORIZED)
+
+    device.server.script = [answer]
+    credentials = device.run()
+    assert credentials["credentialsType"] == "ACCESS_TOKEN"
+    assert credentials["credentialsValue"] == token
+    assert asked == [
+        ("api/v1/provision", True),
+        ("api/v1/attributes", True),
+        ("api/v1/%s/attributes" % token, False),
+    ]
+    assert device.world.open_ports == []

@@ -30,12 +30,13 @@ def pem(der, label="CERTIFICATE"):
     return ("-----BEGIN %s-----\n%s-----END %s-----\n" % (label, body, label)).encode()
 
 
-def load(files, error=None, **config):
+def load(files, error=None, kind=None, **config):
     flash = Flash()
     for name in files:
         flash.files["/" + name] = files[name]
     board = Stub(storage=Storage("", flash.open, flash))
     keys = {"verify": True, "ca": "ca", "certificate": None, "key": None, "ntp": None}
+    keys["provisioning"] = {"credentialsType": kind}
     keys.update(config)
     loaded = Loaded(error)
     security.make_context = loaded

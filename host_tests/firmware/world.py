@@ -519,7 +519,7 @@ class Board:
         self.resets = 0
         self.idled = 0
 
-    def sessions(self, config):
+    def sessions(self, config, kind=None):
         return None
 
     def use_led(self, pin):
