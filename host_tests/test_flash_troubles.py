@@ -236,10 +236,46 @@ def test_doctor_finds_what_is_wrong(desk, tmp_path):
     assert [each["what"] for each in found] == [
         "provisionDeviceKey does not look like one",
         "127.0.0.1 port 9/UDP does not answer",
-        'the board does not hear "home"',
         "the firmware is not on the board",
+        'the board does not hear "home"; it hears none',
     ]
     assert all(each["fix"] for each in found)
+
+
+@needs_micropython
+def test_doctor_looks_with_the_given_configuration(desk, tmp_path):
+    board = desk.board()
+    given = desk.config()
+    changed = json.loads(given)
+    changed["wifi"]["password"] = "another password"
+    changed["provisioning"]["deviceName"] = "kitchen"
+    name = desk.flash(board).name
+    (tmp_path / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+    done = desk.tools("doctor", "--port", board.link)
+    assert (
+        "warning  the board's config.json differs from the given one in "
+        "provisioning.deviceName, wifi.hostname, wifi.password." in done.stdout
+    )
+    assert f'ok       the board is provisioned as "{name}" on coap://127.0.0.1:' in done.stdout
+    assert "ok       firstboot 1.0.0 is on the board, as it is here" in done.stdout
+    assert 'failure  from the board: "home" did not take the password' in done.stdout
+    assert "another password" not in done.stdout
+
+    with Link(str(board.link)) as opened:
+        opened.put("/firmware/errors.mpy", b"M")
+    (tmp_path / "config.json").write_bytes(given)
+    done = desk.tools("doctor", "--port", board.link)
+    assert done.returncode == 1 and "failure  the firmware on the board is broken" in done.stdout
+
+
+@needs_micropython
+def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
+    hidden = {"ssid": "home", "password": "correct horse battery", "hidden": True}
+    board = desk.board(networks=[hidden, {"ssid": "neighbour"}, {"ssid": "tr\x1b[31mouble"}])
+    done = desk.tools("doctor", "--port", board.link)
+    assert 'warning  the board does not hear "home", but a network that hides' in done.stdout
+    assert '"neighbour" at -50 dBm' in done.stdout and "\x1b" not in done.stdout
+    assert "ok       the board is not provisioned" in done.stdout
 
 
 @needs_micropython

@@ -8,8 +8,9 @@ import typer
 
 from tools.flash import content, many, ports
 from tools.flash.board import BROKEN_OFF, Job
-from tools.flash.doctor import FAILURE, examine_server
+from tools.flash.doctor import examine_server
 from tools.flash.errors import NO_MICROPYTHON, FlashingError
+from tools.flash.findings import FAILURE
 from tools.flash.results import ResultsFile, write_bulk_import
 from tools.flash.show import Screen
 from tools.virtual_board.flash import files_named_in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import math
 import struct
 import time
 from base64 import b64encode
@@ -67,11 +68,13 @@ class Link:
     """A board at a serial port, with its program stopped, while in its `with` block.
 
     `may_stop`: false for a board that is asked only when it is at its prompt; RunsError says that
-    it is not. Raises FlashingError for everything that can go wrong, with what to do about it.
+    it is not. `ends_within`: seconds after which no question is waited for any more. Raises
+    FlashingError for everything that can go wrong, with what to do about it.
     """
 
-    def __init__(self, port: str, may_stop: bool = True):
+    def __init__(self, port: str, may_stop: bool = True, ends_within: float = math.inf):
         self.port = port
+        self._ends = time.monotonic() + ends_within
         self._may_stop = may_stop
         self._transport: transport_serial.SerialTransport | None = None
         self._lines: deque[str] = deque()
@@ -205,7 +208,7 @@ class Link:
             self._feed = _FEED
 
     def _read_to_end(self, timeout: float, at_most: float) -> bytes:
-        deadline = time.monotonic() + at_most
+        deadline = min(time.monotonic() + at_most, self._ends)
         heard = bytearray()
 
         def hear(byte: bytes) -> None:
@@ -213,7 +216,8 @@ class Link:
             if time.monotonic() > deadline or heard.endswith(_BEGAN_ANEW):
                 raise restarted(self.port)
 
-        end = self._transport.read_until(1, b"\x04", timeout, hear, at_most)
+        left = max(0.0, deadline - time.monotonic())
+        end = self._transport.read_until(1, b"\x04", timeout, hear, left)
         if end != b"\x04":
             raise restarted(self.port)
         return bytes(heard[:-1])

@@ -21,6 +21,7 @@
 | `appears_after_ms` | 0 | out of range until then, counted from power-up |
 | `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
 | `dhcp` | true | false: joined, but never an address |
+| `hidden` | false | a scan does not show its name |
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ NETWORK_KEYS: dict[str, Any] = {
     "appears_after_ms": 0,
     "drops": [],
     "dhcp": True,
+    "hidden": False,
 }
 
 

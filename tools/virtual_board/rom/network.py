@@ -167,7 +167,7 @@ class WLAN:
             raise OSError("STA must be active")
         return [
             (
-                network["ssid"].encode(),
+                b"" if network.get("hidden") else network["ssid"].encode(),
                 b"\x02\0\0\0\0\x01",
                 1,
                 -50,

@@ -1,0 +1,210 @@
+"""What a board on the desk tells a doctor: asked over its link, with the given config.json."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tools.flash import content, facts, install, ports
+from tools.flash.errors import FlashingError
+from tools.flash.findings import FAILURE, OK, WARNING, Finding
+from tools.flash.link import Link
+from tools.flash.plan import CONFIG, MAIN, sha256
+
+_LOW_MEMORY = 60_000
+_LITTLE_FLASH = 65_536
+_WEAK_DBM = -75
+_NAMES_SHOWN = 8
+_ENDS_WITHIN = 180.0  # seconds, all of it
+
+# An association outlives a soft reset, and would hide a wrong password. So do an ESP32's attempts
+# at one, beside which a scan raises.
+_SCAN = """
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+try:
+    wlan.disconnect()
+except OSError:
+    pass
+time.sleep_ms(200)
+try:
+    found = wlan.scan()
+except OSError:
+    wlan.active(False)
+    wlan.active(True)
+    found = wlan.scan()
+print([(bytes(each[0]), each[3]) for each in found])
+"""
+_VERSION = """
+try:
+    from firmware.power_up import VERSION
+except (ImportError, SyntaxError, ValueError):
+    VERSION = None
+print(repr(VERSION))
+"""
+_REACH = """
+from time import ticks_diff
+from firmware.board import config, wifi
+from firmware.board.hardware import Board
+from firmware.coap.connect import connect
+from firmware.errors import FirstbootError
+try:
+    Board._feed = _watchdog.feed if _watchdog else None
+    board = Board()
+    settings = config.check(%r, board.id, True, board.chip)
+    wifi.join(settings, board)
+    client = connect(settings["server"], board.sessions(settings), idle=board.idle)
+    began = board.ticks()
+    client.get("/%s")
+    print(repr(("ok", ticks_diff(board.ticks(), began))))
+except FirstbootError as error:
+    print(repr((error.what, error.fix)))
+"""
+
+
+def examine_board(port: str, config: bytes, settings: dict | None, path: str) -> Iterator[Finding]:
+    """Look at the board at a port, with the config.json that was given, not the board's own.
+
+    `settings`: what the given one says, None when it has mistakes. `path`: what to ask the server.
+    """
+    try:
+        (chosen,) = ports.choose([port], False)
+        with Link(chosen, ends_within=_ENDS_WITHIN) as link:
+            board = facts.ask(link)
+            facts.check(board)
+            yield Finding(OK, f"{chosen}: {board}")
+            yield _measured(
+                board.memory, _LOW_MEMORY, "KB of memory free", "Use the newest MicroPython"
+            )
+            yield _measured(
+                board.free,
+                _LITTLE_FLASH,
+                f"KB of flash free, of {board.flash // 1024} KB",
+                "Remove files that you need no more",
+            )
+            yield from _provisioned(link, board, config, settings)
+            if settings:
+                yield from _wifi(link, settings["wifi"]["ssid"])
+                yield from _reaches(link, config, path)
+            link.start()
+    except FlashingError as error:
+        yield Finding(FAILURE, error.what, error.fix)
+
+
+def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[Finding]:
+    """Its firmware, its credentials, and where its config.json differs from the given one."""
+    codec = settings["codec"] if settings else "firmware"
+    wanted = content.firmware(codec=codec)
+    found = install.survey(link, wanted)
+    if MAIN not in found.hashes or not any(path.startswith("/firmware/") for path in found.hashes):
+        yield Finding(
+            WARNING, "the firmware is not on the board", f"flash --port {link.port} puts it on"
+        )
+    else:
+        version = link.value(_VERSION)
+        differing = sum(
+            found.hashes.get(path) != sha256(file)
+            for path, file in wanted.items()
+            if path.startswith("/firmware/")
+        )
+        if differing and version:
+            yield Finding(
+                WARNING,
+                f"firstboot {version} is on the board, and {differing} of its files are other "
+                "than here",
+                "flash brings them up to date; sources in place of .mpy files count as other",
+            )
+        elif version:
+            yield Finding(OK, f"firstboot {version} is on the board, as it is here")
+        else:
+            yield Finding(FAILURE, "the firmware on the board is broken", "flash repairs it")
+    credentials = install.credentials(link, found)
+    if credentials.get("deviceName"):
+        yield Finding(
+            OK,
+            f'the board is provisioned as "{credentials["deviceName"]}" on '
+            f"{content.server_of(credentials)}",
+        )
+    else:
+        yield Finding(OK, "the board is not provisioned")
+    if settings and CONFIG in found.hashes:
+        yield from _differences(link.read(CONFIG), config, board.id)
+
+
+def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Finding]:
+    try:
+        theirs = content.check_config(on_board, board_id)
+    except FlashingError as error:
+        yield Finding(WARNING, f"the board's own {error.what}", "flash puts the given one on it")
+        return
+    ours = content.check_config(given, board_id)
+    different = sorted(
+        f"{section}{key}"
+        for section, (one, other) in {
+            "": (ours, theirs),
+            "wifi.": (ours["wifi"], theirs["wifi"]),
+            "provisioning.": (ours["provisioning"], theirs["provisioning"]),
+        }.items()
+        for key in one
+        if key not in ("wifi", "provisioning", "endpoint", "secure", "own_token")
+        and one[key] != other.get(key)
+    )
+    if different:
+        yield Finding(
+            WARNING,
+            f"the board's config.json differs from the given one in {', '.join(different)}",
+            "What follows is with the given one; flash puts it on the board",
+        )
+    else:
+        yield Finding(OK, "the board's config.json says what the given one says")
+
+
+def _wifi(link: Link, ssid: str) -> Iterator[Finding]:
+    heard: dict[str, int] = {}
+    for name, dbm in link.value(_SCAN, 30):
+        shown = name.strip(b"\0").decode(errors="replace")
+        heard[shown] = max(dbm, heard.get(shown, dbm))
+    hidden = heard.pop("", None)
+    names = sorted(heard, key=heard.get, reverse=True)
+    listed = ", ".join(f'"{name}" at {heard[name]} dBm' for name in names[:_NAMES_SHOWN])
+    hears = f"it hears {listed or 'none'}"
+    if len(names) > _NAMES_SHOWN:
+        hears += f" and {len(names) - _NAMES_SHOWN} more"
+    if ssid in heard:
+        level = WARNING if heard[ssid] < _WEAK_DBM else OK
+        weak = "is weak: " if level == WARNING else ""
+        fix = "Move the board nearer" if weak else ""
+        yield Finding(level, f'the board hears "{ssid}" at {weak}{heard[ssid]} dBm', fix)
+    elif hidden is not None:
+        yield Finding(
+            WARNING,
+            f'the board does not hear "{ssid}", but a network that hides its name; {hears}',
+            "If that is it, all is well: a hidden network is joined by its name",
+        )
+    else:
+        yield Finding(
+            FAILURE,
+            f'the board does not hear "{ssid}"; {hears}',
+            "Check `wifi.ssid` letter by letter; the boards hear 2.4 GHz only",
+        )
+
+
+def _reaches(link: Link, config: bytes, path: str) -> Iterator[Finding]:
+    if MAIN not in install.survey(link).hashes:
+        return
+    printed = link.run(_REACH % (config, path), 150, _ENDS_WITHIN)
+    try:
+        said, more = ast.literal_eval(printed.splitlines()[-1])
+    except (ValueError, SyntaxError, IndexError, TypeError):
+        yield Finding(FAILURE, "the board answered with something else", "Flash it, then try again")
+        return
+    if said == "ok":
+        yield Finding(OK, f"the board reaches the server, in {more} ms")
+    else:
+        yield Finding(FAILURE, f"from the board: {said}", more)
+
+
+def _measured(size: int, least: int, what: str, fix: str) -> Finding:
+    shown = f"{size // 1024} {what}"
+    return Finding(OK, shown) if size >= least else Finding(WARNING, shown, fix)
