@@ -1,0 +1,209 @@
+"""The fake server answers what a client of a real ThingsBoard sent as that one answered."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from host_tests.firmware.recordings import Section, load
+from tools.fake_thingsboard.codec import CON, EMPTY, NON, Message, decode
+from tools.fake_thingsboard.endpoint import Endpoint
+from tools.fake_thingsboard.model import ThingsBoard
+
+BETWEEN_SECTIONS = 60_000  # ms
+RANDOM_TOKEN = re.compile(r'"credentialsValue":"[A-Za-z0-9]{20}"')
+
+
+class Replay:
+    """Gives an endpoint the client's datagrams of a recording, at their times."""
+
+    def __init__(self, endpoint: Endpoint):
+        self.endpoint = endpoint
+        self.now = 0
+        self._port = 0
+
+    def section(self, section: Section) -> None:
+        """Fails where the endpoint does not send what the real server sent."""
+        self._began = self.now
+        self._port += 1 if "another port" in section.title or not self._port else 0
+        self._sent: list[bytes] = []
+        self._asked: set[str] = set()
+        self._message_ids: dict[int, int] = {}  # the real server's: the endpoint's
+        for ms, way, datagram in section.lines:
+            if way == ">":
+                self._send(ms, datagram)
+            elif way == "<":
+                self._expect(ms, datagram)
+            else:
+                self._run_until(self._began + ms)
+        assert not self._sent, "more than the real server sent"
+        self._run_until(self.now + BETWEEN_SECTIONS)
+
+    def _send(self, ms: int, datagram: bytes) -> None:
+        self._run_until(self._began + ms)
+        message = decode(datagram)
+        self._asked.add(message.payload.decode("utf-8", "replace"))
+        if message.code == EMPTY and message.type != CON:
+            message_id = self._message_ids[message.message_id]
+            datagram = datagram[:2] + message_id.to_bytes(2, "big")
+        self._take(self.endpoint.received(("192.0.2.1", self._port), datagram, self.now))
+
+    def _expect(self, ms: int, datagram: bytes) -> None:
+        expected = decode(datagram)
+        latest = self._began + ms * 6 // 5 + 500
+        while not self._sent:
+            wake_at = self.endpoint.wake_at
+            assert wake_at is not None and wake_at <= latest, f"nothing in place of {expected}"
+            self._run_until(wake_at)
+        sent = decode(self._sent.pop(0))
+        if expected.type in (CON, NON):
+            known = self._message_ids.setdefault(expected.message_id, sent.message_id)
+            assert sent.message_id == known
+            sent = sent._replace(message_id=expected.message_id)
+        assert self._shape(sent) == self._shape(expected)
+
+    def _shape(self, message: Message) -> Message:
+        """The message, with what ThingsBoard draws and how Java orders keys taken out of it."""
+        text = message.payload.decode("utf-8", "replace")
+        token = RANDOM_TOKEN.search(text)
+        if token and not any(f": {token[0].partition(':')[2]}" in asked for asked in self._asked):
+            text = text.replace(token[0], "a random token")
+        elif text.startswith(('{"client":', '{"shared":')) and text.endswith("}"):
+            text = json.dumps(json.loads(text), sort_keys=True)
+        return message._replace(payload=text)
+
+    def _run_until(self, until: int) -> None:
+        while self.endpoint.wake_at is not None and self.endpoint.wake_at <= until:
+            self.now = max(self.now, self.endpoint.wake_at)
+            self._take(self.endpoint.on_timer(self.now))
+        self.now = max(self.now, until)
+
+    def _take(self, sendings) -> None:
+        self._sent += [each.datagram for each in sendings]
+
+
+def replay(name: str, thingsboard: ThingsBoard, before=(), **options) -> Endpoint:
+    """Replay a recording. `before`: what an operator did before a section, by its title."""
+    endpoint = Endpoint(thingsboard, **options)
+    wire = Replay(endpoint)
+    before = dict(before)
+    for section in load(name):
+        before.pop(section.title, lambda: None)()
+        try:
+            wire.section(section)
+        except AssertionError as error:
+            raise AssertionError(f"{name}.txt, section {section.title}:\n{error}") from error
+    assert not before, "there is no such section"
+    return endpoint
+
+
+def test_provisioning():
+    thingsboard = ThingsBoard("ck51191", "cs51191")
+    replay("provisioning", thingsboard, first_reply_after=2_400)
+    names = set(thingsboard.devices)
+    assert {"a51191", "sp51191", "12345", "Gerät °C 温度 51191", "dup51191"} <= names
+    gateways = {name for name in names if thingsboard.devices[name].gateway}
+    assert gateways == {"gw51191", "gw251191"}
+
+
+def test_pre_provisioned_devices():
+    thingsboard = ThingsBoard("pk51191", "ps51191", "preprovisioned")
+    replay(
+        "preprovisioned",
+        thingsboard,
+        {
+            "preprovisioned: there, with own token": lambda: thingsboard.add_device(
+                "pp51191", "STORED51191"
+            ),
+            "preprovisioned: after provisionState deleted": lambda: (
+                thingsboard.delete_provision_state("pp51191")
+            ),
+            "preprovisioned: device in another profile": lambda: thingsboard.add_device(
+                "po51191", profile="another"
+            ),
+            "preprovisioned: unknown provisionState": lambda: thingsboard.set_attributes(
+                "pp51191", "server", {"provisionState": "unknown"}
+            ),
+        },
+    )
+
+
+def test_a_profile_for_mqtt():
+    replay("mqtt_profile", ThingsBoard("mk51191", "ms51191", transport="MQTT"))
+
+
+def test_the_device_api():
+    thingsboard = ThingsBoard("", "")
+    thingsboard.add_device("a", "TK51350")
+    shared = {"interval": 60, "name": "Küche", "on": True, "f": 1.25, "j": {"k": [1, 2]}}
+    replay(
+        "device_api",
+        thingsboard,
+        {"GET attributes, all": lambda: thingsboard.set_attributes("a", "shared", shared)},
+    )
+    assert len(thingsboard.devices["a"].telemetry) == 10
+
+
+def test_transfers_in_blocks():
+    thingsboard = ThingsBoard("", "")
+    thingsboard.add_device("a", "TK51350", shared_attributes={"big": "B" * 3000})
+    thingsboard.add_device("b", "B11ba20c")
+    endpoint = replay("blocks", thingsboard)
+    lengths = [len(each) for each in thingsboard.devices["a"].telemetry]
+    assert lengths == [1508, 1508]
+    assert endpoint.transfers.unsized == 1
+
+
+def test_slow_replies_duplicates_and_odd_attributes():
+    thingsboard = ThingsBoard("k1a8d961", "s1a8d961")
+    thingsboard.add_device("a", "Wa8d961")
+    replay(
+        "slow_and_odd",
+        thingsboard,
+        {
+            'shared attribute set as the string "1.0" by REST': lambda: thingsboard.set_attributes(
+                "a", "shared", {"fw": "1.0"}
+            ),
+            "percent and odd keys in a query: sharedKeys=a b": lambda: thingsboard.set_attributes(
+                "a", "shared", {"a": 1, "b": 2, "c": 3, "a b": 1, "x=y": 2}
+            ),
+        },
+    )
+    assert set(thingsboard.devices) == {"a"}
+
+
+def test_limits():
+    thingsboard = ThingsBoard("k1d702e1", "s1d702e1", max_devices=1)
+    thingsboard.add_device("a", "Ld702e1")
+    replay(
+        "limits",
+        thingsboard,
+        {"rate limit 3 in 20 s: telemetry 4": lambda: thingsboard.fail_next(2)},
+    )
+
+
+def test_the_first_request_after_a_restart():
+    thingsboard = ThingsBoard("", "")
+    thingsboard.add_device("a", "RSb31f82")
+    replay("restart", thingsboard, first_reply_after=3_500)
+
+
+@pytest.mark.parametrize("change", ["payload", "type", "content_format", "silence"])
+def test_a_difference_is_found(monkeypatch, change):
+    """Or this file would be of no use."""
+    handle = ThingsBoard.handle
+    changes = {
+        "payload": {"payload": b"{}"},
+        "type": {"bare": False},
+        "content_format": {"content_format": 0},
+    }
+
+    def another(self, *request):
+        reply = handle(self, *request)
+        return reply._replace(**changes[change]) if change in changes else None
+
+    monkeypatch.setattr(ThingsBoard, "handle", another)
+    with pytest.raises(AssertionError):
+        test_slow_replies_duplicates_and_odd_attributes()
