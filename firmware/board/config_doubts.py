@@ -3,6 +3,8 @@
 Before a board is provisioned that is refused. One that is provisioned says it and goes on.
 """
 
+from firmware.coap.uri_doubts import doubt
+
 # Of each chip the pins that something else needs, as `,pin,pin,`.
 _CONSOLE = "carries the console"
 _FLASH = "leads to the flash"
@@ -22,10 +24,18 @@ def doubts(config, chip):
     the board's, such as "ESP32", for the pins.
     """
     problems = []
+    why = doubt(str(config["server"]))
+    if why:
+        problems.append("`server`: %s" % why)
     request = config["provisioning"]
     for key in ("deviceName", "token", "clientId", "username"):
         if "{id}" in str(request[key]).lower():
             problems.append("`provisioning.%s` has `{ID}` in it; did you mean `{id}`?" % key)
+    token = str(request["token"])
+    if token in (".", "..") or len(token.encode()) > 255:
+        problems.append(
+            "`provisioning.token` cannot stand in a path, which ThingsBoard wants it in"
+        )
     if request["credentialsType"] == "MQTT_BASIC" and not (
         request["clientId"] or request["username"] or request["password"]
     ):

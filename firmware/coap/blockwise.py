@@ -65,11 +65,16 @@ def transfer(options, payload, limit, largest_block, response=None):
                 block1.append((_SIZE1, uint_bytes(len(payload))))
             response = yield options + block1, payload[sent:end]
         block1 = response.option(_BLOCK1)
-        wanted = szx if block1 is None else min(uint(block1) & 7, szx)
+        named = szx if block1 is None else uint(block1)
+        wanted = min(named & 7, szx)
         code = response.code
         if code == _CONTINUE and not more:
             raise _misfit("2.31 after the last block")
         if more and (code == _CONTINUE or (code >> 5 == _SUCCESS and block1 is not None)):
+            # Its number is the request's, or counts blocks of the size that the server wants.
+            number = named >> 4
+            if block1 is None or sent not in (number << szx + 4, number << wanted + 4):
+                raise _misfit("%s for another block" % code_name(code))
             sent = end
         elif code != _REQUEST_ENTITY_TOO_LARGE or sent or wanted == szx:
             break
@@ -80,8 +85,8 @@ def transfer(options, payload, limit, largest_block, response=None):
         _check(len(response.payload), limit)
         response.payload = bytes(response.payload)
         return response
-    _check(uint(response.option(_SIZE2) or b""), limit)
-    etag = bytes(response.option(_ETAG) or b"")
+    _check(uint(_elective(response, _SIZE2, 4)), limit)
+    etag = bytes(_elective(response, _ETAG, 8))
     body = bytearray()
     while True:
         if block2 is None or response.code != code:
@@ -95,7 +100,7 @@ def transfer(options, payload, limit, largest_block, response=None):
             or (block2 >> 4) * size != len(body)
             or length > size
             or (more and length != size)
-            or (response.option(_ETAG) or b"") != etag
+            or _elective(response, _ETAG, 8) != etag
         ):
             raise _misfit("a block that does not continue the response")
         _check(len(body) + length, limit)
@@ -106,6 +111,12 @@ def transfer(options, payload, limit, largest_block, response=None):
         # The next number of the same size, and no `more`, whose bit carries over.
         response = yield options + [(_BLOCK2, uint_bytes(block2 + 8))], b""
         block2 = response.option(_BLOCK2)
+
+
+def _elective(response, number, longest):
+    """Return the value of an option; b"" for none, or one too long to be read (RFC 7252 5.4.3)."""
+    value = response.option(number)
+    return b"" if value is None or len(value) > longest else value
 
 
 def _check(size, limit):

@@ -22,6 +22,8 @@ _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _CONTINUE = const(0x5F)
 _IDLE = const(50)
+# EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), in ms: then a server forgets the first of the blocks.
+_LONGEST_TRANSFER = const(247_000)
 _HEADER = const(4)
 
 
@@ -75,7 +77,8 @@ class Client:
         response, nor any block of one, is acknowledged but by `acknowledge`, so that the caller can
         make sure of what it says first; nor is a duplicate of it reset.
 
-        Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse.
+        After 247 s no more blocks are sent or asked for. Raises CoapError: NetworkError when the
+        first datagram could not be sent, NoResponse; ValueError for a path that no URI can have.
         """
         if message_id is not None:
             self.message_id = message_id
@@ -111,15 +114,21 @@ class Client:
             if acknowledge:
                 self.acknowledge()
 
-    def ask(self, code, token, options, payload, has_to_go):
+    def ask(self, code, token, options, payload, is_first):
         """Send one message and return the response to it.
 
-        `has_to_go`: whether it is an error that this board cannot send it.
+        `is_first`: whether it begins a request. Then it is an error that this board cannot send it.
         """
+        if is_first:
+            self.began = self.ticks()
+        elif ticks_diff(self.ticks(), self.began) > _LONGEST_TRANSFER:
+            from firmware.coap.failure import too_slow
+
+            raise too_slow()
         request = encode(CON, code, self.message_id, token, options, payload)
         self.message_id = self.message_id + 1 & 0xFFFF
         exchange = self.exchange
-        self._send(exchange.start(request, token), has_to_go)
+        self._send(exchange.start(request, token), is_first)
         while exchange.response is None:
             if exchange.failed:
                 from firmware.coap.failure import explain
@@ -163,13 +172,20 @@ class Client:
         if self.name:
             options.append((_URI_HOST, self.name.encode()))
         segments, _, query = path.encode().partition(b"?")
-        for segment in segments.split(b"/"):
-            if segment:
-                options.append((_URI_PATH, segment))
+        if segments.startswith(b"/"):
+            segments = segments[1:]
+        for segment in segments.split(b"/") if segments else ():
+            options.append((_URI_PATH, segment))
         if content_format is not None:
             options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
         for argument in query.split(b"&") if query else ():
             options.append((_URI_QUERY, argument))
+        for number, value in options:
+            # RFC 7252 sections 5.10 and 6.5.
+            if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
+                from firmware.coap.failure import bad_path
+
+                raise bad_path(value)
         return options
 
     def _send(self, datagram, has_to_go=False):

@@ -15,10 +15,16 @@ def connect(uri, secure=None, **options):
     """Return a Client for a server such as "coap://thingsboard.example.com".
 
     `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
-    `options`: Client's. Raises ValueError for what is no CoAP URI, and for coaps without `secure`;
-    CoapError.
+    `options`: Client's. Raises ValueError for what is no CoAP URI or no server's, and for coaps
+    without `secure`; CoapError.
     """
     host, port, name, is_secure = parse(uri)
+    if name is None or len(name.encode()) > 63 or ".." in "." + name:
+        from firmware.coap.uri_doubts import doubt
+
+        why = doubt(uri)
+        if why:
+            raise ValueError(why)
     if is_secure and not secure:
         raise ValueError("coaps needs `secure`")
     failure = "it has no address"

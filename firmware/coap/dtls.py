@@ -20,6 +20,8 @@ _DEADLINE = const(60_000)
 _POLL = const(50)
 # No board receives a larger datagram than what an Ethernet frame holds.
 _LARGEST_DATAGRAM = const(1500)
+# ThingsBoard reads 1130 bytes, of which a record has 37 of its own.
+_LARGEST_MESSAGE = const(1093)
 
 # DTLS records (RFC 6347 section 4.1).
 _ALERT = const(21)
@@ -81,6 +83,8 @@ class DTLS:
 
     def send(self, datagram):
         """Send a datagram. Raises OSError when this board cannot."""
+        if len(datagram) > _LARGEST_MESSAGE:
+            raise OSError("ThingsBoard reads no request of over 1093 bytes in DTLS")
         self._records.error = None
         self._tls.write(datagram)
         if self._records.error:

@@ -1,4 +1,4 @@
-"""Why a request got no response, for people. Imported only when that has happened."""
+"""Why a request got no response, or never went out, for people. Imported only then."""
 
 from firmware.errors import CoapError, NetworkError, NoResponse
 
@@ -18,6 +18,21 @@ def explain(exchange):
     error = NoResponse(what, "Check that the server runs and that UDP reaches it and comes back.")
     error.acknowledged = exchange.got_ack
     return error
+
+
+def too_slow():
+    """Return the NoResponse of a server that gives block by block for too long."""
+    return NoResponse(
+        "the server had not ended a block-wise transfer after 247 s",
+        "Check how busy the server is, and how many datagrams get lost on the way.",
+    )
+
+
+def bad_path(part):
+    """Return the ValueError of a path or a query that has this part."""
+    return ValueError(
+        "a path with a part of %d bytes: each has 1 to 255, and is neither . nor .." % len(part)
+    )
 
 
 def out_of_reach(what, why):

@@ -191,11 +191,36 @@ def test_server_that_asks_for_more_than_the_transport_takes_is_not_followed():
     assert block_of(sent(transfer), BLOCK1) == (1, 1, 5)
 
 
-def test_continue_without_a_block1_option_goes_on():
+def test_continue_that_names_no_block():
     transfer = upload(1500)
     sent(transfer)
-    answer(transfer, CONTINUE)
-    assert block_of(sent(transfer), BLOCK1) == (1, 0, 6)
+    check_refused("2.31 for another block", transfer, CONTINUE)
+
+
+def test_continue_that_names_another_block():
+    for number, szx in ((1, 6), (2, 6), (0xFFFFF, 6), (1, 4), (5, 5)):
+        transfer = upload(4096)
+        sent(transfer)
+        value = (number << 4 | 8 | szx).to_bytes(3, "big")
+        check_refused("2.31 for another block", transfer, CONTINUE, [(BLOCK1, value)])
+    for number, szx in ((0, 6), (2, 6), (2, 5), (3, 4)):
+        transfer = upload(4096)
+        sent(transfer)
+        answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
+        sent(transfer)
+        named = [(BLOCK1, block(number, 1, szx))]
+        if szx == 5:
+            # Block 1 of 1024 bytes is where block 2 of 512 is.
+            answer(transfer, CONTINUE, named)
+            assert block_of(sent(transfer), BLOCK1) == (4, 1, 5)
+        else:
+            check_refused("2.31 for another block", transfer, CONTINUE, named)
+
+
+def test_success_in_the_middle_that_names_another_block():
+    transfer = upload(3000)
+    sent(transfer)
+    check_refused("2.04 for another block", transfer, CHANGED, [(BLOCK1, block(1, 0, 6))])
 
 
 def test_server_asks_for_smaller_blocks():
@@ -217,7 +242,8 @@ def test_server_asks_for_smaller_blocks_twice():
     body = bytes(sent(transfer).payload)
     szx = 5
     while not transfer.finished:
-        answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, szx))])
+        number, _, _ = block_of(sent(transfer), BLOCK1)
+        answer(transfer, CONTINUE, [(BLOCK1, block(number, 1, szx))])
         request = sent(transfer)
         number, more, used = block_of(request, BLOCK1)
         assert used == szx
@@ -331,7 +357,7 @@ def test_continue_after_the_last_block():
     check_refused("after the last block", transfer, CONTINUE)
     transfer = upload(1500)
     sent(transfer)
-    answer(transfer, CONTINUE)
+    answer(transfer, CONTINUE, [(BLOCK1, block(0, 1, 6))])
     sent(transfer)
     check_refused("after the last block", transfer, CONTINUE)
 
@@ -415,6 +441,29 @@ def test_etag_that_changes():
     for options in ([(ETAG, b"f")], [(ETAG, b"")], []):
         options = options + [(BLOCK2, block(1, 0, 0))]
         check_does_not_continue(CONTENT, options, b"x")
+
+
+def test_etag_of_a_wrong_length_is_ignored():
+    transfer = download()
+    options = [(ETAG, b"123456789"), (BLOCK2, block(0, 1, 0))]
+    answer(transfer, CONTENT, options, text(16))
+    answer(transfer, CONTENT, [(ETAG, b""), (BLOCK2, block(1, 1, 0))], text(16))
+    answer(transfer, CONTENT, [(ETAG, b"987654321"), (BLOCK2, block(2, 0, 0))], b"x")
+    assert transfer.response.payload == text(16) * 2 + b"x"
+
+
+def test_etag_of_the_greatest_length_counts():
+    transfer = download()
+    answer(transfer, CONTENT, [(ETAG, b"12345678"), (BLOCK2, block(0, 1, 0))], text(16))
+    options = [(ETAG, b"12345679"), (BLOCK2, block(1, 0, 0))]
+    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options, b"x")
+
+
+def test_size2_of_a_wrong_length_is_ignored():
+    transfer = download()
+    options = [(BLOCK2, block(0, 0, 0)), (SIZE2, b"\x01\x00\x00\x00\x00")]
+    answer(transfer, CONTENT, options, b"x")
+    assert transfer.response.payload == b"x"
 
 
 def test_etag_that_appears():

@@ -10,7 +10,7 @@ from firmware.coap.client import JSON
 from firmware.coap.connect import connect
 from firmware.coap.dtls import DTLS
 from firmware.coap.exchange import Exchange
-from firmware.coap.message import ACK, CON, GET, POST, RST, decode
+from firmware.coap.message import ACK, CON, GET, POST, RST, decode, uint
 from firmware.coap.udp import UDP
 from firmware.errors import CoapError, NetworkError, NoResponse
 from host_tests.firmware.coap_helpers import (
@@ -120,6 +120,31 @@ def test_query_comes_after_content_format():
     client, transport = make_client(content)
     client.request(POST, "/a?b=c?d", b"x", JSON)
     assert options_of(transport) == [(11, b"a"), (12, b"\x32"), (15, b"b=c?d")]
+
+
+def test_paths_that_no_uri_can_have():
+    client, transport = make_client(content, name="h")
+    for path in ("//", "//a", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/" + "a" * 256):
+        assert "a path" in str(raises(ValueError, client.get, path)), path
+    for path in ("/a?" + "q" * 256, "/a?b&" + "q" * 256, "/" + "\u00fc" * 128):
+        assert "a path" in str(raises(ValueError, client.get, path)), path
+    assert transport.sent == []
+
+
+def test_paths_of_unusual_parts():
+    for path, options in (
+        ("", []),
+        ("/", []),
+        ("?q", [(15, b"q")]),
+        ("a", [(11, b"a")]),
+        ("/...", [(11, b"...")]),
+        ("/.a/b..", [(11, b".a"), (11, b"b..")]),
+        ("/" + "a" * 255, [(11, b"a" * 255)]),
+        ("/a?&" + "q" * 255, [(11, b"a"), (15, b""), (15, b"q" * 255)]),
+    ):
+        client, transport = make_client(content)
+        client.get(path)
+        assert options_of(transport) == options, path
 
 
 def test_options_of_requests_one_after_another():
@@ -573,6 +598,32 @@ def test_continue_to_a_request_in_one_message_is_refused():
     )
     assert "2.31" in refusal(client.post, "/a", b"x")
     assert transport.sent[1][1] == empty(ACK, 9)
+
+
+def test_transfer_is_bounded_as_a_whole():
+    """A server that gives 16 bytes every 92 s would take 6.5 hours for the limit."""
+
+    def down(datagram):
+        number = decode(memoryview(datagram)).option(23)
+        number = uint(number) >> 4 if number else 0
+        value = (number << 4 | 8).to_bytes(2, "big")
+        return slow(datagram, CONTENT, [(23, value)], bytes(16))
+
+    def up(datagram):
+        asked = uint(decode(memoryview(datagram)).option(27))
+        return slow(datagram, CONTINUE, [(27, (asked & ~7).to_bytes(2, "big"))])
+
+    def slow(datagram, code, options, payload=b""):
+        acknowledged = (5, empty(ACK, datagram[2] << 8 | datagram[3]))
+        return [acknowledged, (92000, reply(datagram, code, options, payload, type=NON))]
+
+    for server, payload in ((down, b""), (up, bytes(4096))):
+        client, transport = make_client(server)
+        error = raises(NoResponse, client.post, "/", payload)
+        assert "block-wise transfer after 247 s" in error.what
+        assert error.fix
+        assert client.ticks() == client.began + 3 * 92000
+        assert len(transport.sent) == 3
 
 
 def test_server_asks_for_the_smallest_blocks():

@@ -394,6 +394,14 @@ DOUBTFUL = (
         {"led": "GP22", "chip": "RP2350"},
     ),
     ({"led": 23, "chip": "RP2040"}, "`led` is a pin", {"led": "LED", "chip": "RP2040"}),
+    ({"server": "coap://224.0.1.187"}, "`server`: a server has", {"server": "coap://192.0.2.1"}),
+    ({"server": "coap://a..b"}, "`server`: a host name", {"server": "coap://a.b."}),
+    ({"provisioning__token": ".."}, "`provisioning.token`", {"provisioning__token": "..."}),
+    (
+        {"provisioning__token": "t" * 256},
+        "`provisioning.token`",
+        {"provisioning__token": "t" * 255},
+    ),
 )
 
 

@@ -110,6 +110,14 @@ def fail(error=None, *inbox, on_send=None):
     ), transport
 
 
+def test_what_thingsboard_would_not_read_is_not_sent():
+    session, transport = open_session()
+    session.send(bytes(1093))
+    sent = len(transport.sent)
+    assert "1093 bytes" in str(raises(OSError, session.send, bytes(1094)))
+    assert len(transport.sent) == sent
+
+
 def test_send_and_receive():
     session, transport = open_session(b"one", b"two")
     session.send(b"request")

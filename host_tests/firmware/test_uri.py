@@ -1,6 +1,8 @@
 """firmware.coap.uri: RFC 7252 section 6."""
 
+from firmware.coap.connect import connect
 from firmware.coap.uri import parse
+from firmware.coap.uri_doubts import doubt
 from host_tests.firmware.helpers import raises
 
 # (text, secure, host, port, Uri-Host)
@@ -73,6 +75,58 @@ def test_servers():
 def test_mistakes():
     for text in MISTAKES:
         assert "coap://host:port" in str(raises(ValueError, parse, text)), text
+
+
+# Well written, and yet no server's: (host, what the doubt says).
+DOUBTFUL = (
+    ("224.0.1.187", "multicast"),
+    ("239.255.255.255", "multicast"),
+    ("255.255.255.255", "broadcast"),
+    ("0224.0.0.1", "multicast"),
+    ("[ff02::fd]", "multicast"),
+    ("[FF05::FD]", "multicast"),
+    ("[::ffff:224.0.1.187]", "multicast"),
+    ("a..b", "between two dots"),
+    (".", "between two dots"),
+    ("..", "between two dots"),
+    (".a", "between two dots"),
+    ("a.b..", "between two dots"),
+    ("a" * 64, "63"),
+    ("a." + "b" * 64 + ".c", "63"),
+    ("\u00fc" * 32, "63"),
+    (".".join(["a" * 63] * 4) + ".", "255"),
+)
+GOOD = (
+    "223.255.255.255",
+    "1.2.3.4",
+    "a",
+    "a.b.",
+    "a" * 63,
+    "b." + "a" * 63,
+    ".".join(["a" * 63] * 4),
+    "[::1]",
+    "[f::1]",
+    "[::ff02:1]",
+    "[::ffff:192.0.2.1]",
+    "ff02",
+    "224.example",
+    "224.0.0.256",
+)
+
+
+def test_hosts_that_no_server_has():
+    for host, word in DOUBTFUL:
+        for uri in ("coap://%s", "coaps://%s:7/"):
+            assert word in doubt(uri % host), host
+    for host in GOOD:
+        assert doubt("coap://" + host) is None, host
+    for uri in MISTAKES:
+        assert doubt(uri) is None, uri
+
+
+def test_connect_refuses_a_host_that_no_server_has():
+    for host, word in DOUBTFUL:
+        assert word in str(raises(ValueError, connect, "coap://" + host)), host
 
 
 def test_digits_are_ascii():

@@ -1,0 +1,23 @@
+"""Hosts that are well written in a URI and can be no server's. Apart, since few boards ask."""
+
+from firmware.coap.uri import parse
+
+
+def doubt(uri):
+    """Return why the host in a URI can be no server's; None if it can, or for what is no URI."""
+    try:
+        host, _, name, _ = parse(uri)
+    except ValueError:
+        return None
+    if name is None:
+        # An IPv6 address may end with an IPv4 one.
+        first, dot, _ = host.rpartition(":")[2].partition(".")
+        if host[:2].lower() == "ff" or (dot and int(first) >= 224):
+            return "a server has an address of its own, not a multicast or broadcast one"
+        return None
+    # RFC 1035 section 2.3.4. A name may end with the dot of the root.
+    name = name.encode()
+    labels = (name[:-1] if name.endswith(b".") else name).split(b".")
+    if len(name) > 255 or not all(1 <= len(label) <= 63 for label in labels):
+        return "a host name has at most 255 bytes, and from 1 to 63 between two dots"
+    return None
