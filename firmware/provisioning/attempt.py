@@ -45,6 +45,7 @@ class Attempt:
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
         if self.received:
             store.save(self.board.storage, self.received)
+            self.record.settle(self.received)
             return self.received
         found, failure = self._resolve(config)
         body = self.record.begin(config, found)
@@ -62,6 +63,7 @@ class Attempt:
                     }
                     store.save(self.board.storage, self.received)
                     self.client.acknowledge()
+                    self.record.settle(self.received)
                     return self.received
                 except NetworkError as error:
                     # This board could not send: another address of the same name is as good.

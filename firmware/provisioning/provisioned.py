@@ -1,7 +1,6 @@
 """What a board with credentials has left to do: tidy up, and say where config.json differs."""
 
 from firmware.board.credentials import ATTEMPT
-from firmware.coap.uri import origin
 from firmware.errors import FirstbootError
 
 
@@ -22,7 +21,7 @@ def finish(board, credentials, config):
     name = credentials["deviceName"]
     wanted = config["provisioning"]["deviceName"]
     differences = []
-    if origin(server) != origin(config["server"]):
+    if server != config["server"] and _origin(server) != config["origin"]:
         differences.append(("server", server, config["server"]))
     if name != wanted:
         differences.append(("deviceName", name, wanted))
@@ -46,6 +45,14 @@ def tidy(board, credentials):
         from firmware.provisioning import record
 
         fields = record.load(board)
-        # One that is about to replace these credentials goes on.
-        if not (fields and fields["replaces"] == record.fingerprint(board)):
-            record.settle(board, credentials)
+        if not fields:
+            board.storage.remove(ATTEMPT)
+        # One that is to replace these credentials goes on.
+        elif fields["replaces"] != record.fingerprint(board):
+            record.settle(board, fields, credentials, _origin(credentials["server"]))
+
+
+def _origin(server):
+    from firmware.coap.uri import origin
+
+    return origin(server)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from micropython import const
 
 from firmware.board import credentials as store
+from firmware.errors import FirstbootError
 from firmware.thingsboard import provisioning
 
 _TOKEN_BYTES = const(15)
@@ -108,6 +109,13 @@ class Record:
             if self._is_asked_for(each) and each["token"] != self.fixed
         ]
 
+    def settle(self, credentials):
+        """Forget what the credentials, which are saved, tell the fate of; say if it cannot be."""
+        try:
+            settle(self.board, self.fields, credentials, self.server)
+        except FirstbootError as error:
+            self.board.indicator.say(*str(error).split("\n"))
+
     def draw_probe(self):
         """Draw the Message ID of a probe."""
         return self._draw() | _PROBE
@@ -173,15 +181,11 @@ def load(board, path=store.ATTEMPT):
     return fields if fields and fields["id"] in (None, board.id) else None
 
 
-def settle(board, credentials):
+def settle(board, fields, credentials, server):
     """Forget the tokens whose fate the credentials tell, and the record when none is left.
 
-    Raises FirstbootError.
+    `server`: the origin of the one that gave them. Raises FirstbootError.
     """
-    from firmware.coap.uri import origin
-
-    fields = load(board) or {"tokens": ()}
-    server = origin(credentials["server"])
     left = []
     for each in fields["tokens"]:
         is_there = each["server"] == server or (

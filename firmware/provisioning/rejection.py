@@ -36,10 +36,6 @@ def credentials_rejected(board):
 
         raise changed_or_deleted(name)
     board.attempt_again = None
-    try:
-        record.settle(board, credentials)
-    except FirstbootError as error:
-        board.indicator.say(error.what, error.fix)
     board.indicator.show(
         "provisioned", '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
     )
