@@ -74,10 +74,22 @@ while not wlan.isconnected():
 """
 SWALLOWS = b"""
 import time
+def work():
+    while True:
+        try:
+            print("working")
+            time.sleep_ms(20)
+        except:
+            pass
+def work_on():
+    while True:
+        try:
+            work()
+        except:
+            pass
 while True:
     try:
-        print("working")
-        time.sleep_ms(20)
+        work_on()
     except:
         pass
 """

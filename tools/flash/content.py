@@ -20,8 +20,13 @@ from firmware.coap.uri import parse  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 
 _CODEC = "microcoapy"
+# The keys of config.json by section: "", "wifi." and "provisioning.".
+KEYS = {
+    section: tuple(line.split(" ")[0] for line in lines.split("\n"))
+    for section, lines in config.KEYS
+}
 # The fields that a row may have.
-FIELDS = tuple(line.split(" ")[0] for line in dict(config.KEYS)["provisioning."].split("\n"))
+FIELDS = KEYS["provisioning."]
 
 
 def modules() -> list[str]:

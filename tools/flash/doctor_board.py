@@ -139,17 +139,14 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
         yield Finding(WARNING, f"the board's own {error.what}", "flash puts the given one on it")
         return
     ours = content.check_config(given, board_id)
-    different = sorted(
-        f"{section}{key}"
-        for section, (one, other) in {
-            "": (ours, theirs),
-            "wifi.": (ours["wifi"], theirs["wifi"]),
-            "provisioning.": (ours["provisioning"], theirs["provisioning"]),
-        }.items()
-        for key in one
-        if key not in ("wifi", "provisioning", "endpoint", "secure", "own_token")
-        and one[key] != other.get(key)
-    )
+    different = []
+    for section, keys in content.KEYS.items():
+        one, other = (each[section[:-1]] if section else each for each in (ours, theirs))
+        different += [
+            section + key
+            for key in keys
+            if f"{key}." not in content.KEYS and one[key] != other[key]
+        ]
     if different:
         yield Finding(
             WARNING,
