@@ -29,11 +29,25 @@ class CoapError(FirstbootError):
     """A CoAP request got no usable response, or bytes are no CoAP message."""
 
 
-class NetworkError(CoapError):
+class Silence(CoapError):
+    """Nothing came, or nothing could be sent.
+
+    `count`: how often since the Wi-Fi was last joined. firmware.board.wifi then joins it anew,
+    since a board can be joined to a network that carries nothing.
+    """
+
+    count = 0
+
+    def __init__(self, what, fix=""):
+        super().__init__(what, fix)
+        Silence.count += 1
+
+
+class NetworkError(Silence):
     """The server's name was not found, or this board could not send."""
 
 
-class NoResponse(CoapError):
-    """Silence. `acknowledged`: whether the server had acknowledged the request."""
+class NoResponse(Silence):
+    """No response. `acknowledged`: whether the server had acknowledged the request."""
 
     acknowledged = False

@@ -43,6 +43,8 @@ class Board:
     _feed = None
     # What firmware.provisioning.rejection goes on with.
     attempt_again = None
+    # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
+    radio = {"silent": 0, "failed": 0, "wedged": 0}
     # Whether firmware.board.clock has set it since power-up.
     clock_is_set = False
 

@@ -1,21 +1,24 @@
 """Join the Wi-Fi network of config.json, or say why not.
 
-The numbers are WLAN.status(): from 200 on an ESP32's, below a Pico W's. Not all have a name.
+A radio heals here, too: a network that is joined and carries nothing is left and joined anew, a
+radio that will not do is switched off and on, and when that does not help the board resets.
 """
 
 from micropython import const
 
-from firmware.errors import FirstbootError
+from firmware.errors import Silence
 
 _POLL = const(100)  # ms
 _POLLS = const(300)
 _POLLS_TO_RECONNECT = const(50)
+_OFF = const(500)  # ms that a radio is off, to be as after power-up
+_ROUNDS_TO_RESET = const(6)
 
 
 def join(config, board=None):
-    """Join; return at once when joined already. Raises FirstbootError after 30 s.
+    """Join; return at once when joined already, unless nothing came since the last time.
 
-    `config`: what firmware.board.config.load returns.
+    Raises FirstbootError after 30 s. `config`: what firmware.board.config.load returns.
     """
     if board is None:
         from firmware.board.hardware import Board
@@ -24,13 +27,21 @@ def join(config, board=None):
     network = board.network
     wifi = config["wifi"]
     ssid = wifi["ssid"]
+    radio = board.radio
+    is_silent = Silence.count
+    Silence.count = 0
     try:
         wlan = network.WLAN(network.STA_IF)
-        joined = wlan.active() and wlan.isconnected() and wlan.config("ssid").encode()
-        # An ESP32 reads on behind a name of 32 bytes, into the password.
-        if joined and joined[:32] == ssid.encode():
-            return
+        if _is_joined(wlan, ssid):
+            if not is_silent:
+                radio["silent"] = 0
+                return
+            radio["silent"] += 1
+            board.indicator.say('Wi-Fi: nothing came through "%s"; joining it anew' % ssid)
         board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
+        if radio["failed"] or radio["silent"] > 1:
+            wlan.active(False)
+            board.sleep(_OFF)
         network.hostname(wifi["hostname"])
         if wifi["country"]:
             network.country(wifi["country"])
@@ -39,27 +50,35 @@ def join(config, board=None):
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
         status = _connect(board, wlan, ssid, wifi["password"] or None)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise FirstbootError(
-            'the radio could not join "%s": %s' % (ssid, error),
-            "Check the board's power supply; power it off and on.",
-        )
+    except Exception as error:
+        # Of whatever class: which one is the network stack's affair.
+        status = error
     if status is None:
+        radio["failed"] = radio["wedged"] = 0
         board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
         return
-    if status in (201, 210, 211, 212, -2):
-        what = 'no network "%s" in range' % ssid
-        fix = "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz, up to WPA2 or WPA3."
-    elif status in (202, 204, -3):
-        what = '"%s" did not take the password' % ssid
-        fix = "Check `wifi.password`."
-    elif status == 2:
-        what = 'joined "%s", but it gives no address' % ssid
-        fix = "Check the network's DHCP server."
-    else:
-        what = 'not joined "%s" in 30 s (status %d)' % (ssid, status)
-        fix = "Check `wifi.password`, the distance, and the network's DHCP server."
-    raise FirstbootError(what, fix)
+    from firmware.board.wifi_failure import explain
+
+    error, is_wedged = explain(board, wifi, status)
+    radio["failed"] += 1
+    radio["wedged"] = radio["wedged"] + 1 if is_wedged else 0
+    if radio["wedged"] >= _ROUNDS_TO_RESET:
+        board.indicator.show("failed", *str(error).split("\n"))
+        board.indicator.say("Wi-Fi: the radio does not come back; the board resets")
+        board.reset()
+    raise error
+
+
+def _is_joined(wlan, ssid):
+    """Return whether the board is joined to a network with this name."""
+    if not (wlan.active() and wlan.isconnected()):
+        return False
+    try:
+        # An ESP32 reads on behind a name of 32 bytes, into the password.
+        return wlan.config("ssid").encode()[:32] == ssid.encode()
+    except ValueError:
+        # The name is not in UTF-8.
+        return False
 
 
 def _connect(board, wlan, ssid, key):

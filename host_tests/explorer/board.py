@@ -10,6 +10,7 @@ from unittest.mock import patch
 import firmware.power_up
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
+from firmware.errors import Silence
 from host_tests.explorer.flash import Files
 from host_tests.explorer.network import SERVER_ADDRESS, Network
 from tools import shims
@@ -24,6 +25,7 @@ def power_up(board: Board):
 
     It gives no memory back: that takes longer than a power-up, and is not what is tested.
     """
+    Silence.count = 0
     with (
         patch.object(gc, "collect", lambda: None),
         patch.object(firmware.power_up, "_give_back", lambda *modules: None),
@@ -42,6 +44,7 @@ class Board:
     def __init__(self, files: Files, network: Network, address: str, seed: str, asleep):
         self.files = files
         self.id = "0123456789ab"
+        self.radio = {"silent": 0, "failed": 0, "wedged": 0}
         self.lines: list[str] = []
         self.state = ""
         self.wire = network
@@ -70,6 +73,7 @@ class Board:
         return _Transport(self, (self.address, local_port))
 
     def sleep(self, ms: int) -> None:
+        Silence.count = 0  # whose Wi-Fi this is: it always carries what the network lets through
         self._asleep(self, ms)
 
     def use_led(self, pin) -> None:

@@ -1,9 +1,9 @@
 """firmware.board.wifi: join, and say why not, with the codes of each board."""
 
 from firmware.board import wifi
-from firmware.errors import FirstbootError
+from firmware.errors import FirstbootError, NetworkError, NoResponse
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.world import WIFI_PASSWORD, World
+from host_tests.firmware.world import WIFI_PASSWORD, Reset, World
 
 DEADLINE = 30_000
 FOR_EVER = 60_000
@@ -102,15 +102,18 @@ def test_hostname_and_country_before_the_radio_is_on():
 # Board, the status after each ms, words of the message, words of its fix
 FAILURES = (
     ("esp32", [(2_000, 201)], 'no network "Home" in range', "wifi.ssid"),
-    ("esp32", [(2_000, 210)], 'no network "Home" in range', "wifi.ssid"),
-    ("esp32", [(2_000, 211)], 'no network "Home" in range', "wifi.ssid"),
-    ("esp32", [(2_000, 212)], 'no network "Home" in range', "wifi.ssid"),
+    ("esp32", [(2_000, 210)], "not with a security that this board takes", "WPA2"),
+    ("esp32", [(2_000, 211)], "not with a security that this board takes", "WPA2"),
+    ("esp32", [(2_000, 212)], '"Home" is too weak here', "distance"),
+    ("esp32", [(2_000, 15)], "did not take the password", "wifi.password"),
+    ("esp32", [(2_000, 2)], "let the board go (status 2)", "distance"),
     ("esp32", [(2_000, 202)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 204)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 202), (3_000, 1001)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 1001)], 'not joined "Home" in 30 s (status 1001)', "wifi.password"),
-    ("esp32", [(2_000, 203)], "(status 203)", "distance"),
-    ("esp32", [(2_000, 200)], "(status 200)", "distance"),
+    ("esp32", [(2_000, 203)], "let the board go (status 203)", "distance"),
+    ("esp32", [(2_000, 200)], "let the board go (status 200)", "distance"),
+    ("esp32", [(2_000, 300)], "(status 300)", "distance"),
     ("rp2", [(2_000, -2)], 'no network "Home" in range', "wifi.ssid"),
     ("rp2", [(2_000, -3)], "did not take the password", "wifi.password"),
     ("rp2", [(2_000, -1)], "(status -1)", "distance"),
@@ -128,7 +131,7 @@ def test_every_failure():
         assert fix in error.fix, error.fix
         assert WIFI_PASSWORD not in str(error)
         assert DEADLINE <= world.clock.slept <= DEADLINE + 200
-        assert world.network.calls[-1] == ("disconnect",)
+        assert [call for call in world.network.calls if call != ("scan",)][-1] == ("disconnect",)
         assert world.texts() == ['Wi-Fi: joining "Home"']
 
 
@@ -168,7 +171,7 @@ def test_a_late_address():
 
 
 def test_a_radio_that_raises():
-    for error in (OSError(1), RuntimeError("no memory"), ValueError("bad")):
+    for error in (OSError(1), RuntimeError("no radio"), ValueError("bad")):
         world, config = made("esp32")
 
         def connect(*arguments, error=error):
@@ -177,6 +180,112 @@ def test_a_radio_that_raises():
         world.network.connect = connect
         raised = fail(world, config)
         assert 'could not join "Home"' in raised.what and "power" in raised.fix
+
+
+def test_what_a_radio_raises_is_told_by_its_cause():
+    for raised, what, fix in (
+        (OSError("WiFi Out of Memory"), 'no memory is left to join "Home"', "app.py"),
+        (MemoryError(), 'no memory is left to join "Home"', "app.py"),
+        (OSError("Wifi Invalid Password"), "cannot use the password", "wifi.password"),
+        (TypeError("of a stack"), 'the radio could not join "Home": of a stack', "power"),
+    ):
+        world, config = made("esp32")
+        world.network.wedged, world.network.wedged_until = raised, "reset"
+        error = fail(world, config)
+        assert what in error.what and fix in error.fix, error
+
+
+def test_a_network_that_is_open_and_one_that_is_not():
+    for kind, statuses in (("esp32", (201, 210, 211)), ("rp2", (-2, -1))):
+        for status in statuses:
+            for security, password, what in (
+                (0, WIFI_PASSWORD, '"Home" is an open network and takes no password'),
+                (3, "", '"Home" wants a password'),
+            ):
+                world, config = made(kind, [[(1_000, status)]], password=password)
+                world.network.heard = [("Other", 0, -20), ("Home", security, -50)]
+                assert fail(world, config).what == what
+                world.network.heard = [("Home", 3 - security, -50)]
+                assert fail(world, config).what != what
+                assert world.network.named("scan")
+
+
+def test_a_name_that_is_not_in_utf_8():
+    """MicroPython raises UnicodeError, a ValueError, for the name of such a network."""
+    world, config = made("esp32")
+    join(world, config)
+
+    def unreadable(name):
+        raise ValueError("UnicodeError")
+
+    world.network.config = unreadable
+    join(world, config)
+    assert len(world.network.named("connect")) == 2
+
+
+def silence():
+    return NoResponse("no answer to 5 datagrams"), NetworkError("was not found")
+
+
+def test_a_network_that_carries_nothing_is_joined_anew():
+    for kind in ("esp32", "rp2"):
+        for number in (0, 1):
+            world, config = made(kind)
+            join(world, config)
+            silence()[number]
+            join(world, config)
+            assert 'Wi-Fi: nothing came through "Home"; joining it anew' in world.texts()
+            assert len(world.network.named("connect")) == 2
+            assert world.network.named("active") == [(True,), (True,)]
+            join(world, config)
+            assert len(world.network.named("connect")) == 2
+
+
+def test_a_network_that_goes_on_carrying_nothing_gets_a_radio_that_was_off():
+    world, config = made("rp2")
+    join(world, config)
+    for _ in range(2):
+        silence()
+        join(world, config)
+    assert (False,) in world.network.named("active")
+    calls = len(world.network.calls)
+    join(world, config)
+    assert len(world.network.calls) == calls
+    assert world.board.radio["silent"] == 0
+
+
+def test_a_radio_that_is_wedged_is_switched_off_and_on():
+    for kind in ("esp32", "rp2"):
+        for wedged in (OSError("Wifi Internal Error"), "joining"):
+            world, config = made(kind)
+            world.network.wedged = wedged
+            fail(world, config)
+            join(world, config)
+            assert (False,) in world.network.named("active")
+            assert world.network.isconnected()
+
+
+def test_a_radio_that_stays_wedged_resets_the_board():
+    for wedged in (OSError("Wifi Internal Error"), "joining", TypeError("of a stack")):
+        world, config = made("esp32")
+        world.network.wedged, world.network.wedged_until = wedged, "reset"
+        for _ in range(5):
+            fail(world, config)
+        raises(Reset, join, world, config)
+        assert world.texts()[-1] == "Wi-Fi: the radio does not come back; the board resets"
+        assert world.find("failed: ")
+
+
+def test_what_is_no_trouble_of_the_radio_resets_nothing():
+    for kind, timeline in (
+        ("esp32", (2_000, 201)),
+        ("esp32", (2_000, 202)),
+        ("rp2", (2_000, -2)),
+        ("rp2", (2_000, 2)),
+    ):
+        world, config = made(kind, [[timeline]])
+        for _ in range(20):
+            fail(world, config)
 
 
 def test_every_wait_idles():

@@ -119,6 +119,10 @@ from firmware.board.storage import Storage  # noqa: E402
 from firmware.power_up import backoff, power_up  # noqa: E402, F401
 
 
+class Reset(BaseException):
+    """The board reset itself."""
+
+
 class PowerCut(BaseException):
     """The power is gone: what was not on the flash is lost."""
 
@@ -235,9 +239,16 @@ class Network:
     """MicroPython's `network` module of a board, `kind` "esp32" or "rp2", with one radio.
 
     `joins`: what each `connect` leads to, the last one for ever: a list of (ms after it, status).
+    `heard`: what a scan finds, (name, security, dBm) each. `silent_until`: a join is up, and
+    nothing gets through, until what cures it: "join", "cycle" (the radio off and on) or "reset".
+    `wedged`: what `connect` raises, or a status that stays; `wedged_until`: what cures it.
     """
 
     STA_IF = 0
+    heard = ()
+    silent_until = None
+    wedged = None
+    wedged_until = "cycle"
 
     def __init__(self, kind, clock):
         self.kind = kind
@@ -270,6 +281,9 @@ class Network:
             return self.is_active
         self._call("active", *is_active)
         self.is_active = is_active[0]
+        if not self.is_active:
+            self.since = None
+            self.cure("cycle")
 
     def connect(self, ssid, *key):
         if not self.is_active:
@@ -277,6 +291,9 @@ class Network:
         if self.kind == "esp32" and self.status() == self.STAT_CONNECTING:
             raise OSError("Wifi Internal State Error")
         self._call("connect", ssid, *key)
+        if isinstance(self.wedged, Exception):
+            raise self.wedged
+        self.cure("join")
         self.ssid = ssid
         self.join = self.joins.pop(0) if len(self.joins) > 1 else self.joins[0]
         self.since = self.clock.slept
@@ -292,10 +309,24 @@ class Network:
         if self.since is None:
             return self.STAT_IDLE
         status = self.STAT_CONNECTING
+        if self.wedged is not None:
+            return self.wedged if isinstance(self.wedged, int) else status
         for after, then in self.join:
             if self.clock.slept - self.since >= after:
                 status = then
         return status
+
+    def cure(self, by):
+        """Have done what cures some troubles."""
+        cures = ("join", "cycle", "reset")
+        if self.silent_until and cures.index(by) >= cures.index(self.silent_until):
+            self.silent_until = None
+        if self.wedged is not None and cures.index(by) >= cures.index(self.wedged_until):
+            self.wedged = None
+
+    def scan(self):
+        self._call("scan")
+        return [(name.encode(), b"", 1, dbm, security, 0) for name, security, dbm in self.heard]
 
     def ifconfig(self):
         return ("192.0.2.99", "255.255.255.0", "192.0.2.254", "192.0.2.254")
@@ -480,7 +511,7 @@ class Transport:
             raise os_error(EHOSTUNREACH)
         datagram = bytes(datagram)
         world.sent.append((self._address, self._local_port, datagram))
-        if self._server:
+        if self._server and not world.network.silent_until:
             for delay, reply in self._server.on_datagram(datagram, self._local_port):
                 self._arriving.append((world.clock.slept + delay, reply))
             self._arriving.sort(key=lambda arrival: arrival[0])
@@ -514,6 +545,7 @@ class Board:
         self.network = world.network
         self.ticks = world.clock.ticks_ms
         self.random = world.random
+        self.radio = {"silent": 0, "failed": 0, "wedged": 0}
         self.leds = []
         self.watchdog = None
         self.resets = 0
@@ -540,10 +572,11 @@ class Board:
 
     def reset(self):
         self.resets += 1
+        raise Reset()
 
     def resolve(self, host, port):
         self._world.resolved.append(host)
-        addresses = self._world.names.get(host)
+        addresses = None if self._world.network.silent_until else self._world.names.get(host)
         if addresses is None:
             raise os_error(-2)
         return list(addresses)
@@ -564,7 +597,7 @@ class World:
     `names`: the DNS. `unreachable`: addresses to which sending fails; `unroutable`: to which no
     socket can be opened. `loaded`: the modules that were there when the last power-up ended.
     `stop_after`: after how many tries `power_up` ends with None. `waits`: how long each wait for
-    the next try was.
+    the next try was. `resets`: how often the board reset itself.
     """
 
     def __init__(self, config=True, kind="esp32"):
@@ -583,6 +616,7 @@ class World:
         self.sent = []
         self.lines = []
         self.waits = []
+        self.resets = 0
         self.led = None
         self.stop_after = None
         self.board = None
@@ -612,6 +646,7 @@ class World:
         self.open_ports = []
         self.network.is_active = False
         self.network.since = None
+        self.network.cure("reset")
         self.board = Board(self)
         return self.board
 
@@ -622,7 +657,11 @@ class World:
         self.waits = []
         loaded = {name: sys.modules[name] for name in sys.modules if name.startswith("firmware.")}
         try:
-            return power_up(self.new_board())
+            while True:
+                try:
+                    return power_up(self.new_board())
+                except Reset:
+                    self.resets += 1
         except (Stopped, PowerCut):
             return None
         finally:

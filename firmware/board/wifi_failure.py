@@ -1,0 +1,102 @@
+"""Why the board is not joined, for people. Imported only when that has happened.
+
+The numbers are WLAN.status(): each board has its own, and not all have a name.
+"""
+
+from firmware.errors import FirstbootError
+
+_DISTANCE = "Check the distance to the access point, and that it is not full."
+_PASSWORD = "Check `wifi.password`."
+_NAME = "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz only."
+_SECURITY = "Let the network speak WPA2 or WPA3, or for an open one take `wifi.password` out."
+
+
+def explain(board, wifi, status):
+    """Return (error, whether the radio itself may be the trouble).
+
+    `wifi`: config.json's. `status`: the last WLAN.status(), or what the network stack raised.
+    """
+    ssid = wifi["ssid"]
+    if isinstance(status, Exception):
+        return _explain_raised(ssid, status)
+    is_esp32 = board.network.STAT_IDLE == 1000
+    if status in ((201, 210, 211) if is_esp32 else (-1, -2)):
+        error = _explain_security(board, wifi)
+        if error:
+            return error, False
+    what = 'not joined "%s" in 30 s (status %d)' % (ssid, status)
+    fix = "Check `wifi.password`, the distance, and the network's DHCP server."
+    is_wedged = False
+    if is_esp32:
+        if status == 201:
+            what = 'no network "%s" in range' % ssid
+            fix = _NAME
+        elif status in (210, 211):
+            what = '"%s" is in range, but not with a security that this board takes' % ssid
+            fix = _SECURITY
+        elif status == 212:
+            what = '"%s" is too weak here' % ssid
+            fix = _DISTANCE
+        elif status in (15, 202, 204):  # 15 and 204: the handshake timed out
+            what = '"%s" did not take the password' % ssid
+            fix = _PASSWORD
+        elif status in (2, 4, 5, 200, 203, 205):
+            what = '"%s" let the board go (status %d)' % (ssid, status)
+            fix = _DISTANCE
+        else:
+            is_wedged = status >= 1000
+    elif status == -2:
+        what = 'no network "%s" in range' % ssid
+        fix = _NAME
+    elif status == -3:
+        what = '"%s" did not take the password' % ssid
+        fix = _PASSWORD
+    elif status == 2:
+        what = 'joined "%s", but it gives no address' % ssid
+        fix = "Check the network's DHCP server."
+    else:
+        is_wedged = status >= 0
+    return FirstbootError(what, fix), is_wedged
+
+
+def _explain_raised(ssid, raised):
+    text = str(raised) or type(raised).__name__
+    lower = text.lower()
+    if "invalid password" in lower:
+        return FirstbootError('the radio cannot use the password for "%s"' % ssid, _PASSWORD), False
+    if "memory" in lower or isinstance(raised, MemoryError):
+        return FirstbootError(
+            'no memory is left to join "%s": %s' % (ssid, text),
+            "Power the board off and on; let app.py take less memory before it joins.",
+        ), True
+    return FirstbootError(
+        'the radio could not join "%s": %s' % (ssid, text),
+        "Check the board's power supply; power it off and on.",
+    ), True
+
+
+def _explain_security(board, wifi):
+    """Return the error of a network that is heard and has a password where config.json has none,
+    or the reverse; None when it is not heard, or both are alike.
+    """
+    ssid = wifi["ssid"]
+    is_open = [security == 0 for name, security in heard(board) if name == ssid.encode()]
+    if is_open and all(is_open) and wifi["password"]:
+        return FirstbootError(
+            '"%s" is an open network and takes no password' % ssid,
+            "Take `wifi.password` out, if you trust that network.",
+        )
+    if is_open and not any(is_open) and not wifi["password"]:
+        return FirstbootError('"%s" wants a password' % ssid, _PASSWORD)
+
+
+def heard(board):
+    """Return the networks in range, the strongest first: (name in bytes, security, 0 for none)."""
+    found = []
+    try:
+        for entry in board.network.WLAN(board.network.STA_IF).scan():
+            found.append((-entry[3], entry[0], entry[4]))
+    except Exception:
+        # A radio that will not scan may join.
+        pass
+    return [(name, security) for _, name, security in sorted(found)]
