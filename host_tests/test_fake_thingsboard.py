@@ -190,6 +190,33 @@ def test_a_body_in_blocks(start, reply):
         answer = client.receive()
 
 
+def test_a_body_in_blocks_without_size1_is_counted(start):
+    server, client = start()
+    payload = body(credentialsType="X509_CERTIFICATE", hash=CERTIFICATE)
+    client.block(0, payload, mid=7)
+    client.receive()
+    assert server.endpoint.transfers.unsized == 1
+
+
+def test_of_a_thousand_requests_at_once_none_is_lost(start):
+    server, client = start()
+    granted = server._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if granted < 1 << 20:
+        pytest.skip(f"this computer gives a socket a buffer of {granted} bytes at the most")
+    datagrams = []
+    for number in range(1000):
+        payload = body(deviceName=f"sensor-{number}", token=f"{number:020d}")
+        message = Message(code=POST, uri_path=PROVISION, payload=payload)
+        message.mid, message.mtype, message.token = number, CON, b"\xaa"
+        datagrams.append(message.encode())
+    for datagram in datagrams:
+        client.socket.send(datagram)
+    until = time.monotonic() + 10
+    while len(server.received) < 1000 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(server.received) == len({datagram.data for datagram in server.received}) == 1000
+
+
 def test_another_port_is_a_new_execution(start):
     server, client = start()
     for other in (client, Client(server)):
