@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools import set_up
+from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encode
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.mpy import check_app
@@ -202,6 +204,33 @@ def test_ctrl_c_ends_serve_with_130():
         assert "coap://127.0.0.1:" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
+
+
+def test_serve_takes_its_time_for_the_first_reply_and_keeps_attributes():
+    program = "from tools.cli import main; main()"
+    options = ["--port", "0", "--first-reply-after", "0.05"]
+    command = [sys.executable, "-c", program, "serve", *options]
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        port = re.search(r":(\d+) ", process.stdout.readline())[1]
+        client.connect(("127.0.0.1", int(port)))
+        client.settimeout(5)
+
+        def ask(code, path, payload, message_id):
+            message = Message(CON, code, message_id, b"t", ("api", "v1", *path), (), payload)
+            client.send(encode(message))
+            return decode(client.recv(2048))
+
+        body = (
+            b'{"provisionDeviceKey":"demo-key","provisionDeviceSecret":"demo-secret","token":"T"}'
+        )
+        assert ask(2, ("provision",), body, 1)[:3] == (ACK, EMPTY, 1)
+        assert decode(client.recv(2048))[:2] == (CON, 0x41)
+        assert ask(2, ("T", "attributes"), b'{"a":1}', 2)[:2] == (CON, 0x41)
+        assert ask(1, ("T", "attributes"), b"", 3).payload == b'{"client":{"a":1}}'
+        process.terminate()
 
 
 def test_serve_says_when_its_port_is_taken(server):

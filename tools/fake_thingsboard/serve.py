@@ -15,16 +15,21 @@ def serve(
     host: str,
     port: int,
     delay: float,
+    first_reply_after: float,
     credentials: tuple[bytes, bytes] | None,
     say: Callable[[str], None],
 ) -> None:
     """Serve on a UDP port; over DTLS with a certificate and its key in PEM, as `credentials`.
 
+    `delay` and `first_reply_after` are those of FakeThingsBoard.
+
     Raises OSError when it cannot listen, ValueError for credentials that will not do.
     """
     # Behind DTLS it listens on a port of its own, on this computer only.
     inside = ("127.0.0.1", 0) if credentials else (host, port)
-    server = FakeThingsBoard(thingsboard, *inside, delay=delay, log=say)
+    server = FakeThingsBoard(
+        thingsboard, *inside, delay=delay, first_reply_after=first_reply_after, log=say
+    )
     with contextlib.ExitStack() as stack:
         stack.enter_context(server)
         if credentials:

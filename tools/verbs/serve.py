@@ -44,6 +44,14 @@ def serve(
     delay: Annotated[
         float, typer.Option(min=0, help="Seconds before each reply; above 0.5 it comes separately.")
     ] = 0.0,
+    first_reply_after: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds to the first reply after the start, which then comes separately; from a"
+            " ThingsBoard, 2 to 4.",
+        ),
+    ] = 0.0,
     coaps: Annotated[
         bool, typer.Option("--coaps", help="Speak CoAP over DTLS, with --cert or --new-ca.")
     ] = False,
@@ -86,7 +94,7 @@ def serve(
         port = 5684 if coaps else 5683
     credentials = _credentials(host, coaps, cert, cert_key, new_ca)
     try:
-        serve(thingsboard, host, port, delay, credentials, typer.echo)
+        serve(thingsboard, host, port, delay, first_reply_after, credentials, typer.echo)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--cert") from None
     except OSError as error:
