@@ -32,7 +32,8 @@ _LONGEST_RETRY = const(3_600_000)
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
     "board.config board.config_doubts board.config_mistakes board.wifi board.wifi_failure"
-    " coap.failure coap.uri coap.uri_doubts thingsboard.provisioning thingsboard.refusals"
+    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
+    " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.provisioned"
 )
 

@@ -45,6 +45,7 @@ MAY_IMPORT = {
 }
 PURE = (
     "firmware.coap.blockwise",
+    "firmware.coap.echo",
     "firmware.coap.exchange",
     "firmware.coap.message",
     "firmware.coap.uri",

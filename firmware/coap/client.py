@@ -20,7 +20,9 @@ _CONTENT_FORMAT = const(12)
 _URI_QUERY = const(15)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
+_ECHO = const(252)
 _CONTINUE = const(0x5F)
+_UNAUTHORIZED = const(0x81)
 _IDLE = const(50)
 # EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), in ms: then a server forgets the first of the blocks.
 _LONGEST_TRANSFER = const(247_000)
@@ -101,7 +103,7 @@ class Client:
                     is_whole = False
             if is_whole:
                 response.payload = bytes(response.payload)
-                if acknowledge and response.type == CON:
+                if acknowledge and self.exchange.owed:
                     self.acknowledge()
                 return response
         # Only now, since most boards never need it.
@@ -114,10 +116,11 @@ class Client:
             if acknowledge:
                 self.acknowledge()
 
-    def ask(self, code, token, options, payload, is_first):
+    def ask(self, code, token, options, payload, is_first, may_repeat=True):
         """Send one message and return the response to it.
 
         `is_first`: whether it begins a request. Then it is an error that this board cannot send it.
+        `may_repeat`: whether it is sent again with the Echo option of a 4.01, see RFC 9175.
         """
         if is_first:
             self.began = self.ticks()
@@ -155,7 +158,12 @@ class Client:
                     exchange.ignore(error)
             if answer:
                 self._send(answer)
-        return exchange.response
+        response = exchange.response
+        if may_repeat and response.code == _UNAUTHORIZED and response.option(_ECHO):
+            from firmware.coap.echo import repeat
+
+            return repeat(self, code, token, options, payload, response)
+        return response
 
     def acknowledge(self):
         """Acknowledge the confirmable responses to the last request that are not yet."""

@@ -96,7 +96,7 @@ class Exchange:
                 if message.type == CON:
                     if message.message_id in self.acknowledged:
                         return encode(ACK, EMPTY, message.message_id, b"", ())
-                    if message.token[:-1] == self.held:
+                    if message.message_id in self.owed or message.token[:-1] == self.held:
                         return None
                 raise CoapError("wrong token")
             previous = None

@@ -98,8 +98,8 @@ def trouble(response):
         "If this stays, see ThingsBoard's log, and whether the device profile's transport is"
         " Default or CoAP.",
     )
-    if response.code == _SERVICE_UNAVAILABLE:
-        # How long the response is fresh, in s: when to try again.
+    if response.code in (_SERVICE_UNAVAILABLE, _TOO_MANY_REQUESTS):
+        # How long the response is fresh, in s: when to try again (4.29: RFC 8516 section 3).
         age = response.option(_MAX_AGE)
         known = age is not None and len(age) <= 4
         error.retry_after = 1000 * (uint(age) if known else _DEFAULT_MAX_AGE)

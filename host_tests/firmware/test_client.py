@@ -717,6 +717,117 @@ def test_response_stays_as_it_is_when_the_next_one_comes():
     assert first.option(14) == b"\x01"
 
 
+class EchoServer:
+    """A server that wants each request again, with the value that it gave (RFC 9175).
+
+    `values`: of the Echo option, one for each 4.01. `first`: what answers a request of which code.
+    """
+
+    def __init__(self, *values, type=ACK, then=content):
+        self.values = list(values)
+        self.type = type
+        self.then = then
+
+    def __call__(self, datagram):
+        if not datagram[1]:
+            return ()
+        if not self.values:
+            return self.then(datagram)
+        options = [(252, self.values.pop(0))]
+        number = len(self.values)
+        message_id = None if self.type == ACK else number
+        return [(1, reply(datagram, 0x81, options, type=self.type, message_id=message_id))]
+
+
+def test_request_is_repeated_with_the_value_that_it_should_echo():
+    for value in (b"v", bytes(range(40))):
+        client, transport = make_client(EchoServer(value), name="h")
+        response = client.request(POST, "/a?q", b"body", JSON)
+        assert response.code == CONTENT and response.payload == b"ok"
+        first, second = [decode(memoryview(datagram)) for _, datagram in transport.sent]
+        assert second.message_id == first.message_id + 1
+        assert second.code == POST and second.payload == b"body"
+        options = [(3, b"h"), (11, b"a"), (12, b"\x32"), (15, b"q")]
+        assert options_of(transport) == options
+        assert options_of(transport, 1) == options + [(252, value)]
+        assert second.token[:-1] == first.token[:-1] and second.token != first.token
+        # The next request is a new one, without.
+        client.request(POST, "/a?q", b"body", JSON)
+        assert options_of(transport, 2) == options
+
+
+def test_echo_is_repeated_once():
+    client, transport = make_client(EchoServer(b"1", b"2", b"3"))
+    assert client.get("/").code == 0x81
+    assert len(transport.sent) == 2
+
+
+def test_unauthorized_without_a_value_to_echo_is_the_response():
+    for value in (b"", bytes(41)):
+        client, transport = make_client(EchoServer(value))
+        assert client.get("/").code == 0x81
+        assert len(transport.sent) == 1
+    client, transport = make_client(lambda datagram: [(1, reply(datagram, 0x81, [(60, b"x")]))])
+    assert client.get("/").code == 0x81
+    assert len(transport.sent) == 1
+    # In another response the option is for requests to come (RFC 9175 section 2.3).
+    client, transport = make_client(lambda datagram: [(1, reply(datagram, 0x80, [(252, b"x")]))])
+    assert client.get("/").code == 0x80
+    assert len(transport.sent) == 1
+
+
+def test_confirmable_echo_is_acknowledged_as_the_rest_is():
+    client, transport = make_client(EchoServer(b"v", type=CON))
+    client.get("/")
+    assert [datagram[1] for _, datagram in transport.sent] == [GET, GET, 0]
+    client, transport = make_client(EchoServer(b"v", type=CON))
+    client.request(GET, "/", acknowledge=False)
+    assert len(transport.sent) == 2
+    client.acknowledge()
+    assert transport.sent[2][1] == empty(ACK, 0)
+
+
+def test_duplicate_of_an_echo_is_no_response_to_the_repetition():
+    def server(datagram):
+        if datagram[1]:
+            echoes.append(reply(datagram, 0x81, [(252, b"v")], type=CON, message_id=7))
+            return [(1, echoes[0])] + [(2, reply(datagram, CONTENT))] * (len(echoes) - 1)
+
+    for acknowledge in (True, False):
+        echoes = []
+        client, transport = make_client(server)
+        assert client.request(GET, "/", acknowledge=acknowledge).code == CONTENT
+        answers = [bytes(datagram[:2]) for _, datagram in transport.sent if not datagram[1]]
+        assert answers == ([b"\x60\x00"] if acknowledge else [])
+
+
+def test_a_block_is_repeated_with_the_value_that_it_should_echo():
+    client, transport = make_client(EchoServer(b"v", then=first_of_two_blocks))
+    assert client.post("/a", bytes(1500)).code == CREATED
+    numbers = [[number for number, _ in options_of(transport, sent)] for sent in range(3)]
+    assert numbers == [[11, 12, 27, 60], [11, 12, 27, 60, 252], [11, 12, 27]]
+    ids = [decode(memoryview(datagram)).message_id for _, datagram in transport.sent]
+    assert ids == [0x1234, 0x1235, 0x1236]
+
+
+def test_resumed_request_repeats_its_echo():
+    """The server's duplicates are the same, so the datagrams are."""
+    runs = []
+    for _ in range(2):
+        client, transport = make_client(EchoServer(b"v"))
+        client.request(POST, "/a", b"x", message_id=7, token=b"12345678", acknowledge=False)
+        runs.append([datagram for _, datagram in transport.sent])
+    assert runs[0] == runs[1]
+
+
+def test_post_then_get_on_one_path():
+    client, transport = make_client(content)
+    client.request(POST, "/a", b"x")
+    client.get("/a")
+    client.request(POST, "/a", b"y")
+    assert [datagram[1] for _, datagram in transport.sent] == [POST, GET, POST]
+
+
 def test_close_closes_the_transport():
     client, transport = make_client(mute)
     client.close()

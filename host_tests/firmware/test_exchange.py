@@ -306,10 +306,13 @@ def test_duplicate_is_acknowledged_again_in_the_next_request():
     assert exchange.response.payload == b"2"
 
 
-def test_duplicate_of_what_was_not_acknowledged_is_reset():
+def test_duplicate_of_what_was_not_acknowledged_is_reset_once_nothing_is_owed():
     exchange = started()
     take(exchange, SEPARATE)
     start(exchange, ANOTHER)
+    assert take(exchange, SEPARATE) is None
+    assert exchange.ignored == 0
+    exchange.owed = ()
     assert take(exchange, SEPARATE) == empty(RST, 0x7777)
 
 
@@ -328,6 +331,17 @@ def test_response_that_is_held_is_neither_reset_nor_acknowledged():
         assert take(exchange, other) == empty(RST, 5)
     exchange.acknowledge()
     assert take(exchange, SEPARATE) == empty(ACK, 0x7777)
+
+
+def test_block_options_have_three_bytes_at_most():
+    for number in (23, 27):
+        for value in (b"", b"\x08", b"\x00\x08", b"\x00\x00\x08", b"\xff\xff\xfe"):
+            exchange = started()
+            assert take(exchange, reply(REQUEST, CONTENT, [(number, value)])) is None
+            assert exchange.response.option(number) == value
+        exchange = started()
+        take(exchange, reply(REQUEST, CONTENT, [(number, b"\x00\x00\x00\x08")]))
+        assert exchange.response is None and exchange.ignored == 1
 
 
 def test_no_token_is_held_by_itself():

@@ -72,7 +72,8 @@ def test_every_outcome():
         assert raised.retry_after == retry_after, (code, payload)
 
 
-def test_max_age_of_service_unavailable():
+def test_max_age_says_when_to_ask_again():
+    """Of 5.03 in RFC 7252 section 5.9.3.4, of 4.29 in RFC 8516 section 3."""
     for max_age, retry_after in (
         (None, 60_000),
         (0, 0),
@@ -81,8 +82,10 @@ def test_max_age_of_service_unavailable():
         (b"\x00\x05", 5_000),
         (0xFFFFFFFF, 0xFFFFFFFF * 1000),
     ):
-        error = raises(ProvisioningError, read, 0xA3, b"", max_age)
-        assert error.retry_after == retry_after, max_age
+        for code in (0xA3, 0x9D):
+            error = raises(ProvisioningError, read, code, b"", max_age)
+            assert not isinstance(error, Refused)
+            assert error.retry_after == retry_after, (code, max_age)
     for code in (0xA0, 0xA2, 0x88):
         assert raises(ProvisioningError, read, code, b"", 5).retry_after == 0
 
