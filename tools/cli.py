@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from tools.terminal import guard
 
 VERBS = (
     "demo",
@@ -64,6 +65,5 @@ def _every_verb() -> None:
 
 def main() -> NoReturn:
     """Run the verb that the command line names, and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")
+    guard()
     app(prog_name="python3 -m tools")

@@ -11,7 +11,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from tools.fake_thingsboard import certificates
@@ -19,6 +18,7 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.log import shorten
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.styled import Console
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.flash import put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
@@ -40,7 +40,7 @@ class _Screen:
     """
 
     def __init__(self, is_live: bool = False) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(soft_wrap=True)
         self._is_live = is_live
         self._board: list[tuple[float, str]] = []
         self._server: list[tuple[float, str]] = []

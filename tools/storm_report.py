@@ -11,10 +11,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from tools.storm import Storm, Weather, simulate
+from tools.styled import Console
 
 _COLUMNS = 60
 _BARS = " ▁▂▃▄▅▆▇█"

@@ -16,7 +16,7 @@ shims.install()
 
 from firmware.board import config  # noqa: E402
 from firmware.board.config_doubts import doubts  # noqa: E402
-from firmware.coap.uri import parse  # noqa: E402
+from firmware.coap.uri import origin  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 
 _CODEC = "microcoapy"
@@ -94,12 +94,8 @@ def identity(content: bytes, board_id: str) -> tuple[str, str]:
 
 
 def server_of(given: dict) -> str:
-    """The server in credentials or a checked config.json: scheme, host in lower case, port."""
-    try:
-        host, port, _, secure = parse(given["server"])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return str(given.get("server"))
-    return f"{'coaps' if secure else 'coap'}://{host.lower()}:{port}"
+    """The server in credentials or a checked config.json, in the one spelling that it has."""
+    return origin(str(given.get("server")))
 
 
 def has_forgotten(on_board: bytes | None) -> bool:

@@ -10,6 +10,7 @@ from tools.flash.errors import FlashingError
 from tools.flash.findings import FAILURE, OK, WARNING, Finding
 from tools.flash.link import Link
 from tools.flash.plan import CONFIG, MAIN, sha256
+from tools.terminal import one_line
 
 _LOW_MEMORY = 60_000
 _LITTLE_FLASH = 65_536
@@ -123,7 +124,7 @@ def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[
     if credentials.get("deviceName"):
         yield Finding(
             OK,
-            f'the board is provisioned as "{credentials["deviceName"]}" on '
+            f'the board is provisioned as "{one_line(str(credentials["deviceName"]))}" on '
             f"{content.server_of(credentials)}",
         )
     else:
@@ -160,7 +161,7 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
 def _wifi(link: Link, ssid: str) -> Iterator[Finding]:
     heard: dict[str, int] = {}
     for name, dbm in link.value(_SCAN, 30):
-        shown = name.strip(b"\0").decode(errors="replace")
+        shown = one_line(name.strip(b"\0").decode(errors="replace"))
         heard[shown] = max(dbm, heard.get(shown, dbm))
     hidden = heard.pop("", None)
     names = sorted(heard, key=heard.get, reverse=True)

@@ -11,6 +11,7 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from tools.flash.errors import WRONG_USAGE, FlashingError
+from tools.terminal import ConsoleFilter
 
 
 def monitor(port: str) -> None:
@@ -23,12 +24,13 @@ def monitor(port: str) -> None:
         raise FlashingError(f"{port} cannot be opened any more", "Check the cable") from None
     print(f"{port}: the board's console. Ctrl-] leaves it, Ctrl-C interrupts the board.")
     console = Console()
+    shown = ConsoleFilter()
     console.enter()
     try:
         lost = do_repl_main_loop(
             SimpleNamespace(transport=transport),
             console,
-            console.write,
+            lambda received: console.write(shown.feed(bytes(received))),
             escape_non_printable=False,
             code_to_inject=None,
             file_to_inject=None,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -13,6 +11,7 @@ from rich.text import Text
 from tools.flash.board import Progress as BoardProgress
 from tools.flash.board import Result
 from tools.flash.errors import REFUSED
+from tools.styled import Console
 
 _STYLES = {"provisioned": "green", "flashed": "green", "skipped": "yellow"}
 
@@ -22,7 +21,7 @@ class Screen:
 
     def __init__(self, ports: list[str], as_json: bool = False):
         self._as_json = as_json
-        self._console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+        self._console = Console(stderr=as_json)
         self._ports = ports
         self._bars = Progress(
             TextColumn("{task.fields[port]}", markup=False, table_column=Column(no_wrap=True)),

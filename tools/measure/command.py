@@ -6,12 +6,11 @@ import json
 import statistics
 from pathlib import Path
 
-from rich.console import Console
-
 from tools.measure import budgets, firstboot, growth, modules, peers, plot, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import FIGURES, times
 from tools.measure.responder import Responder
+from tools.styled import Console
 
 # The script of each that runs on MicroPython.
 CLIENTS = {
@@ -36,8 +35,8 @@ def run(
     `micropython`: the command of another MicroPython than the tests'. Raises MeasureError.
     """
     folders = tuple(folder for _, folder in wanted if folder)
-    said = Console(stderr=True, highlight=False)
-    console = Console(highlight=False)
+    said = Console(stderr=True)
+    console = Console()
     if not console.is_terminal:
         console.width = _WIDTH
     with (

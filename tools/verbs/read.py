@@ -32,5 +32,8 @@ def read(
         end(str(error))
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    if sys.stdout.isatty():
+        typer.echo(content.decode(errors="replace"), nl=False)
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()

@@ -24,9 +24,13 @@ def test(context: typer.Context) -> None:
 
     Example: python3 -m tools test -x -k provisioning
     """
+    import sys
+
     import pytest
 
     from tools.set_up import ROOT
+    from tools.terminal import unguarded
 
     os.chdir(ROOT)
+    sys.stdout, sys.stderr = unguarded(sys.stdout), unguarded(sys.stderr)
     raise typer.Exit(pytest.main(context.args or ["-n", "2", "--dist", "worksteal"]))
