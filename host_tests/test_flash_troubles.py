@@ -287,7 +287,7 @@ def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
 def test_doctor_of_a_config_with_a_mistake_is_5(desk, tmp_path):
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     done = desk.tools("doctor")
-    assert done.returncode == 5 and "is not a JSON object" in done.stdout
+    assert done.returncode == 5 and "line 1, column 2: it ends too early" in done.stdout
 
 
 @needs_micropython

@@ -52,6 +52,7 @@ class Job:
     start: bool = True
     restore_secret: bool = False
     timeout: float = 120.0
+    config_name: str = "config.json"
     done: Mapping[str, str] = field(default_factory=dict)
 
     def content(self, board_id: str) -> str:
@@ -123,7 +124,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     result.content = job.content(board.id)
     if job.done.get(board.id) == result.content:
-        result.name = content.config_for(job.config, board.id, row)[1]
+        result.name = content.config_for(job.config, board.id, row, name=job.config_name)[1]
         _skip(link, result, "the results file says that it is provisioned")
         return
     facts.check(board, job.as_source)
@@ -170,7 +171,7 @@ def _config(link, job, board, row, found, result, progress) -> bytes:
     )
     if forgotten:
         progress.on_step("the secret stays forgotten; --restore-secret puts it back")
-    config, result.name = content.config_for(job.config, board.id, row, forgotten)
+    config, result.name = content.config_for(job.config, board.id, row, forgotten, job.config_name)
     return config
 
 

@@ -40,7 +40,7 @@ def flash(
     Raises FlashingError, OSError for a file that cannot be used, and typer.BadParameter.
     """
     text = config.read_bytes()
-    settings = content.check_config(text)
+    settings = content.check_config(text, name=config)
     for finding in examine_server(settings["server"]):
         if finding.level == FAILURE:
             typer.echo(f"warning: from this computer, {finding.what}. {finding.fix}", err=True)
@@ -50,10 +50,11 @@ def flash(
     if monitor and (side_by_side or not start or as_json):
         raise typer.BadParameter("it follows one board", param_hint="--monitor")
     if side_by_side:
-        content.check_for_many(text, settings, rows, len(chosen))
+        content.check_for_many(text, settings, rows, len(chosen), config)
     file = ResultsFile(results) if side_by_side else None
     job = Job(
         config=text,
+        config_name=str(config),
         firmware=content.firmware(as_source, settings["codec"])
         | {f"/{name}": file for name, file in files_named_in(config).items()},
         app=app,

@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 from tools import shims
-from tools.flash import tables
-from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
+from tools.flash import config_file, tables
+from tools.flash.config_file import ConfigError, meant
+from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.mpy import CompileError, compile_module
 from tools.set_up import ROOT
 
@@ -56,14 +57,32 @@ def firmware(as_source: bool = False, codec: str = "firmware") -> dict[str, byte
     return files
 
 
-def check_config(content: bytes, board_id: str = "0" * 12, provisioned: bool = True) -> dict:
-    """Check a config.json as the firmware does. Raises FlashingError."""
+def check_config(
+    content: bytes,
+    board_id: str = "0" * 12,
+    provisioned: bool = True,
+    name: str | Path = "config.json",
+) -> dict:
+    """Check a config.json, called `name`, as the firmware does. Raises ConfigError."""
+    name = str(name)
+    config_file.read(content, name)
     try:
-        return config.check(content, board_id, provisioned)
+        checked = config.check(content, board_id, provisioned)
     except FirstbootError as error:
-        raise FlashingError(
-            "config.json: " + error.what.replace("\n", "; "), error.fix, BAD_CONFIGURATION
-        ) from None
+        raise ConfigError(name, [meant(line) for line in error.what.split("\n")]) from None
+    if not _can_be(checked["endpoint"][0]):
+        raise ConfigError(
+            name, ["the host in `server` has a part that is empty or longer than 63 letters"]
+        )
+    return checked
+
+
+def _can_be(host: str) -> bool:
+    """Whether a host may have such a name, found or not."""
+    try:
+        return ":" in host or bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def config_for(
@@ -71,19 +90,20 @@ def config_for(
     board_id: str,
     row: dict[str, str] | None = None,
     without_secret: bool = False,
+    name: str | Path = "config.json",
 ) -> tuple[bytes, str]:
     """The config.json for one board, and its deviceName. Raises FlashingError.
 
     `row`: the board's line of the CSV. `without_secret`: the board has forgotten it.
     """
-    check_config(content, board_id)
+    check_config(content, board_id, name=name)
     given = config.parse(content)
     if row or without_secret:
         given["provisioning"].update(row or {})
         if without_secret:
             given["provisioning"].pop("provisionDeviceSecret", None)
         content = json.dumps(given, ensure_ascii=False, indent=2).encode() + b"\n"
-    checked = check_config(content, board_id, provisioned=without_secret)
+    checked = check_config(content, board_id, without_secret, name)
     return content, checked["provisioning"]["deviceName"]
 
 
@@ -143,27 +163,34 @@ def read_rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 def check_for_many(
-    content: bytes, settings: dict, rows: dict[str, dict[str, str]] | None, boards: int
+    content: bytes,
+    settings: dict,
+    rows: dict[str, dict[str, str]] | None,
+    boards: int,
+    name: str | Path = "config.json",
 ) -> None:
-    """Check what config.json means for `boards` boards, or for those of a CSV. FlashingError."""
+    """Check what config.json means for `boards` boards, or for those of a CSV.
+
+    Raises ConfigError.
+    """
     if problems := doubts(settings, ""):
-        raise FlashingError(
-            f"config.json: {'; '.join(problems)}", "Correct config.json", BAD_CONFIGURATION
-        )
+        raise ConfigError(str(name), problems)
     named_by_config = boards
     if rows is not None:
         named_by_config = sum("deviceName" not in row for row in rows.values())
         for board_id, row in rows.items():
             secret = row.get("provisionDeviceSecret")
             secret = secret or settings["provisioning"]["provisionDeviceSecret"]
-            config_for(content, board_id, row, without_secret=not secret)
-    name = config.parse(content)["provisioning"]["deviceName"]
-    if named_by_config > 1 and "{id}" not in name:
-        raise FlashingError(
-            f'config.json: `provisioning.deviceName` is "{name}" for every board, and ThingsBoard '
-            "provisions a name once",
+            config_for(content, board_id, row, not secret, name)
+    device_name = config.parse(content)["provisioning"]["deviceName"]
+    if named_by_config > 1 and "{id}" not in device_name:
+        raise ConfigError(
+            str(name),
+            [
+                f'`provisioning.deviceName` is "{device_name}" for every board, and ThingsBoard '
+                "provisions a name once"
+            ],
             'Put {id} in it, as in "sensor-{id}", or name the boards with --csv',
-            BAD_CONFIGURATION,
         )
 
 

@@ -6,11 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
 from tools.flash import content
-from tools.flash.errors import BAD_CONFIGURATION, FAILED, PROVISIONED, FlashingError
+from tools.flash.config_file import ConfigError
+from tools.flash.errors import BAD_CONFIGURATION, FAILED, PROVISIONED
 from tools.flash.findings import FAILURE, OK, WARNING, Finding
 
 # A request that any ThingsBoard answers with 4.01: it asks for a device that is not there.
@@ -21,7 +23,7 @@ _TRIES = 3
 _PLACEHOLDERS = ("from the device profile", "...", "…", "k", "s")
 
 
-def examine(config: bytes, port: str | None, as_json: bool) -> int:
+def examine(config: Path, port: str | None, as_json: bool) -> int:
     """Print what is found, from the computer and with `port` from the board; the exit code."""
     findings = []
     for finding in _findings(config, port):
@@ -35,14 +37,16 @@ def examine(config: bytes, port: str | None, as_json: bool) -> int:
     return FAILED if any(each.level == FAILURE for each in findings) else PROVISIONED
 
 
-def _findings(config: bytes, port: str | None) -> Iterator[Finding]:
+def _findings(path: Path, port: str | None) -> Iterator[Finding]:
+    config = path.read_bytes()
     try:
-        settings = content.check_config(config)
-    except FlashingError as error:
-        yield Finding(FAILURE, error.what, error.fix)
+        settings = content.check_config(config, name=path)
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding(FAILURE, f"{path}: {problem}", error.fix)
         settings = None
     else:
-        yield Finding(OK, "config.json has no mistake")
+        yield Finding(OK, f"{path} has no mistake")
         yield from _key_and_secret(settings["provisioning"])
         yield from examine_server(settings["server"])
     if port:

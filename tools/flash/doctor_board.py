@@ -137,7 +137,8 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
     try:
         theirs = content.check_config(on_board, board_id)
     except FlashingError as error:
-        yield Finding(WARNING, f"the board's own {error.what}", "flash puts the given one on it")
+        what = one_line(error.what)
+        yield Finding(WARNING, f"the board's own {what}", "flash puts the given one on it")
         return
     ours = content.check_config(given, board_id)
     different = []

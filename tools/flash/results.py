@@ -12,6 +12,7 @@ from pathlib import Path
 from tools.flash import tables
 from tools.flash.board import NOT_BEGUN, Result
 from tools.flash.errors import WRONG_USAGE, FlashingError
+from tools.terminal import one_line
 
 _COLUMNS = ("id", "name", "port", "result", "seconds", "reason", "content")
 
@@ -56,7 +57,7 @@ class ResultsFile:
         with self._lock:
             if result.result != "skipped" or result.id not in self._rows:
                 self._rows[result.id or result.port] = {
-                    "reason": result.detail,
+                    "reason": one_line(result.detail),
                     **{name: getattr(result, name) for name in _COLUMNS if name != "reason"},
                 }
             if result.id:

@@ -1,11 +1,12 @@
 """What CPython needs to run firmware/: the names that MicroPython has more.
 
-Only adds; nothing that CPython has is changed.
+It adds, and changes one thing: a name that no host can have is an OSError, as on MicroPython.
 """
 
 from __future__ import annotations
 
 import gc
+import socket
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from tools.shims import micropython, polling
 TICKS_PERIOD = 1 << 30
 # Ticks wrap this soon after install(), so that code that forgets ticks_diff fails.
 _WRAPS_AFTER_MS = 2000
+_look_up = socket.getaddrinfo
 
 
 def install(ticks_start: int | None = None) -> None:
@@ -31,7 +33,15 @@ def install(ticks_start: int | None = None) -> None:
     time.sleep_ms = lambda ms: time.sleep(max(0, ms) / 1000)
     sys.print_exception = _print_exception
     gc.threshold = lambda *size: -1
+    socket.getaddrinfo = _getaddrinfo
     polling.install()
+
+
+def _getaddrinfo(*arguments, **options):
+    try:
+        return _look_up(*arguments, **options)
+    except UnicodeError:  # an empty label, or one that is too long
+        raise socket.gaierror(socket.EAI_NONAME, "no host has such a name") from None
 
 
 def _ticks_diff(end: int, start: int) -> int:

@@ -28,7 +28,7 @@ def doctor(
     from tools.flash.errors import FlashingError
 
     try:
-        code = examine(existing_file(config, "--config").read_bytes(), port, as_json)
+        code = examine(existing_file(config, "--config"), port, as_json)
     except FlashingError as error:
         end(str(error), error.exit_code)
     raise typer.Exit(code)
