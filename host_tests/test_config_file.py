@@ -89,7 +89,5 @@ def test_each_mistake_has_a_line():
     "host", ["thingsboard..example.com", "a" * 64 + ".example.com", ".", "ü" * 80]
 )
 def test_a_name_that_no_host_has(host):
-    with pytest.raises(
-        ConfigError, match="the host in `server` has a part that is empty or longer"
-    ):
+    with pytest.raises(ConfigError, match="the host in `server` has a part that is empty"):
         content.check_config(json.dumps(config_for(f"coap://{host}")).encode())

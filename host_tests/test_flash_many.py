@@ -16,7 +16,8 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import content, many, results
+from tools import private
+from tools.flash import content, many
 from tools.flash.board import Job, Result
 from tools.flash.errors import FlashingError
 from tools.flash.results import ResultsFile, write_bulk_import
@@ -49,6 +50,7 @@ def test_eight_boards_side_by_side_and_one_that_fails(desk, tmp_path):
     rows = rows_of(tmp_path / "results.csv")
     assert [*rows[0]] == [*("id", "name", "port", "result", "seconds", "reason", "content")]
     assert {row["name"] for row in rows if row["result"] == "provisioned"} == names
+    assert (tmp_path / "results.csv").stat().st_mode & 0o077 == 0
     (reason,) = {row["reason"] for row in rows if row["result"] == "failed"}
     assert reason.startswith("there is no port ")
     assert "Traceback" not in done.stderr and "\x1b" not in done.stdout + done.stderr
@@ -211,7 +213,7 @@ def test_results_that_cannot_be_written_are_found_first(desk, tmp_path):
 def test_a_disk_that_fills_up_in_between_is_said(tmp_path, monkeypatch):
     file = ResultsFile(tmp_path / "results.csv")
     file.begin(["COM3"])
-    monkeypatch.setattr(results, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(private, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(FlashingError, match=r"results.csv cannot be written: full\. Make room"):
         file.add(Result("COM3", result="provisioned"))
 

@@ -307,7 +307,8 @@ def test_reset_of_everything_leaves_what_is_the_user_s(desk):
     board = desk.board("rp2")
     desk.flash(board, app=b"def run(credentials): pass\n")
     with Link(str(board.link)) as opened:
-        opened.put("/mine.txt", b"mine")
+        for name in ("mine.txt", "credentials.json.bad1", "attempt.json", "config.json.new"):
+            opened.put(f"/{name}", b"mine")
     done = desk.tools("reset", "--port", board.link, "--all")
     assert done.returncode == 0, done.stderr
     with Link(str(board.link)) as opened:

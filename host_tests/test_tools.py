@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encod
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.mpy import check_app
+from tools.virtual_board.interpreter import find_micropython
 
 ROOT = Path(set_up.ROOT)
 VERBS = (
@@ -493,3 +495,40 @@ def test_an_app_is_looked_at_first(tmp_path, app, complaint):
 def test_an_app_that_will_do(tmp_path, app):
     (tmp_path / "app.py").write_bytes(app)
     assert check_app(tmp_path / "app.py") == app
+
+
+@pytest.mark.parametrize("way", ["file", "environment", "standard input"])
+def test_a_secret_need_not_stand_on_the_command_line(server, tmp_path, way):
+    arguments, options = [], {}
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n", encoding="utf-8")
+    with file.open() as opened:
+        if way == "file":
+            arguments = ["--secret-file", file]
+        elif way == "environment":
+            options["env"] = os.environ | {"FIRSTBOOT_SECRET": SECRET}
+        else:
+            arguments = ["--secret-file", "-"]
+            options["stdin"] = opened
+        done = tools("provision", "--server", server.uri, "--key", KEY, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_secret_it_is_wrong_usage():
+    done = tools("provision", "--server", "coap://localhost", "--key", KEY)
+    assert done.returncode == 2 and "--secret-file" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_only_the_owner_reads_a_file_with_secrets(config_for, tmp_path, runtime):
+    if runtime == "micropython" and not find_micropython().command:
+        pytest.skip("no MicroPython")
+    flash = tmp_path / "flash"
+    config = config_for("coap://localhost")
+    made = tools(
+        *("power-up", "--runtime", runtime, "--flash", flash, "--config", config, "--set-up-only")
+    )
+    assert made.returncode == 0, made.stderr
+    file = flash / "config.json" if flash.is_dir() else flash
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

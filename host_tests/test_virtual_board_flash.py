@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 from littlefs import LittleFS, UserContext
@@ -18,6 +17,7 @@ from host_tests.virtual_bench import (
     both_runtimes,
     needs_micropython,
 )
+from tools import private
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import FlashError, NotOnFlash
@@ -106,7 +106,7 @@ def test_half_made_flash_never_has_the_name(bench, monkeypatch):
     def torn(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_bytes", torn)
+    monkeypatch.setattr(private, "write", torn)
     with pytest.raises(OSError, match="disk full"):
         bench.put("")
     monkeypatch.undo()

@@ -31,8 +31,8 @@ def describe(message, size):
 
 
 def shorten(secret):
-    """The first 3 characters and an ellipsis; of a short one nothing."""
-    return (secret[:3] if len(secret) >= 8 else "") + "…"
+    """What stands in a secret's place."""
+    return "…" if secret else ""
 
 
 def _dotted(code):

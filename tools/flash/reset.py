@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from tools.flash import install
@@ -14,6 +15,8 @@ _SECRETS = tuple(
     for path in (install.CREDENTIALS, "/attempt.json", "/attempt_again.json")
     for suffix in ("", ".new")
 )
+# What has a secret in it also under a name that it was given when it was in the way.
+_WITH_SECRETS = ("credentials.json", "attempt.json", "attempt_again.json", "config.json")
 
 
 def reset(port: str, everything: bool) -> Iterator[str]:
@@ -23,7 +26,7 @@ def reset(port: str, everything: bool) -> Iterator[str]:
         name = install.credentials(link, found).get("deviceName")
         remove = [path for path in _SECRETS if found.has(path)]
         if everything:
-            remove = _of_ours(link, found) + remove
+            remove = list(dict.fromkeys(_of_ours(link, found) + _with_secrets(link, found)))
         link.run(install.REMOVE % (remove,))
         if everything:
             link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found),))
@@ -62,6 +65,20 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
     first = [MAIN] if found.hashes.get(MAIN) in record.get(MAIN, ()) else []
     last = [path for path in (CONFIG, RECORD) if path in found.hashes]
     return first + ours + last
+
+
+def _with_secrets(link: Link, found: install.Survey) -> list[str]:
+    """Every file with a secret of ours in it, the private key too."""
+    config = link.read(CONFIG) if CONFIG in found.hashes else b"{}"
+    try:
+        key = json.loads(config).get("key") or ""
+    except (ValueError, AttributeError):
+        key = ""
+    return [
+        f"/{name}"
+        for name in sorted(found.names)
+        if name.startswith(_WITH_SECRETS) or name == str(key).strip("/")
+    ]
 
 
 def _folders(found: install.Survey) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools import private
 from tools.flash import tables
 from tools.flash.board import NOT_BEGUN, Result
 from tools.flash.errors import WRONG_USAGE, FlashingError
@@ -66,7 +66,7 @@ class ResultsFile:
 
     def _write(self) -> None:
         try:
-            replace(self._path, _csv(_COLUMNS, self._rows.values()))
+            private.replace(self._path, _csv(_COLUMNS, self._rows.values()))
         except OSError as error:
             raise FlashingError(
                 f"{self._path} cannot be written: {error.strerror}",
@@ -80,19 +80,12 @@ def write_bulk_import(path: Path, names: dict[str, str], profile: str) -> None:
         {"name": name, "type": profile, "label": board_id}
         for board_id, name in sorted(names.items(), key=lambda each: each[1])
     ]
-    replace(path, _csv(("name", "type", "label"), rows))
+    private.replace(path, _csv(("name", "type", "label"), rows))
 
 
-def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> str:
+def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue()
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole, under another name first."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)
+    return text.getvalue().encode()

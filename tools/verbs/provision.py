@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import POWER_UP_CODES, new_verb, say
+from tools.verbs.shared import POWER_UP_CODES, Secret, SecretFile, new_verb, say, secret_of
 
 verb = new_verb()
 
@@ -16,7 +16,8 @@ verb = new_verb()
 def provision(
     server: Annotated[str, typer.Option(metavar="URI", help="coap://host or coap://host:port")],
     key: Annotated[str, typer.Option(help="The device profile's provisionDeviceKey.")],
-    secret: Annotated[str, typer.Option(help="The device profile's provisionDeviceSecret.")],
+    secret: Secret = None,
+    secret_file: SecretFile = None,
     name: Annotated[
         str | None,
         typer.Option(help="deviceName; without it ThingsBoard chooses one.", show_default=False),
@@ -34,6 +35,9 @@ def provision(
     """
     from tools.provision import provision
 
+    secret = secret_of(secret, secret_file)
+    if not secret:
+        raise typer.BadParameter("it is missing", param_hint="--secret or --secret-file")
     result = provision(server, key, secret, name)
     if as_json:
         typer.echo(json.dumps(result._asdict()))

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, end, existing_file, new_verb
+from tools.verbs.shared import (
+    PLAIN_CODES,
+    Secret,
+    SecretFile,
+    end,
+    existing_file,
+    new_verb,
+    secret_of,
+)
 
 verb = new_verb()
 
@@ -34,9 +42,8 @@ def serve(
         Strategy, typer.Option(help="The device profile's provision strategy.")
     ] = Strategy.create,
     key: Annotated[str, typer.Option(help="The profile's provisionDeviceKey.")] = "demo-key",
-    secret: Annotated[
-        str, typer.Option(help="The profile's provisionDeviceSecret.")
-    ] = "demo-secret",
+    secret: Secret = "demo-secret",
+    secret_file: SecretFile = None,
     device: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A device that is there already; as often as needed."),
@@ -84,7 +91,9 @@ def serve(
     from tools.fake_thingsboard.model import ThingsBoard
     from tools.fake_thingsboard.serve import serve
 
-    thingsboard = ThingsBoard(key=key, secret=secret, strategy=strategy.value)
+    thingsboard = ThingsBoard(
+        key=key, secret=secret_of(secret, secret_file), strategy=strategy.value
+    )
     try:
         for name in device or ():
             thingsboard.add_device(name)

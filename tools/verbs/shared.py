@@ -58,6 +58,24 @@ Image = Annotated[
 FiguresAsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FIRSTBOOT_SECRET",
+        help="The profile's provisionDeviceSecret; other users of this computer see it.",
+        show_default=False,
+    ),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The file that --secret is in, alone; - is standard input.",
+        show_default=False,
+    ),
+]
+
+
 def new_verb() -> typer.Typer:
     """Where a verb's function is registered, with `command`."""
     return typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -80,6 +98,17 @@ def application(path: Path | None) -> bytes | None:
         return check_app(existing_file(path, "--app"))
     except CompileError as error:
         raise typer.BadParameter(str(error), param_hint="--app") from None
+
+
+def secret_of(secret: str | None, file: Path | None) -> str | None:
+    """The secret that --secret, --secret-file or the environment gives; None when none does."""
+    if file is None:
+        return secret
+    if str(file) == "-":
+        import sys
+
+        return sys.stdin.readline().strip()
+    return existing_file(file, "--secret-file").read_text(encoding="utf-8").strip()
 
 
 def say(text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
+from tools import private
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import FlashError, NotOnFlash
 from tools.virtual_board.lock import locked
@@ -184,14 +185,14 @@ def _write_image(image: Path, kind: str, contents: dict[str, bytes]) -> None:
         with files.open(name, "wb") as file:
             file.write(content)
     files.unmount()
-    image.write_bytes(files.context.buffer)
+    private.write(image, files.context.buffer)
 
 
 def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
     for name, content in contents.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        private.write(file, content)
 
 
 def _replace_folder(new: Path, folder: Path) -> None:
