@@ -1,0 +1,257 @@
+"""One emulated Pico W over its power-ups, and a ThingsBoard in the same process and time.
+
+Nothing here is a thread, a socket or this computer's clock, so that a fork is a second board with
+a second ThingsBoard in the same state. Times are emulated board time, in ms.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from host_tests.power_up_bench import KEY, SECRET, config_for
+from tools.fake_thingsboard.endpoint import Endpoint, Sending
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.pico_w.flash_chip import Operation
+from tools.pico_w.flash_file import put_firmware
+from tools.pico_w.machine import Machine
+from tools.pico_w.network import Network, Peer
+from tools.virtual_board.errors import NotOnFlash
+from tools.virtual_board.flash import read_file
+
+SERVER = "thingsboard.example.com"
+ID = bytes.fromhex("e66138528334ab21")
+NAME = f"sensor-{ID.hex()}"
+APP = b"""\
+import gc
+
+def run(credentials):
+    gc.collect()
+    print("app.py: free", gc.mem_free())
+"""
+PROMPT = ">>> "
+CTRL_C, CTRL_D = b"\x03", b"\x04"
+PATIENCE = 300  # seconds of this computer's, for one wait of a test
+
+
+class World:
+    """`console`: what this life of the board printed. `answer`: who answers in ThingsBoard's
+    place, called with (guest, server, datagram)."""
+
+    def __init__(self, image: Path, seed: str = "Pico W"):
+        chance = random.Random(seed)
+        self.image = image
+        self.thingsboard = ThingsBoard(KEY, SECRET, randbytes=chance.randbytes)
+        self.endpoint = Endpoint(self.thingsboard)
+        self.network = Network(self)
+        self.answer: Callable[[Peer, Peer, bytes], None] | None = None
+        self.console = ""
+        self.machine: Machine | None = None
+        self._getrandbits = chance.getrandbits
+        self._ms_before = 0.0
+        self._wanted = ""
+        self._fork: tuple[Operation, int] | None = None
+
+    # The board
+
+    def power_up(self, files: bytes) -> None:
+        """Give power to the board with these files on its flash."""
+        if self.machine:
+            self._ms_before += self.machine.ms
+        self.console = ""
+        self.machine = Machine(
+            self.image, files, ID, self.network, self._on_console, self._getrandbits
+        )
+
+    def restart(self, files: bytes | None = None) -> None:
+        """Soft-reset the board, by Ctrl-C and Ctrl-D, with these files on its flash.
+
+        What it sends before that is lost. Its radio stays on, which saves the boot of it.
+        """
+        fate, self.network.fate = self.network.fate, lambda way, number, datagram: []
+        self.interrupt()
+        self.network.fate = fate
+        if files is not None:
+            self.machine.files = files
+        self.console = ""
+        self.type(CTRL_D)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C and wait for the prompt."""
+        self.console = self.console.replace(PROMPT, "")
+        self.type(CTRL_C)
+        self.until(PROMPT, 5_000)
+
+    def type(self, text: bytes) -> None:
+        self.machine.console.type(text)
+
+    def run(self, code: str, ms: float = 60_000) -> str:
+        """Run code in the raw REPL, at whose prompt the board is; gives what it prints."""
+        self.console = ""
+        self.type(b"\r\x01")
+        self.until("raw REPL; CTRL-B to exit\r\n>", 5_000)
+        self.console = ""
+        self.type(code.encode() + CTRL_D)
+        self.until("\x04>", ms)
+        self.type(b"\x02")
+        output, errors, _ = self.console.partition("OK")[2].split("\x04")
+        assert not errors, errors
+        return output.replace("\r\n", "\n")
+
+    def until(self, text: str, ms: float = 120_000) -> None:
+        """Let the board run until its console has `text`; fail when it has not within `ms`."""
+        deadline, end = self.machine.ms + ms, time.monotonic() + PATIENCE
+        self._wanted = text
+        while text not in self.console:
+            assert self.machine.ms < deadline, f"no {text!r} in {ms:.0f} ms:\n{self.console}"
+            assert time.monotonic() < end, f"no {text!r} in {PATIENCE} s:\n{self.console}"
+            self._step(deadline)
+        self._wanted = ""
+
+    def wait(self, ms: float) -> None:
+        """Let the board run for so long."""
+        deadline = self.machine.ms + ms
+        while self.machine.ms < deadline:
+            self._step(deadline)
+
+    def _step(self, deadline: float) -> None:
+        self.machine.after(max(deadline - self.machine.ms, 0.001), self.machine.pause)
+        while True:
+            self.machine.run()
+            if self._fork:
+                raise _InTheFork
+            if self.machine.is_paused:
+                return
+
+    def _on_console(self, output: bytes) -> None:
+        self.console += output.decode("utf-8", "replace")
+        if self._wanted and self._wanted in self.console:
+            self.machine.pause()
+
+    # Power cuts
+
+    def at_each_operation(
+        self, wanted: Callable[[int, Operation], bool], until: str, action: Callable[..., Any]
+    ) -> list[tuple[Operation, Any]]:
+        """Run until the console has `until`; for each erase or program that is `wanted`, fork.
+
+        The other board stops just before it, and `action(world, operation)` says what comes of
+        that. Gives the operations and what was said.
+        """
+        said = []
+        count = 0
+
+        def on_operation(operation: Operation) -> None:
+            nonlocal count
+            count += 1
+            if wanted(count, operation):
+                result = self._forked(operation)
+                if result is not None:
+                    said.append((operation, result))
+
+        chip = self.machine.flash_chip
+        chip.on_operation = on_operation
+        try:
+            self.until(until)
+        except _InTheFork:
+            operation, pipe = self._fork
+            self._fork = None
+            _answer(pipe, lambda: action(self, operation))
+        chip.on_operation = lambda operation: None
+        return said
+
+    def _forked(self, operation: Operation) -> Any:
+        """Fork; what the other one answers, None in the other one."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            self.machine.flash_chip.on_operation = lambda operation: None
+            self._fork = operation, writing
+            self.machine.pause()
+            return None
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            answer = pipe.read()
+        os.waitpid(child, 0)
+        assert answer, f"the fork at {operation} died"
+        is_right, result = pickle.loads(answer)
+        assert is_right, f"cut at {operation}: {result}"
+        return result
+
+    # ThingsBoard
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the first power-up."""
+        return int(self._ms_before + self.machine.ms)
+
+    def send(self, guest: Peer, server: Peer, datagram: bytes) -> None:
+        """Take what the board sent (tools.pico_w.network.FarSide)."""
+        if self.answer:
+            self.answer(guest, server, datagram)
+        else:
+            self._transmit(server, self.endpoint.received(guest, datagram, self.now))
+
+    def _transmit(self, server: Peer, sendings: list[Sending]) -> None:
+        for each in sendings:
+            self.network.answer(each.peer[1], server, each.datagram)
+        if self.endpoint.wake_at is not None:
+            self.machine.after(
+                max(self.endpoint.wake_at - self.now, 1),
+                lambda: self._transmit(server, self.endpoint.on_timer(self.now)),
+            )
+
+    # What is on the flash
+
+    def read(self, path: str) -> bytes | None:
+        """A file on the flash, or None."""
+        with tempfile.TemporaryDirectory() as folder:
+            image = Path(folder, "flash.img")
+            image.write_bytes(self.machine.files)
+            try:
+                return read_file(image, path)
+            except NotOnFlash:
+                return None
+
+    def check(self) -> None:
+        """Both ends agree: one device, and its token saved."""
+        saved = json.loads(self.read("/credentials.json") or b"null")
+        (device,) = self.thingsboard.devices.values()
+        assert saved and saved["credentialsValue"] == device.token, (saved, self.console)
+        assert saved["deviceName"] == device.name == NAME
+        assert device.provision_state == "provisioned"
+        for path in ("/attempt.json", "/attempt.json.new", "/credentials.json.new"):
+            assert self.read(path) is None, f"{path} is still there"
+        assert device.token not in self.console and SECRET not in self.console
+
+
+class _InTheFork(Exception):
+    """This is the other board."""
+
+
+def _answer(pipe: int, action: Callable[[], Any]) -> None:
+    """Write what comes of `action` into a pipe, and end this process."""
+    try:
+        result = True, action()
+    except BaseException as error:
+        result = False, f"{type(error).__name__}: {error}"
+    with os.fdopen(pipe, "wb") as file:
+        file.write(pickle.dumps(result))
+    os._exit(0)
+
+
+def new_files(files: dict[str, bytes] | None = None, app: bytes = APP, **changes: Any) -> bytes:
+    """A new board's flash with the firmware, an app.py and a config.json for `SERVER`."""
+    config = json.dumps(config_for(f"coap://{SERVER}", **changes)).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        flash = Path(folder, "flash.img")
+        put_firmware(flash, config, app, files)
+        return flash.read_bytes()
