@@ -217,6 +217,16 @@ def test_of_a_thousand_requests_at_once_none_is_lost(start):
     assert len(server.received) == len({datagram.data for datagram in server.received}) == 1000
 
 
+def test_an_observer_is_told_what_an_operator_does(start):
+    server, client = start()
+    server.thingsboard.add_device("a", TOKEN)
+    client.send(Message(code=GET, uri_path=ATTRIBUTES, observe=0), 7, CON, b"seen")
+    assert client.receive().opt.observe == 0
+    server.thingsboard.set_attributes("a", "shared", {"v": 1})
+    told = client.receive()
+    assert (told.opt.observe, told.token, told.payload) == (1, b"seen", b'{"v":1}')
+
+
 def test_another_port_is_a_new_execution(start):
     server, client = start()
     for other in (client, Client(server)):

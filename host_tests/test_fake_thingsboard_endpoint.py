@@ -13,7 +13,7 @@ from tools.fake_thingsboard.model import ThingsBoard
 
 KEY, SECRET, TOKEN = "the-key", "the-secret", "A1b2C3d4E5f6G7h8I9j0"
 GET, POST = 1, 2
-CREATED, CONTINUE = 0x41, 0x5F
+CREATED, VALID, CONTINUE = 0x41, 0x43, 0x5F
 BAD_REQUEST, NOT_FOUND, INCOMPLETE, FAILED = 0x80, 0x84, 0x88, 0xA0
 PEER = ("192.0.2.1", 20000)
 PROVISION = ("api", "v1", "provision")
@@ -186,6 +186,60 @@ def test_a_copy_goes_on_as_the_original_would():
     assert run(copy, 100_000) == run(endpoint, 100_000)
     ask(copy, provision(9, deviceName="c"), 100_000)
     assert copy.duplicates.snapshot(100_000) != endpoint.duplicates.snapshot(100_000)
+
+
+def observe(endpoint, now=0, path=ATTRIBUTES, message_id=7):
+    ask(endpoint, request(path=path, message_id=message_id, observe=0), now)
+
+
+def share(endpoint, value, now) -> list[tuple[int, bytes]]:
+    """Set a shared attribute. Gives (Observe, payload) of what is sent at once."""
+    endpoint.thingsboard.set_attributes("a", "shared", {"v": value})
+    messages = [decode(each.datagram) for each in endpoint.notify(now)]
+    return [(message.observe, message.payload) for message in messages]
+
+
+def test_an_observation_ends_without_a_word_when_nobody_acknowledges():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    assert share(endpoint, 1, 0) == [(1, b'{"v":1}')]
+    assert [each[0] for each in run(endpoint, 85_249)] == [2_750, 8_250, 19_250, 41_250]
+    assert endpoint.notifications.observations
+    assert run(endpoint, 85_250) == []
+    assert not endpoint.notifications.observations
+    assert share(endpoint, 2, 90_000) == []
+    assert endpoint.wake_at is None
+
+
+def test_what_came_meanwhile_is_told_at_the_acknowledgement_and_only_the_newest():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    share(endpoint, 1, 0)
+    first_id = endpoint.next_message_id - 1
+    assert share(endpoint, 2, 10) == share(endpoint, 3, 20) == []
+    (sending,) = endpoint.received(PEER, empty(ACK, first_id), 30)
+    newest = decode(sending.datagram)
+    assert (newest.observe, newest.payload) == (3, b'{"v":3}')
+    assert endpoint.received(PEER, empty(ACK, newest.message_id), 40) == []
+    assert share(endpoint, 4, 50) == [(4, b'{"v":4}')]
+
+
+def test_a_restart_forgets_who_observes():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    endpoint.restart()
+    assert share(endpoint, 1, 0) == []
+
+
+def test_a_call_waits_only_when_it_is_persistent():
+    endpoint = make_endpoint()
+    assert endpoint.thingsboard.call("a", "lost") == 0
+    assert endpoint.thingsboard.call("a", "waits", is_persistent=True) == 1
+    assert endpoint.notify(0) == []
+    path = ("api", "v1", TOKEN, "rpc")
+    valid, call = endpoint.received(PEER, request(path=path, observe=0), 0)
+    assert decode(valid.datagram).code == VALID
+    assert decode(call.datagram).payload == b'{"id":1,"method":"waits","params":null}'
 
 
 def test_what_answers_nothing():

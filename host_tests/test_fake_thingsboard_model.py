@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tools.fake_thingsboard.californium import EXCHANGE_LIFETIME, Duplicates
-from tools.fake_thingsboard.messages import Reply
+from tools.fake_thingsboard.messages import BARE, Reply
 from tools.fake_thingsboard.model import ThingsBoard
 
 GET, POST, PUT = 1, 2, 3
@@ -17,7 +17,7 @@ PROVISION = ("api", "v1", "provision")
 NOT_FOUND = Reply(0x80, b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}', 0)
 FAILURE = Reply(0x80, b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}', 0)
 BAD_REQUEST = Reply(0x80)
-CREATED = Reply(0x41, bare=True)
+CREATED = Reply(0x41, way=BARE)
 JSON = 50
 
 
@@ -189,9 +189,9 @@ def attributes(token, *query, thingsboard, **options):
 def test_token_validation():
     thingsboard = make_thingsboard()
     thingsboard.add_device("a", TOKEN)
-    assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0x84, b"", JSON, bare=True)
+    assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0x84, b"", JSON, way=BARE)
     thingsboard.set_attributes("a", "shared", {"v": 1})
-    content = Reply(0x45, b'{"shared":{"v":1}}', JSON, bare=True)
+    content = Reply(0x45, b'{"shared":{"v":1}}', JSON, way=BARE)
     assert attributes(TOKEN, thingsboard=thingsboard) == content
     thingsboard.change_token("a", "new")
     assert attributes(TOKEN, thingsboard=thingsboard) == Reply(0x81)
@@ -210,7 +210,7 @@ def test_a_certificate_that_was_known_at_the_handshake_stands_for_its_device_wha
     assert name == "a" and thingsboard.name_of_certificate("another") is None
     for path in [("attributes",), ("NONSENSE", "attributes"), (TOKEN, "attributes")]:
         path = ("api", "v1", *path)
-        assert thingsboard.handle(GET, path, name=name) == Reply(0x84, b"", JSON, bare=True)
+        assert thingsboard.handle(GET, path, name=name) == Reply(0x84, b"", JSON, way=BARE)
     assert thingsboard.handle(GET, ("api", "v1", "attributes")) == Reply(0x81)
     assert thingsboard.handle(POST, ("api", "v1", "telemetry"), b"{}", name=name) == CREATED
     assert provision(thingsboard, deviceName="c", token="c").code == 0x41
@@ -239,7 +239,7 @@ def test_which_attributes_come(query, payload):
     thingsboard.set_attributes("a", "client", {"a": 1, "b c": 2})
     thingsboard.set_attributes("a", "server", {"a": 5})
     reply = attributes(TOKEN, *query, thingsboard=thingsboard)
-    assert reply.code == (0x84 if payload is None else 0x45) and reply.bare
+    assert reply.code == (0x84 if payload is None else 0x45) and reply.way == BARE
     assert (json.loads(reply.payload) if reply.payload else None) == payload
     other = attributes(TOKEN, *query, thingsboard=thingsboard, content_format=0)
     assert other == reply._replace(content_format=0)
@@ -284,7 +284,7 @@ TELEMETRY = ("api", "v1", TOKEN, "telemetry")
         (POST, TELEMETRY, b'{"ts":1451649600512,"values":{"k1":"v1"}}', CREATED),
         (POST, TELEMETRY, b'[{"a":1},{"ts":1451649600512,"values":{"b":2}}]', CREATED),
         (POST, TELEMETRY, b"{}", CREATED),
-        (POST, TELEMETRY, b"[]", None),
+        (POST, TELEMETRY, b"[]", Reply(0)),
         (POST, TELEMETRY, b"", BAD_REQUEST),
         (POST, TELEMETRY, b'{"a":', BAD_REQUEST),
         (POST, TELEMETRY, b"5", BAD_REQUEST),
@@ -316,7 +316,7 @@ def test_codes_of_the_device_api(code, path, payload, reply):
 
 def test_what_there_is():
     reply = make_thingsboard().handle(GET, (".well-known", "core"))
-    assert (reply.code, reply.content_format, reply.bare) == (0x45, 40, False)
+    assert (reply.code, reply.content_format, reply.way) == (0x45, 40, "piggybacked")
     assert reply.payload.startswith(b"</api>,</api/v1>;obs,</efento>;obs,")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 
 import pytest
 
@@ -11,13 +12,14 @@ from host_tests.firmware.recordings import Section, load
 from tools.fake_thingsboard.codec import CON, EMPTY, NON, Message, decode
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.tenant import SCOPES
 
 BETWEEN_SECTIONS = 60_000  # ms
 RANDOM_TOKEN = re.compile(r'"credentialsValue":"[A-Za-z0-9]{20}"')
 
 
 class Replay:
-    """Gives an endpoint the client's datagrams of a recording, at their times."""
+    """Gives an endpoint the clients' datagrams of a recording, at their times."""
 
     def __init__(self, endpoint: Endpoint):
         self.endpoint = endpoint
@@ -27,18 +29,29 @@ class Replay:
     def section(self, section: Section) -> None:
         """Fails where the endpoint does not send what the real server sent."""
         self._began = self.now
-        self._port += 1 if "another port" in section.title or not self._port else 0
-        self._sent: list[bytes] = []
+        self._ports = (self._port or 1) + ("another port" in section.title)
+        self._client = self._port = self._ports
+        self._sent: dict[int, list[bytes]] = defaultdict(list)  # by the client's port
         self._asked: set[str] = set()
         self._message_ids: dict[int, int] = {}  # the real server's: the endpoint's
-        for ms, way, datagram in section.lines:
+        path = decode(section.of(">")[0]).path
+        token = path[2] if len(path) > 2 else None
+        name = self.endpoint.thingsboard.names.get(("ACCESS_TOKEN", token))
+        for number, (ms, way, what) in enumerate(section.lines):
             if way == ">":
-                self._send(ms, datagram)
+                self._send(ms, what)
             elif way == "<":
-                self._expect(ms, datagram)
+                self._expect(ms, what)
+            elif way == "@":
+                self._client = self._ports + int(what) - 1
+            elif way == "!":
+                later = [ms for ms, way, _ in section.lines[number:] if way in (">", "<")]
+                self._run_until(self._began + later[0] - 100 if later else self.now)
+                operate(self.endpoint.thingsboard, name, what)
+                self._take(self.endpoint.notify(self.now))
             else:
                 self._run_until(self._began + ms)
-        assert not self._sent, "more than the real server sent"
+        assert not any(self._sent.values()), "more than the real server sent"
         self._run_until(self.now + BETWEEN_SECTIONS)
 
     def _send(self, ms: int, datagram: bytes) -> None:
@@ -48,16 +61,16 @@ class Replay:
         if message.code == EMPTY and message.type != CON:
             message_id = self._message_ids[message.message_id]
             datagram = datagram[:2] + message_id.to_bytes(2, "big")
-        self._take(self.endpoint.received(("192.0.2.1", self._port), datagram, self.now))
+        self._take(self.endpoint.received(("192.0.2.1", self._client), datagram, self.now))
 
     def _expect(self, ms: int, datagram: bytes) -> None:
         expected = decode(datagram)
         latest = self._began + ms * 6 // 5 + 500
-        while not self._sent:
+        while not self._sent[self._client]:
             wake_at = self.endpoint.wake_at
             assert wake_at is not None and wake_at <= latest, f"nothing in place of {expected}"
             self._run_until(wake_at)
-        sent = decode(self._sent.pop(0))
+        sent = decode(self._sent[self._client].pop(0))
         if expected.type in (CON, NON):
             known = self._message_ids.setdefault(expected.message_id, sent.message_id)
             assert sent.message_id == known
@@ -70,7 +83,7 @@ class Replay:
         token = RANDOM_TOKEN.search(text)
         if token and not any(f": {token[0].partition(':')[2]}" in asked for asked in self._asked):
             text = text.replace(token[0], "a random token")
-        elif text.startswith(('{"client":', '{"shared":')) and text.endswith("}"):
+        elif text.startswith("{") and text.endswith("}") and '"status"' not in text:
             text = json.dumps(json.loads(text), sort_keys=True)
         return message._replace(payload=text)
 
@@ -81,7 +94,27 @@ class Replay:
         self.now = max(self.now, until)
 
     def _take(self, sendings) -> None:
-        self._sent += [each.datagram for each in sendings]
+        for (_, port), datagram, _ in sendings:
+            self._sent[port].append(datagram)
+
+
+def operate(thingsboard: ThingsBoard, name: str, what: str) -> None:
+    """Do what an operator did to a device."""
+    verb, _, rest = what.partition(" ")
+    if verb in SCOPES:
+        thingsboard.set_attributes(name, verb, json.loads(rest))
+    elif verb == "big":
+        thingsboard.set_attributes(name, "shared", {"big": "C" * int(rest)})
+    elif verb == "delete":
+        thingsboard.delete_attributes(name, "shared", rest.split())
+    elif verb == "delete-device":
+        thingsboard.delete_device(name)
+    elif verb == "token":
+        thingsboard.change_token(name, rest)
+    else:
+        method, _, params = rest.partition(" ")
+        is_persistent = {"call": False, "call-persistently": True}[verb]
+        thingsboard.call(name, method, json.loads(params), is_persistent=is_persistent)
 
 
 def replay(name: str, thingsboard: ThingsBoard, before=(), **options) -> Endpoint:
@@ -174,6 +207,35 @@ def test_slow_replies_duplicates_and_odd_attributes():
     assert set(thingsboard.devices) == {"a"}
 
 
+def test_observations():
+    thingsboard = ThingsBoard("", "")
+    shared = {"interval": 60, "name": "Küche", "on": True, "f": 1.25, "j": {"k": [1, 2]}}
+    thingsboard.add_device("a", "TK51350", shared_attributes=shared)
+    for token in ("Wa8d961", "TK51403"):
+        thingsboard.add_device(token, token)
+    for name in ("noack", "rst", "tokchg", "del", "port", "non"):
+        thingsboard.add_device(name, f"T{name}847c70")
+    endpoint = replay("observations", thingsboard)
+    names = [name for name, _ in endpoint.notifications.observations]
+    assert sorted(names) == ["Wa8d961", "a", "non", "port"]
+
+
+def test_rpc_and_claims():
+    thingsboard = ThingsBoard("", "")
+    for token in ("TK51403", "RRee5a07", "Tpers847c70"):
+        thingsboard.add_device(token, token)
+
+    def echo():
+        thingsboard.answer_call = lambda request: request
+
+    title = 'client-side rpc with a rule chain that echoes: {"method":"getTime","params":{}}'
+    replay("rpc", thingsboard, {title: echo})
+    device = thingsboard.devices["TK51403"]
+    assert device.call_replies == (("0", '{"ok":true}'), ("99999", '{"x":1}'))
+    assert device.claims == ("{}", "{}", '{"secretKey":"abc","durationMs":60000}')
+    assert thingsboard.devices["Tpers847c70"].waiting_calls == ()
+
+
 def test_limits():
     thingsboard = ThingsBoard("k1d702e1", "s1d702e1", max_devices=1)
     thingsboard.add_device("a", "Ld702e1")
@@ -196,13 +258,13 @@ def test_a_difference_is_found(monkeypatch, change):
     handle = ThingsBoard.handle
     changes = {
         "payload": {"payload": b"{}"},
-        "type": {"bare": False},
+        "type": {"way": "piggybacked"},
         "content_format": {"content_format": 0},
+        "silence": {"code": 0},
     }
 
     def another(self, *request):
-        reply = handle(self, *request)
-        return reply._replace(**changes[change]) if change in changes else None
+        return handle(self, *request)._replace(**changes[change])
 
     monkeypatch.setattr(ThingsBoard, "handle", another)
     with pytest.raises(AssertionError):

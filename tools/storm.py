@@ -23,6 +23,7 @@ from firmware.power_up import backoff  # noqa: E402
 from firmware.thingsboard import provisioning  # noqa: E402
 from firmware.thingsboard.refusals import Failure, ProvisioningError  # noqa: E402
 from tools.fake_thingsboard.californium import Duplicates  # noqa: E402
+from tools.fake_thingsboard.messages import BARE  # noqa: E402
 from tools.fake_thingsboard.model import ThingsBoard  # noqa: E402
 
 _URI_PATH, _CONTENT_FORMAT = 11, 12
@@ -167,7 +168,7 @@ class _Server:
         path = [bytes(value).decode() for number, value in request.options if number == _URI_PATH]
         answer = self._thingsboard.handle(request.code, path, bytes(request.payload))
         kind, message_id = ACK, request.message_id
-        if answer.bare:
+        if answer.way == BARE:
             self._message_id = self._message_id + 1 & 0xFFFF
             kind, message_id = CON, self._message_id
         reply = bytes(encode(kind, answer.code, message_id, request.token, (), answer.payload))

@@ -217,7 +217,7 @@ class _PowerUp:
         if message.type != ACK:
             return
         waiting = self.wire.server.unacknowledged.get((peer, message.message_id))
-        reply = waiting and _reply(waiting[1])
+        reply = waiting and _reply(waiting.datagram)
         if reply and reply.get("status") == "SUCCESS":
             saved = _files(self.chip.image, self.setting).get(CREDENTIALS, {})
             if saved.get("credentialsValue") != reply["credentialsValue"]:

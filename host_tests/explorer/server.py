@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from tools.fake_thingsboard.endpoint import REPLIES, Endpoint, Peer
+from tools.fake_thingsboard.endpoint import REPLIES, Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.transmissions import Peer
 
 __all__ = ["REPLIES", "Peer", "Server"]
 

@@ -2,7 +2,8 @@
 
 A file has sections, which begin with `## title`. A datagram is a line `seconds > datagram` from
 the client, with `<` from the server: hex digits, and text in quotes, which with `*n` comes n
-times. A line with seconds alone says until when nothing more came. Lines from `# ` are comments.
+times. A line with seconds alone says until when nothing more came. `! what` is what an operator
+did; from `@n` on the client is the n-th one. Lines from `#` on are comments.
 """
 
 from binascii import unhexlify
@@ -11,7 +12,8 @@ _FOLDER = (__file__.rpartition("/")[0] or ".") + "/../wire/"
 
 
 class Section:
-    """`lines`: (ms, ">" or "<" or "" when nothing more came, datagram)."""
+    """`lines`: (ms, way, what): ">" or "<" and a datagram, "" when nothing more came, "!" and what
+    an operator did, "@" and the number of the client."""
 
     def __init__(self, title):
         self.title = title
@@ -19,7 +21,7 @@ class Section:
 
     def of(self, direction):
         """Return the datagrams of a direction."""
-        return [datagram for _, way, datagram in self.lines if way == direction]
+        return [what for _, way, what in self.lines if way == direction]
 
 
 def load(name):
@@ -30,6 +32,8 @@ def load(name):
             line = line.strip()
             if line.startswith("## "):
                 sections.append(Section(line[3:]))
+            elif line and line[0] in "!@":
+                sections[-1].lines.append((0, line[0], line[1:].strip()))
             elif line and line[0] != "#":
                 seconds, _, rest = line.partition(" ")
                 ms = int(float(seconds) * 1000 + 0.5)

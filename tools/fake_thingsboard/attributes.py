@@ -2,7 +2,7 @@
 
 import re
 
-from tools.fake_thingsboard.messages import CONTENT, JSON, NOT_FOUND, Reply, json_payload
+from tools.fake_thingsboard.messages import BARE, CONTENT, JSON, NOT_FOUND, Reply, json_payload
 
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _LONG = 1 << 63
@@ -51,5 +51,5 @@ def read_attributes(client, shared, query, content_format):
     if content_format is None:
         content_format = JSON
     if not found:
-        return Reply(NOT_FOUND, b"", content_format, bare=True)
-    return Reply(CONTENT, json_payload(found), content_format, bare=True)
+        return Reply(NOT_FOUND, b"", content_format, way=BARE)
+    return Reply(CONTENT, json_payload(found), content_format, way=BARE)

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 GET, POST = 1, 2
 
+EMPTY = 0x00  # 0.00
 CREATED = 0x41  # 2.01
+DELETED = 0x42  # 2.02
+VALID = 0x43  # 2.03
 CONTENT = 0x45  # 2.05
 BAD_REQUEST = 0x80  # 4.00
 UNAUTHORIZED = 0x81  # 4.01
@@ -16,18 +19,25 @@ INTERNAL_SERVER_ERROR = 0xA0  # 5.00
 TEXT_PLAIN, LINK_FORMAT, JSON = 0, 40, 50
 
 
+# Ways to answer a confirmable request.
+PIGGYBACKED, SEPARATE, BARE = "piggybacked", "separate", "bare"
+
+
 class Reply(NamedTuple):
     """A response: its code as a byte (0x41 is 2.01), its payload, its Content-Format or None.
 
-    `bare`: to a confirmable request it is a confirmable message of its own, with no ACK before it
-    unless it is late. `after`: how many ms ThingsBoard takes over it.
+    A `code` of EMPTY: the request is acknowledged and never answered.
+    `way`: PIGGYBACKED, on the ACK; SEPARATE, a confirmable message after an empty ACK at once;
+    BARE, the same with no ACK before it unless it is late. `after`: how many ms ThingsBoard takes.
+    `observes`: (name of the device, feature) that whoever asked observes from now on.
     """
 
     code: int
     payload: bytes = b""
     content_format: int | None = None
-    bare: bool = False
+    way: str = PIGGYBACKED
     after: int = 0
+    observes: tuple[str, str] | None = None
 
 
 class Credentials(NamedTuple):

@@ -6,18 +6,23 @@ Pure: no socket, no clock. Codes and bodies are those of ThingsBoard CE 4.3.1.3.
 from tools.fake_thingsboard.attributes import is_telemetry, read_attributes
 from tools.fake_thingsboard.messages import (
     BAD_REQUEST,
+    BARE,
     CONTENT,
     CREATED,
+    EMPTY,
     GET,
     INTERNAL_SERVER_ERROR,
+    JSON,
     LINK_FORMAT,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     POST,
     UNAUTHORIZED,
+    VALID,
     Credentials,
     Reply,
     certificate_credentials,
+    json_payload,
     parse_json,
     to_json,
 )
@@ -34,7 +39,7 @@ from tools.fake_thingsboard.tenant import STRATEGIES, TRANSPORTS, Device, Tenant
 
 __all__ = ["STRATEGIES", "TRANSPORTS", "Device", "ThingsBoard"]
 
-FEATURES = {GET: ("attributes",), POST: ("attributes", "telemetry")}
+FEATURES = {GET: ("attributes", "rpc"), POST: ("attributes", "telemetry", "rpc", "claim")}
 WELL_KNOWN_CORE = (
     b"</api>,</api/v1>;obs,</efento>;obs,</efento/c>,</efento/i>,</efento/m>,</efento/t>,"
     b"</fw>;obs,</sw>;obs"
@@ -52,14 +57,17 @@ class ThingsBoard(Tenant):
         """
         return self.names.get(certificate_credentials(certificate).id)
 
-    def handle(self, code, path, payload=b"", query=(), content_format=None, name=None):
-        """Answer a request with a Reply; None: it is acknowledged and never answered.
+    def handle(
+        self, code, path, payload=b"", query=(), content_format=None, name=None, observe=None
+    ):
+        """Answer a request with a Reply.
 
         `code` is its method's number; `path` and `query` are its Uri-Path and Uri-Query options,
-        sequences of strings. `name`: whose certificate the session brought, see
-        `name_of_certificate`. Then it is that device that asks, whatever token it names.
+        sequences of strings, `content_format` and `observe` those of their names. `name`: whose
+        certificate the session brought, see `name_of_certificate`. Then it is that device that
+        asks, whatever token it names.
         """
-        request = code, tuple(path), payload, query, content_format, name
+        request = code, tuple(path), payload, query, content_format, name, observe
         if not self.failures:
             return self._handle(*request)
         failure, *rest = self.failures
@@ -68,7 +76,7 @@ class ThingsBoard(Tenant):
             self._handle(*request)
         return failure
 
-    def _handle(self, code, path, payload, query, content_format, name):
+    def _handle(self, code, path, payload, query, content_format, name, observe):
         if path == (".well-known", "core"):
             if code == GET:
                 return Reply(CONTENT, WELL_KNOWN_CORE, LINK_FORMAT)
@@ -79,11 +87,10 @@ class ThingsBoard(Tenant):
             return Reply(METHOD_NOT_ALLOWED)
         if code == POST and path[2:] == ("provision",):
             return self._provision(payload)
-        feature = path[min(3, len(path) - 1)].lower()
-        if feature not in FEATURES[code]:
+        token, feature, call_id = _parts(path)
+        if feature not in FEATURES[code] or (code == GET and feature == "rpc" and observe is None):
             return Reply(BAD_REQUEST)
         if name is None:
-            token = path[2] if len(path) > 3 else None
             if token == "":
                 return Reply(INTERNAL_SERVER_ERROR, after=10_000)
             name = self.names.get(("ACCESS_TOKEN", token))
@@ -93,24 +100,42 @@ class ThingsBoard(Tenant):
         if self.transport == "MQTT":
             return Reply(INTERNAL_SERVER_ERROR)
         if code == GET:
-            client, shared = device.attributes("client"), device.attributes("shared")
-            return read_attributes(client, shared, query, content_format)
-        return self._post(device, feature, payload)
-
-    def _post(self, device, feature, payload):
+            return _get(device, feature, query, content_format, observe)
         try:
-            body = parse_json(payload)
+            body = parse_json(payload) if payload or feature != "claim" else {}
         except ValueError:
-            return Reply(BAD_REQUEST)
+            body = None
+        if feature == "rpc":
+            return self._rpc(device, call_id, body)
+        return self._post(device, feature, body)
+
+    def _post(self, device, feature, body):
         if feature == "telemetry" and is_telemetry(body):
             if body == []:
-                return None
+                return Reply(EMPTY)
             self.save(device._replace(telemetry=(*device.telemetry, to_json(body))))
         elif feature == "attributes" and isinstance(body, dict):
             self.set_attributes(device.name, "client", body)
+        elif feature == "claim":
+            if not isinstance(body, dict) or not isinstance(body.get("durationMs", 0), int):
+                return Reply(INTERNAL_SERVER_ERROR)
+            self.save(device._replace(claims=(*device.claims, to_json(body))))
         else:
             return Reply(BAD_REQUEST)
-        return Reply(CREATED, bare=True)
+        return Reply(CREATED, way=BARE)
+
+    def _rpc(self, device, call_id, body):
+        """A device's reply to a call, or a call of its own."""
+        if not isinstance(body, dict) or (call_id is None and "method" not in body):
+            return Reply(INTERNAL_SERVER_ERROR)
+        if call_id is not None:
+            replies = (*device.call_replies, (call_id, to_json(body)))
+            self.save(device._replace(call_replies=replies))
+            return Reply(CREATED, way=BARE)
+        answer = self.answer_call and self.answer_call(body)
+        if answer is None:
+            return Reply(EMPTY)
+        return Reply(CONTENT, json_payload(answer), JSON, way=BARE)
 
     def _provision(self, payload):
         try:
@@ -154,3 +179,25 @@ class ThingsBoard(Tenant):
         if device is None or device.profile != self.profile or device.provision_state:
             return None
         return device
+
+
+def _parts(path):
+    """The token, or None, the feature, and the id of a call, or None."""
+    is_reply_with_certificate = len(path) == 4 and path[3].isdigit()
+    position = 2 if is_reply_with_certificate else min(3, len(path) - 1)
+    token = path[2] if position == 3 else None
+    call_id = path[position + 1] if len(path) > position + 1 else None
+    return token, path[position].lower(), call_id
+
+
+def _get(device, feature, query, content_format, observe):
+    if observe:
+        return Reply(EMPTY)  # it ends an observation
+    if feature == "rpc":
+        return Reply(VALID, way=BARE, observes=(device.name, "rpc"))
+    client, shared = device.attributes("client"), device.attributes("shared")
+    if observe is None:
+        return read_attributes(client, shared, query, content_format)
+    content_format = JSON if content_format is None else content_format
+    observes = (device.name, "attributes")
+    return Reply(CONTENT, json_payload(shared), content_format, observes=observes)

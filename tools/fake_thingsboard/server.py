@@ -12,9 +12,11 @@ from collections import deque
 from collections.abc import Callable
 
 from tools.fake_thingsboard.codec import decode
-from tools.fake_thingsboard.endpoint import REPLIES, Endpoint, Sending
+from tools.fake_thingsboard.endpoint import REPLIES, Endpoint
 from tools.fake_thingsboard.log import describe
+from tools.fake_thingsboard.message_layer import Sending
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.tenant import Change
 from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
 
 __all__ = ["REPLIES", "FakeThingsBoard"]
@@ -83,6 +85,7 @@ class FakeThingsBoard:
         self._socket.setblocking(False)
         self.port = self._socket.getsockname()[1]
         self.endpoint.restart()
+        self.thingsboard.on_change = self._on_change
         self._inbox.clear()
         self._woken, self._waker = socket.socketpair()
         self._stopping = False
@@ -91,6 +94,7 @@ class FakeThingsBoard:
         return self
 
     def __exit__(self, *exception) -> None:
+        self.thingsboard.on_change = self.endpoint.changed
         self._stopping = True
         self._waker.send(b"\0")
         self._thread.join()
@@ -101,6 +105,10 @@ class FakeThingsBoard:
         """What comes from `peer` comes from a new DTLS session, with a certificate in PEM."""
         self.endpoint.open_session(peer, certificate)
 
+    def _on_change(self, change: Change) -> None:
+        self.endpoint.changed(change)
+        self._waker.send(b"\0")
+
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
@@ -108,13 +116,16 @@ class FakeThingsBoard:
             while not self._stopping:
                 self._take_in()
                 now = time.monotonic()
+                self._transmit(self.endpoint.notify(_ms(now)))
                 wake_at = self.endpoint.wake_at
                 if wake_at is not None and wake_at <= _ms(now):
                     self._transmit(self.endpoint.on_timer(_ms(now)))
                 elif self._inbox:
                     self._on_datagram(*self._inbox.popleft())
                 else:
-                    selector.select(None if wake_at is None else wake_at / 1000 - now)
+                    ready = selector.select(None if wake_at is None else wake_at / 1000 - now)
+                    if any(key.fileobj is self._woken for key, _ in ready):
+                        self._woken.recv(4096)
 
     def _take_in(self) -> None:
         """Take all that is there, so that a burst does not fill the system's buffer."""

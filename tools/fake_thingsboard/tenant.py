@@ -15,6 +15,7 @@ from tools.fake_thingsboard.messages import (
 
 STRATEGIES = ("create", "preprovisioned")
 TRANSPORTS = ("DEFAULT", "COAP", "MQTT")
+SCOPES = ("client", "shared", "server")
 
 _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -30,6 +31,10 @@ class Device(NamedTuple):
     shared_attributes: str = "{}"
     server_attributes: str = "{}"
     telemetry: tuple[str, ...] = ()  # each body posted, as JSON
+    claims: tuple[str, ...] = ()  # each body posted, as JSON or empty
+    calls: int = 0  # RPC requests that were sent to it
+    waiting_calls: tuple[str, ...] = ()  # persistent ones, as JSON, until it observes them
+    call_replies: tuple[tuple[str, str], ...] = ()  # each (id, body as JSON) that it posted
 
     @property
     def token(self):
@@ -46,6 +51,19 @@ class Device(NamedTuple):
         return parse_json(getattr(self, scope + "_attributes"))
 
 
+class Change(NamedTuple):
+    """What an operator did that a device may observe.
+
+    `feature`: "attributes" or "rpc", and `payload` in JSON; None: the device's credentials are no
+    more. `is_persistent`: an RPC request waits for the device to observe.
+    """
+
+    name: str
+    feature: str | None = None
+    payload: str = ""
+    is_persistent: bool = False
+
+
 class Tenant:
     """A tenant and the device profile that provisions.
 
@@ -53,6 +71,9 @@ class Tenant:
     pre-provisioned devices). `transport`: of the profile; with "MQTT" all that its devices ask is
     answered with 5.00. `max_devices` is the tenant's quota. `randbytes(n)` makes names and
     tokens: with `random.Random(1).randbytes` they are the same each time.
+
+    `on_change` is called with each Change. `answer_call(request)`: what the rule chain replies to
+    an RPC request of a device, both as JSON values; None, as by default: nothing, ever.
     """
 
     profile = "default"
@@ -83,6 +104,8 @@ class Tenant:
         self.names = {}  # of devices, by the ids of their credentials
         self.failures = ()
         self.failures_execute = False
+        self.on_change = lambda change: None
+        self.answer_call = None
         self._randbytes = randbytes
 
     def add_device(
@@ -105,19 +128,25 @@ class Tenant:
     def delete_device(self, name):
         """Delete a device: its name and credentials are free again."""
         del self.names[self.devices.pop(name).credentials.id]
+        self.on_change(Change(name))
 
     def set_attributes(self, name, scope, values):
         """Set attributes of a device; `scope` is "client", "shared" or "server"."""
         device = self.devices[name]
-        attributes = {**device.attributes(scope), **cast_all(values)}
+        values = cast_all(values)
+        attributes = {**device.attributes(scope), **values}
         self.save(device._replace(**{scope + "_attributes": to_json(attributes)}))
+        if scope == "shared":
+            self.on_change(Change(name, "attributes", to_json(values)))
 
     def delete_attributes(self, name, scope, keys):
-        """Delete attributes of a device, those that it has."""
+        """Delete attributes of a device, whether it has them or not."""
         device = self.devices[name]
         attributes = device.attributes(scope)
         left = {key: attributes[key] for key in attributes if key not in keys}
         self.save(device._replace(**{scope + "_attributes": to_json(left)}))
+        if scope == "shared":
+            self.on_change(Change(name, "attributes", to_json({"deleted": list(keys)})))
 
     def delete_provision_state(self, name):
         """Delete a device's server attribute provisionState: it can be provisioned again."""
@@ -130,6 +159,29 @@ class Tenant:
         self._require_unique(credentials)
         del self.names[device.credentials.id]
         self.save(device._replace(credentials=credentials))
+        self.on_change(Change(name))
+
+    def call(self, name, method, params=None, *, is_persistent=False):
+        """Send a device an RPC request; returns its id.
+
+        It reaches a device that observes its `rpc`; a persistent one waits until the device does.
+        """
+        device = self.devices[name]
+        body = to_json({"id": device.calls, "method": method, "params": params})
+        self.save(device._replace(calls=device.calls + 1))
+        self.on_change(Change(name, "rpc", body, is_persistent))
+        return device.calls
+
+    def keep_call(self, name, body):
+        """Keep a persistent RPC request until its device observes `rpc`."""
+        device = self.devices[name]
+        self.save(device._replace(waiting_calls=(*device.waiting_calls, body)))
+
+    def take_calls(self, name):
+        """The persistent RPC requests that waited for a device."""
+        device = self.devices[name]
+        self.save(device._replace(waiting_calls=()))
+        return device.waiting_calls
 
     def fail_next(self, count=1, *, executed=False, after=0):
         """Answer the next `count` requests with 5.00: undone, or `executed` all the same.
