@@ -31,8 +31,8 @@ _LONGEST_RETRY = const(3_600_000)
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.wifi board.wifi_failure"
-    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
+    "board.config board.config_doubts board.config_mistakes board.json_mistakes board.strict_json"
+    " board.wifi board.wifi_failure coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.provisioned"
 )
@@ -95,15 +95,7 @@ def _give_back():
 def _read_config(board, provisioned=False):
     from firmware.board import config
 
-    return config.load(board, provisioned)
-
-
-def _say_doubts(board, config):
-    from firmware.board.config_doubts import doubts
-
-    found = doubts(config, board.chip)
-    if found:
-        board.indicator.say("config.json should be corrected", *found)
+    return config.load(board, provisioned, say_doubts=provisioned)
 
 
 def _join(board, config):
@@ -127,7 +119,6 @@ def _find(board, credentials):
     config = None
     try:
         config = _read_config(board, provisioned=True)
-        _say_doubts(board, config)
         _prepare(board, config, provisioned=True)
         _finish(board, credentials, config)
     except FirstbootError as error:

@@ -55,6 +55,8 @@ PURE = (
     "firmware.board.config",
     "firmware.board.config_doubts",
     "firmware.board.config_mistakes",
+    "firmware.board.json_mistakes",
+    "firmware.board.strict_json",
 )
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}
 

@@ -56,16 +56,21 @@ hash str\
 )
 
 
-def load(board, provisioned=False):
+def load(board, provisioned=False, say_doubts=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
     whether it is coaps, and its `origin`, see firmware.coap.uri; and `own_token`, whether the token
     that config.json gives has `{id}` in it and so is this board's alone. A provisioned board needs
-    no secret, and takes what firmware.board.config_doubts doubts. Raises FirstbootError with every
-    mistake.
+    no secret, and takes what firmware.board.config_doubts doubts, and says it with `say_doubts`.
+    Raises FirstbootError with every mistake.
     """
-    config = check(board.storage.read("/config.json"), board.id, provisioned, board.chip)
+    content = board.storage.read("/config.json")
+    config = check(content, board.id, provisioned, board.chip)
+    if say_doubts:
+        from firmware.board import config_doubts
+
+        config_doubts.say(board, content, config)
     if config["codec"] == "microcoapy":
         from firmware.board.config_mistakes import check_microcoapy
 
@@ -78,7 +83,7 @@ def check(content, id, provisioned=False, chip=""):
 
     `id`: the board's unique id in hex, for `{id}` in a name or a token. `chip`: see Board.
     """
-    config = parse(content)
+    config = parse(content, not provisioned)
     wrong = []
     unknown = 0
     own_token = False
@@ -136,15 +141,20 @@ def forget_secret(board):
         board.storage.save(path, json.dumps(given).encode())
 
 
-def parse(content):
+def parse(content, strict=False):
     """Return the JSON object in the bytes of a config.json, None for no file.
 
-    Raises FirstbootError.
+    `strict`: not what only MicroPython takes for JSON. Raises FirstbootError.
     """
     given = None
+    is_json = True
+    if strict and content:
+        from firmware.board.strict_json import mistake_in
+
+        is_json = not mistake_in(content)
     try:
         # Some editors put a byte order mark in front.
-        given = json.loads((content or b"").decode().lstrip("\ufeff"))
+        given = is_json and json.loads((content or b"").decode().lstrip("\ufeff"))
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         pass
     if not isinstance(given, dict) or b"\\ud" in content.lower():

@@ -17,6 +17,20 @@ _TAKEN = (
 )
 
 
+def say(board, content, config):
+    """Say what is doubtful in the config.json of a board that is provisioned."""
+    from firmware.board.strict_json import mistake_in
+
+    mistake = mistake_in(content)
+    problems = doubts(config, board.chip)
+    if mistake:
+        from firmware.board.json_mistakes import explain
+
+        problems.append("config.json is no JSON: %s" % explain(content, *mistake))
+    if problems:
+        board.indicator.say("config.json should be corrected", *problems)
+
+
 def doubts(config, chip):
     """Return what is doubtful in a configuration, a line each.
 

@@ -35,7 +35,7 @@ def config_error(what, fix):
 
 
 def check_json(content, given):
-    """Check that the bytes of a config.json are a JSON object that MicroPython reads right.
+    """Check that the bytes of a config.json are a JSON object, and one that boards read right.
 
     `given`: what they say. Raises FirstbootError.
     """
@@ -48,10 +48,19 @@ def check_json(content, given):
             ' "provisioning": {"deviceName": "sensor-{id}",\n'
             '  "provisionDeviceKey": "...", "provisionDeviceSecret": "..."}}',
         )
+    from firmware.board.strict_json import mistake_in
+
+    mistake = mistake_in(content)
+    if mistake:
+        from firmware.board.json_mistakes import explain
+
+        raise config_error(
+            "config.json is no JSON: %s" % explain(content, *mistake),
+            "Correct that place. On a computer: python3 -m json.tool config.json",
+        )
     if not isinstance(given, dict):
         raise config_error(
-            "config.json is not a JSON object in UTF-8",
-            "Find the place with: python3 -m json.tool config.json",
+            "config.json is JSON, but no object", "It begins with { and ends with }."
         )
     # MicroPython's json makes two broken letters of such a pair.
     if re.search(rb"\\u[dD][89a-fA-F]", content.replace(rb"\\", b"")):

@@ -9,6 +9,7 @@ from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     KEY,
+    NAME,
     SECRET,
     WIFI_PASSWORD,
     Flash,
@@ -466,21 +467,72 @@ def test_a_byte_order_mark():
     assert configuration.check(content, ID)["wifi"]["ssid"] == "Home"
 
 
-def test_what_is_no_json_object():
+def test_what_is_no_json():
     for content in (
         b"",
         b"{",
-        b"[]",
-        b"null",
-        b'"text"',
         b"\xff\xfe{\x00}\x00",
         b'{"server": "\xfc"}',
         b"{'server': 1}",
         b"[" * 5_000 + b"]" * 5_000,
     ):
+        for provisioned in (False, True):
+            error = raises(FirstbootError, configuration.check, content, ID, provisioned)
+            (mistake,) = mistakes(error)
+            assert mistake.startswith("config.json is "), content[:20]
+            assert "json.tool" in error.fix
+
+
+def test_what_is_no_object():
+    for content in (b"[]", b"null", b'"text"', b" 5 "):
+        for provisioned in (False, True):
+            error = raises(FirstbootError, configuration.check, content, ID, provisioned)
+            assert mistakes(error) == ["config.json is JSON, but no object"]
+
+
+TEXT = """\
+{
+  "wifi": {"ssid": "Home", "password": "wifi-password-1234"},
+  "server": "coap://thingsboard.example.com",
+  "provisioning": {
+    "deviceName": "sensor-{id}",
+    "provisionDeviceKey": "profile-key-1234",
+    "provisionDeviceSecret": "profile-secret-1234"
+  }
+}
+"""
+# Changes to it after which MicroPython's json still takes it.
+LAX = (
+    (': "profile-key-1234"', ": "),
+    ('"server":', '"server"'),
+    ('com",', 'com"'),
+    ("sensor-", "sen\\sor-"),
+    ('"\n  }', '",\n  }'),
+    ("}\n}", "}\n]"),
+    ("{", "{,"),
+    ('  "wifi"', '  "server": "coap://other", "wifi"'),
+)
+
+
+def test_what_only_micropython_takes_for_json():
+    for change in LAX:
+        content = TEXT.replace(*change).encode()
+        assert content != TEXT.encode()
         error = raises(FirstbootError, configuration.check, content, ID)
-        assert error.what == "config.json is not a JSON object in UTF-8", content[:20]
-        assert "json.tool" in error.fix
+        (mistake,) = mistakes(error)
+        assert mistake.startswith("config.json is no JSON: line "), change
+        for secret in (KEY, SECRET, WIFI_PASSWORD):
+            assert secret not in str(error)
+
+
+def test_a_provisioned_board_goes_on_with_what_it_took():
+    world = World(TEXT.replace(*LAX[-1]).encode())
+    world.put("/credentials.json", CREDENTIALS)
+    _, config = world.power_up()
+    assert config["server"] == "coap://" + NAME
+    assert world.find("config.json should be corrected")
+    assert world.find("  config.json is no JSON: line 3, column 3: this key is in its object a")
+    assert configuration.load(world.board, provisioned=True)["server"] == config["server"]
 
 
 def test_a_letter_in_two_escapes():
