@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from host_tests.flash_bench import Desk
+from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
 from tools import private
 from tools.flash import content, many
@@ -270,3 +271,27 @@ def test_ctrl_c_ends_with_a_summary_and_a_row_for_every_board(desk, tmp_path):
     rows = {row["port"]: row for row in rows_of(tmp_path / "results.csv")}
     assert rows[str(board.link)]["result"] == "broken off" and rows[str(board.link)]["id"]
     assert rows[str(tmp_path / "missing")]["result"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows", "boards", "refused"),
+    [
+        ({"token": "fixed"}, None, 2, "token"),
+        ({"token": "fixed"}, None, 1, None),
+        ({"token": "t-{id}"}, None, 2, None),
+        ({"token": "fixed"}, {"1": {"token": "a"}, "2": {"token": "b"}}, 2, None),
+        ({"token": "fixed"}, {"1": {"token": "a"}, "2": {}, "3": {}}, 3, "token"),
+        ({"credentialsType": "MQTT_BASIC", "username": "u"}, None, 2, "username"),
+        ({"credentialsType": "MQTT_BASIC", "username": "u", "clientId": "{id}"}, None, 2, None),
+    ],
+)
+def test_what_only_one_board_can_have(fields, rows, boards, refused):
+    given = config_for("coap://example.com", provisioning={"deviceName": "s-{id}", **fields})
+    text = json.dumps(given).encode()
+    settings = content.check_config(text)
+    if refused is None:
+        content.check_for_many(text, settings, rows, boards)
+        return
+    with pytest.raises(FlashingError, match=f"`provisioning.{refused}` is the same") as error:
+        content.check_for_many(text, settings, rows, boards)
+    assert "fixed" not in str(error.value)

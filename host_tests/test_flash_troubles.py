@@ -285,9 +285,21 @@ def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
 
 @needs_micropython
 def test_doctor_of_a_config_with_a_mistake_is_5(desk, tmp_path):
-    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    for text, complaint in (
+        ("{", "config.json: line 1, column 2: it ends too early"),
+        ('{"led": 2, "led": 2}', "column 12: this key is in its object a second time"),
+    ):
+        (tmp_path / "config.json").write_text(text, encoding="utf-8")
+        for verb in ("doctor", "flash"):
+            done = desk.tools(verb)
+            assert done.returncode == 5 and complaint in done.stdout + done.stderr
+
+
+@needs_micropython
+def test_doctor_tells_what_is_doubtful(desk):
+    (desk.folder / "config.json").write_bytes(desk.config(provisioning={"deviceName": "s-{ID}"}))
     done = desk.tools("doctor")
-    assert done.returncode == 5 and "line 1, column 2: it ends too early" in done.stdout
+    assert "did you mean `{id}`?" in done.stdout
 
 
 @needs_micropython

@@ -711,12 +711,20 @@ def test_every_mistake_in_the_configuration_is_listed(ups):
 
 
 @one_lane
-@pytest.mark.parametrize("content", [b'{"wifi": {', b"[]", b"\xff\xfe{}", b""])
-def test_a_configuration_that_is_no_json_object(ups, content):
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b'{"wifi": {', "line 1, column 11: it ends too early"),
+        (b'{"wifi": {},}', "line 1, column 13: the comma before this bracket is one too many"),
+        (b"\xff\xfe{}", "it is in UTF-16"),
+        (b"", "line 1, column 1: it ends too early"),
+    ],
+)
+def test_a_configuration_that_is_no_json(ups, content, complaint):
     ups.put(content)
     outcome = ups.power_up()
     assert outcome.exit_code == BAD_CONFIGURATION
-    has(outcome, "config.json: config.json is not a JSON object in UTF-8\n  Find the place with")
+    has(outcome, f"config.json: config.json is no JSON: {complaint}", "Correct that place.")
 
 
 @lanes

@@ -12,6 +12,8 @@ _RADIO = 'leads to the radio; the LED of a Pico W is "LED"'
 _TAKEN = (
     ("ESP32", ",1,3,", _CONSOLE),
     ("ESP32", ",6,7,8,9,10,11,", _FLASH),
+    ("ESP32S3", ",27,28,29,30,31,32,", _FLASH),
+    ("ESP32C3", ",12,13,14,15,16,17,", _FLASH),
     ("RP2040", ",23,24,25,29,", _RADIO),
     ("RP2350", ",23,24,25,29,", _RADIO),
 )

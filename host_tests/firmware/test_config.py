@@ -388,6 +388,8 @@ DOUBTFUL = (
     ({"led": 6}, "`led` is a pin that leads to the flash", {"led": 5}),
     ({"led": 11}, "`led` is a pin that leads to the flash", {"led": 12}),
     ({"led": 1, "chip": "ESP32"}, "`led` is a pin", {"led": 1, "chip": "ESP32S3"}),
+    ({"led": 30, "chip": "ESP32S3"}, "`led` is a pin", {"led": 38, "chip": "ESP32S3"}),
+    ({"led": 12, "chip": "ESP32C3"}, "`led` is a pin", {"led": 8, "chip": "ESP32C3"}),
     ({"led": 25, "chip": "RP2040"}, "`led` is a pin that leads to the radio", {"led": 25}),
     (
         {"led": "GP25", "chip": "RP2350"},

@@ -171,7 +171,9 @@ def _config(link, job, board, row, found, result, progress) -> bytes:
     )
     if forgotten:
         progress.on_step("the secret stays forgotten; --restore-secret puts it back")
-    config, result.name = content.config_for(job.config, board.id, row, forgotten, job.config_name)
+    config, result.name = content.config_for(
+        job.config, board.id, row, forgotten, job.config_name, board.chip_name
+    )
     return config
 
 

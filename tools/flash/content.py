@@ -62,12 +62,16 @@ def check_config(
     board_id: str = "0" * 12,
     provisioned: bool = True,
     name: str | Path = "config.json",
+    chip: str = "",
 ) -> dict:
-    """Check a config.json, called `name`, as the firmware does. Raises ConfigError."""
+    """Check a config.json, called `name`, as the firmware does. Raises ConfigError.
+
+    It has to be JSON. `provisioned`: nothing is refused that a provisioned board goes on with.
+    """
     name = str(name)
     config_file.read(content, name)
     try:
-        checked = config.check(content, board_id, provisioned)
+        checked = config.check(content, board_id, provisioned, chip)
     except FirstbootError as error:
         raise ConfigError(name, [meant(line) for line in error.what.split("\n")]) from None
     if not _can_be(checked["endpoint"][0]):
@@ -91,10 +95,12 @@ def config_for(
     row: dict[str, str] | None = None,
     without_secret: bool = False,
     name: str | Path = "config.json",
+    chip: str = "",
 ) -> tuple[bytes, str]:
     """The config.json for one board, and its deviceName. Raises FlashingError.
 
-    `row`: the board's line of the CSV. `without_secret`: the board has forgotten it.
+    `row`: the board's line of the CSV. `without_secret`: the board has forgotten it. `chip`: as
+    firmware.board.hardware.Board names it.
     """
     check_config(content, board_id, name=name)
     given = config.parse(content)
@@ -103,7 +109,7 @@ def config_for(
         if without_secret:
             given["provisioning"].pop("provisionDeviceSecret", None)
         content = json.dumps(given, ensure_ascii=False, indent=2).encode() + b"\n"
-    checked = check_config(content, board_id, without_secret, name)
+    checked = check_config(content, board_id, without_secret, name, chip)
     return content, checked["provisioning"]["deviceName"]
 
 
@@ -182,7 +188,8 @@ def check_for_many(
             secret = row.get("provisionDeviceSecret")
             secret = secret or settings["provisioning"]["provisionDeviceSecret"]
             config_for(content, board_id, row, not secret, name)
-    device_name = config.parse(content)["provisioning"]["deviceName"]
+    given = config.parse(content)["provisioning"]
+    device_name = given["deviceName"]
     if named_by_config > 1 and "{id}" not in device_name:
         raise ConfigError(
             str(name),
@@ -191,6 +198,19 @@ def check_for_many(
                 "provisions a name once"
             ],
             'Put {id} in it, as in "sensor-{id}", or name the boards with --csv',
+        )
+    # ThingsBoard tells devices with MQTT_BASIC apart by both.
+    is_basic = given.get("credentialsType") == "MQTT_BASIC"
+    keys = ("clientId", "username") if is_basic else ("token",)
+    fixed = [key for key in keys if given.get(key)]
+    sharing = boards
+    if rows is not None:
+        sharing = sum(not any(key in row for key in keys) for row in rows.values())
+    if sharing > 1 and fixed and not any("{id}" in given[key] for key in fixed):
+        raise ConfigError(
+            str(name),
+            [f"`provisioning.{fixed[0]}` is the same for every board"],
+            "Put {id} in it, or give each board its own with --csv",
         )
 
 

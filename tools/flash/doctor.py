@@ -13,7 +13,7 @@ import typer
 from tools.flash import content
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import BAD_CONFIGURATION, FAILED, PROVISIONED
-from tools.flash.findings import FAILURE, OK, WARNING, Finding
+from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 
 # A request that any ThingsBoard answers with 4.01: it asks for a device that is not there.
 _PATH = ("api", "v1", "firstboot-doctor", "attributes")
@@ -46,7 +46,7 @@ def _findings(path: Path, port: str | None) -> Iterator[Finding]:
             yield Finding(FAILURE, f"{path}: {problem}", error.fix)
         settings = None
     else:
-        yield Finding(OK, f"{path} has no mistake")
+        yield from doubtful(settings) or [Finding(OK, f"{path} has no mistake")]
         yield from _key_and_secret(settings["provisioning"])
         yield from examine_server(settings["server"])
     if port:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tools.flash import content, facts, install, ports
 from tools.flash.errors import FlashingError
-from tools.flash.findings import FAILURE, OK, WARNING, Finding
+from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 from tools.flash.link import Link
 from tools.flash.plan import CONFIG, MAIN, sha256
 from tools.terminal import one_line
@@ -75,6 +75,11 @@ def examine_board(port: str, config: bytes, settings: dict | None, path: str) ->
             board = facts.ask(link)
             facts.check(board)
             yield Finding(OK, f"{chosen}: {board}")
+            if settings:
+                told = doubtful(settings)
+                yield from (
+                    each for each in doubtful(settings, board.chip_name) if each not in told
+                )
             yield _measured(
                 board.memory, _LOW_MEMORY, "KB of memory free", "Use the newest MicroPython"
             )

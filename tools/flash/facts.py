@@ -61,6 +61,11 @@ class Facts:
         """Its chip, when it is one that is known here."""
         return chips.of_machine(self.machine)
 
+    @property
+    def chip_name(self) -> str:
+        """Its chip as firmware.board.hardware.Board names it, such as "ESP32"; may be empty."""
+        return self.machine.rpartition(" ")[2]
+
     def __str__(self) -> str:
         version = ".".join(str(number) for number in self.version)
         name = self.chip.board if self.chip else KINDS.get(self.kind, self.kind)

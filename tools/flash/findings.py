@@ -16,3 +16,11 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.level:8} {self.what}" + (f". {self.fix}" if self.fix else "")
+
+
+def doubtful(settings: dict, chip: str = "") -> list[Finding]:
+    """What a board refuses in a config.json before it is provisioned, and takes afterwards."""
+    from firmware.board.config_doubts import doubts
+
+    fix = "Only provisioned boards go on with that"
+    return [Finding(WARNING, each, fix) for each in doubts(settings, chip)]
