@@ -317,5 +317,5 @@ def test_log_shortens_secrets_and_marks_duplicates(start):
     assert lines[3] == reply + ", to the duplicate"
     assert lines[4] == f"{peer} > CON GET /api/v1/…/attributes 46 bytes"
     assert lines[5] == f"{peer} < CON 4.04 8 bytes"
-    assert lines[6].startswith(f"{peer} > CON POST /api/v1/?A1…/telemetry")
+    assert lines[6].startswith(f"{peer} > CON POST /api/v1/…/telemetry")
     assert lines[6].endswith("(not JSON)") and len(lines) == 8

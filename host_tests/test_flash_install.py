@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 
+import serial
+
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.content import modules
+from tools.flash.link import Link
 from tools.virtual_board.flash import PROJECT
 
 MODULES = {"main.py", *modules()}
@@ -17,7 +20,7 @@ MODULES = {"main.py", *modules()}
 
 def test_package_json_lists_every_module():
     package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
-    assert package["urls"] == [[name, name] for name in ("main.py", *modules())]
+    assert package["urls"] == [[name, name] for name in modules()]
 
 
 def test_package_json_has_the_version():
@@ -54,7 +57,7 @@ def test_mip_installs_it_and_it_provisions(tmp_path):
             )
 
         mpremote("mip", "install", "--target", "/", "package.json")
-        mpremote("cp", str(tmp_path / "config.json"), ":")
+        mpremote("cp", str(tmp_path / "config.json"), "main.py", ":")
         mpremote("reset")
         for _ in range(100):
             if desk.thingsboard.devices:
@@ -62,3 +65,25 @@ def test_mip_installs_it_and_it_provisions(tmp_path):
             time.sleep(0.05)
         (name,) = desk.thingsboard.devices
         assert name.startswith("sensor-")
+
+
+@needs_micropython
+def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        with Link(str(board.link)) as link:
+            link.put("/main.py", b"print('mine starts')\n")
+        command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
+        command += ["mip", "install", "--target", "/", "package.json"]
+        for seconds in (0.4, 0.6, 0.9):
+            with subprocess.Popen(
+                command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process:
+                time.sleep(seconds)
+                process.kill()
+            board.cut_power()
+            with serial.Serial(str(board.link), timeout=5) as port:
+                board.power_on()
+                assert b"mine starts" in port.read_until(b">>> ")
+        assert desk.read(board, "/main.py") == b"print('mine starts')\n"
+        assert desk.read(board, "/firmware/application.py")

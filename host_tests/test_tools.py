@@ -41,6 +41,7 @@ VERBS = (
     "reset",
 )
 KEY, SECRET = "provision-key", "provision-secret"
+RUNTIMES = ["cpython", *(["micropython"] if find_micropython().command else [])]
 
 
 def tools(*arguments, **options) -> subprocess.CompletedProcess:
@@ -532,3 +533,48 @@ def test_only_the_owner_reads_a_file_with_secrets(config_for, tmp_path, runtime)
     assert made.returncode == 0, made.stderr
     file = flash / "config.json" if flash.is_dir() else flash
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_power_up_puts_an_app_on_a_flash_that_is_there(server, config_for, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("def run(credentials):\n    print('the app runs')\n", encoding="utf-8")
+    config = config_for(server.uri)
+    config.write_text(config.read_text(encoding="utf-8").replace("{id}", ""), encoding="utf-8")
+    for runtime in RUNTIMES:
+        made = ("power-up", "--runtime", runtime, "--flash", tmp_path / runtime)
+        assert tools(*made, "--config", config, "--set-up-only").returncode == 0
+        server.thingsboard.devices.clear()
+        ran = tools(*made, "--app", app, "--stay", "--timeout", "10")
+        assert "the app runs" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_a_config_with_a_byte_order_mark_joins(server, config_for, tmp_path):
+    config = config_for(server.uri)
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    for runtime in RUNTIMES:
+        arguments = ("--runtime", runtime, "--flash", tmp_path / runtime, "--config", config)
+        ran = tools("power-up", *arguments, "--timeout", "10")
+        assert ran.returncode == 0, ran.stdout
+
+
+def test_a_full_disk_is_said(config_for, tmp_path):
+    config = config_for("coap://localhost")
+    full = """
+import errno
+from tools import private
+from tools.cli import main
+def write(path, content):
+    raise OSError(errno.ENOSPC, "No space left on device")
+private.write = write
+main()
+"""
+    for verb in (("power-up", "--flash", "new", "--config", config), ("demo",)):
+        ended = subprocess.run(
+            [sys.executable, "-c", full, *map(str, verb)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 1 and "Traceback" not in ended.stderr
+        assert "No space left on device. Make room" in ended.stderr

@@ -69,6 +69,16 @@ def test_failures(bench, kind, wrong_password, no_network, runtime):
 
 
 @both_runtimes
+def test_a_network_that_takes_no_time_refuses_and_accepts_in_none(bench, runtime):
+    network = {**HOME, "delay_ms": 0}
+    outcome = bench.play(join(key="wrong"), runtime=runtime, networks=[network], scan_ms=0)
+    assert outcome.lines[-1] == "202 False"
+    outcome = bench.play(join(ssid="away"), runtime=runtime, networks=[network], scan_ms=0)
+    assert outcome.lines[-1] == "201 False"
+    assert bench.play(join(), runtime=runtime, networks=[network]).lines[-1] == "1010 True"
+
+
+@both_runtimes
 def test_wrong_password_may_look_like_connecting_on_esp32(bench, runtime):
     outcome = bench.play(join(key="wrong"), runtime=runtime, wrong_password_shows_connecting=True)
     assert outcome.lines == ["1001 False"]

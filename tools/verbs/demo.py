@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, Image, end, new_verb
+from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb
 
 verb = new_verb()
 
@@ -37,4 +37,8 @@ def demo(
             image = find_image(image, may_fetch=True)
         except ImageError as error:
             end(str(error))
-    raise typer.Exit(demo(coaps, image))
+    try:
+        code = demo(coaps, image)
+    except OSError as error:
+        end(explained(error))
+    raise typer.Exit(code)

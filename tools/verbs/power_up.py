@@ -17,6 +17,7 @@ from tools.verbs.shared import (
     application,
     end,
     existing_file,
+    explained,
     new_verb,
     say,
 )
@@ -63,7 +64,7 @@ def power_up(
         bool, typer.Option("--stay", help="Run app.py, and go on when ThingsBoard refuses.")
     ] = False,
     app_file: Annotated[
-        Path | None, typer.Option("--app", help="The app.py of a new flash.", show_default=False)
+        Path | None, typer.Option("--app", help="The app.py to put on it.", show_default=False)
     ] = None,
     scenario_file: Annotated[
         Path | None,
@@ -119,7 +120,7 @@ def power_up(
     except ScenarioError as error:
         raise typer.BadParameter(str(error), param_hint="--scenario") from None
     except (RuntimeError, OSError) as error:
-        end(str(error))
+        end(explained(error))
     try:
         outcome = played.power_up(timeout=timeout, stay=stay)
     except FlashError as error:
@@ -136,14 +137,17 @@ def power_up(
 
 def _prepare(flash, kind, runtime, config, app, set_up_only) -> None:
     """Make the flash if there is none yet. Raises FlashError, RuntimeError, OSError."""
-    from tools.virtual_board.flash import check_flash, files_named_in, put_on_flash
+    from tools.virtual_board.flash import check_flash, files_named_in, put_file, put_on_flash
 
     is_pico_w = runtime is Runtime.pico_w
     flash_of = "micropython" if is_pico_w else runtime.value
     if flash.exists():
         check_flash(flash, kind, flash_of)
-        if set_up_only or config or app:
-            say(f"{flash} is there already: used as it is, nothing was put on it")
+        if app:
+            put_file(flash, "app.py", app)
+        if set_up_only or config:
+            what = "but for app.py" if app else "nothing was put on it"
+            say(f"{flash} is there already: used as it is, {what}")
         return
     if config is None:
         raise typer.BadParameter(

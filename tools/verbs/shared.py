@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -114,6 +115,19 @@ def secret_of(secret: str | None, file: Path | None) -> str | None:
 def say(text: str) -> None:
     """Print a line on standard error."""
     typer.echo(text, err=True)
+
+
+def explained(error: Exception) -> str:
+    """What went wrong, and what to do where that is plain: a full disk, no right to write."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    fix = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fix = ". Make room on this computer's disk"
+    elif error.errno in (errno.EACCES, errno.EROFS):
+        fix = ". Name a place where you may write"
+    return f"{where}{error.strerror}{fix}"
 
 
 def end(text: str, code: int = FAILED) -> NoReturn:

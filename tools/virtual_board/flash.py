@@ -77,6 +77,22 @@ def files_named_in(config: Path) -> dict[str, bytes]:
     }
 
 
+def put_file(flash: Path, name: str, content: bytes) -> None:
+    """Put one file on a flash that is there. Raises FlashError, and OSError without space."""
+    with locked(flash):
+        if flash.is_dir():
+            private.replace(flash / name, content)
+            return
+        files = _mounted(flash)
+        try:
+            with files.open(name, "wb") as file:
+                file.write(content)
+            files.unmount()
+        except LittleFSError as error:
+            raise FlashError(f"{flash} does not take {name}: {error}") from error
+        private.replace(flash, bytes(files.context.buffer))
+
+
 def make_blank(flash: Path, kind: str) -> None:
     """Make the flash of a new board: MicroPython is on it, and nothing of ours."""
     _make(Path(flash), kind, "micropython", dict(KINDS[kind].files_when_new))

@@ -105,7 +105,8 @@ class Radio:
         if self._attempts_left == 0:
             self.state = failure
         else:
-            self._begin(now)
+            # A network that takes no time must not be tried for ever within one moment.
+            self._begin(max(now, self._since + 1))
 
     def _on_the_way(self, network, now):
         half_way = self._since + (network["delay_ms"] // 2 if network else self.scan_ms)

@@ -38,7 +38,8 @@ def put_default_network_in_range(config_file):
         return
     scenario["networks"] = []
     try:
-        wifi = json.load(config_file)["wifi"]
+        # As the firmware reads it: some editors put a byte order mark in front.
+        wifi = json.loads(config_file.read().lstrip("\ufeff"))["wifi"]
         network = {"ssid": wifi["ssid"], "password": wifi.get("password", "")}
     except (ValueError, KeyError, TypeError, AttributeError):
         return  # a mistake in config.json is the firmware's to report
