@@ -198,6 +198,70 @@ def test_one_name_for_many_boards_is_refused_before_the_first(desk, tmp_path):
     assert not (tmp_path / "results.csv").exists()
 
 
+ONE_DEVICE_S = {
+    "token": ({"token": "fleet-token"}, "`provisioning.token`"),
+    "clientId": ({"credentialsType": "MQTT_BASIC", "clientId": "c"}, "`provisioning.clientId`"),
+    "username": ({"credentialsType": "MQTT_BASIC", "username": "u"}, "`provisioning.username`"),
+    "both": (
+        {"credentialsType": "MQTT_BASIC", "clientId": "c", "username": "u"},
+        "`provisioning.clientId` with `provisioning.username`",
+    ),
+    "hash": ({"credentialsType": "X509_CERTIFICATE", "hash": "MII"}, "`provisioning.hash`"),
+}
+
+
+@pytest.mark.parametrize("field", ONE_DEVICE_S)
+def test_what_only_one_device_can_have_is_refused_before_the_first_board(desk, tmp_path, field):
+    fields, named = ONE_DEVICE_S[field]
+    (tmp_path / "config.json").write_bytes(desk.config(provisioning=fields))
+    for option in ("--all", "--no-start"):
+        done = desk.tools("flash", option, "--port", tmp_path / "one", "--port", tmp_path / "two")
+        assert done.returncode == 5 and done.stdout == ""
+        assert f"config.json: {named} is the same for every board" in done.stderr
+        assert done.stderr.count("\n") == 1 and "fleet-token" not in done.stderr
+    assert not (tmp_path / "results.csv").exists()
+
+
+def refused(desk, rows, boards=2, **changes) -> str:
+    """What is said of these boards; nothing when they will do."""
+    config = desk.config(**changes)
+    try:
+        content.check_for_many(config, content.check_config(config), rows, boards)
+    except FlashingError as error:
+        assert error.exit_code == 5 and "\n" not in str(error)
+        return str(error)
+    return ""
+
+
+def test_what_a_csv_gives_each_board(desk):
+    fixed = {"provisioning": {"token": "fleet-token"}}
+    one, two, three = "aa" * 6, "bb" * 6, "cc" * 6
+    assert refused(desk, {one: {"token": "a"}, two: {"token": "b"}}, **fixed) == ""
+    assert refused(desk, {one: {"token": "a"}, two: {}}, **fixed) == ""
+    said = refused(desk, {one: {"token": "a"}, two: {}, three: {}}, **fixed)
+    assert f"`provisioning.token` is the same for {two} and {three}" in said
+    assert "Put {id} in it" in said and "fleet-token" not in said
+    assert "`provisioning.token`" in refused(desk, {one: {"token": "a"}, two: {"token": "a"}})
+    name = {"provisioning": {"deviceName": "sensor"}}
+    said = refused(desk, {one: {"deviceName": "sensor"}, two: {}}, **name)
+    assert f"`provisioning.deviceName` is the same for {one} and {two}" in said
+    assert refused(desk, None, boards=1, **fixed) == ""
+
+
+def test_one_certificate_for_many_boards(desk):
+    keys = {"server": "coaps://127.0.0.1", "ca": "ca", "certificate": "own.pem", "key": "key.pem"}
+    config = json.dumps({**json.loads(desk.config()), **keys}).encode()
+    settings = content.check_config(config)
+    with pytest.raises(FlashingError, match="`certificate` is the same for every board"):
+        content.check_for_many(config, settings, None, 2)
+    content.check_for_many(config, settings, None, 1)
+    # It is not shown for another kind of credentials.
+    tokens = config.replace(
+        b'"provisioning": {', b'"provisioning": {"credentialsType": "ACCESS_TOKEN", '
+    )
+    content.check_for_many(tokens, content.check_config(tokens), None, 2)
+
+
 def test_results_that_cannot_be_written_are_found_first(desk, tmp_path):
     ports = ("--all", "--port", tmp_path / "one")
     done = desk.tools("flash", *ports, "--results", tmp_path / "nowhere" / "results.csv")

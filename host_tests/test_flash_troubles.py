@@ -206,7 +206,7 @@ def test_several_and_no_choice(desk):
         ports.choose(["id:99"], False, available)
 
 
-# Looking into it, and forgetting
+# Looking into it
 
 
 @needs_micropython
@@ -300,32 +300,3 @@ def test_doctor_tells_what_is_doubtful(desk):
     (desk.folder / "config.json").write_bytes(desk.config(provisioning={"deviceName": "s-{ID}"}))
     done = desk.tools("doctor")
     assert "did you mean `{id}`?" in done.stdout
-
-
-@needs_micropython
-def test_reset_forgets_the_credentials(desk):
-    board = desk.board()
-    name = desk.flash(board).name
-    done = desk.tools("reset", "--port", board.link, "--credentials")
-    assert done.returncode == 0, done.stderr
-    assert "the credentials are forgotten" in done.stdout
-    assert f'ThingsBoard still has "{name}"' in done.stdout and "provisionState" in done.stdout
-    assert desk.read(board, "/credentials.json") is None
-    assert desk.read(board, "/config.json")
-
-
-@needs_micropython
-def test_reset_of_everything_leaves_what_is_the_user_s(desk):
-    board = desk.board("rp2")
-    desk.flash(board, app=b"def run(credentials): pass\n")
-    with Link(str(board.link)) as opened:
-        for name in ("mine.txt", "credentials.json.bad1", "attempt.json", "config.json.new"):
-            opened.put(f"/{name}", b"mine")
-    done = desk.tools("reset", "--port", board.link, "--all")
-    assert done.returncode == 0, done.stderr
-    with Link(str(board.link)) as opened:
-        assert opened.value("import os\nprint(sorted(os.listdir('/')))") == ["app.py", "mine.txt"]
-
-
-def test_reset_wants_to_know_what(desk):
-    assert desk.tools("reset", "--port", "COM9").returncode == 2

@@ -57,7 +57,7 @@ def too_many(proposed):
         "/attempt.json is full of tokens that ThingsBoard may have taken, and nobody knows",
         "Set `server` and `deviceName` back to one of these and let the board ask:\n"
         + "\n".join(['"%s" at %s' % (each["deviceName"], each["server"]) for each in proposed])
-        + "\nOr delete these devices in ThingsBoard, and then /attempt.json on the board.",
+        + "\nOr delete these devices in ThingsBoard, then: python3 -m tools reset --attempt",
     )
     error.state = "config.json"
     error.retry_after = 60_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tools import shims
@@ -181,14 +182,11 @@ def check_for_many(
     """
     if problems := doubts(settings, ""):
         raise ConfigError(str(name), problems)
-    named_by_config = boards
-    if rows is not None:
-        named_by_config = sum("deviceName" not in row for row in rows.values())
-        for board_id, row in rows.items():
-            secret = row.get("provisionDeviceSecret")
-            secret = secret or settings["provisioning"]["provisionDeviceSecret"]
-            config_for(content, board_id, row, not secret, name)
     given = config.parse(content)["provisioning"]
+    has_csv = rows is not None
+    if not has_csv:
+        rows = {board_id * 12: {} for board_id in "01"[:boards]}
+    named_by_config = sum("deviceName" not in row for row in rows.values())
     device_name = given["deviceName"]
     if named_by_config > 1 and "{id}" not in device_name:
         raise ConfigError(
@@ -199,19 +197,44 @@ def check_for_many(
             ],
             'Put {id} in it, as in "sensor-{id}", or name the boards with --csv',
         )
-    # ThingsBoard tells devices with MQTT_BASIC apart by both.
-    is_basic = given.get("credentialsType") == "MQTT_BASIC"
-    keys = ("clientId", "username") if is_basic else ("token",)
-    fixed = [key for key in keys if given.get(key)]
-    sharing = boards
-    if rows is not None:
-        sharing = sum(not any(key in row for key in keys) for row in rows.values())
-    if sharing > 1 and fixed and not any("{id}" in given[key] for key in fixed):
-        raise ConfigError(
-            str(name),
-            [f"`provisioning.{fixed[0]}` is the same for every board"],
-            "Put {id} in it, or give each board its own with --csv",
-        )
+    seen: dict[tuple, str] = {}
+    for board_id, row in rows.items():
+        secret = row.get("provisionDeviceSecret") or given.get("provisionDeviceSecret")
+        config_for(content, board_id, row, not secret, name)
+        request = {**given, **row}
+        for what, value, fix in _one_device_s(request, board_id, settings["certificate"]):
+            other = seen.setdefault((what, *value), board_id)
+            if other != board_id:
+                which = f"{other} and {board_id}" if has_csv else "every board"
+                problem = f"{what} is the same for {which}, and ThingsBoard gives it to one device"
+                raise ConfigError(str(name), [problem], fix)
+
+
+def _one_device_s(
+    request: dict, board_id: str, certificate: str | None
+) -> Iterator[tuple[str, tuple, str]]:
+    """What of a board's `provisioning` no other device may have: in words, its value, the fix."""
+    filled = {
+        key: value.replace("{id}", board_id)
+        for key, value in request.items()
+        if isinstance(value, str)
+    }
+    own = "Put {id} in it, or give each board its own with --csv"
+    if "deviceName" in filled:
+        yield "`provisioning.deviceName`", (filled["deviceName"].strip(),), own
+    if "token" in filled:
+        fix = f"{own}; without it each board draws a token of its own"
+        yield "`provisioning.token`", (filled["token"],), fix
+    # ThingsBoard tells devices of MQTT_BASIC apart by both.
+    mqtt = [key for key in ("clientId", "username") if key in filled]
+    if mqtt:
+        what = " with ".join(f"`provisioning.{key}`" for key in mqtt)
+        yield what, tuple(filled[key] for key in mqtt), own
+    if "hash" in filled:
+        yield "`provisioning.hash`", (filled["hash"],), "Give each board its own with --csv"
+    elif certificate and filled.get("credentialsType", "X509_CERTIFICATE") == "X509_CERTIFICATE":
+        fix = "Flash each board by itself, with a certificate and a key of its own"
+        yield "`certificate`", (certificate,), fix
 
 
 def _typed(key: str, value: str):

@@ -50,6 +50,11 @@ for entry in os.ilistdir("/"):
         print((path, 0, ""), end=",\\n")
     if path == "/firmware" and entry[1] & 0x4000:
         walk(path)
+for path in %r:
+    try:
+        show(path, os.stat(path)[6])
+    except OSError:
+        pass
 """
 _HASH = """
 import hashlib
@@ -101,7 +106,9 @@ class Survey:
 
 def survey(link: Link, wanted: Iterable[str] = ()) -> Survey:
     """Look at a board's files. `wanted`: paths to look at besides those of every board."""
-    listed = link.run(_SURVEY % ((*_HASHED_IN_ROOT, *wanted),))
+    wanted = (*_HASHED_IN_ROOT, *wanted)
+    deeper = [path for path in wanted if path.count("/") > 1 and not path.startswith("/firmware/")]
+    listed = link.run(_SURVEY % (wanted, deeper))
     entries = ast.literal_eval(f"[{listed}]")
     return Survey(
         hashes={path: digest for path, _, digest in entries if digest},
@@ -149,7 +156,7 @@ def apply(
         link.run(f"import os\nos.rename({path!r}, {aside!r})")
     if plan.changes_firmware and MAIN in found.hashes and MAIN not in plan.set_aside:
         link.run(REMOVE % ([MAIN],))
-    link.run(_MAKE_FOLDERS % (_folders([RECORD, *plan.put]),))
+    link.run(_MAKE_FOLDERS % (folders([RECORD, *plan.put]),))
     link.put(RECORD, plan.record_before)
     if plan.remove:
         link.run(REMOVE % (plan.remove,))
@@ -179,9 +186,10 @@ def _worn(link: Link, path: str) -> FlashingError:
     )
 
 
-def _folders(paths: list[str]) -> list[str]:
-    folders = set()
+def folders(paths: Iterable[str]) -> list[str]:
+    """The folders that these files are in, the outermost first."""
+    found = set()
     for path in paths:
         parts = path.split("/")[1:-1]
-        folders |= {"/" + "/".join(parts[: end + 1]) for end in range(len(parts))}
-    return sorted(folders, key=len)
+        found |= {"/" + "/".join(parts[: end + 1]) for end in range(len(parts))}
+    return sorted(found, key=len)

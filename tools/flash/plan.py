@@ -73,8 +73,10 @@ def make_plan(
     if plan.changes_firmware:
         plan.put[MAIN] = wanted[MAIN]
     ours = {path: [each] for path, each in hashes.items() if path not in (CONFIG, *plan.kept)}
-    if APP in recorded and APP not in ours:
-        ours[APP] = recorded[APP]
+    for path in recorded:
+        # An app.py or a certificate that is not asked for this time stays, and stays ours.
+        if path not in wanted and not path.startswith("/firmware/"):
+            ours[path] = recorded[path]
     before = {
         path: sorted({*recorded.get(path, ()), *ours.get(path, ())}) for path in {*recorded, *ours}
     }

@@ -5,45 +5,69 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tools.flash import install
+from tools.flash import facts, install
 from tools.flash.errors import FlashingError
+from tools.flash.install import CREDENTIALS
 from tools.flash.link import Link
-from tools.flash.plan import APP, CONFIG, MAIN, RECORD, read_record
+from tools.flash.plan import APP, BOOT, CONFIG, MAIN, RECORD, read_record
+from tools.flash.saved import PATHS, Saved
 
-_SECRETS = tuple(
-    path + suffix
-    for path in (install.CREDENTIALS, "/attempt.json", "/attempt_again.json")
-    for suffix in ("", ".new")
+_FIRST = (
+    "if ThingsBoard there has that device, delete it there first, or its server attribute "
+    "provisionState if devices are pre-provisioned"
 )
 # What has a secret in it also under a name that it was given when it was in the way.
 _WITH_SECRETS = ("credentials.json", "attempt.json", "attempt_again.json", "config.json")
 
 
-def reset(port: str, everything: bool) -> Iterator[str]:
-    """Forget the credentials, or everything of ours; give lines that say what was done."""
+def reset(port: str, credentials: bool, everything: bool, attempt: bool) -> Iterator[str]:
+    """Forget the credentials, everything of ours, a pending attempt; give lines that say it.
+
+    Without `attempt` a pending one stays, and `everything` raises FlashingError.
+    """
     with Link(port) as link:
         found = install.survey(link)
-        name = install.credentials(link, found).get("deviceName")
-        remove = [path for path in _SECRETS if found.has(path)]
+        files = {path: link.read(path) for path in PATHS if found.has(path)}
+        saved = Saved(files, facts.ask(link).id)
+        pending = (
+            f"{port}: an attempt is pending, and its access token may be nowhere else: "
+            f"{', '.join(saved.pending)}"
+        )
+        if saved.pending and everything and not attempt:
+            raise FlashingError(pending, f"Let the board end it. Or {_FIRST}; then add --attempt")
+        left = {} if everything else saved.without(credentials, attempt)
+        remove = [path for path in files if path not in left]
         if everything:
-            remove = list(dict.fromkeys(_of_ours(link, found) + _with_secrets(link, found)))
+            ours = _of_ours(link, found) + remove + _with_secrets(link, found)
+            remove = list(dict.fromkeys(ours))
+        for path, content in left.items():
+            if files.get(path) != content:
+                link.put(path, content)
+                remove = [each for each in remove if each != path + ".new"]
         link.run(install.REMOVE % (remove,))
         if everything:
-            link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found),))
+            link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found, remove),))
             yield f"{port}: {len(remove)} files of firstboot's are removed; yours stay"
             if found.has(APP):
                 yield "app.py is yours: it stays"
-        elif remove:
-            yield f"{port}: the credentials are forgotten"
-        else:
-            yield f"{port}: there were no credentials"
-        if name:
+        elif credentials:
+            forgotten = CREDENTIALS in files or CREDENTIALS + ".new" in files
+            said = "the credentials are forgotten" if forgotten else "there were no credentials"
+            yield f"{port}: {said}"
+        if saved.pending and attempt:
+            yield f"{pending}. It is removed: {_FIRST}"
+        elif saved.pending:
+            yield f"{pending}. It stays, and the board goes on with it"
+            yield f"To remove it: {_FIRST}; then reset --attempt"
+        elif attempt and not everything:
+            yield f"{port}: no attempt is pending"
+        if saved.name and (credentials or everything):
             yield (
-                f'ThingsBoard still has "{name}", and provisions a name once: delete the device '
-                "there, or, if devices are pre-provisioned, delete its server attribute "
+                f'ThingsBoard still has "{saved.name}", and provisions a name once: delete the '
+                "device there, or, if devices are pre-provisioned, delete its server attribute "
                 "provisionState"
             )
-        if not everything:
+        if credentials:
             yield "At its next power-up the board provisions itself anew, with its config.json"
             if _secret_is_gone(link, found):
                 yield "Its config.json has no secret any more: flash the board again first"
@@ -57,14 +81,14 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
             f"{link.port}: there is no record of what belongs to firstboot",
             "Flash the board once with `flash --no-start`, then reset it",
         )
-    ours = [
-        path
-        for path in record
-        if found.hashes.get(path) in record[path] and path not in (APP, MAIN)
-    ]
-    first = [MAIN] if found.hashes.get(MAIN) in record.get(MAIN, ()) else []
-    last = [path for path in (CONFIG, RECORD) if path in found.hashes]
-    return first + ours + last
+    # Certificates and a key among them.
+    beside = [path for path in record if not path.startswith("/firmware/")]
+    hashes = install.survey(link, [*beside, *(path + ".new" for path in beside)]).hashes
+    ours = [path for path in record if hashes.get(path) in record[path] and path not in (APP, MAIN)]
+    first = [MAIN] if hashes.get(MAIN) in record.get(MAIN, ()) else []
+    broken_off = [f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, *record, RECORD)]
+    last = [path for path in (CONFIG, RECORD) if path in hashes]
+    return first + ours + [path for path in dict.fromkeys(broken_off) if path in hashes] + last
 
 
 def _with_secrets(link: Link, found: install.Survey) -> list[str]:
@@ -81,8 +105,10 @@ def _with_secrets(link: Link, found: install.Survey) -> list[str]:
     ]
 
 
-def _folders(found: install.Survey) -> list[str]:
-    return [*sorted(found.folders, key=len, reverse=True), "/firmware"]
+def _folders(found: install.Survey, removed: list[str]) -> list[str]:
+    """The folders that may be empty when these files are gone, the innermost first."""
+    folders = {*found.folders, *install.folders(removed)}
+    return sorted(folders, key=len, reverse=True)
 
 
 def _secret_is_gone(link: Link, found: install.Survey) -> bool:

@@ -20,10 +20,18 @@ def reset(
     everything: Annotated[
         bool, typer.Option("--all", help="Remove everything of firstboot's; app.py stays.")
     ] = False,
+    attempt: Annotated[
+        bool,
+        typer.Option(
+            "--attempt", help="Remove a pending attempt too, the only copy of a token perhaps."
+        ),
+    ] = False,
 ) -> None:
     """Make a board forget its credentials, or everything of firstboot's.
 
-    ThingsBoard still has the device, and what to do about that is said.
+    ThingsBoard still has the device, and what to do about that is said. An attempt that is
+    pending, because a reply was lost, stays without --attempt: with it the board can still get
+    its token.
 
     Example: python3 -m tools reset --credentials
     """
@@ -31,11 +39,11 @@ def reset(
     from tools.flash.errors import FlashingError
     from tools.flash.reset import reset as forget
 
-    if credentials == everything:
-        raise typer.BadParameter("name one of them", param_hint="--credentials or --all")
+    if credentials + everything + attempt == 0 or (credentials and everything):
+        raise typer.BadParameter("name one of them", param_hint="--credentials, --all or --attempt")
     try:
         (chosen,) = ports.choose([port] if port else [], False)
-        for line in forget(chosen, everything):
+        for line in forget(chosen, credentials, everything, attempt):
             typer.echo(line)
     except FlashingError as error:
         end(str(error), error.exit_code)
