@@ -12,9 +12,10 @@ import serial
 
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import facts, ports, prompt
+from tools.flash import drives, facts, ports, prompt
 from tools.flash.errors import FAILED, NO_MICROPYTHON, FlashingError
 from tools.flash.link import Link
+from tools.flash.listing import list_boards
 from tools.flash.ports import Port
 
 HOLD_RESET = "Hold the board's reset button, start this again and let go"
@@ -268,3 +269,21 @@ def test_a_board_that_is_left_out_goes_on(desk):
     result = desk.flash(board, rows={})
     assert (result.result, result.exit_code) == ("skipped", 0)
     assert count(board.link) > 0
+
+
+@needs_micropython
+def test_boards_lists_what_is_plugged_in(desk, tmp_path, monkeypatch, capsys):
+    board = desk.board("rp2")
+    drive = tmp_path / "media" / "RPI-RP2"
+    drive.mkdir(parents=True)
+    (drive / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\nBoard-ID: RPI-RP2\n")
+    monkeypatch.setattr(ports, "connected", lambda: [Port(str(board.link), "e660")])
+    monkeypatch.setattr(drives, "_roots", lambda: [tmp_path / "media"])
+    list_boards(as_json=False)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{board.link}  Pico W, id ")
+    assert second.startswith(f"{drive}  RP2040 without MicroPython")
+    monkeypatch.setattr(ports, "connected", list)
+    monkeypatch.setattr(drives, "_roots", list)
+    list_boards(as_json=False)
+    assert "No board is plugged in" in capsys.readouterr().err

@@ -36,6 +36,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "boards",
     "flash",
     "doctor",
     "reset",

@@ -21,6 +21,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "boards",
     "flash",
     "doctor",
     "reset",

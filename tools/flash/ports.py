@@ -55,7 +55,7 @@ def choose(named: list[str], every: bool, available: list[Port] | None = None) -
         )
     if every or len(ports) == 1:
         return [port.device for port in ports]
-    shown = "".join(f"\n  {port.device}  {text}" for port, text in zip(ports, _described(ports)))
+    shown = "".join(f"\n  {port.device}  {text}" for port, text in zip(ports, described(ports)))
     raise FlashingError(
         f"{len(ports)} boards are connected{shown}\nNo program on them was stopped",
         "Name one with --port, or use --all",
@@ -74,7 +74,8 @@ def describe(port: Port) -> str:
         return f"{port.description or 'unknown'}{number}: {text}"
 
 
-def _described(ports: list[Port]) -> list[str]:
+def described(ports: list[Port]) -> list[str]:
+    """What is at each port; they are asked side by side."""
     with ThreadPoolExecutor(len(ports)) as pool:
         return list(pool.map(describe, ports))
 
@@ -84,7 +85,7 @@ def _with_id(wanted: str, ports: list[Port]) -> str:
     for port in ports:
         if port.serial_number and port.serial_number.lower() == serial_number.lower():
             return port.device
-    descriptions = _described(ports)
+    descriptions = described(ports)
     for port, text in zip(ports, descriptions):
         if f"id {plain_id(serial_number)}," in text:
             return port.device
