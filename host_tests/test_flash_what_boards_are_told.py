@@ -29,19 +29,19 @@ WITHOUT_A_PROMPT = {
     "ESP32 without a program": (
         ESP32_ROM + INVALID,
         NO_MICROPYTHON,
-        ("has no MicroPython", "write-flash 0x1000 ESP32_GENERIC-"),
+        ("has no MicroPython", "ESP32_GENERIC at 0x1000"),
         (),
     ),
     "ESP32-C3 without a program": (
         C3_ROM + INVALID,
         NO_MICROPYTHON,
-        ("--chip esp32c3", "write-flash 0x0 ESP32_GENERIC_C3-"),
+        ("ESP32_GENERIC_C3 at 0x0",),
         ("0x1000",),
     ),
     "ESP32-S3 whose flash cannot be read": (
         S3_ROM + b"flash read err, 1000\r\n" * 2,
         NO_MICROPYTHON,
-        ("--chip esp32s3", "write-flash 0x0 ESP32_GENERIC_S3-"),
+        ("ESP32_GENERIC_S3 at 0x0",),
         ("0x1000",),
     ),
     "download mode": (

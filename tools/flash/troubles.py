@@ -94,17 +94,15 @@ def how_to_install(port: str, chip: Chip | None = None) -> str:
     """How MicroPython gets on a board with a chip, or on one whose chip is not known."""
     if chip is None:
         return (
-            f"see {chips.CHIPS['RP2040'].page} for a Pico W, {chips.CHIPS['ESP32'].page} for an "
-            "ESP32, and the pages beside it for an ESP32-S3 or ESP32-C3"
+            f"`flash --install-micropython --port {port}` puts MicroPython on an ESP32; a Pico W "
+            "is plugged in with BOOTSEL held, and then `flash --install-micropython` does it"
         )
     if chip.offset:
-        name = chip.name.lower().replace("-", "")
         return (
-            f"Install MicroPython: get {chip.image}-….bin from {chip.page}, then "
-            f"`esptool --chip {name} --port {port} erase-flash` and `esptool --chip {name} "
-            f"--port {port} write-flash {chip.offset} {chip.image}-….bin`"
+            f"`flash --install-micropython --port {port}` puts it there: {chip.image} at "
+            f"{chip.offset}, and erases the flash"
         )
     return (
-        f"Install MicroPython: get {chip.image}-….uf2 from {chip.page}, hold BOOTSEL while "
-        "plugging the board in, and copy the UF2 to the drive that appears"
+        "Plug the board in with BOOTSEL held, so that it shows as a drive; then "
+        f"`flash --install-micropython` puts {chip.image} there"
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import BOARD_CODES, application, end, existing_file, new_verb
+from tools.verbs.shared import BOARD_CODES, application, end, existing_file, new_verb, say
 
 verb = new_verb()
 
@@ -43,6 +43,19 @@ def flash(
     profile: Annotated[
         str, typer.Option(help="The device profile that --bulk-import names.")
     ] = "default",
+    install_micropython: Annotated[
+        bool,
+        typer.Option(
+            "--install-micropython",
+            help="Put MicroPython on one board first; that erases its flash.",
+        ),
+    ] = False,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="The image for --install-micropython, a .bin or .uf2; else it is downloaded."
+        ),
+    ] = None,
     app_file: Annotated[
         Path | None,
         typer.Option("--app", help="Your app.py, put on it too."),
@@ -76,9 +89,18 @@ def flash(
     from tools.flash.command import flash
     from tools.flash.errors import FlashingError
 
+    if image and not install_micropython:
+        raise typer.BadParameter("it is for --install-micropython", param_hint="--image")
     try:
+        config = existing_file(config, "--config")
+        if install_micropython:
+            from tools.flash.micropython import install
+
+            if every or boards or len(port or []) > 1:
+                raise typer.BadParameter("it is for one board", param_hint="--install-micropython")
+            port = [install(port[0] if port else None, image, say)]
         code = flash(
-            existing_file(config, "--config"),
+            config,
             port or [],
             every=every,
             boards=existing_file(boards, "--csv") if boards else None,

@@ -1,0 +1,170 @@
+"""Puts MicroPython on a board that has none: with esptool, or by copying a UF2 to its drive."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.flash import chips, drives, ports
+from tools.flash.chips import CHIPS, Chip
+from tools.flash.errors import WRONG_USAGE, FlashingError
+
+VERSION, DATE = "1.26.1", "20250911"
+_URL = "https://micropython.org/resources/firmware/{name}"
+# At offset 12 of an ESP32's image, and at offset 28 of a UF2's first block.
+_ESP_CHIPS = {0: "ESP32", 5: "ESP32-C3", 9: "ESP32-S3"}
+_UF2_CHIPS = {0xE48BFF56: "RP2040", 0xE48BFF59: "RP2350"}
+_UF2_MAGIC = b"UF2\nWQ]\x9e"
+_CHIP_TYPE = re.compile(r"(?:Chip type:|Chip is|Connected to) +(ESP32[\w-]*)")
+# Seconds: until a board that was reset shows as a drive, or its port is there.
+_APPEARS_WITHIN = 30.0
+_LOOK_AGAIN = 0.2
+
+Say = Callable[[str], None]
+
+
+def install(port: str | None, image: Path | None, say: Say) -> str:
+    """Put MicroPython on the board at a port, or on the only one that shows as a drive.
+
+    `image`: a file in place of a download. Gives the port that the board has then. Raises
+    FlashingError.
+    """
+    waiting = drives.find()
+    if port is None and len(waiting) == 1:
+        ((drive, chip),) = waiting.items()
+        return _copy(drive, CHIPS[chip], image, say)
+    if port is None and waiting:
+        shown = ", ".join(map(str, waiting))
+        raise FlashingError(
+            f"several boards show as drives: {shown}", "Unplug all but one", WRONG_USAGE
+        )
+    (chosen,) = ports.choose([port] if port else [], False)
+    return _write(chosen, image, say)
+
+
+def chip_of(image: Path) -> str | None:
+    """The chip that an image is for; None when it is no image of MicroPython for a chip here."""
+    with image.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(_UF2_MAGIC) and len(start) == 512:
+        return _UF2_CHIPS.get(struct.unpack_from("<I", start, 28)[0])
+    if start[:1] == b"\xe9" and len(start) > 14:
+        return _ESP_CHIPS.get(struct.unpack_from("<H", start, 12)[0])
+    return None
+
+
+def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
+    image = _image_for(chip, image, say)
+    before = {each.device for each in ports.connected()}
+    say(f"copying {image.name} to {drive}")
+    try:
+        with image.open("rb") as source, (drive / image.name).open("wb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        # The board takes its last block and is gone: the drive with it.
+        if drive.exists():
+            raise FlashingError(
+                f"{drive}: {error.strerror}", "Plug the board in again with BOOTSEL held"
+            ) from None
+    return _appeared(before)
+
+
+def _write(port: str, image: Path | None, say: Say) -> str:
+    said = _esptool("--port", port, "chip-id", show=False)
+    found = _CHIP_TYPE.search(said)
+    chip = chips.named(found[1]) if found else None
+    if chip is None or not chip.offset:
+        what = found[1] if found else "a chip that is not known"
+        raise FlashingError(
+            f"{port} has {what}", f"The firmware runs on {', '.join(CHIPS)}", WRONG_USAGE
+        )
+    image = _image_for(chip, image, say)
+    say(f"{port}: {chip.name}. Erasing its flash and writing {image.name} at {chip.offset}")
+    arguments = ("--chip", chip.name.lower().replace("-", ""), "--port", port, "--after")
+    _esptool(
+        *arguments, "hard-reset", "write-flash", "--erase-all", chip.offset, str(image), show=True
+    )
+    return port
+
+
+def _esptool(*arguments: str, show: bool) -> str:
+    command = [sys.executable, "-m", "esptool", *arguments]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=None if show else subprocess.PIPE,
+        stderr=None if show else subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        lines = [line.strip() for line in (done.stdout or "").splitlines() if line.strip()]
+        reason = next((line for line in lines if "error" in line.lower()), "esptool gave up")
+        raise FlashingError(
+            f"{arguments[arguments.index('--port') + 1]}: {reason}",
+            "Hold the board's BOOT button while this starts; a Pico W is plugged in with BOOTSEL "
+            "held and shows as a drive",
+        )
+    return done.stdout or ""
+
+
+def _image_for(chip: Chip, image: Path | None, say: Say) -> Path:
+    image = image or _download(chip, say)
+    if not image.is_file():
+        raise FlashingError(f"there is no file {image}", "Name another --image", WRONG_USAGE)
+    made_for = chip_of(image)
+    if made_for != chip.name:
+        raise FlashingError(
+            f"{image} is {'for ' + made_for if made_for else 'no image of MicroPython'}, and the "
+            f"board has {chip.name}",
+            f"Get {chip.image} from {chip.page}",
+            WRONG_USAGE,
+        )
+    say(f"{image.name}: SHA-256 {hashlib.sha256(image.read_bytes()).hexdigest()}")
+    return image
+
+
+def _download(chip: Chip, say: Say) -> Path:
+    name = f"{chip.image}-{DATE}-v{VERSION}.{'bin' if chip.offset else 'uf2'}"
+    folder = Path.home() / ".cache" / "firstboot"
+    target = folder / name
+    if target.is_file():
+        return target
+    say(f"downloading {_URL.format(name=name)}")
+    half = target.with_name(name + ".part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            urllib.request.urlopen(_URL.format(name=name), timeout=30) as response,
+            half.open("wb") as file,
+        ):
+            shutil.copyfileobj(response, file)
+        half.replace(target)
+    except OSError as error:
+        raise FlashingError(
+            f"{name} cannot be downloaded: {error}",
+            f"Get it from {chip.page} and name it with --image",
+        ) from None
+    return target
+
+
+def _appeared(before: set[str]) -> str:
+    deadline = time.monotonic() + _APPEARS_WITHIN
+    while time.monotonic() < deadline:
+        if new := [each.device for each in ports.connected() if each.device not in before]:
+            return new[0]
+        time.sleep(_LOOK_AGAIN)
+    raise FlashingError(
+        "the board has its image and shows no port", "Plug it in again, then start this again"
+    )
