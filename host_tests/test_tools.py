@@ -36,6 +36,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "init",
     "boards",
     "flash",
     "doctor",

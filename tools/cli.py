@@ -21,6 +21,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "init",
     "boards",
     "flash",
     "doctor",

@@ -164,13 +164,22 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
         yield Finding(OK, "the board's config.json says what the given one says")
 
 
-def _wifi(link: Link, ssid: str) -> Iterator[Finding]:
+def networks_heard(link: Link) -> dict[str, int]:
+    """The dBm of each network that a board hears, the strongest first; "" stands for hidden ones.
+
+    Raises FlashingError.
+    """
     heard: dict[str, int] = {}
     for name, dbm in link.value(_SCAN, 30):
         shown = one_line(name.strip(b"\0").decode(errors="replace"))
         heard[shown] = max(dbm, heard.get(shown, dbm))
+    return dict(sorted(heard.items(), key=lambda each: -each[1]))
+
+
+def _wifi(link: Link, ssid: str) -> Iterator[Finding]:
+    heard = networks_heard(link)
     hidden = heard.pop("", None)
-    names = sorted(heard, key=heard.get, reverse=True)
+    names = list(heard)
     listed = ", ".join(f'"{name}" at {heard[name]} dBm' for name in names[:_NAMES_SHOWN])
     hears = f"it hears {listed or 'none'}"
     if len(names) > _NAMES_SHOWN:

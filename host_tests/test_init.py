@@ -1,0 +1,115 @@
+"""A first config.json: asked for in a terminal, or given as options."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from host_tests.flash_bench import Desk
+from host_tests.power_up_bench import KEY, SECRET
+from host_tests.virtual_bench import needs_micropython
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.flash import init as asking
+from tools.flash import ports
+from tools.flash.ports import Port
+from tools.virtual_board.flash import PROJECT
+
+COMMAND = [sys.executable, "-c", "from tools.cli import main; main()", "init"]
+ENVIRONMENT = {"PYTHONPATH": str(PROJECT), "PATH": "", "TERM": "dumb"}
+
+
+@pytest.fixture
+def server():
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        yield server
+
+
+def in_a_terminal(answers: list[str], folder) -> tuple[int, str]:
+    """Answer each question as it comes; gives the exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        COMMAND, cwd=folder, env=ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown, asked = b"", 0
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if shown.endswith(b": ") and asked < len(answers):
+                os.write(ours, answers[asked].encode() + b"\n")
+                asked += 1
+    except OSError:
+        pass  # it has ended
+    code = process.wait(timeout=30)
+    os.close(ours)
+    return code, shown.decode()
+
+
+def test_five_questions(server, tmp_path):
+    answers = ["home", "correct horse", server.uri.removeprefix("coap://"), KEY, SECRET, ""]
+    code, shown = in_a_terminal(answers, tmp_path)
+    assert code == 0, shown
+    assert "correct horse" not in shown and SECRET not in shown
+    assert "answers CoAP" in shown and "python3 -m tools flash\r\n" in shown
+    path = tmp_path / "config.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "wifi": {"ssid": "home", "password": "correct horse"},
+        "server": server.uri,
+        "provisioning": {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": KEY,
+            "provisionDeviceSecret": SECRET,
+        },
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def by_options(folder, *arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, "FIRSTBOOT_SECRET": SECRET, "FIRSTBOOT_WIFI_PASSWORD": "correct horse"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_without_a_terminal(server, tmp_path):
+    options = ("--ssid", "home", "--server", server.uri, "--key", KEY, "--name", "kitchen")
+    done = by_options(tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert written["provisioning"]["deviceName"] == "kitchen"
+    again = by_options(tmp_path, *options)
+    assert again.returncode == 2 and "is there already" in again.stderr
+    assert by_options(tmp_path, *options, "--force").returncode == 0
+
+
+def test_what_is_missing_is_named(tmp_path):
+    done = by_options(tmp_path, "--ssid", "home")
+    assert done.returncode == 2 and "--server, --key missing" in done.stderr
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_mistake_is_not_written(server, tmp_path):
+    done = by_options(
+        tmp_path, "--ssid", "home", "--server", server.uri, "--key", KEY, "--name", "x-{ID}"
+    )
+    assert done.returncode == 5 and "did you mean `{id}`" in done.stderr
+    assert not (tmp_path / "config.json").exists()
+
+
+@needs_micropython
+def test_the_networks_that_a_plugged_board_hears(tmp_path, monkeypatch):
+    with Desk(tmp_path) as desk:
+        board = desk.board(networks=[{"ssid": "home"}, {"ssid": "next door"}])
+        monkeypatch.setattr(ports, "connected", lambda: [Port(str(board.link))])
+        assert set(asking._of_a_board(ports.connected)) == {"home", "next door"}
