@@ -31,8 +31,9 @@ _LONGEST_RETRY = const(3_600_000)
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.json_mistakes board.strict_json"
-    " board.wifi board.wifi_failure coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
+    "board.config board.config_doubts board.config_mistakes board.json_mistakes board.near"
+    " board.strict_json board.wifi board.wifi_failure"
+    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.provisioned"
 )

@@ -360,14 +360,18 @@ def test_a_server_that_wants_another_client_certificate(ups, made, server):
 @pytest.mark.parametrize(
     ("files", "keys", "says"),
     [
-        ({"ca.der": None}, {}, "`ca` is ca.der, which is not on the board"),
-        ({"ca.der": b"nothing"}, {}, "`ca` is ca.der, which holds no certificate"),
-        ({"ca.der": b"-----BEGIN CERTIFICATE-----\n"}, {}, "`ca` is ca.der, which holds no"),
+        ({"ca.der": None}, {}, "`ca` names a file that is not on the board"),
+        ({"ca.der": b"nothing"}, {}, "`ca` names a file that holds no certificate"),
+        ({"ca.der": b"-----BEGIN CERTIFICATE-----\n"}, {}, "`ca` names a file that holds no"),
         ({}, {"ca": None}, "`ca` is missing; over coaps `verify` needs it"),
         ({}, {"certificate": "c"}, "`key` is missing; over coaps `certificate` needs it"),
         ({}, {"key": "k"}, "`certificate` is missing; over coaps `key` needs it"),
-        ({"k": b"x"}, {"certificate": "c", "key": "k"}, "`key` is k, which holds no unencrypted"),
-        ({"c": b"x"}, {"certificate": "c", "key": "k"}, "`certificate` is c, which holds no"),
+        (
+            {"k": b"x"},
+            {"certificate": "c", "key": "k"},
+            "`key` names a file that holds no unencrypted",
+        ),
+        ({"c": b"x"}, {"certificate": "c", "key": "k"}, "`certificate` names a file that holds no"),
         ({}, {"server": "coap://127.0.0.1"}, "`ca` is for coaps, but `server` begins with coap:"),
     ],
 )

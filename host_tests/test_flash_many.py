@@ -90,7 +90,7 @@ def test_a_csv_names_the_boards(desk, tmp_path):
     ("text", "complaint"),
     [
         ("name\nkitchen\n", "has no column id"),
-        ("id,colour\n1,red\n", "does not know colour"),
+        ("id,colour\n1,red\n", "has no name of ours in column 2"),
         ("id,name\n1,a\n01,b\n1,c\n", "1 is there twice"),
         ("id,name\n1,a\n2,a\n", 'two boards are called "a"'),
     ],

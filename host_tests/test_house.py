@@ -56,6 +56,7 @@ PURE = (
     "firmware.board.config_doubts",
     "firmware.board.config_mistakes",
     "firmware.board.json_mistakes",
+    "firmware.board.near",
     "firmware.board.strict_json",
 )
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}

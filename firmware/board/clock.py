@@ -19,6 +19,7 @@ _CLIENT = const(0x23)  # version 4, mode 3
 _SERVER_MODE = const(4)
 _UNSYNCHRONISED = const(3)
 _LARGEST_STRATUM = const(15)
+_OF_HOSTS = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _FROM_1900_TO_1970 = 2_208_988_800
 
 
@@ -38,9 +39,9 @@ def set_clock(board, servers):
         if seconds:
             board.set_clock(seconds)
             board.clock_is_set = True
-            board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), host))
+            board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), _named([host])))
             return
-    why = "no answer from %s" % ", ".join(servers) if servers else "config.json names no `ntp`"
+    why = "no answer from %s" % _named(servers) if servers else "config.json names no `ntp`"
     if board.now >= BUILT:
         board.indicator.say("clock left at %s UTC: %s" % (shown(board.now), why))
         return
@@ -55,6 +56,15 @@ def shown(seconds):
     """Return a time in seconds since 1970 for a person."""
     epoch = 946_684_800 if gmtime(0)[0] == 2000 else 0
     return "%04d-%02d-%02d %02d:%02d" % tuple(gmtime(seconds - epoch)[:5])
+
+
+def _named(hosts):
+    """Return hosts for a person. What is no host's name could be a secret in the wrong place."""
+    named = []
+    for host in hosts:
+        is_name = "." in host and not host.lower().strip(_OF_HOSTS)
+        named.append(host if is_name else "a host of `ntp`")
+    return ", ".join(named)
 
 
 def _ask(board, host):

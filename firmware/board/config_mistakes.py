@@ -3,6 +3,7 @@
 import json
 import re
 
+from firmware.board.near import nearest
 from firmware.errors import FirstbootError
 
 # What belongs at a key of each kind, but for those that list their words.
@@ -87,18 +88,20 @@ def check_keys(keys, config, wrong, secure, doubtful):
     known = []
     for section, lines in keys:
         for line in lines.split("\n"):
-            known.append((section, line.split(" ")[0]))
+            known.append(section + line.split(" ")[0])
     for section, _ in keys:
         for key in config[section[:-1]] if section else config:
-            if (section, key) not in known:
-                # Near is what has the same letters, rather in the same section.
-                letters = set(str(key).lower())
-                near = []
-                for other in known:
-                    differences = len(letters ^ set(other[1].lower()))
-                    near.append((differences + 3 * (section != other[0]), other))
+            path = "%s%s" % (section, key)
+            if path in known and "." not in str(key):
+                continue
+            meant = nearest(section, key, known)
+            if meant:
+                problems.append("`%s` is not known; did you mean `%s`?" % (path, meant))
+            else:
+                # It may be a secret in the place of a key.
+                where = "`%s`" % section[:-1] if section else "config.json"
                 problems.append(
-                    "`%s%s` is not known; did you mean `%s%s`?" % ((section, key) + min(near)[1])
+                    "%s has a key of %d characters that is not known" % (where, len(str(key)))
                 )
     if not problems:
         for key, other in (("verify", "ca"), ("certificate", "key"), ("key", "certificate")):
@@ -141,11 +144,10 @@ def check_microcoapy(board):
 
 
 def _shown(kind, value):
-    """Return a value, or only its type when it is or could hold a secret."""
-    shown = json.dumps(value)
-    holds_secret = kind in ("dict", "psk", "secret", "str", "text", "token") or shown[0] in "[{"
-    if value is None or (not holds_secret and len(shown) <= 60 and "@" not in shown):
-        return shown
+    """Return a value that cannot be a secret; of any other one its type."""
+    is_number = kind in ("int", "pin") and isinstance(value, (int, float))
+    if value is None or isinstance(value, bool) or (is_number and abs(value) < 1_000_000):
+        return json.dumps(value)
     if isinstance(value, str):
         return "a string of %d characters" % len(value)
     return "of type %s" % type(value).__name__

@@ -35,7 +35,7 @@ def sessions(board, config, kind=None):
         context = make_context(authorities, certificate, key)
     except ValueError as error:
         wrong = "key" if "key" in str(error) else "certificate" if certificate else "ca"
-        raise _unusable(wrong, config)
+        raise _unusable(wrong)
 
     def open_session(transport, host):
         if config["verify"]:
@@ -66,8 +66,10 @@ def _ders(board, config, name, label):
     path = "/" + config[name].lstrip("/")
     content = board.storage.read(path)
     if content is None:
-        fix = "Put it there: mpremote cp %s :%s" % (path[1:], path[1:])
-        raise _wrong("`%s` is %s, which is not on the board" % (name, config[name]), fix)
+        raise _wrong(
+            "`%s` names a file that is not on the board" % name,
+            "Put it there under that name: mpremote cp FILE :",
+        )
     if _BEGIN not in content:
         return [content]
     try:
@@ -79,7 +81,7 @@ def _ders(board, config, name, label):
     except ValueError:
         ders = []
     if not ders:
-        raise _unusable(name, config)
+        raise _unusable(name)
     return ders
 
 
@@ -89,9 +91,9 @@ def _pem(der):
     return "\n".join(["-----BEGIN CERTIFICATE-----"] + lines + ["-----END CERTIFICATE-----", ""])
 
 
-def _unusable(name, config):
+def _unusable(name):
     return _wrong(
-        "`%s` is %s, which holds no %s" % (name, config[name], _KINDS[name]),
+        "`%s` names a file that holds no %s" % (name, _KINDS[name]),
         "See the README, `coaps`, for how to make one.",
     )
 

@@ -238,6 +238,23 @@ def test_unknown_keys():
         assert found == [expected], found
 
 
+def test_a_key_that_misspells_none_is_not_shown():
+    for section, where in (("", "config.json"), ("wifi__", "`wifi`"), ("provisioning__", "`prov")):
+        for key in (
+            "Geh3im-Geh3im",
+            "hunter2",
+            "s3cr3t",
+            "",
+            "-",
+            "ü" * 80,
+            "x.y",
+            "profile-key",
+        ):
+            (found,) = problems(**{section + key: 1})
+            assert found.startswith(where), found
+            assert found.endswith(" has a key of %d characters that is not known" % len(key)), found
+
+
 def test_an_unknown_section_is_a_section():
     for written, meant in (("wi-fi", "wifi"), ("WiFi", "wifi"), ("provision", "provisioning")):
         found = problems(**{written: {}})
@@ -290,7 +307,13 @@ def test_no_secret_is_shown():
 
 def test_what_is_there_is_shown_short():
     (found,) = problems(access_token="board")
-    assert found == '`access_token` is "board"; "device" or "server" belongs there'
+    assert found == '`access_token` is a string of 5 characters; "device" or "server" belongs there'
+    (found,) = problems(verify=0)
+    assert found == "`verify` is of type int; true or false belongs there"
+    (found,) = problems(watchdog=86_401)
+    assert found.startswith("`watchdog` is 86401; ")
+    (found,) = problems(led=-46464646)
+    assert found.startswith("`led` is of type int; ")
     (found,) = problems(wifi__ssid="x" * 5000)
     assert len(found) < 160
     (found,) = problems(wifi__password="short")
@@ -622,7 +645,7 @@ def test_coaps_wants_a_ca_unless_nothing_is_verified():
         (problem,) = problems(server="coaps://h", **changes)
         assert problem.startswith("`ca` is missing")
     (problem,) = problems(server="coaps://h", ca="")
-    assert problem.startswith('`ca` is ""')
+    assert problem.startswith("`ca` is a string of 0 characters")
 
 
 def test_a_certificate_and_its_key_go_together():

@@ -77,10 +77,10 @@ def test_a_certificate_and_its_key():
 def test_what_is_wrong_with_a_file():
     own = {"certificate": "c", "key": "k"}
     for files, error, name, words in (
-        ({}, None, "ca", "which is not on the board"),
+        ({}, None, "ca", "names a file that is not on the board"),
         ({"ca": b"-----BEGIN CERTIFICATE-----\n!!!\n"}, None, "ca", "holds no certificate"),
         ({"ca": pem(DER, "PRIVATE KEY")}, None, "ca", "holds no certificate"),
-        ({"ca": DER, "c": DER}, None, "key", "which is not on the board"),
+        ({"ca": DER, "c": DER}, None, "key", "names a file that is not on the board"),
         ({"ca": DER, "c": DER, "k": pem(DER)}, None, "key", "holds no unencrypted"),
         ({"ca": DER, "c": DER, "k": DER}, ValueError("invalid key"), "key", "holds no unencr"),
     ):
@@ -88,7 +88,7 @@ def test_what_is_wrong_with_a_file():
         raised = raises(FirstbootError, load, files, error, **config)
         assert raised.state == "config.json"
         (problem,) = raised.what.split("\n")
-        assert problem.startswith("`%s` is " % name) and words in problem, problem
+        assert problem.startswith("`%s` names a file that " % name) and words in problem, problem
 
 
 def test_the_request_for_x509_credentials():

@@ -142,7 +142,9 @@ def read_rows(path: Path) -> dict[str, dict[str, str]]:
     header, lines = tables.read(path, known)
     unknown = set(header) - {*known, ""}
     if "id" not in header or unknown:
-        wrong = f"does not know {', '.join(sorted(unknown))}" if unknown else "has no column id"
+        # Without a line of names the first board's values stand there, its token among them.
+        numbers = ", ".join(map(str, sorted(header.index(each) + 1 for each in unknown)))
+        wrong = f"has no name of ours in column {numbers}" if unknown else "has no column id"
         raise FlashingError(
             f"{path}: the first line {wrong}",
             f"The columns are id, name, and any of {', '.join(FIELDS)}",

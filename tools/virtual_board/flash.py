@@ -66,15 +66,19 @@ def files_named_in(config: Path) -> dict[str, bytes]:
     """
     try:
         given = json.loads(config.read_text(encoding="utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     names = [given.get(key) for key in _FILE_KEYS] if isinstance(given, dict) else []
     names = [name.strip("/") for name in names if isinstance(name, str)]
-    return {
-        name: (config.parent / name).read_bytes()
-        for name in names
-        if name and (config.parent / name).is_file()
-    }
+    return {name: (config.parent / name).read_bytes() for name in names if _is_file(config, name)}
+
+
+def _is_file(config: Path, name: str) -> bool:
+    try:
+        return bool(name) and (config.parent / name).is_file()
+    except (OSError, ValueError):
+        # Something else in the place of a name, such as all of a key.
+        return False
 
 
 def put_file(flash: Path, name: str, content: bytes) -> None:
