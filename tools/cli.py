@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from tools.program import NAME, named, version
 from tools.terminal import guard
 
+HELP = ["-h", "--help"]
 VERBS = (
     "demo",
     "test",
@@ -36,7 +38,10 @@ class _Verbs(Mapping):
         if name not in VERBS:
             raise KeyError(name)
         module = import_module(f"tools.verbs.{name.replace('-', '_')}")
-        return typer.main.get_command(module.verb)
+        command = typer.main.get_command(module.verb)
+        command.help = named(command.help)
+        command.context_settings.setdefault("help_option_names", HELP)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(VERBS)
@@ -57,15 +62,29 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": HELP},
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firstboot {version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _every_verb() -> None:
-    """What comes before a verb: nothing."""
+def _every_verb(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What comes before a verb."""
 
 
 def main() -> NoReturn:
     """Run the verb that the command line names, and exit with its code."""
     guard()
-    app(prog_name="python3 -m tools")
+    app(prog_name=NAME)

@@ -18,6 +18,7 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.log import shorten
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.program import NAME
 from tools.styled import Console
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.flash import put_on_flash, read_file
@@ -135,7 +136,7 @@ def demo(coaps: bool = False, image: Path | None = None) -> int:
         f"\nAt its first power-up the board sent {_datagrams(received)}, at its second none.\n"
         f"On its flash, /credentials.json: {json.dumps(credentials, ensure_ascii=False)}\n"
         "Next: put it on your own board, as README.md shows, or play with a virtual one: "
-        "python3 -m tools power-up --help"
+        f"{NAME} power-up --help"
     )
     return 0
 

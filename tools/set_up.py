@@ -44,7 +44,8 @@ def restart_inside() -> None:
     """Run this command again in `.venv`, in the same folder and with the same arguments."""
     command = [_PYTHON, os.path.join(ROOT, "tools"), *sys.argv[1:]]
     # firmware/ is the flash image: nothing but firmware belongs into it.
-    os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(VENV, "pycache")
+    if not sys.dont_write_bytecode:
+        os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(VENV, "pycache")
     if not _WINDOWS:
         os.execv(_PYTHON, command)
     import subprocess

@@ -18,6 +18,7 @@ from tools.flash.doctor_board import networks_heard
 from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
 from tools.flash.findings import FAILURE
 from tools.flash.link import Link
+from tools.program import NAME
 
 CLOUD = "coap://coap.thingsboard.cloud"
 _OFFERED = 9
@@ -72,7 +73,7 @@ def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
     private.replace(path, text)
     typer.echo(f"{path} is written; only you can read it. Next, with a board plugged in:")
     where = "" if str(path) == "config.json" else f" --config {path}"
-    typer.echo(f"  python3 -m tools flash{where}")
+    typer.echo(f"  {NAME} flash{where}")
     typer.echo("With --install-micropython behind it, if the board has no MicroPython yet.")
 
 

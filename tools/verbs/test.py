@@ -6,7 +6,8 @@ import os
 
 import typer
 
-from tools.verbs.shared import new_verb
+from tools.program import IS_CHECKOUT
+from tools.verbs.shared import end, new_verb
 
 verb = new_verb()
 
@@ -26,6 +27,8 @@ def test(context: typer.Context) -> None:
     """
     import sys
 
+    if not IS_CHECKOUT:
+        end("The tests are not installed: run them in a checkout of the project")
     import pytest
 
     from tools.set_up import ROOT
