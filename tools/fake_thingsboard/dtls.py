@@ -13,17 +13,16 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
+from tools.fake_thingsboard.dtls_session import Session, random_of_hello
 from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
 
-_MTU = 1200  # bytes of a datagram to a client
-_LARGEST_RECEIVED = 1130  # bytes of a datagram from one: ThingsBoard drops larger ones
-_RECORD_HEADER = 13
+_LARGEST_RECEIVED = 1130  # bytes of a datagram from a client: ThingsBoard drops larger ones
 _TICK = 0.05  # seconds
 _SESSIONS_MAX = 1000
 _IDLE_MAX = 600.0  # seconds, after which a session is forgotten
@@ -63,7 +62,7 @@ class DTLSRelay:
         self.handshakes = 0
         self.failures: list[str] = []
         self.closed = 0  # sessions that their client ended with a close-notify
-        self._sessions: dict[tuple, _Session] = {}
+        self._sessions: dict[tuple, Session] = {}
         self._cookie_key = os.urandom(16)
         self._context = self._make_context(certificate, key, client_ca, ciphers)
         self._stopping = threading.Event()
@@ -151,7 +150,7 @@ class DTLSRelay:
             self.say(peer, f"dropped: a datagram of {len(datagram)} bytes")
             return
         session = self._sessions.get(peer)
-        hello = _random_of_hello(datagram)
+        hello = random_of_hello(datagram)
         if session is None or hello not in (None, session.hello):
             self._greet(datagram, peer)
             return
@@ -165,7 +164,7 @@ class DTLSRelay:
 
     def _greet(self, datagram: bytes, peer: tuple) -> None:
         """Answer a ClientHello: with a cookie first, with a session once that comes back."""
-        session = _Session(self, peer)
+        session = Session(self, self._context, peer)
         try:
             session.connection.bio_write(datagram)
             session.connection.DTLSv1_listen()
@@ -178,7 +177,7 @@ class DTLSRelay:
             self._forget(self._sessions[peer])
         while len(self._sessions) >= _SESSIONS_MAX:
             self._forget(min(self._sessions.values(), key=lambda each: each.used))
-        session.hello = _random_of_hello(datagram)
+        session.hello = random_of_hello(datagram)
         self._sessions[peer] = session
         session.open()
         self._selector.register(session.inside, selectors.EVENT_READ, session.from_server)
@@ -187,7 +186,7 @@ class DTLSRelay:
         except SSL.Error as error:
             self._fail(session, error)
 
-    def _fail(self, session: _Session, error: SSL.Error) -> None:
+    def _fail(self, session: Session, error: SSL.Error) -> None:
         session.flush()
         reasons = error.args[0] if error.args and isinstance(error.args[0], list) else []
         text = "; ".join(reason[-1] for reason in reasons) or type(error).__name__
@@ -195,7 +194,7 @@ class DTLSRelay:
         self.say(session.peer, f"no DTLS session: {text}")
         self._forget(session)
 
-    def _forget(self, session: _Session) -> None:
+    def _forget(self, session: Session) -> None:
         self._sessions.pop(session.peer, None)
         if session.inside:
             self._selector.unregister(session.inside)
@@ -209,92 +208,3 @@ class DTLSRelay:
     def say(self, peer: tuple, text: str) -> None:
         if self.log:
             self.log(f"{format_peer(peer)} {text}")
-
-
-class _Session:
-    """One client: the DTLS connection, and the plain socket that stands for it."""
-
-    def __init__(self, relay: DTLSRelay, peer: tuple):
-        self.peer = peer
-        self.inside: socket.socket | None = None
-        self.hello: bytes | None = None  # the client's random, to know another handshake by
-        self.used = time.monotonic()
-        self._relay = relay
-        self._established = False
-        self.connection = SSL.Connection(relay._context, None)
-        self.connection.set_app_data(peer)
-        self.connection.set_accept_state()
-        self.connection.set_ciphertext_mtu(_MTU)
-
-    def open(self) -> None:
-        family = socket.AF_INET6 if ":" in self._relay.upstream[0] else socket.AF_INET
-        self.inside = socket.socket(family, socket.SOCK_DGRAM)
-        self.inside.connect(self._relay.upstream)
-        self.inside.setblocking(False)
-
-    def take(self, datagram: bytes) -> None:
-        """Take a datagram from the client, and pass on what is inside. Raises SSL.Error."""
-        self.used = time.monotonic()
-        if datagram:
-            self.connection.bio_write(datagram)
-        try:
-            if not self._established:
-                self.connection.do_handshake()
-                self._established = True
-                self._relay.handshakes += 1
-                self._relay.say(self.peer, f"DTLS session, {self.connection.get_cipher_name()}")
-                self._announce()
-                self.flush()
-            while True:
-                self.inside.send(self.connection.recv(65536))
-        except SSL.WantReadError:
-            self.flush()
-
-    def _announce(self) -> None:
-        if self._relay.on_session:
-            certificate = self.connection.get_peer_certificate(as_cryptography=True)
-            pem = certificate and certificate.public_bytes(Encoding.PEM).decode()
-            self._relay.on_session(self.inside.getsockname()[:2], pem)
-
-    def from_server(self) -> None:
-        try:
-            self.connection.send(self.inside.recv(65536))
-        except (OSError, SSL.Error):
-            return  # nothing listens upstream, or the session is not open yet
-        self.flush()
-
-    def retransmit(self) -> None:
-        """Let OpenSSL send a handshake flight again when it is due."""
-        if not self._established and self.connection.DTLSv1_get_timeout() == 0:
-            try:
-                self.connection.DTLSv1_handle_timeout()
-            except SSL.Error:
-                return
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what OpenSSL wants sent, in datagrams of whole records."""
-        try:
-            records = self.connection.bio_read(1 << 20)
-        except SSL.WantReadError:
-            return
-        for datagram in _datagrams(records):
-            self._relay.transmit(datagram, self.peer)
-
-
-def _random_of_hello(datagram: bytes) -> bytes | None:
-    """The client's random in an unencrypted ClientHello (RFC 6347 section 4.3.2), or None."""
-    is_handshake = datagram[:1] == b"\x16" and datagram[3:5] == b"\0\0"
-    return datagram[27:59] if is_handshake and datagram[13:14] == b"\x01" else None
-
-
-def _datagrams(records: bytes) -> Iterator[bytes]:
-    begin = end = 0
-    while end < len(records):
-        size = _RECORD_HEADER + int.from_bytes(records[end + 11 : end + 13], "big")
-        if begin < end and end + size - begin > _MTU:
-            yield records[begin:end]
-            begin = end
-        end += size
-    if begin < end:
-        yield records[begin:end]
