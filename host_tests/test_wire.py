@@ -12,6 +12,7 @@ from host_tests.firmware.recordings import Section, load
 from tools.fake_thingsboard.codec import CON, EMPTY, NON, Message, decode
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.tenant import SCOPES
 
 BETWEEN_SECTIONS = 60_000  # ms
@@ -21,8 +22,9 @@ RANDOM_TOKEN = re.compile(r'"credentialsValue":"[A-Za-z0-9]{20}"')
 class Replay:
     """Gives an endpoint the clients' datagrams of a recording, at their times."""
 
-    def __init__(self, endpoint: Endpoint):
+    def __init__(self, endpoint: Endpoint, acts):
         self.endpoint = endpoint
+        self._acts = acts
         self.now = 0
         self._port = 0
 
@@ -47,7 +49,8 @@ class Replay:
             elif way == "!":
                 later = [ms for ms, way, _ in section.lines[number:] if way in (">", "<")]
                 self._run_until(self._began + later[0] - 100 if later else self.now)
-                operate(self.endpoint.thingsboard, name, what)
+                act = self._acts.pop(what, None)
+                act() if act else operate(self.endpoint.thingsboard, name, what)
                 self._take(self.endpoint.notify(self.now))
             else:
                 self._run_until(self._began + ms)
@@ -118,10 +121,13 @@ def operate(thingsboard: ThingsBoard, name: str, what: str) -> None:
 
 
 def replay(name: str, thingsboard: ThingsBoard, before=(), **options) -> Endpoint:
-    """Replay a recording. `before`: what an operator did before a section, by its title."""
+    """Replay a recording.
+
+    `before`: what an operator did before a section, by its title, or where the recording says it.
+    """
     endpoint = Endpoint(thingsboard, **options)
-    wire = Replay(endpoint)
     before = dict(before)
+    wire = Replay(endpoint, before)
     for section in load(name):
         before.pop(section.title, lambda: None)()
         try:
@@ -234,6 +240,21 @@ def test_rpc_and_claims():
     assert device.call_replies == (("0", '{"ok":true}'), ("99999", '{"x":1}'))
     assert device.claims == ("{}", "{}", '{"secretKey":"abc","durationMs":60000}')
     assert thingsboard.devices["Tpers847c70"].waiting_calls == ()
+
+
+def test_packages_over_the_air():
+    thingsboard = ThingsBoard("", "")
+    thingsboard.add_device("a", "OT51421")
+    package = Package("fw", "app51421", "1.0", bytes(range(256)) * 11 + b"E" * 84)
+    replay(
+        "ota",
+        thingsboard,
+        {
+            "assign the firmware": lambda: thingsboard.assign_package("a", package),
+            "unassign it": lambda: thingsboard.unassign_package("a", "fw"),
+        },
+    )
+    assert thingsboard.devices["a"].attributes("shared") == {}
 
 
 def test_limits():

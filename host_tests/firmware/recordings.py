@@ -1,9 +1,10 @@
 """Datagrams that a ThingsBoard CE 4.3.1.3 and its clients sent, from host_tests/wire.
 
 A file has sections, which begin with `## title`. A datagram is a line `seconds > datagram` from
-the client, with `<` from the server: hex digits, and text in quotes, which with `*n` comes n
-times. A line with seconds alone says until when nothing more came. `! what` is what an operator
-did; from `@n` on the client is the n-th one. Lines from `#` on are comments.
+the client, with `<` from the server: hex digits, text in quotes, and `00..ff` for the bytes from
+00 to ff; with `*n` any of these comes n times. A line with seconds alone says until when nothing
+more came. `! what` is what an operator did; from `@n` on the client is the n-th one. Lines from `#`
+on are comments.
 """
 
 from binascii import unhexlify
@@ -46,13 +47,13 @@ def _datagram(text):
     while text:
         if text[0] == "'":
             quoted, _, text = text[1:].partition("'")
-            count = 1
-            if text[:1] == "*":
-                digits, _, text = text[1:].partition(" ")
-                count = int(digits)
-            octets.extend(quoted.encode() * count)
+            part = quoted.encode()
+            count, _, text = text.partition(" ")
+            count = count[1:]
         else:
             digits, _, text = text.partition(" ")
-            octets.extend(unhexlify(digits))
-        text = text.lstrip()
+            digits, _, count = digits.partition("*")
+            first, _, last = digits.partition("..")
+            part = bytes(range(int(first, 16), int(last, 16) + 1)) if last else unhexlify(digits)
+        octets.extend(part * int(count or 1))
     return bytes(octets)

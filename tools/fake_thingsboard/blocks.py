@@ -104,12 +104,10 @@ class Transfers:
 
         While more is to come, the whole is kept for the requests of the next blocks.
         """
-        number, szx = 0, LARGEST_SZX
-        if request.block2:
-            number, szx = request.block2.number, min(request.block2.szx, szx)
+        number, szx = _asked(request)
         size = 16 << szx
         start, end = number * size, (number + 1) * size
-        if number and start >= len(reply.payload):
+        if is_past_the_end(request, reply):
             return reply._replace(code=BAD_OPTION, payload=b"", content_format=None), None, None
         if len(reply.payload) <= size:
             return reply, None, None
@@ -125,3 +123,15 @@ class Transfers:
         for transfers in (self._uploads, self._downloads):
             for key in [key for key, each in transfers.items() if now - each.used_at >= LIFETIME]:
                 del transfers[key]
+
+
+def is_past_the_end(request: Message, reply: Reply) -> bool:
+    """Whether a request asks for a block that the reply does not have."""
+    number, szx = _asked(request)
+    return number > 0 and number << szx + 4 >= len(reply.payload)
+
+
+def _asked(request: Message) -> tuple[int, int]:
+    """The number and size of the block that a request asks for."""
+    block = request.block2
+    return (block.number, min(block.szx, LARGEST_SZX)) if block else (0, LARGEST_SZX)

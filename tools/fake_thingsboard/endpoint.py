@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from tools.fake_thingsboard.blocks import is_past_the_end
 from tools.fake_thingsboard.codec import CON, EMPTY, RST, Message
 from tools.fake_thingsboard.message_layer import MessageLayer, Sending
 from tools.fake_thingsboard.messages import BARE, PIGGYBACKED, SEPARATE, Reply
@@ -100,6 +101,8 @@ class Endpoint(MessageLayer):
         sendings = self.notify(now)
         if isinstance(taken, Message):
             reply = self._ask(peer, taken)
+            if reply.way == SEPARATE and is_past_the_end(taken, reply):
+                reply = reply._replace(code=EMPTY)
             wait = self.delay + reply.after
             way = reply.way if self.reply == PIGGYBACKED else self.reply
             sendings += self._observe(peer, taken, reply, now)

@@ -26,6 +26,7 @@ from tools.fake_thingsboard.messages import (
     parse_json,
     to_json,
 )
+from tools.fake_thingsboard.ota import read_package
 from tools.fake_thingsboard.provisioning import (
     PROVISION_DATA_NOT_FOUND,
     PROVISION_EXCEPTION,
@@ -81,6 +82,11 @@ class ThingsBoard(Tenant):
             if code == GET:
                 return Reply(CONTENT, WELL_KNOWN_CORE, LINK_FORMAT)
             return Reply(METHOD_NOT_ALLOWED)
+        if path[:1] in (("fw",), ("sw",)):
+            if code != GET:
+                return Reply(METHOD_NOT_ALLOWED)
+            name = self.names.get(("ACCESS_TOKEN", "".join(path[1:2])))
+            return read_package(self.devices.get(name), path[0], query)
         if path[:2] != ("api", "v1"):
             return Reply(NOT_FOUND)
         if code not in FEATURES:

@@ -12,6 +12,7 @@ from tools.fake_thingsboard.messages import (
     parse_json,
     to_json,
 )
+from tools.fake_thingsboard.ota import Package, keys_of_all, keys_of_others
 
 STRATEGIES = ("create", "preprovisioned")
 TRANSPORTS = ("DEFAULT", "COAP", "MQTT")
@@ -35,6 +36,7 @@ class Device(NamedTuple):
     calls: int = 0  # RPC requests that were sent to it
     waiting_calls: tuple[str, ...] = ()  # persistent ones, as JSON, until it observes them
     call_replies: tuple[tuple[str, str], ...] = ()  # each (id, body as JSON) that it posted
+    packages: tuple[Package, ...] = ()  # one of a kind
 
     @property
     def token(self):
@@ -49,6 +51,10 @@ class Device(NamedTuple):
     def attributes(self, scope):
         """The attributes of a scope by their keys."""
         return parse_json(getattr(self, scope + "_attributes"))
+
+    def package(self, kind):
+        """The package of a kind that is assigned, or None."""
+        return next((package for package in self.packages if package.kind == kind), None)
 
 
 class Change(NamedTuple):
@@ -132,12 +138,7 @@ class Tenant:
 
     def set_attributes(self, name, scope, values):
         """Set attributes of a device; `scope` is "client", "shared" or "server"."""
-        device = self.devices[name]
-        values = cast_all(values)
-        attributes = {**device.attributes(scope), **values}
-        self.save(device._replace(**{scope + "_attributes": to_json(attributes)}))
-        if scope == "shared":
-            self.on_change(Change(name, "attributes", to_json(values)))
+        self._set_attributes(name, scope, cast_all(values))
 
     def delete_attributes(self, name, scope, keys):
         """Delete attributes of a device, whether it has them or not."""
@@ -171,6 +172,21 @@ class Tenant:
         self.save(device._replace(calls=device.calls + 1))
         self.on_change(Change(name, "rpc", body, is_persistent))
         return device.calls
+
+    def assign_package(self, name, package):
+        """Assign an ota.Package to a device, in place of another of its kind."""
+        device = self.devices[name]
+        others = [each for each in device.packages if each.kind != package.kind]
+        self.save(device._replace(packages=(*others, package)))
+        self.delete_attributes(name, "shared", keys_of_others(package.kind))
+        self._set_attributes(name, "shared", package.attributes)
+
+    def unassign_package(self, name, kind):
+        """Take the package of a kind away from a device."""
+        device = self.devices[name]
+        others = [each for each in device.packages if each.kind != kind]
+        self.save(device._replace(packages=tuple(others)))
+        self.delete_attributes(name, "shared", keys_of_all(kind))
 
     def keep_call(self, name, body):
         """Keep a persistent RPC request until its device observes `rpc`."""
@@ -213,6 +229,13 @@ class Tenant:
     def random_text(self):
         """20 random letters and digits."""
         return "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in self._randbytes(20))
+
+    def _set_attributes(self, name, scope, values):
+        device = self.devices[name]
+        attributes = {**device.attributes(scope), **values}
+        self.save(device._replace(**{scope + "_attributes": to_json(attributes)}))
+        if scope == "shared":
+            self.on_change(Change(name, "attributes", to_json(values)))
 
     def _require_unique(self, credentials):
         if credentials.id in self.names:
