@@ -1,32 +1,84 @@
-"""Hand over to the user's application, /app.py."""
+"""Start, and hand over to the user's application, /app.py."""
 
 import sys
 
+# MicroPython takes a file of the same name in / or /lib for its own module.
+_NATIVE = "binascii errno hashlib json os select socket time"
+
+
+def start():
+    """Power up, then run the application. What no other place caught restarts the board."""
+    try:
+        own = _native_modules()
+        board, found = _power_up()
+        for name in own:
+            del sys.modules[name]
+        run(board, *found)
+    except Exception as error:
+        sys.print_exception(error)
+        from firmware.application_failure import restart
+
+        restart()
+
 
 def run(board, credentials, config):
-    """Run app.py's run(credentials); show what it raises and restart if config.json says so."""
-    exists = board.storage.exists
-    try:
-        if not (exists("/app.py") or exists("/app.mpy")):
-            board.indicator.show(
-                "application",
-                "there is no app.py on the board",
-                "Write one:",
-                "  def run(credentials):",
-                '      print(credentials["deviceName"])',
-                "and put it on the board: mpremote cp app.py :app.py",
-            )
-            return
-        board.indicator.show("application", "running app.py")
-        import app
+    """Run app.py's run(credentials), with asyncio when it is async; show what it raises.
 
-        app.run(credentials)
-        return
-    except Exception as error:
-        board.indicator.show("application", "app.py raised %s" % type(error).__name__)
-        sys.print_exception(error)
-    seconds = config and config["restart_after_crash"]
-    if seconds:
-        board.indicator.say("restart in %d s; Ctrl-C for the REPL" % seconds)
-        board.sleep(seconds * 1000)
-        board.reset()
+    `config`: what says `restart_after_crash`, or None.
+    """
+    exists = board.storage.exists
+    is_there = exists("/app.py") or exists("/app.mpy")
+    if is_there:
+        board.indicator.show("application", "running app.py")
+        try:
+            import app
+
+            result = app.run(credentials)
+            if hasattr(result, "send"):
+                import asyncio
+
+                asyncio.run(result)
+            return
+        except Exception as error:
+            board.indicator.show("application", "app.py raised %s" % type(error).__name__)
+            sys.print_exception(error)
+    from firmware.application_failure import explain, restart_after_crash
+
+    explain(board, is_there)
+    if is_there and config and config["restart_after_crash"]:
+        restart_after_crash(board, config["restart_after_crash"])
+
+
+def _power_up():
+    from firmware.board.hardware import Board
+    from firmware.board.kept import unchanged
+
+    board = Board()
+    found = unchanged(board)
+    if not found:
+        import gc
+
+        threshold = gc.threshold()
+        # Collecting often keeps the heap in one piece while modules are loaded.
+        gc.threshold(4096)
+        from firmware.power_up import power_up
+
+        found = power_up(board)
+        gc.threshold(threshold)
+    return board, found
+
+
+def _native_modules():
+    """Import MicroPython's own modules before anything else can be taken for them.
+
+    Returns the names of those that have to go before the application may import its own.
+    """
+    own = []
+    path = sys.path[:]
+    sys.path[:] = [place for place in path if place not in ("", "/lib")]
+    for name in _NATIVE.split():
+        if name not in sys.modules:
+            sys.modules[name] = __import__(name)
+            own.append(name)
+    sys.path[:] = path
+    return own

@@ -10,11 +10,13 @@ class FirstbootError(Exception):
 
     `state`: what the indicator shows of it. `retry_after`: how long to wait at least before
     another try, in ms. `status`: ThingsBoard's own word for it, None when it has none.
+    `is_doubtful`: whether it may be the word of another than who was asked, until it is said again.
     """
 
     state = "failed"
     retry_after = 0
     status = None
+    is_doubtful = False
 
     def __init__(self, what, fix=""):
         super().__init__(what)

@@ -20,14 +20,14 @@ import sys
 from micropython import const
 
 from firmware.board import credentials as store
+from firmware.board.kept import first_line, found_line, keep, use_codec
 from firmware.errors import FirstbootError
-
-VERSION = "1.0.0"
 
 _FIRST_BACKOFF = const(4_000)
 _LONGEST_BACKOFF = const(900_000)
 _LEAST_BACKOFF = const(1_000)
 _LONGEST_RETRY = const(3_600_000)
+_STRANGE_TO_RESET = const(6)
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
@@ -44,15 +44,16 @@ def power_up(board):
 
     `config` is None when the board is provisioned and its config.json cannot be used.
     """
-    board.indicator.say("firstboot %s on %s" % (VERSION, board.description))
-    board.use_led("LED")
+    board.indicator.say(first_line(board))
     attempt = None
-    failures = 0
+    failures = strange = doubtful = 0
     while True:
         try:
             credentials = store.load(board.storage)
             if credentials:
                 return credentials, _find(board, credentials)
+            if not (failures or attempt):
+                board.use_led("LED")
             config = _read_config(board)
             _prepare(board, config)
             _join(board, config)
@@ -61,17 +62,49 @@ def power_up(board):
             return _provision(board, attempt, config), config
         except FirstbootError as error:
             trouble = error
-        except (OSError, MemoryError) as error:
-            trouble = FirstbootError(str(error))
+            strange = 0
+        except Exception as error:
+            trouble = unexpected(error)
+            strange += 1
         _give_back()
+        # Of what may be another's word only the second in a row counts.
+        doubtful = doubtful + 1 if trouble.is_doubtful else 0
+        if doubtful == 1:
+            trouble.state = "failed"
+            trouble.retry_after = 0
         wait = trouble.retry_after
         if trouble.state == "failed":
-            wait = max(backoff(failures, board.random), min(wait, _LONGEST_RETRY))
+            wait = min(wait, _LONGEST_RETRY)
+            wait = max(backoff(failures, board.random), spread(wait, board.random))
             failures += 1
+        elif trouble.state == "refused":
+            wait = spread(wait, board.random)
         board.indicator.show(trouble.state, *str(trouble).split("\n"))
+        if strange >= _STRANGE_TO_RESET:
+            board.indicator.say("this does not pass; the board resets")
+            board.reset()
         unit, ms = ("min", 60_000) if wait >= 120_000 else ("s", 1000)
         board.indicator.say("next try in %d %s" % ((wait + ms - 1) // ms, unit))
         board.sleep(wait)
+
+
+def unexpected(error):
+    """Show the traceback of an exception of whatever class; return it as a FirstbootError."""
+    sys.print_exception(error)
+    return FirstbootError(
+        "%s: %s" % (type(error).__name__, error),
+        "Its traceback stands above. Look at files of yours with the name of a module, and put the"
+        " firmware on the board again.",
+    )
+
+
+def spread(wait, random):
+    """Return a wait in ms with up to half of it more. `random`: os.urandom.
+
+    Boards that were refused together must not come back together.
+    """
+    drawn = random(2)
+    return wait + (wait // 2 * (drawn[0] << 8 | drawn[1]) >> 16)
 
 
 def backoff(failures, random):
@@ -96,7 +129,7 @@ def _give_back():
 def _read_config(board, provisioned=False):
     from firmware.board import config
 
-    return config.load(board, provisioned, say_doubts=provisioned)
+    return config.load(board, provisioned)
 
 
 def _join(board, config):
@@ -114,36 +147,40 @@ def _new_attempt(board):
 
 def _find(board, credentials):
     """Report credentials that were found; return config.json, or None when it cannot be used."""
-    board.indicator.show(
-        "provisioned", '"%s", found in %s' % (credentials["deviceName"], store.CREDENTIALS)
-    )
+    board.indicator.show("provisioned", found_line(credentials))
     config = None
     try:
         config = _read_config(board, provisioned=True)
         _prepare(board, config, provisioned=True)
-        _finish(board, credentials, config)
+        is_done = _finish(board, credentials, config)
+        remarks = _remarks(board, credentials, config)
     except FirstbootError as error:
-        board.indicator.say("config.json is not used", *str(error).split("\n"))
-        _give_back()
+        is_done = True
+        remarks = [["config.json is not used"] + str(error).split("\n")]
+    except Exception as error:
+        # Of whatever class: the application runs all the same.
+        is_done = False
+        remarks = [["config.json is not used"] + str(unexpected(error)).split("\n")]
+    for remark in remarks:
+        board.indicator.say(*remark)
+    if is_done:
+        _keep(board, config, remarks)
+    _give_back()
     return config
 
 
 def _prepare(board, config, provisioned=False):
     board.use_led(config["led"])
-    if config["secure"]:
+    if config["secure"] and not provisioned:
         from firmware.board.config_mistakes import dangers
 
         for danger in dangers(config, provisioned):
             board.indicator.say(danger)
-        if not provisioned:
-            # What is wrong with the certificates is said before the radio is on.
-            board.sessions(config)
+        # What is wrong with the certificates is said before the radio is on.
+        board.sessions(config)
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
-    if config["codec"] == "microcoapy":
-        from firmware.coap import microcoapy
-
-        microcoapy.install()
+    use_codec(config["codec"])
 
 
 def _provision(board, attempt, config):
@@ -155,7 +192,9 @@ def _provision(board, attempt, config):
         "provisioned",
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
     )
-    _finish(board, credentials, config)
+    if _finish(board, credentials, config):
+        _keep(board, config, _remarks(board, credentials, config))
+    _give_back()
     return credentials
 
 
@@ -163,5 +202,18 @@ def _finish(board, credentials, config):
     _give_back()
     from firmware.provisioning.provisioned import finish
 
-    finish(board, credentials, config)
-    _give_back()
+    return finish(board, credentials, config)
+
+
+def _remarks(board, credentials, config):
+    from firmware.provisioning.provisioned import remarks
+
+    return remarks(board, credentials, config)
+
+
+def _keep(board, config, remarks):
+    """Keep what the next start needs; without it that start looks at everything again."""
+    try:
+        keep(board, config, remarks)
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))

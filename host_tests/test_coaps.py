@@ -427,12 +427,10 @@ class TimeServer:
         return f"""
         from firmware.board.hardware import Board
 
-        class UDP(Board.open_transport):
-            def __init__(self, address, port, local_port):
-                port = {self.port} if port == 123 else port
-                super().__init__(address, port, local_port)
+        def open_transport(self, address, port, local_port, before=Board.open_transport):
+            return before(self, address, {self.port} if port == 123 else port, local_port)
 
-        Board.open_transport = UDP
+        Board.open_transport = open_transport
         """
 
 

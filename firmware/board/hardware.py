@@ -11,7 +11,6 @@ import machine
 import network
 
 from firmware.board import indicator, storage
-from firmware.coap.udp import UDP, resolve
 
 # When the board's time begins, in seconds since 1970: an ESP32's in 2000.
 _EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
@@ -22,8 +21,7 @@ class Board:
 
     `id`: its unique id in hex, 12 digits on an ESP32, 16 on a Pico W. `chip`: such as "ESP32" or
     "RP2040", empty where MicroPython does not say. `description`: the interpreter, its version
-    and the id, for a person. `ticks`, `random`, `reset`: time.ticks_ms,
-    os.urandom, machine.reset. `resolve`, `open_transport`: the network's, see firmware.coap.udp.
+    and the id, for a person. `ticks`, `random`, `reset`: time.ticks_ms, os.urandom, machine.reset.
     `network`: MicroPython's module. `root`: a folder in front of every path.
     """
 
@@ -37,8 +35,6 @@ class Board:
     ticks = staticmethod(time.ticks_ms)
     random = staticmethod(os.urandom)
     reset = staticmethod(machine.reset)
-    resolve = staticmethod(resolve)
-    open_transport = UDP
     # The watchdog's, one for all: an application's Board feeds what the first one started.
     _feed = None
     # What firmware.provisioning.rejection goes on with.
@@ -62,6 +58,18 @@ class Board:
         date = time.gmtime(seconds - _EPOCH)
         machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
 
+    def resolve(self, host, port):
+        """Return the IP addresses of a host, see firmware.coap.udp."""
+        from firmware.coap.udp import resolve
+
+        return resolve(host, port)
+
+    def open_transport(self, address, port, local_port=0):
+        """Return a socket for one server, see firmware.coap.udp."""
+        from firmware.coap.udp import UDP
+
+        return UDP(address, port, local_port)
+
     def sessions(self, config, kind=None):
         """Return what opens DTLS sessions with `server`, for connect; None for plain CoAP.
 
@@ -78,6 +86,9 @@ class Board:
         if indicator.led:
             indicator.led(0)
         indicator.level = indicator.led = None
+        if pin == "LED" and sys.platform == "esp32":
+            # No ESP32's own MicroPython has a pin of that name.
+            return
         try:
             indicator.led = machine.Pin(pin, machine.Pin.OUT).value
         except (ValueError, TypeError):

@@ -5,7 +5,7 @@ from firmware.errors import FirstbootError
 
 
 def finish(board, credentials, config):
-    """Remove what is needed no more, and say what is other in config.json.
+    """Remove what is needed no more; return whether nothing is left to do.
 
     What cannot be removed is said, and can wait for the next power-up.
     """
@@ -15,8 +15,32 @@ def finish(board, credentials, config):
             from firmware.board.config import forget_secret
 
             forget_secret(board)
+        return True
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
+        return False
+
+
+def remarks(board, credentials, config):
+    """Return what each power-up says of config.json, a list of lines each."""
+    from firmware.board.config_doubts import doubts
+
+    found = []
+    doubtful = doubts(config, board.chip)
+    if doubtful:
+        found.append(["config.json should be corrected"] + doubtful)
+    server = credentials["server"]
+    if config["secure"]:
+        from firmware.board.config_mistakes import dangers
+
+        for danger in dangers(config, True):
+            found.append([danger])
+        if not server.lower().startswith("coaps:"):
+            found.append(["the board is provisioned over coap: all it sends is in the clear"])
+    return found + _differences(credentials, config)
+
+
+def _differences(credentials, config):
     server = credentials["server"]
     name = credentials["deviceName"]
     wanted = config["provisioning"]["deviceName"]
@@ -25,18 +49,24 @@ def finish(board, credentials, config):
         differences.append(("server", server, config["server"]))
     if name != wanted:
         differences.append(("deviceName", name, wanted))
+    found = []
     for field, known, other in differences:
-        board.indicator.say(
-            '%s is "%s" in config.json, but the board is provisioned with "%s"'
-            % (field, other, known),
+        found.append(
+            [
+                '%s is "%s" in config.json, but the board is provisioned with "%s"'
+                % (field, other, known)
+            ]
         )
     if differences:
-        board.indicator.say(
-            'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there first,'
-            % (config["server"], wanted),
-            "or its server attribute provisionState if devices are pre-provisioned there.",
-            "Then: python3 -m tools reset --credentials",
+        found.append(
+            [
+                'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there'
+                " first," % (config["server"], wanted),
+                "or its server attribute provisionState if devices are pre-provisioned there.",
+                "Then: python3 -m tools reset --credentials",
+            ]
         )
+    return found
 
 
 def tidy(board, credentials):

@@ -70,7 +70,10 @@ def refusal(response, reply):
     what = "the server answered %s, which is no provisioning response with credentials" % answer
     fix = "Check that `server` is the CoAP transport of a ThingsBoard."
     if code >> 5 == 4 and not reply:
-        return Refused(what, fix)
+        error = Refused(what, fix)
+        # A ThingsBoard that starts, or a proxy before it, says so too.
+        error.is_doubtful = True
+        return error
     return ProvisioningError(what, fix)
 
 

@@ -1,5 +1,6 @@
 """firmware.application: app.py is run, or what stands in its way is said."""
 
+import asyncio
 import sys
 
 from firmware import application
@@ -17,10 +18,12 @@ CREDENTIALS = {
 class Start:
     """One start of the application, with `run` as what app.py has."""
 
-    def __init__(self, run=None, restart_after_crash=None, config=True, files=("/app.py",)):
+    def __init__(
+        self, run=None, restart_after_crash=None, config=True, files=("/app.py",), content=b"# mine"
+    ):
         self.world = World()
         for path in files:
-            self.world.put(path, b"# an application")
+            self.world.put(path, content)
         self.tracebacks = []
         self.raised = None
         board = self.world.new_board()
@@ -94,6 +97,42 @@ def test_an_exception_is_shown_with_its_traceback():
         assert start.resets == 0 and start.raised is None
 
 
+def test_an_async_application():
+    given = []
+
+    async def run(credentials):
+        await asyncio.sleep(0)
+        given.append(credentials)
+
+    start = Start(run)
+    assert given == [CREDENTIALS]
+    assert start.tracebacks == [] and start.raised is None
+
+
+def test_an_async_application_that_raises():
+    async def run(credentials):
+        await asyncio.sleep(0)
+        raise ValueError("x")
+
+    start = Start(run, restart_after_crash=60)
+    assert start.texts[1] == "application: app.py raised ValueError"
+    assert len(start.tracebacks) == 1 and start.resets == 1
+
+
+def test_a_file_that_an_editor_marked():
+    for content, what in (
+        (b"\xef\xbb\xbfdef run(credentials):\n", "begins with a byte order mark"),
+        (b"\xff\xfed\0e\0f\0", "is in UTF-16"),
+        (b"\xfe\xff\0d\0e\0f", "is in UTF-16"),
+        (b"d\0e\0f\0", "is in UTF-16"),
+    ):
+        start = Start(crash(SyntaxError("invalid syntax")), content=content)
+        assert [text for text in start.texts if text.startswith("app.py %s" % what)], start.texts
+        assert start.texts[-1].startswith("  Save it as UTF-8")
+    start = Start(crash(SyntaxError("invalid syntax")))
+    assert len(start.texts) == 2
+
+
 def test_an_application_without_run():
     start = Start(files=("/app.py",))
     # There is no app.py that Python could import: that is what an import inside it looks like.
@@ -143,3 +182,18 @@ def test_ctrl_c_before_the_restart():
         application.sys = before
         del sys.modules["app"]
     assert board.resets == 0
+
+
+def test_a_file_with_the_name_of_a_module_of_micropython():
+    """The firmware takes MicroPython's own; the application its own file."""
+    before = sys.modules.pop("json", None)
+    path = sys.path[:]
+    try:
+        own = application._native_modules()
+        assert "json" in own and sys.modules["json"].loads("[1]") == [1]
+        assert sys.path == path
+    finally:
+        for name in own:
+            del sys.modules[name]
+        if before:
+            sys.modules["json"] = before

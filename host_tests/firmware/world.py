@@ -115,6 +115,7 @@ for _module in _import_on_a_computer():
 
 from firmware.board import hardware  # noqa: E402, F401
 from firmware.board.indicator import Indicator  # noqa: E402
+from firmware.board.kept import unchanged  # noqa: E402
 from firmware.board.storage import Storage  # noqa: E402
 from firmware.power_up import backoff, power_up  # noqa: E402, F401
 
@@ -575,6 +576,8 @@ class Board:
         raise Reset()
 
     def resolve(self, host, port):
+        if self._world.raised:
+            raise self._world.raised.pop(0)
         self._world.resolved.append(host)
         addresses = None if self._world.network.silent_until else self._world.names.get(host)
         if addresses is None:
@@ -594,10 +597,11 @@ class Board:
 class World:
     """All of it. `config`: config.json as a dictionary, or its bytes, or None for none.
 
-    `names`: the DNS. `unreachable`: addresses to which sending fails; `unroutable`: to which no
-    socket can be opened. `loaded`: the modules that were there when the last power-up ended.
-    `stop_after`: after how many tries `power_up` ends with None. `waits`: how long each wait for
-    the next try was. `resets`: how often the board reset itself.
+    `names`: the DNS. `raised`: what the next look-ups in it raise. `unreachable`: addresses to
+    which sending fails; `unroutable`: to which no socket can be opened. `loaded`: the modules that
+    were there when the last power-up ended. `stop_after`: after how many tries `power_up` ends with
+    None. `waits`: how long each wait for the next try was. `resets`: how often the board reset
+    itself.
     """
 
     def __init__(self, config=True, kind="esp32"):
@@ -613,6 +617,7 @@ class World:
         self.used_ports = ()
         self.open_ports = []
         self.resolved = []
+        self.raised = []
         self.sent = []
         self.lines = []
         self.waits = []
@@ -651,7 +656,10 @@ class World:
         return self.board
 
     def power_up(self, tries=None):
-        """Power the board up; return (credentials, config), or None when stopped or cut."""
+        """Power the board up; return what firmware.application runs app.py with.
+
+        That is (credentials, config, or what was kept of it); None when stopped or cut.
+        """
         if tries is not None:
             self.stop_after = tries
         self.waits = []
@@ -659,7 +667,8 @@ class World:
         try:
             while True:
                 try:
-                    return power_up(self.new_board())
+                    board = self.new_board()
+                    return unchanged(board) or power_up(board)
                 except Reset:
                     self.resets += 1
         except (Stopped, PowerCut):

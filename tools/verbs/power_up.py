@@ -85,6 +85,11 @@ def power_up(
     For pico-w, which shares its flash with --board rp2, this computer is 10.0.0.1: every name
     leads there, and nothing else is reached.
 
+    A scenario is a JSON object: `networks`, each with `ssid`, `password`, `delay_ms`,
+    `appears_after_ms`, `drops` and `dhcp`; `silent_until` (join, cycle or reset): joined, but
+    nothing gets through until then; `wedged` (raises or joining): the radio will not join until
+    `wedged_until` (cycle or reset); and more: tools/virtual_board/scenario.py has every key.
+
     Example: python3 -m tools power-up --config config.json --flash board.img
     """
     from tools.virtual_board.errors import FlashError

@@ -6,12 +6,17 @@
 | `scan_ms` | 200 | how long the board looks for a network that is not there |
 | `first_join_refused` | false | the first join reports a bad password, whatever the password |
 | `wrong_password_shows_connecting` | false | ESP32: a wrong password looks like 1001 for ever |
+| `silent_until` | null | joined, but nothing gets through, until one of the cures below |
+| `wedged` | null | `"raises"`: each connect() does; `"joining"`: that is the status for ever |
+| `wedged_until` | `"cycle"` | `"cycle"` or `"reset"`, see below |
 | `associated` | null | SSID of an association that survived a soft reset |
 | `id` | from the flash's path | `machine.unique_id()` in hex; 6 bytes on ESP32, 8 on Pico W |
 | `reset_cause` | `"power"` | `"power"`, `"hard"`, `"watchdog"`, `"deepsleep"` or `"soft"` |
 | `datagram_queue` | 6 on ESP32, 4 on Pico W | received datagrams kept per socket |
 | `recv_fails` | `[]` | `[[from_ms, to_ms, errno], …]`: ESP32: ready, but recv raises |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
+
+Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and on; `"reset"`.
 
 | key of a network | default | meaning |
 |---|---|---|
@@ -36,6 +41,9 @@ KEYS: dict[str, Any] = {
     "scan_ms": 200,
     "first_join_refused": False,
     "wrong_password_shows_connecting": False,
+    "silent_until": None,
+    "wedged": None,
+    "wedged_until": "cycle",
     "associated": None,
     "id": None,
     "reset_cause": "power",
@@ -55,6 +63,12 @@ NETWORK_KEYS: dict[str, Any] = {
 
 
 RESET_CAUSES = ("power", "hard", "watchdog", "deepsleep", "soft")
+CHOICES = {
+    "reset_cause": RESET_CAUSES,
+    "silent_until": (None, "join", "cycle", "reset"),
+    "wedged": (None, "raises", "joining"),
+    "wedged_until": ("cycle", "reset"),
+}
 
 
 class ScenarioError(ValueError):
@@ -66,10 +80,9 @@ class Scenario(dict):
 
     def __init__(self, **keys: Any):
         super().__init__(_filled(keys, KEYS, "scenario"))
-        if self["reset_cause"] not in RESET_CAUSES:
-            raise ScenarioError(
-                f"reset_cause is {self['reset_cause']!r}, not one of {RESET_CAUSES}"
-            )
+        for key, choices in CHOICES.items():
+            if self[key] not in choices:
+                raise ScenarioError(f"{key} is {self[key]!r}, not one of {choices}")
         if self["networks"] is not None:
             self["networks"] = [
                 _filled(network, NETWORK_KEYS, f"networks[{index}]")

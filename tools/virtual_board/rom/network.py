@@ -104,6 +104,7 @@ class WLAN:
         if self._is_station:
             if not is_active[0]:
                 station.radio.leave()
+                station.radio.cure("cycle")
             station.active = bool(is_active[0])
         else:
             self._access_point_active = bool(is_active[0])
@@ -115,6 +116,8 @@ class WLAN:
             state = self._station_state()
             if not station.active:
                 raise OSError("Wifi Not Started")
+            if station.radio.wedged == "raises":
+                raise OSError("Wifi Internal Error")
             if state in (radio.JOINING, radio.NO_ADDRESS):
                 raise OSError("Wifi Internal State Error")
             station.radio.join(ssid or "", key or "", station.now)
@@ -123,7 +126,7 @@ class WLAN:
 
         def connect(self, ssid, key=None, *, security=-1, bssid=None, channel=-1):
             self._station_state()
-            if not station.active:
+            if not station.active or station.radio.wedged == "raises":
                 raise OSError(-1)
             station.radio.join(ssid, key or "", station.now)
 

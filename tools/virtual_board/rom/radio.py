@@ -10,6 +10,7 @@ LOST = "connection lost"
 LEFT = "left"
 
 FOREVER = -1
+_CURES = ("join", "cycle", "reset")
 
 
 class Radio:
@@ -17,8 +18,13 @@ class Radio:
 
     `attempts` is how often a join, or a lost network, is tried before giving up; FOREVER on
     ESP32, 1 on Pico W. `failure` is the last one and outlives the next join, as on ESP32.
-    `address_count` grows with every address received.
+    `address_count` grows with every address received. `silent_until`, `wedged`, `wedged_until`:
+    the scenario's; None once cured.
     """
+
+    silent_until = None
+    wedged = None
+    wedged_until = None
 
     def __init__(self, networks, scan_ms, attempts, first_join_refused=False):
         self.networks = networks
@@ -34,8 +40,17 @@ class Radio:
         self._lost_at = None
         self._attempts_left = 0
 
+    def cure(self, by):
+        """The board has done what cures some troubles: "join", "cycle" or "reset"."""
+        if self.silent_until and _CURES.index(by) >= _CURES.index(self.silent_until):
+            self.silent_until = None
+        if self.wedged and _CURES.index(by) >= _CURES.index(self.wedged_until):
+            self.wedged = None
+
     def join(self, ssid, key, now):
-        """Begin to join."""
+        """Begin to join. The first join since power-up cures nothing."""
+        if self.ssid:
+            self.cure("join")
         self.ssid = ssid
         self._key = key
         self._attempts_left = self.attempts
@@ -60,6 +75,8 @@ class Radio:
         """The state at `now`, having lived through everything since the last call."""
         while True:
             if self.state == JOINING:
+                if self.wedged:
+                    return JOINING
                 network = self._find(self._since)
                 done = self._since + (network["delay_ms"] if network else self.scan_ms)
                 if now < done:

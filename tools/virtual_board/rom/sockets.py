@@ -39,7 +39,7 @@ _open_datagram_sockets = []
 
 
 def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
-    if not station.has_address and not _is_literal(name):
+    if (not station.has_address or station.is_silent) and not _is_literal(name):
         raise OSError(_NAME_UNKNOWN)
     found = []
     for entry in host.getaddrinfo(name or "0.0.0.0", port, family, type or SOCK_STREAM):
@@ -202,6 +202,8 @@ class socket(io.IOBase):
     def _send(self, send, *arguments):
         if not station.has_address:
             raise OSError(error_numbers.EHOSTUNREACH)
+        if station.is_silent:
+            return len(arguments[0])
         try:
             return send(*arguments)
         except OSError as error:
@@ -225,7 +227,7 @@ class socket(io.IOBase):
             return self._has(poll, timeout_ms)
         if not self._queue:
             self._has(poll, timeout_ms)
-        self.take_datagrams(keep=station.has_address)
+        self.take_datagrams(keep=station.has_address and not station.is_silent)
         return bool(self._queue or self._gives_nothing or self._failure())
 
     def _failure(self):

@@ -49,6 +49,11 @@ class Station:
         return self.state == radio.UP
 
     @property
+    def is_silent(self):
+        """Whether nothing gets through, address or not."""
+        return self.radio.silent_until is not None
+
+    @property
     def associated(self):
         """The SSID joined, or None."""
         return self.radio.ssid if self.state in (radio.UP, radio.NO_ADDRESS) else None
@@ -61,6 +66,10 @@ class Station:
             radio.FOREVER if _ESP32 else 1,
             scenario["first_join_refused"],
         )
+        for trouble in ("silent_until", "wedged", "wedged_until"):
+            setattr(self._radio, trouble, scenario[trouble])
+        if supervisor.settings["reset_cause"] not in ("power", "soft"):
+            self._radio.cure("reset")
         if scenario["associated"]:
             self._radio.survive(scenario["associated"], self.now)
 

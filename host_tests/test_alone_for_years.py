@@ -1,0 +1,207 @@
+"""What a board meets in the field and heals by itself, on the virtual board."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+
+boards = pytest.mark.parametrize("lane", BOARDS)
+one_board = pytest.mark.parametrize("lane", BOARDS[:1])
+SPEED = 120
+APP = "def run(credentials):\n    print('app', credentials['deviceName'])\n"
+
+
+@pytest.fixture
+def server():
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        yield server
+
+
+@pytest.fixture
+def ups(tmp_path, lane, server):
+    return PowerUps(tmp_path / "flash", *lane, server)
+
+
+def console(outcome) -> str:
+    return "\n".join(outcome.lines)
+
+
+# The radio
+
+
+@boards
+@pytest.mark.parametrize("cure", ["join", "cycle"])
+def test_a_network_that_carries_nothing(ups, cure):
+    ups.put(speed=SPEED)
+    outcome = ups.provision(timeout=30, silent_until=cure)
+    assert "nothing came through" in console(outcome)
+    assert not [event for event in outcome.events if event["event"] == "reset"]
+
+
+@boards
+@pytest.mark.parametrize("wedged", ["raises", "joining"])
+def test_a_radio_that_is_wedged_until_it_is_off(ups, wedged):
+    ups.put(speed=SPEED)
+    outcome = ups.provision(timeout=30, wedged=wedged)
+    assert not [event for event in outcome.events if event["event"] == "reset"]
+
+
+@boards
+def test_a_radio_that_is_wedged_until_a_reset(ups):
+    ups.put(speed=SPEED * 10)
+    outcome = ups.provision(timeout=30, wedged="raises", wedged_until="reset")
+    assert [event for event in outcome.events if event["event"] == "reset"]
+    assert "the radio does not come back; the board resets" in console(outcome)
+
+
+@boards
+def test_the_application_s_join_heals_too(ups):
+    app = """
+        import json
+        from firmware.board import config, wifi
+        from firmware.board.hardware import Board
+        from firmware.coap.connect import connect
+        from firmware.errors import FirstbootError
+
+        def run(credentials):
+            board = Board()
+            settings = config.load(board, provisioned=True)
+            for number in range(4):
+                try:
+                    wifi.join(settings, board)
+                    client = connect(credentials["server"], idle=board.idle)
+                    path = "/api/v1/%s/telemetry" % credentials["credentialsValue"]
+                    print("answer", client.post(path, b'{"a":1}').code)
+                    return
+                except FirstbootError as error:
+                    print(error)
+    """
+    ups.put(app=app, speed=SPEED)
+    ups.provision()
+    outcome = ups.power_up(timeout=30, stay=True, silent_until="cycle")
+    assert "answer 65" in console(outcome), console(outcome)
+
+
+# Any exception before app.py
+
+SHADOWS = {
+    "raises": b"raise ImportError('half of it')\n",
+    "lacks all": b"",
+    "is no Python": b"def\n",
+}
+
+
+@one_board
+@pytest.mark.parametrize(
+    ("name", "shadow"),
+    [*product(["json"], SHADOWS), ("hashlib", "raises"), ("select", "lacks all")],
+)
+def test_a_file_with_the_name_of_a_module_costs_nothing(ups, shadow, name):
+    ups.put(app=APP, files={f"/lib/{name}.py": SHADOWS[shadow]})
+    ups.provision()
+    assert "app sensor-" in console(ups.power_up(stay=True))
+
+
+@one_board
+def test_an_application_may_import_its_own(ups):
+    app = "def run(credentials):\n    import json\n    print('mine is', json.mine)\n"
+    ups.put(app=app, files={"/lib/json.py": b"mine = 5\n"})
+    assert "mine is 5" in console(ups.power_up(stay=True))
+    assert "mine is 5" in console(ups.power_up(stay=True))
+
+
+@one_board
+def test_a_half_installed_microcoapy(ups):
+    files = {
+        "/lib/microcoapy/__init__.py": b"from microcoapy.nothing import nothing\n",
+        "/firmware/coap/microcoapy.py": b"import microcoapy\n\ndef install():\n    pass\n",
+    }
+    ups.put(app=APP, codec="microcoapy", files=files, speed=SPEED)
+    outcome = ups.power_up(timeout=5, stay=True)
+    assert "Traceback" in console(outcome) and "next try in" in console(outcome)
+    assert outcome.ended == "time ran out"
+
+
+@one_board
+def test_a_stack_that_raises_what_nobody_expects(ups):
+    boot = """
+        import socket
+
+        getaddrinfo = socket.getaddrinfo
+        calls = []
+
+        def broken(*arguments):
+            calls.append(arguments)
+            if len(calls) < 4:
+                raise TypeError("of a stack")
+            return getaddrinfo(*arguments)
+
+        socket.getaddrinfo = broken
+    """
+    ups.put(boot=boot, speed=SPEED)
+    text = console(ups.provision(timeout=30))
+    assert "TypeError: of a stack" in text and "Traceback" in text
+    assert text.count("next try in") == 3
+
+
+# Straight to the application
+
+
+@boards
+def test_a_provisioned_board_touches_neither_radio_nor_led(ups):
+    ups.put(app=APP)
+    ups.provision()
+    kept = ups.read("/start.json")
+    outcome = ups.power_up(stay=True)
+    assert "app sensor-" in console(outcome)
+    assert [event["event"] for event in outcome.events] == ["ended"]
+    assert ups.read("/start.json") == kept
+    assert not {SECRET, KEY} & set(json.dumps(json.loads(kept)).split('"'))
+
+
+@one_board
+def test_an_esp32_does_not_try_an_led_that_it_has_not(ups):
+    boot = """
+        import machine
+
+        class Pin(machine.Pin):
+            def __init__(self, name, *more):
+                print("pin", name)
+                super().__init__(name, *more)
+
+        machine.Pin = Pin
+    """
+    ups.put(boot=boot)
+    assert "pin LED" not in console(ups.provision())
+
+
+# app.py
+
+
+@boards
+def test_an_async_run(ups):
+    app = """
+        import asyncio
+
+        async def run(credentials):
+            await asyncio.sleep_ms(1)
+            print("async", credentials["deviceName"])
+    """
+    ups.put(app=app)
+    assert "async sensor-" in console(ups.power_up(stay=True))
+
+
+@one_board
+@pytest.mark.parametrize(
+    ("encoding", "what"),
+    [("utf-8-sig", "begins with a byte order mark"), ("utf-16", "is in UTF-16")],
+)
+def test_an_app_py_that_an_editor_marked(ups, encoding, what):
+    ups.put(files={"/app.py": APP.encode(encoding)})
+    assert f"app.py {what}" in console(ups.power_up(stay=True))
