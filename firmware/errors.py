@@ -53,3 +53,7 @@ class NoResponse(Silence):
     """No response. `acknowledged`: whether the server had acknowledged the request."""
 
     acknowledged = False
+
+
+class DateError(CoapError):
+    """A certificate is not valid at the time that this board's clock says."""

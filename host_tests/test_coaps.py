@@ -16,6 +16,7 @@ import threading
 import time
 
 import pytest
+from cryptography import x509
 
 from firmware.board.clock import BUILT
 from host_tests.power_up_bench import BOARDS, KEY, PASSWORD, SECRET, PowerUps, config_for
@@ -23,6 +24,7 @@ from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.certificates import Issued, issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.serve import new_credentials
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.flash import PROJECT
 from tools.virtual_board.interpreter import find_micropython
@@ -471,6 +473,29 @@ def test_without_time_the_floor_counts(ups, made, wire):
     says = "clock set to this firmware's date, 20"
     has(outcome, says, "no answer from 127.0.0.1", "checked against that date", "provisioned:")
     assert 0 <= int(clock_of(outcome)["now"]) - BUILT < 120
+
+
+@boards
+def test_what_ends_soon_is_said(ups, made, server):
+    """The server's certificate is seen in the handshake."""
+    with Wire(server, issue(NAMES, made.ca, valid_for_days=20)) as wire:
+        ca = new_ca(valid_for_days=20)
+        put(ups, made, wire, files={"ca.der": made.ca.pem + ca.pem})
+        outcome = ups.provision()
+    has(outcome, "the server's certificate ends on 20", "Renew it")
+    assert "".join(outcome.lines).count("the server's certificate ends on") == 1
+
+
+@boards
+def test_a_new_ca_of_serve_is_good_for_a_board_that_knows_no_time(ups, server):
+    ca, (certificate, key) = new_credentials("localhost")
+    upstream = server.host, server.port
+    with DTLSRelay(upstream, certificate, key, on_session=server.open_session) as relay:
+        config = secure(relay.uri, ca="ca.pem")
+        assert x509.load_pem_x509_certificate(ca).not_valid_before_utc.timestamp() < BUILT
+        assert x509.load_pem_x509_certificate(certificate).not_valid_before_utc.timestamp() < BUILT
+        ups.put(config, files={"ca.pem": ca})
+        assert "ends on" not in "".join(ups.provision().lines)
 
 
 def test_the_floor_is_fresh():

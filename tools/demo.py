@@ -155,8 +155,8 @@ def _pico_w(flash: Path, image: Path, config: bytes, files: dict[str, bytes], sc
 
 def _secure(server: FakeThingsBoard, name: str, screen: _Screen) -> tuple[DTLSRelay, bytes]:
     """DTLS in front of the server, and the certificate that the board knows it by, as `name`."""
-    ca = certificates.new_ca()
-    issued = certificates.issue([name], ca)
+    ca = certificates.new_ca(**certificates.LONG)
+    issued = certificates.issue([name], ca, **certificates.LONG)
     upstream = server.host, server.port
     relay = DTLSRelay(
         upstream,

@@ -11,6 +11,7 @@ from firmware.coap.message import uint
 BUILT = 1_795_392_000  # 2026-11-23
 
 _PORT = const(123)
+_APART = const(10)  # s; two servers that are no further apart agree
 _DEADLINE = const(10_000)
 _PATIENCE = const(2_000)
 _POLL = const(50)
@@ -24,13 +25,15 @@ _FROM_1900_TO_1970 = 2_208_988_800
 
 
 def set_clock(board, servers):
-    """Set the board's clock, once a power-up, by the first of the SNTP servers that answers.
+    """Set the board's clock by SNTP: once a power-up, and again when a certificate disagrees.
 
-    `servers`: host names, or None. Without an answer in 10 s the clock is left as it is, or set
-    to the date of this firmware when it says less; the console says so.
+    `servers`: host names, or None. What two of them agree on counts, else the first answer.
+    Without an answer in 10 s the clock is left as it is, or set to the date of this firmware when
+    it says less; the console says so.
     """
     if board.clock_is_set:
         return
+<<<<<<< HEAD
     deadline = ticks_add(board.ticks(), _DEADLINE)
     for host in (servers or []) * 2:
         if ticks_diff(deadline, board.ticks()) <= 0:
@@ -42,6 +45,18 @@ def set_clock(board, servers):
             board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), _named([host])))
             return
     why = "no answer from %s" % _named(servers) if servers else "config.json names no `ntp`"
+=======
+    is_wrong = board.clock_is_set is None
+    board.clock_is_set = True
+    answers = _ask_all(board, servers or [])
+    if answers:
+        seconds, host = _choose(answers, board.now if is_wrong else None)
+        seconds += ticks_diff(board.ticks(), answers[0][2]) // 1000
+        board.set_clock(seconds)
+        board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), host))
+        return
+    why = "no answer from %s" % ", ".join(servers) if servers else "config.json names no `ntp`"
+>>>>>>> dcafcac (Ask for the time again when a certificate disagrees, believe what two servers agree on, and say what ends soon)
     if board.now >= BUILT:
         board.indicator.say("clock left at %s UTC: %s" % (shown(board.now), why))
         return
@@ -52,12 +67,18 @@ def set_clock(board, servers):
     )
 
 
+def doubt(board):
+    """Have the clock set again before the next session: a certificate disagrees with it."""
+    board.clock_is_set = None
+
+
 def shown(seconds):
     """Return a time in seconds since 1970 for a person."""
     epoch = 946_684_800 if gmtime(0)[0] == 2000 else 0
     return "%04d-%02d-%02d %02d:%02d" % tuple(gmtime(seconds - epoch)[:5])
 
 
+<<<<<<< HEAD
 def _named(hosts):
     """Return hosts for a person. What is no host's name could be a secret in the wrong place."""
     named = []
@@ -65,6 +86,43 @@ def _named(hosts):
         is_name = "." in host and not host.lower().strip(_OF_HOSTS)
         named.append(host if is_name else "a host of `ntp`")
     return ", ".join(named)
+=======
+def _ask_all(board, servers):
+    """Return what the servers say until two agree: (seconds at the first answer, host, ticks)."""
+    answers = []
+    tried = []
+    deadline = ticks_add(board.ticks(), _DEADLINE)
+    for host in servers * 2:
+        is_again = host in tried
+        tried.append(host)
+        if ticks_diff(deadline, board.ticks()) <= 0 or (is_again and answers):
+            break
+        seconds = _ask(board, host)
+        if seconds:
+            now = board.ticks()
+            first = answers[0][2] if answers else now
+            seconds -= ticks_diff(now, first) // 1000
+            answers.append((seconds, host, first))
+            if _agreed(answers, seconds) > 1:
+                break
+    return answers
+
+
+def _choose(answers, wrong):
+    """Return the (seconds, host) to believe. `wrong`: what the clock says and should not."""
+    best = None
+    for seconds, host, _ in answers:
+        # Two that agree before one alone; then what is not what disagreed; then the first.
+        rank = (_agreed(answers, seconds) > 1, wrong is None or abs(seconds - wrong) > _APART)
+        if best is None or rank > best[0]:
+            best = rank, seconds, host
+    return best[1:]
+
+
+def _agreed(answers, seconds):
+    """Return how many answers say about the same."""
+    return len([1 for other, _, _ in answers if abs(other - seconds) <= _APART])
+>>>>>>> dcafcac (Ask for the time again when a certificate disagrees, believe what two servers agree on, and say what ends soon)
 
 
 def _ask(board, host):

@@ -41,12 +41,14 @@ class Board:
     attempt_again = None
     # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
     radio = {"silent": 0, "failed": 0, "wedged": 0}
-    # Whether firmware.board.clock has set it since power-up.
+    # Whether firmware.board.clock has asked for it since power-up; None: what it says is doubted.
     clock_is_set = False
 
     def __init__(self):
         self.storage = storage.Storage(self.root)
         self.indicator = indicator.Indicator()
+        # Of which certificates firmware.board.security has said that they end soon.
+        self.ends_said = []
 
     @property
     def now(self):

@@ -2,12 +2,14 @@
 
 from binascii import a2b_base64, b2a_base64
 
-from firmware.board.clock import set_clock
+from firmware.board.clock import doubt, set_clock, shown
 from firmware.coap.dtls import DTLS, make_context
+from firmware.errors import DateError
 
 _BEGIN = b"-----BEGIN "
 _END = b"-----END "
 _X509 = "X509_CERTIFICATE"
+_SOON = 30 * 86_400  # s
 _KINDS = {
     "ca": "certificate in DER or PEM",
     "certificate": "certificate in DER or PEM",
@@ -27,20 +29,38 @@ def sessions(board, config, kind=None):
     """
     authorities = _ders(board, config, "ca", b"CERTIFICATE") if config["verify"] else None
     certificate = key = None
+    files = [("ca", authorities)]
     kind = kind or config["provisioning"]["credentialsType"] or _X509
     if config["certificate"] and kind == _X509:
         certificate = _ders(board, config, "certificate", b"CERTIFICATE")[0]
         key = _ders(board, config, "key", b"PRIVATE KEY")[0]
+        files.append(("certificate", [certificate]))
     try:
         context = make_context(authorities, certificate, key)
     except ValueError as error:
         wrong = "key" if "key" in str(error) else "certificate" if certificate else "ca"
         raise _unusable(wrong)
 
+    ends = {"`%s`" % name: _last_end(ders) for name, ders in files if ders}
+
+    def on_certificate(der, depth):
+        if depth == 0:
+            ends["the server's certificate"] = _last_end([der])
+        return 0
+
+    if hasattr(context, "verify_callback"):
+        context.verify_callback = on_certificate
+
     def open_session(transport, host):
         if config["verify"]:
             set_clock(board, config["ntp"])
-        return DTLS(transport, context, host, board.idle, board.ticks)
+        try:
+            return DTLS(transport, context, host, board.idle, board.ticks)
+        except DateError:
+            doubt(board)
+            raise
+        finally:
+            _say_ends(board, ends)
 
     return open_session
 
@@ -59,6 +79,25 @@ def add_certificate(request, board, config):
 def certificate_value(board, config):
     """Return the board's certificate as ThingsBoard gives it back: base64 in one line."""
     return b2a_base64(_ders(board, config, "certificate", b"CERTIFICATE")[0]).decode().strip()
+
+
+def _last_end(ders):
+    """Return when the last of some certificates ends: the next CA's counts, not the old one's."""
+    from firmware.board.certificate import end
+
+    return max([end(der) for der in ders])
+
+
+def _say_ends(board, ends):
+    """Say what ends within 30 days, once a power-up."""
+    for what in sorted(ends):
+        left = ends[what] - board.now
+        if left <= _SOON and what not in board.ends_said:
+            board.ends_said.append(what)
+            board.indicator.say(
+                "%s %s on %s UTC" % (what, "ends" if left > 0 else "ended", shown(ends[what])),
+                "Renew it; `ca` may hold the next CA beside the old one.",
+            )
 
 
 def _ders(board, config, name, label):

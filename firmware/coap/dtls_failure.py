@@ -4,7 +4,7 @@ from time import gmtime
 
 from micropython import const
 
-from firmware.errors import CoapError, NetworkError, NoResponse
+from firmware.errors import CoapError, DateError, NetworkError, NoResponse
 
 # mbedTLS's error numbers: a module's, in steps of 0x80, and a low-level one's in what is left.
 _FATAL_ALERT = const(0x7780)
@@ -94,13 +94,14 @@ def _refused(seen):
 
 
 def _judge(verdict, host):
-    """Return the CoapError for what mbedTLS says of the server's certificate."""
+    """Return the error for what mbedTLS says of the server's certificate."""
     found = [(meaning, fix) for words, meaning, fix in _VERDICTS if words in verdict]
     if not found:
         found.append(("is not good: " + " ".join(verdict.split()), "Get it another certificate."))
     now = "%04d-%02d-%02d %02d:%02d UTC" % tuple(gmtime()[:5])
     what = " and ".join(meaning for meaning, _ in found)
-    return CoapError(
+    kind = DateError if "{now}" in what else CoapError
+    return kind(
         "the server's certificate " + what.replace("{host}", host).replace("{now}", now),
         found[0][1],
     )

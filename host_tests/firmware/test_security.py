@@ -3,8 +3,10 @@
 from binascii import b2a_base64
 
 import firmware.board.security as security
+from firmware.board import certificate
+from firmware.board.clock import BUILT
 from firmware.board.storage import Storage
-from firmware.errors import FirstbootError
+from firmware.errors import DateError, FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash, Stub
 
@@ -113,3 +115,60 @@ def test_the_request_for_x509_credentials():
         "-----END CERTIFICATE-----",
         "",
     ]
+
+
+# Certificates that end, and a clock that they disagree with
+
+
+def test_what_ends_within_30_days_is_said_once_a_power_up():
+    day = 86_400
+    for left, said in ((31 * day, False), (29 * day, True), (-day, True)):
+        board, _ = session({"ca": left})
+        assert bool(board.lines) == said, left
+        if said:
+            assert ("`ca` ends on" if left > 0 else "`ca` ended on") in board.lines[0]
+            assert len(board.lines) == 2
+
+
+def test_the_next_ca_beside_the_old_one_is_what_counts():
+    day = 86_400
+    board, _ = session({"ca": day, "next": 400 * day})
+    assert board.lines == []
+
+
+def test_a_certificate_that_disagrees_with_the_clock_has_it_set_again():
+    error = DateError("the server's certificate has expired")
+    board, raised = session({"ca": 10**8}, error)
+    assert raised is error
+    assert board.clock_is_set is None
+
+
+def session(ends, error=None):
+    """Open a session with CAs that end in so many seconds; return (board, what was raised)."""
+    flash = Flash()
+    flash.files["/ca"] = b"".join([pem(name.encode()) for name in ends])
+    board = Stub(storage=Storage("", flash.open, flash), now=BUILT, lines=[], ends_said=[])
+    board.clock_is_set = True
+    board.idle = board.ticks = None
+    board.indicator = Stub(say=lambda *lines: board.lines.extend(lines))
+    keys = {"verify": True, "ca": "ca", "certificate": None, "key": None, "ntp": None}
+    keys["provisioning"] = {"credentialsType": None}
+
+    def handshake(*arguments):
+        if error:
+            raise error
+
+    before = security.make_context, security.DTLS, certificate.end
+    security.make_context, security.DTLS = Loaded(), handshake
+    certificate.end = lambda der: BUILT + ends[bytes(der).decode()]
+    raised = None
+    try:
+        opened = security.sessions(board, keys)
+        opened(None, "a.example")
+        if not error:
+            opened(None, "a.example")
+    except DateError as disagreement:
+        raised = disagreement
+    finally:
+        security.make_context, security.DTLS, certificate.end = before
+    return board, raised

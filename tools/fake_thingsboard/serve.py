@@ -48,6 +48,6 @@ def new_credentials(host: str) -> tuple[bytes, tuple[bytes, bytes]]:
     """A new CA's certificate, and a certificate that it issued for a host, with its key. PEM."""
     from tools.fake_thingsboard import certificates
 
-    ca = certificates.new_ca()
-    issued = certificates.issue(sorted({host, "localhost", "127.0.0.1"}), ca)
+    ca = certificates.new_ca(**certificates.LONG)
+    issued = certificates.issue(sorted({host, "localhost", "127.0.0.1"}), ca, **certificates.LONG)
     return ca.pem, (issued.chain_pem, issued.key_pem)
