@@ -641,8 +641,8 @@ def unreadable(ups):
 def test_refusal(ups, arrange, message, fix):
     ups.put(**arrange(ups))
     outcome = ups.power_up()
-    has(outcome, message + "\n  ", fix, "next try in 60 min")
-    assert texts(outcome)[-1] == "next try in 60 min"
+    has(outcome, message + "\n  ", fix, "next try in ")
+    assert re.fullmatch("next try in ([67][0-9]|8[0-9]|90) min", texts(outcome)[-1])
     assert outcome.exit_code == REFUSED
     assert ups.read("/credentials.json") is None
 
@@ -654,7 +654,11 @@ def test_a_failure_that_nothing_can_probe_has_two_readings(ups):
     ups.put(provisioning=fields)
     outcome = ups.power_up()
     assert outcome.exit_code == REFUSED
-    has(outcome, FAILURE + "; or it did so before, and this board never got the reply", "60 min")
+    has(
+        outcome,
+        FAILURE + "; or it did so before, and this board never got the reply",
+        "next try in",
+    )
 
 
 @boards
@@ -663,11 +667,11 @@ def test_with_stay_a_refused_board_waits(ups):
     ups.put()
 
     def cut(line: str) -> None:
-        if "next try in 60 min" in line:
+        if "next try in" in line:
             threading.Timer(0.2, ups.board.cut_power).start()
 
     outcome = ups.power_up(stay=True, on_line=cut)
-    has(outcome, NOT_FOUND, "next try in 60 min")
+    has(outcome, NOT_FOUND, "next try in ")
     assert outcome.ended == "power cut"
     ups.thingsboard.provisioning_enabled = True
     ups.provision()
