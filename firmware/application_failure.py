@@ -1,10 +1,6 @@
 """Why the application does not run. Imported only when that has happened."""
 
-_MARKS = (
-    (b"\xef\xbb\xbf", "begins with a byte order mark", "UTF-8 without one"),
-    (b"\xff\xfe", "is in UTF-16", "UTF-8"),
-    (b"\xfe\xff", "is in UTF-16", "UTF-8"),
-)
+_SAVE_IT = "Save it as UTF-8, without a byte order mark."
 _RESTART = 60  # s
 
 
@@ -21,12 +17,10 @@ def explain(board, is_there):
         )
         return
     content = board.storage.read("/app.py") or b""
-    for mark, what, instead in _MARKS:
-        if content.startswith(mark):
-            board.indicator.say("app.py %s" % what, "Save it as %s." % instead)
-            return
-    if content[1:2] == b"\0":
-        board.indicator.say("app.py is in UTF-16", "Save it as UTF-8.")
+    if content.startswith(b"\xef\xbb\xbf"):
+        board.indicator.say("app.py begins with a byte order mark", _SAVE_IT)
+    elif content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[1:2] == b"\0":
+        board.indicator.say("app.py is in UTF-16", _SAVE_IT)
 
 
 def restart_after_crash(board, seconds):
@@ -44,7 +38,8 @@ def restart():
 
     from firmware.board.indicator import Indicator
 
-    Indicator().say(
+    indicator = Indicator()
+    indicator.say(
         "the firmware is not whole; restart in %d s; Ctrl-C for the REPL" % _RESTART,
         "Put it on the board again: python3 -m tools flash",
     )

@@ -92,7 +92,7 @@ def unexpected(error):
     """Show the traceback of an exception of whatever class; return it as a FirstbootError."""
     sys.print_exception(error)
     return FirstbootError(
-        "%s: %s" % (type(error).__name__, error),
+        "an unexpected %s: %s" % (type(error).__name__, error),
         "Its traceback stands above. Look at files of yours with the name of a module, and put the"
         " firmware on the board again.",
     )
@@ -149,6 +149,7 @@ def _find(board, credentials):
     """Report credentials that were found; return config.json, or None when it cannot be used."""
     board.indicator.show("provisioned", found_line(credentials))
     config = None
+    remarks = []
     try:
         config = _read_config(board, provisioned=True)
         _prepare(board, config, provisioned=True)
@@ -156,11 +157,11 @@ def _find(board, credentials):
         remarks = _remarks(board, credentials, config)
     except FirstbootError as error:
         is_done = True
-        remarks = [["config.json is not used"] + str(error).split("\n")]
+        remarks.append(["config.json is not used"] + str(error).split("\n"))
     except Exception as error:
         # Of whatever class: the application runs all the same.
         is_done = False
-        remarks = [["config.json is not used"] + str(unexpected(error)).split("\n")]
+        remarks.append(["config.json is not used"] + str(unexpected(error)).split("\n"))
     for remark in remarks:
         board.indicator.say(*remark)
     if is_done:
@@ -206,9 +207,9 @@ def _finish(board, credentials, config):
 
 
 def _remarks(board, credentials, config):
-    from firmware.provisioning.provisioned import remarks
+    from firmware.provisioning.provisioned import remarks_on
 
-    return remarks(board, credentials, config)
+    return remarks_on(board, credentials, config)
 
 
 def _keep(board, config, remarks):

@@ -189,10 +189,16 @@ def _reports(function: ast.FunctionDef, makers: Collection[str]):
         has_a_fix = len(node.args) > 1 or node.keywords
         if (
             called in makers
-            or called in ("problems.append", "board.indicator.say")
+            or called == "problems.append"
+            or called.endswith("indicator.say")
             or (called in ERRORS and has_a_fix)
         ):
             yield node.args[0]
+        elif called == "remarks.append":
+            lines = node.args[0]
+            while isinstance(lines, ast.BinOp):
+                lines = lines.left
+            yield lines.elts[0]
         elif called == "board.indicator.show" and ast.unparse(node.args[0]) == "'application'":
             yield node.args[1]
 

@@ -56,21 +56,16 @@ hash str\
 )
 
 
-def load(board, provisioned=False, say_doubts=False):
+def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
     whether it is coaps, and its `origin`, see firmware.coap.uri; and `own_token`, whether the token
     that config.json gives has `{id}` in it and so is this board's alone. A provisioned board needs
-    no secret, and takes what firmware.board.config_doubts doubts, and says it with `say_doubts`.
-    Raises FirstbootError with every mistake.
+    no secret, and takes what firmware.board.config_doubts doubts. Raises FirstbootError with every
+    mistake.
     """
-    content = board.storage.read("/config.json")
-    config = check(content, board.id, provisioned, board.chip)
-    if say_doubts:
-        from firmware.board import config_doubts
-
-        config_doubts.say(board, content, config)
+    config = check(board.storage.read("/config.json"), board.id, provisioned, board.chip)
     if config["codec"] == "microcoapy":
         from firmware.board.config_mistakes import check_microcoapy
 

@@ -19,18 +19,17 @@ _TAKEN = (
 )
 
 
-def say(board, content, config):
-    """Say what is doubtful in the config.json of a board that is provisioned."""
+def all_doubts(content, config, chip):
+    """Return what is doubtful in the bytes of a config.json, a line each; see `doubts`."""
     from firmware.board.strict_json import mistake_in
 
+    problems = doubts(config, chip)
     mistake = mistake_in(content)
-    problems = doubts(config, board.chip)
     if mistake:
         from firmware.board.json_mistakes import explain
 
         problems.append("config.json is no JSON: %s" % explain(content, *mistake))
-    if problems:
-        board.indicator.say("config.json should be corrected", *problems)
+    return problems
 
 
 def doubts(config, chip):

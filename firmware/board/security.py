@@ -94,8 +94,9 @@ def _say_ends(board, ends):
         left = ends[what] - board.now
         if left <= _SOON and what not in board.ends_said:
             board.ends_said.append(what)
+            verb = "ends" if left > 0 else "ended"
             board.indicator.say(
-                "%s %s on %s UTC" % (what, "ends" if left > 0 else "ended", shown(ends[what])),
+                "%s %s on %s UTC" % (what, verb, shown(ends[what])),
                 "Renew it; `ca` may hold the next CA beside the old one.",
             )
 

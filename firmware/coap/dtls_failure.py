@@ -100,8 +100,7 @@ def _judge(verdict, host):
         found.append(("is not good: " + " ".join(verdict.split()), "Get it another certificate."))
     now = "%04d-%02d-%02d %02d:%02d UTC" % tuple(gmtime()[:5])
     what = " and ".join(meaning for meaning, _ in found)
-    kind = DateError if "{now}" in what else CoapError
-    return kind(
-        "the server's certificate " + what.replace("{host}", host).replace("{now}", now),
-        found[0][1],
-    )
+    what = "the server's certificate " + what.replace("{host}", host)
+    if "{now}" in what:
+        return DateError(what.replace("{now}", now), found[0][1])
+    return CoapError(what, found[0][1])

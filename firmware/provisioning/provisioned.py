@@ -21,23 +21,23 @@ def finish(board, credentials, config):
         return False
 
 
-def remarks(board, credentials, config):
+def remarks_on(board, credentials, config):
     """Return what each power-up says of config.json, a list of lines each."""
-    from firmware.board.config_doubts import doubts
+    from firmware.board.config_doubts import all_doubts
 
-    found = []
-    doubtful = doubts(config, board.chip)
+    remarks = []
+    doubtful = all_doubts(board.storage.read("/config.json"), config, board.chip)
     if doubtful:
-        found.append(["config.json should be corrected"] + doubtful)
+        remarks.append(["config.json should be corrected"] + doubtful)
     server = credentials["server"]
     if config["secure"]:
         from firmware.board.config_mistakes import dangers
 
         for danger in dangers(config, True):
-            found.append([danger])
+            remarks.append([danger])
         if not server.lower().startswith("coaps:"):
-            found.append(["the board is provisioned over coap: all it sends is in the clear"])
-    return found + _differences(credentials, config)
+            remarks.append(["the board is provisioned over coap: all it sends is in the clear"])
+    return remarks + _differences(credentials, config)
 
 
 def _differences(credentials, config):
@@ -49,16 +49,16 @@ def _differences(credentials, config):
         differences.append(("server", server, config["server"]))
     if name != wanted:
         differences.append(("deviceName", name, wanted))
-    found = []
+    remarks = []
     for field, known, other in differences:
-        found.append(
+        remarks.append(
             [
                 '%s is "%s" in config.json, but the board is provisioned with "%s"'
                 % (field, other, known)
             ]
         )
     if differences:
-        found.append(
+        remarks.append(
             [
                 'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there'
                 " first," % (config["server"], wanted),
@@ -66,7 +66,7 @@ def _differences(credentials, config):
                 "Then: python3 -m tools reset --credentials",
             ]
         )
-    return found
+    return remarks
 
 
 def tidy(board, credentials):

@@ -33,8 +33,11 @@ ACKNOWLEDGED = "the reply was acknowledged"
 TAKEN = "the name was taken"
 
 
-class Violation(Exception):
-    """An invariant is broken. `lines`: what the board's console said."""
+class Violation(BaseException):
+    """An invariant is broken. `lines`: what the board's console said.
+
+    No Exception: the firmware waits those out.
+    """
 
     def __init__(self, what: str, lines=()):
         super().__init__(what)

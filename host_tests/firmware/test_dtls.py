@@ -2,7 +2,7 @@
 
 from firmware.coap.dtls import DTLS
 from firmware.coap.dtls_failure import explain
-from firmware.errors import CoapError, NetworkError, NoResponse
+from firmware.errors import CoapError, DateError, NetworkError, NoResponse
 from host_tests.firmware.helpers import Clock, raises
 from host_tests.firmware.world import os_error
 
@@ -182,7 +182,7 @@ def test_close_gives_both_back():
 
 def test_a_failed_handshake_leaves_the_transport_to_the_caller():
     error, transport = fail(ValueError("has expired"), b"hello")
-    assert type(error) is CoapError and "expired" in error.what and transport.closed == 0
+    assert type(error) is DateError and "expired" in error.what and transport.closed == 0
 
 
 def test_idle_is_called_and_the_deadline_is_60_s():
