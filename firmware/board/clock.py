@@ -33,19 +33,6 @@ def set_clock(board, servers):
     """
     if board.clock_is_set:
         return
-<<<<<<< HEAD
-    deadline = ticks_add(board.ticks(), _DEADLINE)
-    for host in (servers or []) * 2:
-        if ticks_diff(deadline, board.ticks()) <= 0:
-            break
-        seconds = _ask(board, host)
-        if seconds:
-            board.set_clock(seconds)
-            board.clock_is_set = True
-            board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), _named([host])))
-            return
-    why = "no answer from %s" % _named(servers) if servers else "config.json names no `ntp`"
-=======
     is_wrong = board.clock_is_set is None
     board.clock_is_set = True
     answers = _ask_all(board, servers or [])
@@ -53,10 +40,9 @@ def set_clock(board, servers):
         seconds, host = _choose(answers, board.now if is_wrong else None)
         seconds += ticks_diff(board.ticks(), answers[0][2]) // 1000
         board.set_clock(seconds)
-        board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), host))
+        board.indicator.say("clock set to %s UTC by %s" % (shown(seconds), _named([host])))
         return
-    why = "no answer from %s" % ", ".join(servers) if servers else "config.json names no `ntp`"
->>>>>>> dcafcac (Ask for the time again when a certificate disagrees, believe what two servers agree on, and say what ends soon)
+    why = "no answer from %s" % _named(servers) if servers else "config.json names no `ntp`"
     if board.now >= BUILT:
         board.indicator.say("clock left at %s UTC: %s" % (shown(board.now), why))
         return
@@ -78,7 +64,6 @@ def shown(seconds):
     return "%04d-%02d-%02d %02d:%02d" % tuple(gmtime(seconds - epoch)[:5])
 
 
-<<<<<<< HEAD
 def _named(hosts):
     """Return hosts for a person. What is no host's name could be a secret in the wrong place."""
     named = []
@@ -86,7 +71,8 @@ def _named(hosts):
         is_name = "." in host and not host.lower().strip(_OF_HOSTS)
         named.append(host if is_name else "a host of `ntp`")
     return ", ".join(named)
-=======
+
+
 def _ask_all(board, servers):
     """Return what the servers say until two agree: (seconds at the first answer, host, ticks)."""
     answers = []
@@ -122,7 +108,6 @@ def _choose(answers, wrong):
 def _agreed(answers, seconds):
     """Return how many answers say about the same."""
     return len([1 for other, _, _ in answers if abs(other - seconds) <= _APART])
->>>>>>> dcafcac (Ask for the time again when a certificate disagrees, believe what two servers agree on, and say what ends soon)
 
 
 def _ask(board, host):
