@@ -481,6 +481,17 @@ def test_max_age_is_honoured():
         assert max(1_000, least) <= world.waits[0] <= max(4_000, least * 3 // 2)
 
 
+def test_server_that_wants_the_request_again_gets_it_at_once():
+    """A 4.01 with an Echo option, to the request and to a probe (RFC 9175)."""
+    echo = Reply(UNAUTHORIZED, options=[(252, b"v")])
+    for script in ([echo], [failure(), echo, Reply(NOT_FOUND)]):
+        world = World()
+        world.server.script = script
+        credentials, _ = world.power_up()
+        assert credentials and world.waits == []
+        assert world.server.requests[-1].option(252) == b"v"
+
+
 def test_max_age_of_a_probe_is_honoured():
     world = World()
     world.server.script = [failure(), Reply(SERVICE_UNAVAILABLE, options=[(14, b"\x78")])]
