@@ -466,6 +466,17 @@ def test_size2_of_a_wrong_length_is_ignored():
     assert transfer.response.payload == b"x"
 
 
+def test_of_an_option_that_comes_twice_the_first_counts():
+    """RFC 7252 section 5.4.5: the others are as good as unknown, and elective."""
+    transfer = download(limit=32)
+    options = [(ETAG, b"e"), (ETAG, b"f"), (BLOCK2, block(0, 1, 0)), (SIZE2, b"\x20")]
+    answer(transfer, CONTENT, options + [(SIZE2, b"\x21")], text(16))
+    options = [(ETAG, b"e"), (ETAG, b"g"), (BLOCK2, block(1, 1, 0))]
+    answer(transfer, CONTENT, options, text(16))
+    options = [(ETAG, b"f"), (ETAG, b"e"), (BLOCK2, block(2, 0, 0))]
+    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options)
+
+
 def test_etag_that_appears():
     transfer = download()
     answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))

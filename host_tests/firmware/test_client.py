@@ -776,6 +776,17 @@ def test_unauthorized_without_a_value_to_echo_is_the_response():
     assert len(transport.sent) == 1
 
 
+def test_of_two_values_the_first_is_echoed():
+    def server(datagram):
+        options = [(252, b"1"), (252, b"2")]
+        is_first = datagram[3] == 0x34
+        return [(1, reply(datagram, 0x81, options) if is_first else reply(datagram, CONTENT))]
+
+    client, transport = make_client(server)
+    assert client.get("/").code == CONTENT
+    assert options_of(transport, 1) == [(252, b"1")]
+
+
 def test_confirmable_echo_is_acknowledged_as_the_rest_is():
     client, transport = make_client(EchoServer(b"v", type=CON))
     client.get("/")
