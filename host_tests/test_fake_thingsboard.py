@@ -222,6 +222,7 @@ def test_an_observer_is_told_what_an_operator_does(start):
     server.thingsboard.add_device("a", TOKEN)
     client.send(Message(code=GET, uri_path=ATTRIBUTES, observe=0), 7, CON, b"seen")
     assert client.receive().opt.observe == 0
+    assert client.hears_nothing()
     server.thingsboard.set_attributes("a", "shared", {"v": 1})
     told = client.receive()
     assert (told.opt.observe, told.token, told.payload) == (1, b"seen", b'{"v":1}')

@@ -224,6 +224,37 @@ def test_what_came_meanwhile_is_told_at_the_acknowledgement_and_only_the_newest(
     assert share(endpoint, 4, 50) == [(4, b'{"v":4}')]
 
 
+def test_the_newest_takes_its_turn_in_the_retransmissions():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    share(endpoint, 1, 0)
+    share(endpoint, 2, 10)
+    first, *others = run(endpoint, 20_000)
+    assert [each[0] for each in (first, *others)] == [2_750, 8_250, 19_250]
+    assert {each[3] for each in others} == {first[3]}
+
+
+def test_of_an_observation_that_was_replaced_nothing_is_sent_again():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    share(endpoint, 1, 0)
+    ended, registered = endpoint.received(PEER, request(message_id=8, observe=0), 100)
+    assert decode(ended.datagram).code == 0x42 and shown(registered.datagram)[0] == ACK
+    ask(endpoint, empty(ACK, decode(ended.datagram).message_id), 200)
+    assert run(endpoint, 100_000) == []
+
+
+def test_a_session_without_a_certificate_from_the_port_of_one_with_one():
+    endpoint = make_endpoint()
+    endpoint.thingsboard.add_device("b", certificate="MIIB")
+    path = ("api", "v1", "attributes")
+    for certificate, code in (("MIIB", NOT_FOUND), (None, 0x81), ("MIIC", 0x81)):
+        endpoint.restart()
+        endpoint.open_session(PEER, "MIIB")
+        endpoint.open_session(PEER, certificate)
+        assert ask(endpoint, request(path=path))[0][1] == code
+
+
 def test_a_restart_forgets_who_observes():
     endpoint = make_endpoint()
     observe(endpoint)

@@ -100,7 +100,7 @@ def test_reply_to_provisioning(fields, reply):
 @pytest.mark.parametrize(
     "payload",
     [b"{", b"{}", b"[]", b"[1,2]", b'"text"', b"5", b"null", b"hello world", b"\xff\xfe\x00\x01"]
-    + [b"\x0a\x05a", b"\x03\x08", b"\x80" * 11, b"[" * 100_000],
+    + [b"\x0a\x05a", b"\x03\x08", b"\x0b\x08\x00\x14", b"\x80" * 11, b"[" * 100_000],
 )
 def test_a_body_that_is_no_object_is_an_empty_4_00(payload):
     assert make_thingsboard().handle(POST, PROVISION, payload) == BAD_REQUEST
@@ -213,6 +213,8 @@ def test_a_certificate_that_was_known_at_the_handshake_stands_for_its_device_wha
         assert thingsboard.handle(GET, path, name=name) == Reply(0x84, b"", JSON, way=BARE)
     assert thingsboard.handle(GET, ("api", "v1", "attributes")) == Reply(0x81)
     assert thingsboard.handle(POST, ("api", "v1", "telemetry"), b"{}", name=name) == CREATED
+    assert thingsboard.handle(POST, ("api", "v1", "rpc", "7"), b"{}", name=name) == CREATED
+    assert thingsboard.devices["a"].call_replies == (("7", "{}"),)
     assert provision(thingsboard, deviceName="c", token="c").code == 0x41
     thingsboard.delete_device("a")
     assert thingsboard.handle(GET, ("api", "v1", "attributes"), name=name) == Reply(0x81)

@@ -1,1 +1,1 @@
-"""A ThingsBoard to test with: a pure model of it, served over real UDP by aiocoap."""
+"""A ThingsBoard to test with: a pure model of it, behind a message layer as Californium's."""
