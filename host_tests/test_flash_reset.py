@@ -206,9 +206,12 @@ def test_everything_takes_certificates_and_a_key_too(desk):
 def test_reset_forgets_the_credentials(desk):
     board = desk.board()
     name = desk.flash(board).name
+    put(board, {f"/{each}.json.bad1": b'{"token": "t' for each in ("credentials", "attempt")})
     done = desk.tools("reset", "--port", board.link, "--credentials")
     assert done.returncode == 0, done.stderr
     assert "the credentials are forgotten" in done.stdout
+    assert desk.read(board, "/credentials.json.bad1") is None
+    assert desk.read(board, "/attempt.json.bad1")
     assert f'ThingsBoard still has "{name}"' in done.stdout and "provisionState" in done.stdout
     assert desk.read(board, "/credentials.json") is None
     assert desk.read(board, "/config.json")

@@ -131,9 +131,13 @@ def check(content, id, provisioned=False, chip=""):
 def forget_secret(board):
     """Take provisionDeviceSecret out of config.json: the one write to it by firmware."""
     path = "/config.json"
-    given = parse(board.storage.read(path))
+    storage = board.storage
+    given = parse(storage.read(path))
     if given["provisioning"].pop("provisionDeviceSecret", None):
-        board.storage.save(path, json.dumps(given).encode())
+        storage.save(path, json.dumps(given).encode())
+    else:
+        # What a copy to the board, broken off since, may have left.
+        storage.remove(path + ".new")
 
 
 def parse(content, strict=False):

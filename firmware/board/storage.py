@@ -57,8 +57,9 @@ class Storage:
         self._do("saved", self.os.rename, path + ".new", self.root + path)
 
     def remove(self, path):
-        """Remove a file if it is there."""
-        self._do("removed", self.os.remove, path)
+        """Remove a file if it is there, and first what a save of it left that was cut."""
+        for each in (path + ".new", path):
+            self._do("removed", self.os.remove, each)
 
     def set_aside(self, path):
         """Rename a file to a name that is free and return that name."""

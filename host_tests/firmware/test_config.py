@@ -605,6 +605,9 @@ def test_the_secret_is_forgotten():
     flash.begin()
     configuration.forget_secret(board)
     assert flash.count("write", "/config.json.new") == 0
+    flash.files["/config.json.new"] = json.dumps(example()).encode()[:-20]
+    configuration.forget_secret(board)
+    assert list(flash.files) == ["/config.json"]
     assert configuration.load(board, provisioned=True)["provisioning"]["provisionDeviceKey"] == KEY
 
 

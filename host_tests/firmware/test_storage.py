@@ -136,6 +136,24 @@ def test_remove():
     assert flash.files == {PATH: OLD}
 
 
+def test_what_is_removed_leaves_nothing():
+    for before in (None, OLD):
+        for cut_at in range(3):
+            storage, flash = made(before)
+            flash.files[PATH + ".new"] = NEW
+            flash.cut_at = cut_at
+            try:
+                storage.remove(PATH)
+                cut = False
+            except PowerCut:
+                cut = True
+            # Never the temporary file alone: who reads it takes it for the last save.
+            assert not (cut and PATH + ".new" in flash.files) or flash.files.get(PATH) == before
+            flash.begin()
+            storage.remove(PATH)
+            assert flash.files == {}
+
+
 def test_set_aside():
     storage, flash = made()
     for number in (1, 2, 3):

@@ -37,6 +37,7 @@ def reset(port: str, credentials: bool, everything: bool, attempt: bool) -> Iter
             raise FlashingError(pending, f"Let the board end it. Or {_FIRST}; then add --attempt")
         left = {} if everything else saved.without(credentials, attempt)
         remove = [path for path in files if path not in left]
+        remove += _set_aside(found, credentials, attempt)
         if everything:
             ours = _of_ours(link, found) + remove + _with_secrets(link, found)
             remove = list(dict.fromkeys(ours))
@@ -71,6 +72,13 @@ def reset(port: str, credentials: bool, everything: bool, attempt: bool) -> Iter
             yield "At its next power-up the board provisions itself anew, with its config.json"
             if _secret_is_gone(link, found):
                 yield "Its config.json has no secret any more: flash the board again first"
+
+
+def _set_aside(found: install.Survey, credentials: bool, attempt: bool) -> list[str]:
+    """What the firmware could not read of them and set aside: it may have their token in it."""
+    starts = ("credentials.json.bad",) * credentials
+    starts += ("attempt.json.bad", "attempt_again.json.bad") * attempt
+    return [f"/{name}" for name in sorted(found.names) if name.startswith(starts)]
 
 
 def _of_ours(link: Link, found: install.Survey) -> list[str]:

@@ -80,7 +80,8 @@ class _Copy:
         self.save = self.files.__setitem__
 
     def remove(self, path: str) -> None:
-        self.files.pop(path, None)
+        for each in (path + ".new", path):
+            self.files.pop(each, None)
 
     def finish(self, path: str) -> None:
         self.files[path] = self.files.pop(path + ".new")
