@@ -10,11 +10,20 @@ import time
 import serial
 
 from host_tests.flash_bench import Desk
+from host_tests.power_up_bench import PASSWORD
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.content import modules
 from tools.flash.link import Link
 from tools.virtual_board.flash import PROJECT
 
+JOIN = f"""
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("home", {PASSWORD!r})
+while not wlan.isconnected():
+    time.sleep_ms(10)
+"""
 MODULES = {"main.py", *modules()}
 
 
@@ -87,3 +96,38 @@ def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
                 assert b"mine starts" in port.read_until(b">>> ")
         assert desk.read(board, "/main.py") == b"print('mine starts')\n"
         assert desk.read(board, "/firmware/application.py")
+
+
+def test_the_client_alone_is_all_of_its_room():
+    package = json.loads((PROJECT / "firmware" / "coap.json").read_text(encoding="utf-8"))
+    room = [name for name in modules() if name.startswith("firmware/coap/")]
+    room = [name.removeprefix("firmware/") for name in room if "microcoapy" not in name]
+    assert package["urls"] == [[f"firstboot/{name}", name] for name in [*room, "errors.py"]]
+    whole = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+    assert package["version"] == whole["version"]
+
+
+@needs_micropython
+def test_the_client_installs_alone_beside_another_firmware(tmp_path):
+    ask = """
+from firstboot.coap.connect import connect
+client = connect(%r)
+print(client.get("/api/v1/nobody/attributes").code)
+client.close()
+import firmware
+print(firmware.mine)
+"""
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
+        subprocess.run(
+            [*command, "mip", "install", "firmware/coap.json"],
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        with Link(str(board.link)) as link:
+            link.put("/firmware.py", b"mine = 'another'\n")
+            link.run(JOIN)
+            assert link.run(ask % desk.server.uri).split() == ["129", "another"]

@@ -5,8 +5,8 @@ A body that fits one message stays one message, with no Block option.
 
 from micropython import const
 
-from firmware.coap.message import code_name, uint, uint_bytes
-from firmware.errors import CoapError
+from ..errors import CoapError
+from .message import code_name, uint, uint_bytes
 
 _ETAG = const(4)
 _BLOCK2 = const(23)

@@ -6,8 +6,8 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.coap.exchange import LARGEST_MESSAGE, Exchange
-from firmware.coap.message import CON, GET, POST, encode, uint, uint_bytes
+from .exchange import LARGEST_MESSAGE, Exchange
+from .message import CON, GET, POST, encode, uint, uint_bytes
 
 # What loading those left is freed: the rest closes up.
 gc.collect()
@@ -107,7 +107,7 @@ class Client:
                     self.acknowledge()
                 return response
         # Only now, since most boards never need it.
-        from firmware.coap.blockwise import run
+        from .blockwise import run
 
         options = self._prepare(path, content_format)
         try:
@@ -125,7 +125,7 @@ class Client:
         if is_first:
             self.began = self.ticks()
         elif ticks_diff(self.ticks(), self.began) > _LONGEST_TRANSFER:
-            from firmware.coap.failure import too_slow
+            from .failure import too_slow
 
             raise too_slow()
         request = encode(CON, code, self.message_id, token, options, payload)
@@ -134,7 +134,7 @@ class Client:
         self._send(exchange.start(request, token), is_first)
         while exchange.response is None:
             if exchange.failed:
-                from firmware.coap.failure import explain
+                from .failure import explain
 
                 raise explain(exchange)
             now = self.ticks()
@@ -160,7 +160,7 @@ class Client:
                 self._send(answer)
         response = exchange.response
         if may_repeat and response.code == _UNAUTHORIZED and response.option(_ECHO):
-            from firmware.coap.echo import repeat
+            from .echo import repeat
 
             return repeat(self, code, token, options, payload, response)
         return response
@@ -191,7 +191,7 @@ class Client:
         for number, value in options:
             # RFC 7252 sections 5.10 and 6.5.
             if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
-                from firmware.coap.failure import bad_path
+                from .failure import bad_path
 
                 raise bad_path(value)
         return options
@@ -205,7 +205,7 @@ class Client:
             self.transport.send(datagram)
         except OSError as error:
             if has_to_go:
-                from firmware.coap.failure import out_of_reach
+                from .failure import out_of_reach
 
                 raise out_of_reach("this board could not send", error)
             self.exchange.ignore(error)

@@ -5,10 +5,10 @@ response = client.post("/api/v1/TOKEN/telemetry", b'{"temperature": 21.5}')
 client.close()
 """
 
-from firmware.coap.client import Client
-from firmware.coap.udp import UDP, resolve
-from firmware.coap.uri import parse
-from firmware.errors import CoapError
+from ..errors import CoapError
+from .client import Client
+from .udp import UDP, resolve
+from .uri import parse
 
 
 def connect(uri, secure=None, **options):
@@ -20,7 +20,7 @@ def connect(uri, secure=None, **options):
     """
     host, port, name, is_secure = parse(uri)
     if name is None or len(name.encode()) > 63 or ".." in "." + name:
-        from firmware.coap.uri_doubts import doubt
+        from .uri_doubts import doubt
 
         why = doubt(uri)
         if why:
@@ -46,6 +46,6 @@ def connect(uri, secure=None, **options):
                 transport.close()
                 raise
         return Client(transport, name, **options)
-    from firmware.coap.failure import out_of_reach
+    from .failure import out_of_reach
 
     raise out_of_reach("%s cannot be reached" % host, failure)

@@ -12,7 +12,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from firmware.errors import CoapError, NoResponse
+from ..errors import CoapError, NoResponse
 
 # The first with DTLS and replay protection on every board.
 _OLDEST = (1, 26)
@@ -204,7 +204,7 @@ def _find_dtls():
 
 
 def _explained(error, host, records):
-    from firmware.coap.dtls_failure import explain
+    from .dtls_failure import explain
 
     return explain(error, host, records)
 

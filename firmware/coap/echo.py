@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from firmware.coap.message import CON, decode, encode
+from .message import CON, decode, encode
 
 _ECHO = const(252)
 

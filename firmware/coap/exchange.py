@@ -9,8 +9,8 @@ start()  ──►  WAITING FOR ACK  ── piggybacked, or a response with no A
 
 from micropython import const
 
-from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode
-from firmware.errors import CoapError
+from ..errors import CoapError
+from .message import ACK, CON, EMPTY, RST, decode, encode
 
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)

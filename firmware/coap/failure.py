@@ -1,6 +1,6 @@
 """Why a request got no response, or never went out, for people. Imported only then."""
 
-from firmware.errors import CoapError, NetworkError, NoResponse
+from ..errors import CoapError, NetworkError, NoResponse
 
 
 def explain(exchange):

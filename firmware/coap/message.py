@@ -12,7 +12,7 @@
 
 from micropython import const
 
-from firmware.errors import CoapError
+from ..errors import CoapError
 
 CON = const(0)
 ACK = const(2)

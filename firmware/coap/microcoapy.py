@@ -14,8 +14,8 @@ from microcoapy.coap_option import CoapOption
 from microcoapy.coap_packet import CoapPacket
 from microcoapy.coap_reader import parseOption, parsePacketHeaderInfo
 
-from firmware.coap import client, exchange, message
-from firmware.errors import CoapError
+from ..errors import CoapError
+from . import client, exchange, message
 
 _PAYLOAD_MARKER = 0xFF
 _LONG = 269  # RFC 7252 section 3.1: from here on a length has two more bytes

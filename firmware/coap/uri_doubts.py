@@ -1,6 +1,6 @@
 """Hosts that are well written in a URI and can be no server's. Apart, since few boards ask."""
 
-from firmware.coap.uri import parse
+from .uri import parse
 
 
 def doubt(uri):
