@@ -4,11 +4,7 @@ from time import gmtime
 
 from micropython import const
 
-<<<<<<< HEAD
 from ..errors import CoapError, DateError, NetworkError, NoResponse
-=======
-from ..errors import CoapError, NetworkError, NoResponse
->>>>>>> 0355f28 (Let the CoAP client install alone, as firstboot.coap)
 
 # mbedTLS's error numbers: a module's, in steps of 0x80, and a low-level one's in what is left.
 _FATAL_ALERT = const(0x7780)
