@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,12 @@ import pytest
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
-from tools import private
-from tools.flash import content, many
+from tools import private, styled
+from tools.flash import content, many, show
 from tools.flash.board import Job, Result
 from tools.flash.errors import FlashingError
 from tools.flash.results import ResultsFile, write_bulk_import
+from tools.flash.show import Screen, short
 from tools.virtual_board.flash import PROJECT
 
 
@@ -359,3 +362,59 @@ def test_what_only_one_board_can_have(fields, rows, boards, refused):
     with pytest.raises(FlashingError, match=f"`provisioning.{refused}` is the same") as error:
         content.check_for_many(text, settings, rows, boards)
     assert "fixed" not in str(error.value)
+
+
+def on_a_screen(columns: int, monkeypatch) -> tuple[Screen, io.StringIO]:
+    """A screen for three boards, and what is shown on it."""
+    shown = io.StringIO()
+    monkeypatch.setattr(show, "Console", lambda **_: Plain(shown, columns))
+    return Screen([f"/dev/ttyUSB{number}" for number in range(3)]), shown
+
+
+class Plain(styled.Console):
+    def __init__(self, file, columns):
+        super().__init__(force_terminal=True, width=columns, color_system=None)
+        self.file = file
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_names_are_whole_and_boards_stay_in_their_lines(monkeypatch, columns):
+    screen, shown = on_a_screen(columns, monkeypatch)
+    results = [
+        Result(f"/dev/ttyUSB{number}", f"24dcc399a4e{number}", name, result, 12.3, 0, detail)
+        for number, (name, result, detail) in enumerate(
+            [
+                ("sensor-24dcc399a4e0", "provisioned", ""),
+                ("sensor-24dcc399a4e1", "provisioned as another", "it is another"),
+                ("", "failed", "there is no port"),
+            ]
+        )
+    ]
+    with screen:
+        for each in reversed(results):
+            screen.progress_for(each.port).on_step("looking at the board")
+        for each in reversed(results):
+            screen.on_result(each)
+        screen._bars.refresh()
+        live = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.getvalue()).rstrip().splitlines()[-3:]
+        assert [line.split()[0] for line in live] == ["ttyUSB0", "ttyUSB1", "ttyUSB2"]
+    screen.end(results)
+    lines = shown.getvalue().splitlines()
+    for each in results[:2]:
+        assert any(each.name in line and short(each.port) in line for line in lines)
+    assert "1 of 3" not in lines[-1] and "3 of 3 boards done" in lines[-1]
+    assert "it is another" in shown.getvalue()
+
+
+def test_the_time_runs_until_the_board_is_done(monkeypatch):
+    screen, _ = on_a_screen(80, monkeypatch)
+    column = show._Time()
+    (task, *_) = screen._bars.tasks
+    progress = screen.progress_for("/dev/ttyUSB0")
+    progress.on_total(0)  # every file is up to date, and still it has to be provisioned
+    now = time.monotonic()
+    monkeypatch.setattr(show.time, "monotonic", lambda: now + 30)
+    assert column.render(task).plain.strip() == "30 s"
+    screen.on_result(Result("/dev/ttyUSB0", result="provisioned"))
+    monkeypatch.setattr(show.time, "monotonic", lambda: now + 60)
+    assert column.render(task).plain.strip() == "30 s"

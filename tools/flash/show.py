@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -13,6 +14,8 @@ from tools.flash.board import Result
 from tools.flash.errors import REFUSED
 from tools.styled import Console
 
+# Columns of a terminal on which there is room for all.
+_WIDE = 80
 _STYLES = {"provisioned": "green", "flashed": "green", "skipped": "yellow"}
 
 
@@ -23,10 +26,11 @@ class Screen:
         self._as_json = as_json
         self._console = Console(stderr=as_json)
         self._ports = ports
+        bar = [BarColumn(bar_width=10)] if self._console.width >= _WIDE else []
         self._bars = Progress(
             TextColumn("{task.fields[port]}", markup=False, table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=10),
-            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            *bar,
+            _Time(table_column=Column(no_wrap=True)),
             TextColumn(
                 "{task.description}",
                 markup=False,
@@ -37,7 +41,13 @@ class Screen:
             transient=len(ports) == 1,
             disable=not self._console.is_terminal,
         )
-        self._tasks: dict[str, TaskID] = {}
+        # Every board has its line from the beginning, so that none moves.
+        self._tasks: dict[str, TaskID] = {
+            port: self._bars.add_task(
+                "waiting", total=None, port="" if len(ports) == 1 else short(port), ended=None
+            )
+            for port in ports
+        }
 
     def __enter__(self) -> Screen:
         self._bars.start()
@@ -49,15 +59,18 @@ class Screen:
     def progress_for(self, port: str) -> BoardProgress:
         """What hears of one board."""
         alone = len(self._ports) == 1
-        task = self._bars.add_task("waiting", total=None, port="" if alone else short(port))
-        self._tasks[port] = task
-        return _Shown(self._console, self._bars, task, port, alone)
+        return _Shown(self._console, self._bars, self._tasks[port], port, alone)
 
     def on_result(self, result: Result) -> None:
-        """Say at once what went wrong with one of many boards."""
-        self._bars.update(self._tasks[result.port], description=result.result, total=1)
-        self._bars.update(self._tasks[result.port], completed=1)
-        if len(self._ports) > 1 and result.detail:
+        """Say at once what went wrong with one of many boards; on a terminal, at the end."""
+        self._bars.update(
+            self._tasks[result.port],
+            description=result.result,
+            total=1,
+            completed=1,
+            ended=time.monotonic(),
+        )
+        if len(self._ports) > 1 and result.detail and not self._console.is_terminal:
             _say(self._console, f"{short(result.port)}  {result.detail}")
 
     def end(self, results: list[Result]) -> None:
@@ -72,15 +85,10 @@ class Screen:
                 _say(self._console, result.detail)
             return
         if self._console.is_terminal:
-            table = Table(box=None, pad_edge=False)
-            for column in ("id", "name", "port", "result"):
-                table.add_column(column, overflow="fold")
-            table.add_column("seconds", justify="right")
+            self._console.print(self._table(results))
             for each in results:
-                style = _STYLES.get(each.result, "red")
-                cells = [each.id, each.name, short(each.port), each.result, f"{each.seconds:.1f}"]
-                table.add_row(*[Text(cell, style if cell == each.result else "") for cell in cells])
-            self._console.print(table)
+                if each.detail:
+                    _say(self._console, f"{each.name or short(each.port)}: {each.detail}")
         else:
             for each in results:
                 _say(
@@ -89,6 +97,31 @@ class Screen:
                 )
         done = sum(each.exit_code == 0 for each in results)
         _say(self._console, f"{done} of {len(results)} boards done")
+
+    def _table(self, results: list[Result]) -> Table:
+        """A row a board; names are whole, and where there is little room the ids are left out."""
+        table = Table(box=None, pad_edge=False)
+        shows_id = self._console.width >= _WIDE
+        if shows_id:
+            table.add_column("id", no_wrap=True)
+        table.add_column("name", no_wrap=True)
+        table.add_column("port", no_wrap=True)
+        table.add_column("result", overflow="fold")
+        table.add_column("s", justify="right")
+        for each in results:
+            cells = [each.id] if shows_id else []
+            cells += [each.name or each.id, short(each.port)]
+            result = Text(each.result, _STYLES.get(each.result, "red"))
+            table.add_row(*map(Text, cells), result, Text(f"{each.seconds:.1f}"))
+        return table
+
+
+class _Time(ProgressColumn):
+    """The seconds since a board's beginning, until its end."""
+
+    def render(self, task: Task) -> Text:
+        seconds = (task.fields["ended"] or time.monotonic()) - (task.start_time or 0)
+        return Text(f"{max(0, seconds):4.0f} s")
 
 
 class _Shown(BoardProgress):
