@@ -7,6 +7,8 @@ import json
 
 from firmware.coap import uri
 
+_PATH = "/config.json"
+
 # Of each section the keys: the name, the kind of value, and the default: JSON, null when there is
 # none, or ! for a key that is required. Texts, since tuples cost a board four times the memory.
 KEYS = (
@@ -65,7 +67,14 @@ def load(board, provisioned=False):
     no secret, and takes what firmware.board.config_doubts doubts. Raises FirstbootError with every
     mistake.
     """
-    config = check(board.storage.read("/config.json"), board.id, provisioned, board.chip)
+    content = board.storage.read(_PATH)
+    if content is None:
+        # On FAT a save by `forget_secret`, cut before its rename, leaves a whole one here.
+        left = board.storage.read(_PATH + ".new") or b""
+        if left.endswith(b"}"):
+            board.storage.finish(_PATH)
+            content = left
+    config = check(content, board.id, provisioned, board.chip)
     if config["codec"] == "microcoapy":
         from firmware.board.config_mistakes import check_microcoapy
 
@@ -130,14 +139,13 @@ def check(content, id, provisioned=False, chip=""):
 
 def forget_secret(board):
     """Take provisionDeviceSecret out of config.json: the one write to it by firmware."""
-    path = "/config.json"
     storage = board.storage
-    given = parse(storage.read(path))
+    given = parse(storage.read(_PATH))
     if given["provisioning"].pop("provisionDeviceSecret", None):
-        storage.save(path, json.dumps(given).encode())
+        storage.save(_PATH, json.dumps(given).encode())
     else:
         # What a copy to the board, broken off since, may have left.
-        storage.remove(path + ".new")
+        storage.remove(_PATH + ".new")
 
 
 def parse(content, strict=False):

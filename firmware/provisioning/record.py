@@ -18,6 +18,7 @@ _TOKEN_BYTES = const(15)
 _MOST_TOKENS = const(8)
 # More Message IDs than the blocks of a request take.
 _BLOCKS = const(16)
+_X509 = "X509_CERTIFICATE"
 # In the Message ID of a probe, so that a server never takes it for the request again.
 _PROBE = const(0x8000)
 
@@ -29,11 +30,12 @@ class Record:
     `port`, `message_id` and `coap_token` (hex), and `body`, a hash of its body. `id`: the board's;
     `replaces`: the fingerprint of the credentials that are to be replaced, or None. `tokens`: for
     each access token that was proposed and is nobody's but this board's a dictionary of `server`,
-    `address`, `deviceName` and `token`, and `given`, whether config.json gave it.
+    `address`, `deviceName`, `token`, and `given`, whether config.json gave it; for a certificate
+    `token` is a hash of it and `given` is "X509_CERTIFICATE".
 
-    `kind`: the credentialsType of the request; `is_own`: whether it proposes a token that is
-    nobody's but this board's. `quiet_since`: ticks when the request was last sent, None when it
-    never was.
+    `kind`: the credentialsType of the request. `proposed`: of `tokens` the one that it proposes, or
+    None; `is_new`: whether it was never sent. `fixed`: a token that others may have, too.
+    `quiet_since`: ticks when the request was last sent, None when it never was.
     """
 
     def __init__(self, board, replaces):
@@ -57,32 +59,40 @@ class Record:
         self.addresses = addresses
         self.name = request["deviceName"]
         self.kind = request["credentialsType"] or "ACCESS_TOKEN"
-        self.fixed = None
+        self.fixed = self.proposed = None
+        self.is_new = False
         fields = load(board)
         self.saved = fields and encoded(fields)
         if not fields:
             fields = {"body": "", "port": self.draw_port(), "message_id": -_BLOCKS, "tokens": []}
         self.fields = fields
-        fields["id"] = board.id
-        fields["replaces"] = self.replaces
-        is_here = bool(fields["body"]) and self._is_here(fields)
+        fields.update(id=board.id, replaces=self.replaces)
+        is_here = bool(fields["body"]) and self.is_here(fields)
         if not is_here:
             fields["address"] = ""
         fields["server"] = self.server
-        self.is_own = False
         if self.kind == "ACCESS_TOKEN":
             request["token"] = self._propose(request["token"], config)
+        elif config["certificate"] and self.kind == _X509:
+            digest = sha256(request["hash"].encode()).digest().hex()
+            if not self.saved and board.storage.exists(store.ATTEMPT):
+                from firmware.provisioning.recovery import check_certificate
+
+                check_certificate(board, digest)
+            self._keep(digest, _X509)
         body = provisioning.request_body(request)
         digest = sha256(body).digest().hex()
         if not is_here or fields["body"] != digest:
             fields["body"] = digest
             self.renew()
+        else:
+            self.is_new = False
         return body
 
     def go_to(self, address):
         """Note the address that the request goes to."""
         self.fields["address"] = address
-        if self.is_own:
+        if self.proposed:
             self.proposed["address"] = address
 
     def renew(self):
@@ -100,14 +110,6 @@ class Record:
         if content != self.saved:
             self.board.storage.save(store.ATTEMPT, content)
             self.saved = content
-
-    def tokens(self):
-        """Return the tokens that may be this device's at the server."""
-        return [
-            each["token"]
-            for each in self.fields["tokens"]
-            if self._is_asked_for(each) and each["token"] != self.fixed
-        ]
 
     def settle(self, credentials):
         """Forget what the credentials, which are saved, tell the fate of; say if it cannot be."""
@@ -134,37 +136,39 @@ class Record:
             return given
         if not given and config["access_token"] == "server":
             return None
-        self.is_own = True
+        return self._keep(given, bool(given))
+
+    def _keep(self, token, given):
+        """Return the token that is kept, or `token`, kept from now on; None for one to draw."""
         kept = self.fields["tokens"]
         for each in kept:
-            if self._is_asked_for(each) and (
-                each["token"] == given or not (given or each["given"])
-            ):
+            if self.is_asked_for(each) and (each["token"] == token or not (given or each["given"])):
                 self.proposed = each
                 return each["token"]
         if len(kept) >= _MOST_TOKENS:
             from firmware.provisioning.recovery import too_many
 
             raise too_many(kept)
-        token = given
-        if not given:
+        if not token:
             # 20 characters that need no escaping in a path.
             token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
             token = token.replace("+", "-").replace("/", "_")
+        self.is_new = True
         self.proposed = {
             "server": self.server,
             "address": "",
             "deviceName": self.name,
             "token": token,
-            "given": bool(given),
+            "given": given,
         }
         kept.append(self.proposed)
         return token
 
-    def _is_asked_for(self, proposed):
-        return proposed["deviceName"] == self.name and self._is_here(proposed)
+    def is_asked_for(self, proposed):
+        """Return whether a token was proposed for this name, where it is asked for."""
+        return proposed["deviceName"] == self.name and self.is_here(proposed)
 
-    def _is_here(self, place):
+    def is_here(self, place):
         """Return whether a server is the one that is asked, by its name or by its address."""
         server = place["server"]
         return server == self.server or (

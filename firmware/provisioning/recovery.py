@@ -3,6 +3,9 @@
 Imported only when ThingsBoard said so, or acknowledged a request and never answered it.
 """
 
+import json
+
+from firmware.board import credentials as store
 from firmware.coap.message import GET
 from firmware.errors import FirstbootError
 from firmware.thingsboard import provisioning
@@ -15,10 +18,22 @@ def recover(attempt, config, failure):
 
     Raises `failure` when there is none, and says so when nothing can tell.
     """
+    record = attempt.record
+    proposed = record.proposed
+    is_told = proposed and _is_alone(record, proposed)
+    if record.kind == _X509:
+        is_told = _certificate(attempt, config)
+    if record.is_new and attempt.client.exchange.transmissions == 1:
+        is_told = True
+        if proposed["given"]:
+            # Sent once, and refused: who has that secret is another device, or has another name.
+            record.fields["tokens"].remove(proposed)
+            record.fields["body"] = ""
     credentials = probe(attempt, config)
     if credentials:
         return credentials
-    if not (attempt.record.is_own or _certificate(attempt, config)):
+    record.save()
+    if not is_told:
         from firmware.thingsboard.refusals import ambiguous
 
         raise ambiguous(failure)
@@ -29,9 +44,9 @@ def probe(attempt, config):
     """Return (credentialsType, credentialsValue) of what ThingsBoard knows as this device's.
 
     Asked for are the certificate, and every token that was proposed there for the deviceName and
-    is this board's alone. In a session with a certificate that it knows ThingsBoard looks at no
-    token; in the session in which it was provisioned it knows none. Raises FirstbootError when
-    ThingsBoard says neither yes nor no.
+    no other, and is this board's alone. In a session with a certificate that it knows ThingsBoard
+    looks at no token; in the session in which it was provisioned it knows none. Raises
+    FirstbootError when ThingsBoard says neither yes nor no.
     """
     record = attempt.record
     certificate = _certificate(attempt, config)
@@ -39,7 +54,14 @@ def probe(attempt, config):
         attempt.connect(config, _X509)
         if _knows(attempt, provisioning.attributes_path()):
             return _X509, certificate
-    tokens = record.tokens()
+    tokens = [
+        each["token"]
+        for each in record.fields["tokens"]
+        if record.is_asked_for(each)
+        and each["given"] != _X509
+        and each["token"] != record.fixed
+        and _is_alone(record, each)
+    ]
     if tokens and record.kind == _X509 and config["secure"]:
         attempt.connect(config, "ACCESS_TOKEN")
     for token in tokens:
@@ -48,25 +70,59 @@ def probe(attempt, config):
     return None
 
 
+def check_certificate(board, digest):
+    """Check that this board did not get another one's certificate with its flash.
+
+    `digest`: as firmware.provisioning.record keeps it. Raises FirstbootError.
+    """
+    copied = json.loads(board.storage.read(store.ATTEMPT))
+    for each in copied["tokens"]:
+        if each["token"] == digest:
+            raise _config_error(
+                "this flash was copied from another board, whose certificate may be provisioned",
+                "Give this board a `certificate` and `key` of its own.",
+            )
+
+
 def too_many(proposed):
     """Return the error of a board that has no room for another token.
 
     `proposed`: those that it has, see firmware.provisioning.record.
     """
-    error = FirstbootError(
+    return _config_error(
         "/attempt.json is full of tokens that ThingsBoard may have taken, and nobody knows",
         "Set `server` and `deviceName` back to one of these and let the board ask:\n"
         + "\n".join(['"%s" at %s' % (each["deviceName"], each["server"]) for each in proposed])
         + "\nOr delete these devices in ThingsBoard, then: python3 -m tools reset --attempt",
     )
+
+
+def _config_error(what, fix):
+    error = FirstbootError(what, fix)
     error.state = "config.json"
     error.retry_after = 60_000
     return error
 
 
+def _is_alone(record, proposed):
+    """Return whether a token was proposed for one name only, where it is asked for."""
+    for other in record.fields["tokens"]:
+        if (
+            other["token"] == proposed["token"]
+            and other["deviceName"] != proposed["deviceName"]
+            and record.is_here(other)
+        ):
+            return False
+    return True
+
+
 def _certificate(attempt, config):
     """Return the board's certificate as ThingsBoard writes it when it can be asked for."""
-    if attempt.record.kind != _X509 or not (config["secure"] and config["certificate"]):
+    record = attempt.record
+    proposed = record.proposed
+    if record.kind != _X509 or proposed not in record.fields["tokens"]:
+        return None
+    if not _is_alone(record, proposed):
         return None
     from firmware.board.security import certificate_value
 

@@ -611,6 +611,16 @@ def test_the_secret_is_forgotten():
     assert configuration.load(board, provisioned=True)["provisioning"]["provisionDeviceKey"] == KEY
 
 
+def test_a_secret_whose_forgetting_was_cut_on_fat_is_forgotten():
+    """The old file was removed, and the new one had not taken its place."""
+    flash = Flash()
+    board = Stub(storage=Storage("", flash.open, flash), id=ID, chip="")
+    content = json.dumps(example(forget_secret=True, provisioning__provisionDeviceSecret=...))
+    flash.files["/config.json.new"] = content.encode()
+    assert configuration.load(board, provisioned=True)["forget_secret"]
+    assert flash.files == {"/config.json": content.encode()}
+
+
 def test_a_good_config_loads_no_explanations():
     sys.modules.pop("firmware.board.config_mistakes", None)
     check()

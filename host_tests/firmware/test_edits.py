@@ -4,7 +4,7 @@ from firmware.coap.message import GET, POST
 from firmware.errors import FirstbootError, NoResponse
 from firmware.thingsboard.refusals import Failure, Refused
 from host_tests.firmware.device import ATTEMPT, CREDENTIALS, DEVICE, OTHER, Device
-from host_tests.firmware.world import ADDRESS, NAME, example, not_found
+from host_tests.firmware.world import ADDRESS, NAME, example, failure, not_found
 
 NEW_KEY = {"provisioning__provisionDeviceKey": "renewed-key-1234"}
 OTHER_SERVER = {"server": "coap://other.example.com"}
@@ -128,6 +128,34 @@ def test_all_tokens_that_may_be_ours_are_probed():
         again.server.devices[DEVICE] = token
         assert again.run()["credentialsValue"] == token
         assert len(again.server.of(POST)) == 1
+
+
+def test_a_given_token_is_no_other_name_s():
+    """The device of the first name has it; the second name's request is refused for it."""
+    given = {"provisioning__token": "token-of-{id}"}
+    device = Device(example(**given))
+    device.lose_reply()
+    device.server.script = [failure(), failure()]
+    for _ in range(2):
+        device.configure(provisioning__deviceName="another-name", **given)
+        device.fail(Failure)
+    assert device.world.get(CREDENTIALS) is None and device.server.of(GET) == []
+    device.configure(**given)
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+
+
+def test_a_given_token_that_two_names_may_have_proves_neither():
+    given = {"provisioning__token": "token-of-{id}"}
+    device = Device(example(**given))
+    device.lose_reply()
+    device.configure(provisioning__deviceName="another-name", **given)
+    device.lose_reply()
+    device.forget()
+    for name in ("another-name", "sensor-{id}"):
+        device.server.script = [failure()]
+        device.configure(provisioning__deviceName=name, **given)
+        assert "or it did so before" in device.fail(Failure).what
+    assert device.world.get(CREDENTIALS) is None and len(device.proposed) == 2
 
 
 def test_what_other_servers_may_hold_outlives_the_provisioning():

@@ -4,7 +4,7 @@ from binascii import b2a_base64
 
 from firmware.board import config as configuration
 from firmware.coap.message import GET, POST
-from firmware.errors import CoapError, NetworkError, NoResponse
+from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
 from firmware.provisioning.attempt import Attempt
 from firmware.thingsboard.refusals import Failure
 from host_tests.firmware.helpers import raises
@@ -186,8 +186,55 @@ def test_a_certificate_that_is_not_known_is_refused():
     assert device.world.get("/credentials.json") is None
 
 
+def test_a_certificate_is_nobody_s_proof_when_it_was_asked_with_for_two_names():
+    """The first name's device has it: the second name is no device."""
+    device = Device(**X509)
+    device.server.script = [Answer(device)]
+    device.server.mute = True
+    raises(NoResponse, device.run)
+    device.world.put(
+        "/config.json",
+        example(
+            server="coaps://" + NAME, ca="ca.der", provisioning__deviceName="another-name", **X509
+        ),
+    )
+    raises(NoResponse, device.run)
+    device.server.mute = False
+    device.world.clock.sleep_ms(247_000)
+    assert "or it did so before" in raises(Failure, device.run).what
+    assert device.world.get("/credentials.json") is None
+
+
+def test_a_certificate_that_was_refused_at_once_is_not_asked_for():
+    """A flash that was copied before its first power-up: the certificate is another device's."""
+    device = Device(**X509)
+    for _ in range(2):
+        device.server.script = [Answer(device, known="another device")]
+        raises(Failure, device.run)
+        device.server.script = []
+    assert device.server.of(GET) == []
+
+
+def test_a_certificate_on_a_copied_flash_is_not_asked_with():
+    first = Device(**X509)
+    first.server.mute = True
+    raises(NoResponse, first.run)
+    second = Device(**X509)
+    second.world.put("/attempt.json", first.world.get("/attempt.json"))
+    second.world.board.id = "another-board"
+    for _ in range(2):
+        error = raises(FirstbootError, second.run)
+        assert error.state == "config.json" and "copied from another board" in error.what
+    assert second.world.sent == []
+    second.world.put("/own.der", b"another certificate")
+    assert second.run()["credentialsType"] == "ACCESS_TOKEN"  # what this server gives
+
+
 def test_another_certificate_than_the_session_s_cannot_be_probed():
     device = Device(provisioning__hash="another", **X509)
+    device.server.deaf = True
+    raises(NoResponse, device.run)
+    device.server.deaf = False
     device.server.script = [failure()]
     assert "or it did so before" in raises(Failure, device.run).what
     assert device.server.of(GET) == []
@@ -233,9 +280,9 @@ def test_a_token_that_was_proposed_before_there_was_a_certificate():
     credentials = device.run()
     assert credentials["credentialsType"] == "ACCESS_TOKEN"
     assert credentials["credentialsValue"] == token
+    # The certificate was sent once, and refused: it is no device's of this board.
     assert asked == [
         ("api/v1/provision", True),
-        ("api/v1/attributes", True),
         ("api/v1/%s/attributes" % token, False),
     ]
     assert device.world.open_ports == []
