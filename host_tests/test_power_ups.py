@@ -694,10 +694,10 @@ def test_every_mistake_in_the_configuration_is_listed(ups):
     assert outcome.exit_code == BAD_CONFIGURATION
     console = "\n".join(texts(outcome))
     for expected in (
-        "`wifi.ssid` is 5; the network's name, 1 to 32 bytes",
+        "`wifi.ssid` is of type int; the network's name, 1 to 32 bytes",
         "`wifi.password` is a string of 5 characters; a password of 8 to 64 bytes",
         "`wifi.contry` is not known; did you mean `wifi.country`?",
-        '`server` is "http://example.com"; a URI such as "coap://',
+        '`server` is a string of 18 characters; a URI such as "coap://',
         "`provisioning.deviceName` is missing; a string of 1 to 255 characters belongs there",
         "`provisioning.provisionDeviceKey` is a string of 0 characters; ",
         "`provisioning.provisionDeviceSecret` is of type int; ",
