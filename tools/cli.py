@@ -23,6 +23,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "pictures",
     "init",
     "boards",
     "flash",

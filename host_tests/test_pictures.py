@@ -1,0 +1,46 @@
+"""The pictures in README.md show what is true, and can be read by everybody."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from host_tests.update_readme import README
+from tools.pictures import leds
+from tools.pictures.command import FOLDER, PICTURES
+
+MOST_BYTES = 60_000
+SVG = "{http://www.w3.org/2000/svg}"
+every_picture = pytest.mark.parametrize("name", PICTURES)
+
+
+def kept(name: str) -> str:
+    return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def test_the_leds_are_drawn_as_they_blink():
+    assert kept("leds") == leds.draw(), "python3 -m tools pictures draws it anew"
+
+
+@every_picture
+def test_readme_shows_the_picture_and_says_what_it_shows(name):
+    (words,) = re.findall(rf"!\[(.*)\]\(tools/pictures/{name}\.svg\)", README.read_text("utf-8"))
+    assert len(words) > 20
+
+
+@every_picture
+def test_the_picture_is_small_still_for_those_who_want_it_and_holds_no_program(name):
+    text = kept(name)
+    assert len(text.encode()) < MOST_BYTES
+    picture = ElementTree.fromstring(text)
+    assert picture.findtext(f"{SVG}title") and picture.findtext(f"{SVG}desc")
+    assert picture.get("role") == "img"
+    assert "prefers-color-scheme: dark" in text
+    assert "animation:" not in text or "prefers-reduced-motion" in text
+    assert not re.search(r"<script|<foreignObject|\son\w+=|href|url\(|@import", text)
+
+
+def test_every_kept_picture_is_drawn_by_the_command():
+    assert {path.stem for path in FOLDER.glob("*.svg")} == set(PICTURES)
