@@ -40,6 +40,7 @@ CLIENT_HELLO = 1
 BAD_CONFIGURATION = 5
 BOARD = {
     "kind": "rp2",
+    "reset_cause": "power",
     "scenario": Scenario(networks=[{"ssid": "home"}], associated="home", datagram_queue=16),
 }
 

@@ -31,6 +31,7 @@ MESSAGE_ID = 0x7777  # the server's own
 
 BOARD = {
     "kind": "rp2",
+    "reset_cause": "power",
     "scenario": Scenario(networks=[{"ssid": "home"}], associated="home", datagram_queue=16),
 }
 
