@@ -15,8 +15,8 @@ def connect(uri, secure=None, **options):
     """Return a Client for a server such as "coap://thingsboard.example.com".
 
     `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
-    `options`: Client's. Raises ValueError for what is no CoAP URI or no server's, and for coaps
-    without `secure`; CoapError.
+    `options`: Client's. Raises ValueError for what is no CoAP URI or no server's; CoapError, also
+    for coaps without `secure`.
     """
     host, port, name, is_secure = parse(uri)
     if name is None or len(name.encode()) > 63 or ".." in "." + name:
@@ -26,7 +26,11 @@ def connect(uri, secure=None, **options):
         if why:
             raise ValueError(why)
     if is_secure and not secure:
-        raise ValueError("coaps needs `secure`")
+        raise CoapError(
+            "%s is for coaps, and there is no `secure` to open a session" % uri,
+            "Let config.json say coaps again, as when the board was provisioned, with its `ca`; or"
+            " provision the board anew.",
+        )
     failure = "it has no address"
     try:
         addresses = resolve(host, port) if name else (host,)

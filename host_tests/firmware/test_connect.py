@@ -104,8 +104,8 @@ def test_connect_with_a_session_for_coaps():
 
 
 def test_coaps_never_falls_back_to_coap():
-    error = raises(ValueError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"])
-    assert "secure" in str(error)
+    error = raises(CoapError, connected, "coaps://h", ["192.0.2.1"], ["192.0.2.1"])
+    assert "secure" in error.what and "config.json" in error.fix
 
 
 def test_connect_closes_the_transport_of_a_session_that_failed():

@@ -94,8 +94,9 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
     hashes = install.survey(link, [*beside, *(path + ".new" for path in beside)]).hashes
     ours = [path for path in record if hashes.get(path) in record[path] and path not in (APP, MAIN)]
     first = [MAIN] if hashes.get(MAIN) in record.get(MAIN, ()) else []
-    broken_off = [f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, KEPT, *record, RECORD)]
-    last = [path for path in (KEPT, CONFIG, RECORD) if path in hashes]
+    broken_off = [f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, *record, RECORD)]
+    last = [path for path in (KEPT, KEPT + ".new") if found.has(path)]
+    last += [path for path in (CONFIG, RECORD) if path in hashes]
     return first + ours + [path for path in dict.fromkeys(broken_off) if path in hashes] + last
 
 

@@ -68,7 +68,7 @@ class Station:
         )
         for trouble in ("silent_until", "wedged", "wedged_until"):
             setattr(self._radio, trouble, scenario[trouble])
-        if supervisor.settings["reset_cause"] not in ("power", "soft"):
+        if supervisor.settings.get("reset_cause") in ("hard", "watchdog", "deepsleep"):
             self._radio.cure("reset")
         if scenario["associated"]:
             self._radio.survive(scenario["associated"], self.now)
