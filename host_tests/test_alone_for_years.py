@@ -7,9 +7,10 @@ from itertools import product
 
 import pytest
 
-from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
+from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps, config_for
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.virtual_board.flash import put_file
 
 boards = pytest.mark.parametrize("lane", BOARDS)
 one_board = pytest.mark.parametrize("lane", BOARDS[:1])
@@ -205,3 +206,35 @@ def test_an_async_run(ups):
 def test_an_app_py_that_an_editor_marked(ups, encoding, what):
     ups.put(files={"/app.py": APP.encode(encoding)})
     assert f"app.py {what}" in console(ups.power_up(stay=True))
+
+
+# Networks change
+
+
+@boards
+def test_the_network_of_the_list_that_is_in_range(ups):
+    networks = [
+        {"ssid": "old", "password": "correct horse"},
+        {"ssid": "new", "password": "12345678"},
+    ]
+    config = config_for(ups.server.uri)
+    ups.put(json.dumps({**config, "wifi": networks}).encode())
+    outcome = ups.provision(networks=[networks[1]])
+    assert 'Wi-Fi: joined "new"' in console(outcome)
+    assert 'joining "old"' not in console(outcome)
+
+
+# Provisioned over the other scheme
+
+
+@one_board
+def test_provisioned_over_coap_and_now_coaps(ups):
+    ups.put(app=APP)
+    ups.provision()
+    config = json.loads(ups.read("/config.json"))
+    config["server"] = config["server"].replace("coap:", "coaps:")
+    put_file(ups.flash, "config.json", json.dumps({**config, "ca": "ca.der"}).encode())
+    for _ in range(2):
+        outcome = ups.power_up(stay=True)
+        assert "all it sends is in the clear" in console(outcome)
+        assert "app sensor-" in console(outcome)

@@ -99,7 +99,8 @@ LINES = [
     for section, lines in KEYS
     for line in lines.split("\n")
 ]
-DEFAULTS = {section + key: default for section, key, kind, default in LINES if kind != "dict"}
+SECTIONS = ("dict", "networks")
+DEFAULTS = {section + key: default for section, key, kind, default in LINES if kind not in SECTIONS}
 UNTIL_PROVISIONED = [section + key for section, key, kind, _ in LINES if kind == "secret"]
 
 

@@ -15,7 +15,7 @@ KEYS = (
     (
         "",
         """\
-wifi dict {}
+wifi networks {}
 server uri !
 provisioning dict {}
 access_token device|server "device"
@@ -62,10 +62,10 @@ def load(board, provisioned=False):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
-    whether it is coaps, and its `origin`, see firmware.coap.uri; and `own_token`, whether the token
-    that config.json gives has `{id}` in it and so is this board's alone. A provisioned board needs
-    no secret, and takes what firmware.board.config_doubts doubts. Raises FirstbootError with every
-    mistake.
+    whether it is coaps, and its `origin`, see firmware.coap.uri; `networks`, those of `wifi`; and
+    `own_token`, whether the token that config.json gives has `{id}` in it and so is this board's
+    alone. A provisioned board needs no secret, and takes what firmware.board.config_doubts doubts.
+    Raises FirstbootError with every mistake.
     """
     content = board.storage.read(_PATH)
     if content is None:
@@ -88,33 +88,40 @@ def check(content, id, provisioned=False, chip=""):
     `id`: the board's unique id in hex, for `{id}` in a name or a token. `chip`: see Board.
     """
     config = parse(content, not provisioned)
+    networks = config.get("wifi")
+    if not (isinstance(networks, list) and fits("networks", networks)):
+        networks = None
     wrong = []
     unknown = 0
     own_token = False
     for section, lines in KEYS:
-        values = config[section[:-1]] if section else config
+        places = [(section, config[section[:-1]] if section else config)]
+        if section == "wifi." and networks:
+            places = [("wifi[%d]." % number, wifi) for number, wifi in enumerate(networks)]
         lines = lines.split("\n")
-        for line in lines:
-            key, kind, default = (line + " null").split(" ")[:3]
-            if provisioned and kind == "secret":
-                default = "null"
-            given = key in values
-            if given or default == "!":
-                value = values.get(key)
-                if kind in ("name", "token", "text") and isinstance(value, str):
-                    own_token = own_token or (kind == "token" and "{id}" in value)
-                    value = value.replace("{id}", id)
-                    if kind == "name":
-                        # ThingsBoard trims it, too.
-                        value = value.strip()
-                if not fits(kind, value) and json.dumps(value) != default:
-                    wrong.append((section + key, kind, given, value))
-                    value = {}  # in place of a section, so that its keys are missing
-            else:
-                value = json.loads(default)
-            values[key] = value
-        # Every known key is there now.
-        unknown += len(values) - len(lines)
+        for place, values in places:
+            for line in lines:
+                key, kind, default = (line + " null").split(" ")[:3]
+                if provisioned and kind == "secret":
+                    default = "null"
+                given = key in values
+                if given or default == "!":
+                    value = values.get(key)
+                    if kind in ("name", "token", "text") and isinstance(value, str):
+                        own_token = own_token or (kind == "token" and "{id}" in value)
+                        value = value.replace("{id}", id)
+                        if kind == "name":
+                            # ThingsBoard trims it, too.
+                            value = value.strip()
+                    if not fits(kind, value) and json.dumps(value) != default:
+                        wrong.append((place + key, kind, given, value))
+                        value = {}  # in place of a section, so that its keys are missing
+                else:
+                    value = json.loads(default)
+                values[key] = value
+            # Every known key is there now.
+            unknown += len(values) - len(lines)
+    networks = networks or [config["wifi"]]
     secure = False
     if not (wrong or unknown):
         *endpoint, secure = uri.parse(config["server"])
@@ -122,18 +129,19 @@ def check(content, id, provisioned=False, chip=""):
     if not provisioned:
         from firmware.board.config_doubts import doubts
 
-        doubtful = doubts(config, chip)
+        doubtful = doubts(config, networks, chip)
     is_coaps = secure or config["ca"] or config["certificate"] or config["key"]
     if wrong or unknown or doubtful or is_coaps:
         from firmware.board.config_mistakes import check_keys
 
-        check_keys(KEYS, config, wrong, secure, doubtful)
+        check_keys(KEYS, config, networks, wrong, secure, doubtful)
     config["endpoint"] = endpoint
     config["secure"] = secure
     config["own_token"] = own_token
     config["origin"] = uri.origin(config["server"])
-    wifi = config["wifi"]
-    wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
+    config["networks"] = networks
+    for wifi in networks:
+        wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
     return config
 
 
@@ -176,6 +184,9 @@ def fits(kind, value):
     given = type(value).__name__
     if given == "int":
         return (kind == "int" and 1 <= value <= 86_400) or (kind == "pin" and value >= 0)
+    if kind == "networks":
+        networks = value if given == "list" else [value]
+        return 1 <= len(networks) <= 8 and all(isinstance(wifi, dict) for wifi in networks)
     if given == kind:
         return given != "list" or all(map(fits, ["file"] * len(value), value))
     if given != "str":

@@ -23,7 +23,7 @@ def all_doubts(content, config, chip):
     """Return what is doubtful in the bytes of a config.json, a line each; see `doubts`."""
     from firmware.board.strict_json import mistake_in
 
-    problems = doubts(config, chip)
+    problems = doubts(config, config["networks"], chip)
     mistake = mistake_in(content)
     if mistake:
         from firmware.board.json_mistakes import explain
@@ -32,7 +32,7 @@ def all_doubts(content, config, chip):
     return problems
 
 
-def doubts(config, chip):
+def doubts(config, networks, chip):
     """Return what is doubtful in a configuration, a line each.
 
     `config`: what firmware.board.config.check makes of it, its values of whatever type. `chip`:
@@ -66,11 +66,12 @@ def doubts(config, chip):
             "`provisioning.hash` is missing; for X509_CERTIFICATE it, or over coaps `certificate`,"
             " belongs there"
         )
-    password = str(config["wifi"]["password"])
-    if len(password) == 64 and password.strip("0123456789abcdefABCDEF"):
-        problems.append(
-            "`wifi.password` is a string of 64 characters; then all have to be hex digits"
-        )
+    for wifi in networks:
+        password = str(wifi["password"])
+        if len(password) == 64 and password.strip("0123456789abcdefABCDEF"):
+            problems.append(
+                "`wifi.password` is a string of 64 characters; then all have to be hex digits"
+            )
     pin = str(config["led"]).lstrip("GPIO")
     for name, pins, why in _TAKEN:
         if name == chip and ",%s," % pin in pins:

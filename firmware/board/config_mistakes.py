@@ -11,6 +11,7 @@ _EXPECTED = """
 bool true or false
 country two capital letters, such as "DE",
 dict an object
+networks an object, or a list of 1 to 8,
 file a file on the board
 hostname letters, digits and inner hyphens, at most 32,
 int a number from 1 to 86400, or null,
@@ -71,13 +72,13 @@ def check_json(content, given):
         )
 
 
-def check_keys(keys, config, wrong, secure, doubtful):
+def check_keys(keys, config, networks, wrong, secure, doubtful):
     """Check that every key is known, and if all fit that those for coaps go together.
 
-    `keys`: those that are known, see firmware.board.config. `config`: what the file says. `wrong`:
-    (path, kind, whether it is there, value) of what is missing or does not fit. `secure`: whether
-    `server` is coaps. `doubtful`: the lines of firmware.board.config_doubts, refused as well.
-    Raises FirstbootError with every mistake.
+    `keys`: those that are known, see firmware.board.config. `config`: what the file says, and
+    `networks` its `wifi`, a list. `wrong`: (path, kind, whether it is there, value) of what is
+    missing or does not fit. `secure`: whether `server` is coaps. `doubtful`: the lines of
+    firmware.board.config_doubts, refused as well. Raises FirstbootError with every mistake.
     """
     problems = []
     for path, kind, given, value in wrong:
@@ -90,7 +91,8 @@ def check_keys(keys, config, wrong, secure, doubtful):
         for line in lines.split("\n"):
             known.append(section + line.split(" ")[0])
     for section, _ in keys:
-        for key in config[section[:-1]] if section else config:
+        places = networks if section == "wifi." else [config[section[:-1]] if section else config]
+        for key in [key for values in places for key in values]:
             path = "%s%s" % (section, key)
             if path in known and "." not in str(key):
                 continue

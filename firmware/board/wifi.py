@@ -18,34 +18,50 @@ _ROUNDS_TO_RESET = const(6)
 def join(config, board=None):
     """Join; return at once when joined already, unless nothing came since the last time.
 
-    Raises FirstbootError after 30 s. `config`: what firmware.board.config.load returns.
+    Raises FirstbootError after 30 s for each network. `config`: what firmware.board.config.load
+    returns.
     """
     if board is None:
         from firmware.board.hardware import Board
 
         board = Board()
-    network = board.network
-    wifi = config["wifi"]
-    ssid = wifi["ssid"]
-    radio = board.radio
+    networks = config["networks"]
     is_silent = Silence.count
     Silence.count = 0
+    joined = _joined(board, networks)
+    if joined:
+        if not is_silent:
+            board.radio["silent"] = 0
+            return
+        board.radio["silent"] += 1
+        ssid = joined["ssid"]
+        board.indicator.say('Wi-Fi: nothing came through "%s"; joining it anew' % ssid)
+    if len(networks) > 1:
+        from firmware.board.wifi_scan import in_order
+
+        _switch_on(board, networks[0])
+        networks = in_order(board, networks, joined)
+    for wifi in networks[:-1]:
+        error = _join(board, wifi)
+        if not error:
+            return
+        board.indicator.say(*str(error).split("\n"))
+    error = _join(board, networks[-1])
+    if error:
+        raise error
+
+
+def _join(board, wifi):
+    """Join a network; return None, or the error that says why not."""
+    ssid = wifi["ssid"]
+    radio = board.radio
+    board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
     try:
-        wlan = network.WLAN(network.STA_IF)
-        if _is_joined(wlan, ssid):
-            if not is_silent:
-                radio["silent"] = 0
-                return
-            radio["silent"] += 1
-            board.indicator.say('Wi-Fi: nothing came through "%s"; joining it anew' % ssid)
-        board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
+        wlan = board.network.WLAN(board.network.STA_IF)
         if radio["failed"] or radio["silent"] > 1:
             wlan.active(False)
             board.sleep(_OFF)
-        network.hostname(wifi["hostname"])
-        if wifi["country"]:
-            network.country(wifi["country"])
-        wlan.active(True)
+        _switch_on(board, wifi)
         if wlan.status() not in (1000, 0):  # idle
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
@@ -56,7 +72,7 @@ def join(config, board=None):
     if status is None:
         radio["failed"] = radio["wedged"] = 0
         board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
-        return
+        return None
     from firmware.board.wifi_failure import explain
 
     error, is_wedged = explain(board, wifi, status)
@@ -66,19 +82,30 @@ def join(config, board=None):
         board.indicator.show("failed", *str(error).split("\n"))
         board.indicator.say("Wi-Fi: the radio does not come back; the board resets")
         board.reset()
-    raise error
+    return error
 
 
-def _is_joined(wlan, ssid):
-    """Return whether the board is joined to a network with this name."""
-    if not (wlan.active() and wlan.isconnected()):
-        return False
+def _switch_on(board, wifi):
+    network = board.network
+    network.hostname(wifi["hostname"])
+    if wifi["country"]:
+        network.country(wifi["country"])
+    network.WLAN(network.STA_IF).active(True)
+
+
+def _joined(board, networks):
+    """Return that of the networks which the board is joined to, None for none."""
     try:
-        # An ESP32 reads on behind a name of 32 bytes, into the password.
-        return wlan.config("ssid").encode()[:32] == ssid.encode()
-    except ValueError:
-        # The name is not in UTF-8.
-        return False
+        wlan = board.network.WLAN(board.network.STA_IF)
+        if wlan.active() and wlan.isconnected():
+            # An ESP32 reads on behind a name of 32 bytes, into the password.
+            name = wlan.config("ssid").encode()[:32]
+            for wifi in networks:
+                if name == wifi["ssid"].encode():
+                    return wifi
+    except Exception:
+        # Of whatever class: a name that is not in UTF-8, a radio that will not do.
+        pass
 
 
 def _connect(board, wlan, ssid, key):

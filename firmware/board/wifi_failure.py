@@ -79,6 +79,8 @@ def _explain_security(board, wifi):
     """Return the error of a network that is heard and has a password where config.json has none,
     or the reverse; None when it is not heard, or both are alike.
     """
+    from firmware.board.wifi_scan import heard
+
     ssid = wifi["ssid"]
     is_open = [security == 0 for name, security in heard(board) if name == ssid.encode()]
     if is_open and all(is_open) and wifi["password"]:
@@ -88,15 +90,3 @@ def _explain_security(board, wifi):
         )
     if is_open and not any(is_open) and not wifi["password"]:
         return FirstbootError('"%s" wants a password' % ssid, _PASSWORD)
-
-
-def heard(board):
-    """Return the networks in range, the strongest first: (name in bytes, security, 0 for none)."""
-    found = []
-    try:
-        for entry in board.network.WLAN(board.network.STA_IF).scan():
-            found.append((-entry[3], entry[0], entry[4]))
-    except Exception:
-        # A radio that will not scan may join.
-        pass
-    return [(name, security) for _, name, security in sorted(found)]

@@ -279,7 +279,7 @@ def test_sections_that_are_no_objects():
             given[section] = value
             error = raises(FirstbootError, configuration.check, json.dumps(given).encode(), ID)
             first = mistakes(error)[0]
-            assert first.startswith("`%s` is " % section) and "an object belongs there" in first
+            assert first.startswith("`%s` is " % section) and "; an object" in first
 
 
 def test_no_secret_is_shown():
@@ -681,3 +681,31 @@ def test_certificates_without_coaps_are_a_mistake():
 def test_other_mistakes_come_before_those_of_coaps():
     (problem,) = problems(server="coaps://h", ntp="pool.ntp.org")
     assert problem.startswith("`ntp` is")
+
+
+# Several networks
+
+
+def test_wifi_may_be_a_list():
+    networks = [{"ssid": "Home", "password": "12345678"}, {"ssid": "Garage", "country": "DE"}]
+    config = check(wifi=networks)
+    assert [wifi["ssid"] for wifi in config["networks"]] == ["Home", "Garage"]
+    assert config["networks"][1]["password"] == ""
+    assert config["networks"][1]["hostname"] == config["networks"][0]["hostname"]
+    config = check()
+    assert config["networks"] == [config["wifi"]]
+
+
+def test_mistakes_in_a_list_of_networks():
+    for networks, words in (
+        ([], "an object, or a list of 1 to 8"),
+        ([{"ssid": "a"}] * 9, "an object, or a list of 1 to 8"),
+        (["Home"], "an object, or a list of 1 to 8"),
+        ("Home", "an object, or a list of 1 to 8"),
+        ([{"ssid": "a"}, {"password": "12345678"}], "`wifi[1].ssid` is missing"),
+        ([{"ssid": "a"}, {"ssid": "b", "password": "short"}], "`wifi[1].password` is a string"),
+        ([{"ssid": "a"}, {"ssid": "b", "passwort": "x"}], "did you mean `wifi.password`?"),
+        ([{"ssid": "a"}, {"ssid": "b", "password": "g" * 64}], "all have to be hex digits"),
+    ):
+        error = raises(FirstbootError, check, wifi=networks)
+        assert words in error.what, error.what

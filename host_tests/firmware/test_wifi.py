@@ -22,7 +22,7 @@ def made(kind, joins=None, **changes):
         "hostname": "sensor-1",
     }
     settings.update(changes)
-    return world, {"wifi": settings}
+    return world, {"wifi": settings, "networks": [settings]}
 
 
 def join(world, config):
@@ -286,6 +286,55 @@ def test_what_is_no_trouble_of_the_radio_resets_nothing():
         world, config = made(kind, [[timeline]])
         for _ in range(20):
             fail(world, config)
+
+
+def several(kind, *names):
+    """Return (world, config) with more networks; the world's `joins` are by turns."""
+    world, config = made(kind)
+    for name in names:
+        config["networks"].append(dict(config["wifi"], ssid=name))
+    return world, config
+
+
+def tried(world):
+    return [call[0] for call in world.network.named("connect")]
+
+
+def test_several_networks_are_tried_as_they_are_heard():
+    for kind in ("esp32", "rp2"):
+        world, config = several(kind, "Garage", "Barn")
+        world.network.heard = [("Home", 3, -80), ("Else", 0, -20), ("Garage", 3, -50)]
+        world.network.joins = [[(2_000, 202 if kind == "esp32" else -3)]]
+        raises(FirstbootError, join, world, config)
+        names = tried(world)
+        assert [name for name in ("Garage", "Home", "Barn") if name in names] == sorted(
+            set(names), key=names.index
+        )
+        assert len(world.find('"Garage" did not take the password')) == 1
+
+
+def test_the_one_that_is_in_range_is_joined_at_once():
+    world, config = several("rp2", "Garage")
+    world.network.heard = [("Garage", 3, -50)]
+    join(world, config)
+    assert tried(world) == ["Garage"] and world.clock.slept < 1_000
+    join(world, config)
+    assert tried(world) == ["Garage"]
+
+
+def test_a_network_alone_is_not_looked_for():
+    world, config = made("esp32")
+    join(world, config)
+    assert world.network.named("scan") == []
+
+
+def test_of_several_the_one_that_carried_nothing_comes_last():
+    world, config = several("esp32", "Garage")
+    world.network.heard = [("Home", 3, -20), ("Garage", 3, -50)]
+    join(world, config)
+    silence()
+    join(world, config)
+    assert tried(world) == ["Home", "Garage"]
 
 
 def test_every_wait_idles():

@@ -182,7 +182,7 @@ def check_for_many(
 
     Raises ConfigError.
     """
-    if problems := doubts(settings, ""):
+    if problems := doubts(settings, settings["networks"], ""):
         raise ConfigError(str(name), problems)
     given = config.parse(content)["provisioning"]
     has_csv = rows is not None

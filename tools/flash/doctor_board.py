@@ -91,7 +91,7 @@ def examine_board(port: str, config: bytes, settings: dict | None, path: str) ->
             )
             yield from _provisioned(link, board, config, settings)
             if settings:
-                yield from _wifi(link, settings["wifi"]["ssid"])
+                yield from _wifi(link, [wifi["ssid"] for wifi in settings["networks"]])
                 yield from _reaches(link, config, path)
             link.start()
     except FlashingError as error:
@@ -176,8 +176,9 @@ def networks_heard(link: Link) -> dict[str, int]:
     return dict(sorted(heard.items(), key=lambda each: -each[1]))
 
 
-def _wifi(link: Link, ssid: str) -> Iterator[Finding]:
+def _wifi(link: Link, ssids: list[str]) -> Iterator[Finding]:
     heard = networks_heard(link)
+    ssid = next((each for each in ssids if each in heard), ssids[0])
     hidden = heard.pop("", None)
     names = list(heard)
     listed = ", ".join(f'"{name}" at {heard[name]} dBm' for name in names[:_NAMES_SHOWN])

@@ -23,4 +23,4 @@ def doubtful(settings: dict, chip: str = "") -> list[Finding]:
     from firmware.board.config_doubts import doubts
 
     fix = "Only provisioned boards go on with that"
-    return [Finding(WARNING, each, fix) for each in doubts(settings, chip)]
+    return [Finding(WARNING, each, fix) for each in doubts(settings, settings["networks"], chip)]

@@ -33,18 +33,22 @@ def reset(cause, **details):
 
 
 def put_default_network_in_range(config_file):
-    """Without networks in the scenario, the one that config.json names is in range."""
+    """Without networks in the scenario, those that config.json names are in range."""
     if scenario["networks"] is not None:
         return
     scenario["networks"] = []
     try:
         # As the firmware reads it: some editors put a byte order mark in front.
         wifi = json.loads(config_file.read().lstrip("\ufeff"))["wifi"]
-        network = {"ssid": wifi["ssid"], "password": wifi.get("password", "")}
+        found = [
+            {"ssid": each["ssid"], "password": each.get("password", "")}
+            for each in (wifi if isinstance(wifi, list) else [wifi])
+        ]
     except (ValueError, KeyError, TypeError, AttributeError):
         return  # a mistake in config.json is the firmware's to report
-    network.update({"delay_ms": 50, "appears_after_ms": 0, "drops": [], "dhcp": True})
-    scenario["networks"].append(network)
+    for network in found:
+        network.update({"delay_ms": 50, "appears_after_ms": 0, "drops": [], "dhcp": True})
+    scenario["networks"] = found
 
 
 def unique_id():
