@@ -18,7 +18,7 @@ from tools.flash import board as flashing
 from tools.flash import content
 from tools.flash.board import Job, Progress, Result
 from tools.virtual_board.errors import NotOnFlash
-from tools.virtual_board.flash import PROJECT, make_blank, read_file
+from tools.virtual_board.flash import LITTLEFS, PROJECT, make_blank, read_file
 from tools.virtual_board.scenario import Scenario
 from tools.virtual_board.serial_board import SerialBoard
 
@@ -32,10 +32,14 @@ class Heard(Progress):
     def __init__(self, port: str = ""):
         self.steps: list[str] = []
         self.lines: list[str] = []
+        self.warnings: list[str] = []
         self.written = 0
 
     def on_step(self, text: str) -> None:
         self.steps.append(text)
+
+    def on_warning(self, text: str) -> None:
+        self.warnings.append(text)
 
     def on_bytes(self, size: int) -> None:
         self.written += size
@@ -62,11 +66,13 @@ class Desk:
     def __exit__(self, *exception) -> None:
         self._stack.close()
 
-    def board(self, kind: str = "esp32", **scenario: Any) -> SerialBoard:
+    def board(
+        self, kind: str = "esp32", file_system: str = LITTLEFS, **scenario: Any
+    ) -> SerialBoard:
         """One more board."""
         number = len(self.boards)
         flash = self.folder / f"{number}.img"
-        make_blank(flash, kind)
+        make_blank(flash, kind, file_system)
         scenario = Scenario(**{"networks": [NETWORK], **scenario})
         board = SerialBoard(flash, kind, self.folder / f"port{number}", scenario)
         self.boards.append(self._stack.enter_context(board))

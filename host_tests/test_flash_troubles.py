@@ -23,6 +23,7 @@ from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
 from tools.flash.link import Link
 from tools.flash.ports import Port
+from tools.virtual_board.flash import FAT
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_a_cable_that_is_pulled_while_the_board_starts(desk):
 
 ESP32, PICO_W = "Generic ESP32 module with ESP32", "Raspberry Pi Pico W with RP2040"
 GOOD = Facts(
-    "/dev/ttyUSB0", "esp32", "24dcc399a4e8", (1, 23, 0), 6, 10**6, 2**21, 10**5, True, ESP32
+    "/dev/ttyUSB0", "esp32", "24dcc399a4e8", (1, 23, 0), 6, 10**6, 2**21, 10**5, True, False, ESP32
 )
 
 
@@ -281,6 +282,19 @@ def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
     assert 'warning  the board does not hear "home", but a network that hides' in done.stdout
     assert '"neighbour" at -50 dBm' in done.stdout and "\x1b" not in done.stdout
     assert "ok       the board is not provisioned" in done.stdout
+
+
+@needs_micropython
+def test_a_board_whose_file_system_is_fat_is_warned_of(desk):
+    board = desk.board(file_system=FAT)
+    assert desk.flash(board).result == "provisioned"
+    (warning,) = desk.heard.warnings
+    assert warning.startswith("the board's file system is FAT: a power cut while it saves can")
+    assert warning.index("Copy your files off it, /credentials") < warning.index("erases the flash")
+    done = desk.tools("doctor", "--port", board.link)
+    assert done.returncode == 0 and f"warning  {warning}\n" in done.stdout
+    done = desk.tools("flash", "--port", board.link)
+    assert done.returncode == 0 and f"warning: {warning}\n" in done.stdout
 
 
 @needs_micropython

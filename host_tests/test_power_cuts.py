@@ -18,7 +18,7 @@ from tools.fake_thingsboard.server import REPLIES, FakeThingsBoard
 from tools.virtual_board import process
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
-from tools.virtual_board.flash import NotOnFlash, put_on_flash, read_file
+from tools.virtual_board.flash import FAT, LITTLEFS, NotOnFlash, put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +36,8 @@ AT_A_TIME = 2
 class Site:
     """A board with its flash, and its ThingsBoard; what is drawn comes from `draw`."""
 
-    def __init__(self, folder: Path, kind: str, draw: random.Random):
+    def __init__(self, folder: Path, kind: str, draw: random.Random, file_system: str = LITTLEFS):
+        self.file_system = file_system
         self.flash = folder / "flash.img"
         strategy = draw.choice(STRATEGIES)
         self.thingsboard = ThingsBoard(KEY, SECRET, strategy)
@@ -59,7 +60,13 @@ class Site:
             },
             "access_token": self.access_token,
         }
-        put_on_flash(self.flash, self.kind, "micropython", json.dumps(config).encode())
+        put_on_flash(
+            self.flash,
+            self.kind,
+            "micropython",
+            json.dumps(config).encode(),
+            file_system=self.file_system,
+        )
         self.board = VirtualBoard(self.flash, self.kind, on_line=self.lines.append)
         return self
 
@@ -125,6 +132,52 @@ def test_every_flash_operation_of_a_first_power_up_may_be_cut(kind, tmp_path, fa
             assert outcome.ended == "the process died", site.lines
             cuts += 1
         number += 1
+
+
+def test_every_write_of_a_replacing_save_on_fat_may_be_cut(tmp_path, failing_power):
+    """FAT removes the old file before it renames the new one.
+
+    Between two sectors, that is: within one, FAT loses what is there, and `flash` warns of it.
+    """
+    site = Site(tmp_path, "esp32", random.Random(SEED), FAT)
+    site.access_token = "device"
+    site.thingsboard = ThingsBoard(KEY, SECRET)
+    site.server = FakeThingsBoard(site.thingsboard, delay=60)
+    failing_power("0 never")
+    with site:
+        lose_reply(site)
+        site.server.delay = 0
+        image = site.flash.read_bytes()
+        number = 1
+        while True:
+            # It has forgotten the request, says FAILURE, and the attempt is saved anew.
+            site.server.__exit__(None, None, None)
+            site.server.__enter__()
+            site.flash.write_bytes(image)
+            failing_power(f"{number} before")
+            outcome = site.power_up()
+            failing_power("0 never")
+            site.check_that_nothing_is_lost()
+            if outcome.exit_code == 0:
+                break
+            assert outcome.ended == "the process died", site.lines
+            number += 1
+        assert number > 12
+
+
+def lose_reply(site) -> None:
+    """Power up, and cut the power when ThingsBoard has the request."""
+    cut = threading.Thread(target=cut_when_it_has_asked, args=(site,))
+    cut.start()
+    site.power_up()
+    cut.join()
+    assert list(site.thingsboard.devices) == [NAME]
+
+
+def cut_when_it_has_asked(site) -> None:
+    while NAME not in site.thingsboard.devices:
+        time.sleep(0.01)
+    site.board.cut_power()
 
 
 def test_any_moment_of_a_first_power_up_may_be_cut(tmp_path):

@@ -91,7 +91,7 @@ def test_bad_flashes_are_named(bench, tmp_path):
 def test_a_flash_without_file_system_is_named(tmp_path):
     flash = tmp_path / "flash"
     flash.write_bytes(b"\0" * KINDS["esp32"].flash_size)
-    with pytest.raises(FlashError, match="no littlefs"):
+    with pytest.raises(FlashError, match="no file system"):
         VirtualBoard(flash).power_up(8)
 
 

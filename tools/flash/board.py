@@ -87,6 +87,9 @@ class Progress:
     def on_step(self, text: str) -> None:
         """A step begins."""
 
+    def on_warning(self, text: str) -> None:
+        """Something about the board had better be mended."""
+
     def on_total(self, size: int) -> None:
         """So many bytes are to be written."""
 
@@ -129,6 +132,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     facts.check(board, job.as_source)
     progress.on_step(str(board))
+    for what, fix in facts.warnings(board):
+        progress.on_warning(f"{what}. {fix}")
     found = install.survey(link, job.firmware)
     config = _config(link, job, board, row, found, result, progress)
     wanted = {**job.firmware, CONFIG: config}

@@ -39,7 +39,7 @@ print([(bytes(each[0]), each[3]) for each in found])
 """
 _VERSION = """
 try:
-    from firmware.power_up import VERSION
+    from firmware.board.kept import VERSION
 except (ImportError, SyntaxError, ValueError):
     VERSION = None
 print(repr(VERSION))
@@ -75,6 +75,7 @@ def examine_board(port: str, config: bytes, settings: dict | None, path: str) ->
             board = facts.ask(link)
             facts.check(board)
             yield Finding(OK, f"{chosen}: {board}")
+            yield from (Finding(WARNING, *warning) for warning in facts.warnings(board))
             if settings:
                 told = doubtful(settings)
                 yield from (

@@ -29,10 +29,15 @@ try:
 except ImportError:
     wifi = False
 flash = os.statvfs("/")
+try:
+    os.stat("/?")
+except OSError as error:
+    # Such a name is not merely absent on FAT: there is none.
+    fat = error.errno == 22
 gc.collect()
 print((sys.platform, hexlify(id).decode(), tuple(sys.implementation[1][:3]),
     getattr(sys.implementation, "_mpy", 0) & 255, flash[0] * flash[3], flash[0] * flash[2],
-    gc.mem_free(), wifi, getattr(sys.implementation, "_machine", "")))
+    gc.mem_free(), wifi, fat, getattr(sys.implementation, "_machine", "")))
 """
 # machine.unique_id() is the MAC address on an ESP32, the flash chip's number on a Pico W.
 _KIND_BY_ID_DIGITS = {12: "esp32", 16: "rp2"}
@@ -42,7 +47,8 @@ _KIND_BY_ID_DIGITS = {12: "esp32", 16: "rp2"}
 class Facts:
     """A board with MicroPython. `free`, `flash` and `memory` in bytes, `mpy`: what it imports.
 
-    `machine`: what MicroPython calls the board, sys.implementation._machine.
+    `is_fat`: whether its file system is FAT. `machine`: what MicroPython calls the board,
+    sys.implementation._machine.
     """
 
     port: str
@@ -54,6 +60,7 @@ class Facts:
     flash: int
     memory: int
     wifi: bool
+    is_fat: bool = False
     machine: str = ""
 
     @property
@@ -78,6 +85,20 @@ def ask(link: Link) -> Facts:
     # MicroPython on a computer plays a board.
     kind = _KIND_BY_ID_DIGITS.get(len(board_id), platform) if platform == "linux" else platform
     return Facts(link.port, kind, board_id, version, mpy, *numbers)
+
+
+def warnings(facts: Facts) -> list[tuple[str, str]]:
+    """What a board had better be without, and what to do about it."""
+    if not facts.is_fat:
+        return []
+    return [
+        (
+            "the board's file system is FAT: a power cut while it saves can lose files, its "
+            "credentials too",
+            "Copy your files off it, /credentials.json and /attempt.json too; with MicroPython "
+            f"installed anew it is littlefs. {how_to_install(facts.port, facts.chip)}",
+        )
+    ]
 
 
 def check(facts: Facts, as_source: bool = False) -> None:

@@ -139,6 +139,10 @@ class _Shown(BoardProgress):
         elif not self._console.is_terminal:
             _say(self._console, f"{short(self._port)}  {text}")
 
+    def on_warning(self, text: str) -> None:
+        where = "" if self._alone else f"{short(self._port)}  "
+        _say(self._console, f"{where}warning: {text}")
+
     def on_total(self, size: int) -> None:
         self._bars.update(self._task, total=max(size, 1), completed=0 if size else 1)
 

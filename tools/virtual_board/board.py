@@ -130,7 +130,7 @@ class VirtualBoard:
                     process.close()
         outcome.ended = outcome.ended or ("power cut" if self._is_cut else "the process died")
         if outcome.ended == _ENDINGS["unmountable"]:
-            raise FlashError(f"{self.flash} holds no littlefs file system")
+            raise FlashError(f"{self.flash} holds no file system, neither littlefs nor FAT")
         return outcome
 
     def cut_power(self) -> None:

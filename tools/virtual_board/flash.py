@@ -1,4 +1,7 @@
-"""The flash of a virtual board: a littlefs image (micropython) or a folder (cpython)."""
+"""The flash of a virtual board: an image (micropython) or a folder (cpython).
+
+An image holds littlefs, as boards do, or FAT, as some ESP32 boards do.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from littlefs import LittleFS, LittleFSError, UserContext
 from tools import private
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import FlashError, NotOnFlash
+from tools.virtual_board.fat import is_fat, make_fat, read_fat
 from tools.virtual_board.lock import locked
 
 PROJECT = Path(__file__).resolve().parents[2]
 _FILE_KEYS = ("ca", "certificate", "key")
+LITTLEFS, FAT = "littlefs", "FAT"
 RUNTIMES = ("micropython", "cpython")
 # The modules of firmware/ that config.json has to ask for by name.
 _ON_REQUEST = ("microcoapy",)
@@ -34,10 +39,12 @@ def put_on_flash(
     app: bytes | Path | None = None,
     source: Path = PROJECT,
     files: dict[str, bytes] | None = None,
+    file_system: str = LITTLEFS,
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
     `files`: others, by name. The codec's adapter is put there when `config` names it.
+    `file_system`: LITTLEFS or FAT, of an image.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
     FlashError when something else has that name, or a board is powered up from it.
@@ -53,10 +60,10 @@ def put_on_flash(
     if flash.exists():
         check_flash(flash, kind, runtime)
         with locked(flash):
-            _make(flash, kind, runtime, contents)
+            _make(flash, kind, runtime, contents, file_system)
     else:
         flash.parent.mkdir(parents=True, exist_ok=True)
-        _make(flash, kind, runtime, contents)
+        _make(flash, kind, runtime, contents, file_system)
 
 
 def files_named_in(config: Path) -> dict[str, bytes]:
@@ -97,9 +104,10 @@ def put_file(flash: Path, name: str, content: bytes) -> None:
         private.replace(flash, bytes(files.context.buffer))
 
 
-def make_blank(flash: Path, kind: str) -> None:
+def make_blank(flash: Path, kind: str, file_system: str = LITTLEFS) -> None:
     """Make the flash of a new board: MicroPython is on it, and nothing of ours."""
-    _make(Path(flash), kind, "micropython", dict(KINDS[kind].files_when_new))
+    files = dict(KINDS[kind].files_when_new)
+    _make(Path(flash), kind, "micropython", files, file_system)
 
 
 def read_file(flash: Path, path: str) -> bytes:
@@ -115,6 +123,11 @@ def read_file(flash: Path, path: str) -> bytes:
         if not file.is_file():
             raise NotOnFlash(f"{flash} has no file {path}")
         return file.read_bytes()
+    if is_fat(flash):
+        content = read_fat(flash, _kind_of(flash), f"/{name}")
+        if content is None:
+            raise NotOnFlash(f"{flash} has no file {path}")
+        return content
     files = _mounted(flash)  # it has to outlive the file opened in it
     try:
         with files.open(str(name), "rb") as file:
@@ -150,11 +163,13 @@ def _firmware(source: Path, config: bytes) -> Iterator[tuple[str, bytes]]:
             yield file.relative_to(source).as_posix(), file.read_bytes()
 
 
-def _make(flash: Path, kind: str, runtime: str, contents: dict[str, bytes]) -> None:
+def _make(
+    flash: Path, kind: str, runtime: str, contents: dict[str, bytes], file_system: str
+) -> None:
     half_made = flash.with_name(f".{flash.name}.{os.getpid()}.part")
     try:
         if runtime == "micropython":
-            _write_image(half_made, kind, contents)
+            (make_fat if file_system == FAT else _write_image)(half_made, kind, contents)
             os.replace(half_made, flash)
         else:
             _write_folder(half_made, contents)

@@ -35,16 +35,19 @@ if settings["kind"] == "esp32":
 
 
 def mount():
-    """Mount the flash in place of the host's files; SystemExit when it holds no littlefs."""
+    """Mount the flash in place of the host's files; SystemExit when it holds no file system."""
     image = open(settings["flash"], "r+b")
     device = block_device.BlockDevice(image, geometry["block_size"], geometry["block_count"])
     try:
         flash = vfs.VfsLfs2(device, progsize=geometry["prog_size"])
     except OSError:
+        flash = vfs.VfsFat(device)
+    vfs.umount("/")
+    try:
+        vfs.mount(flash, "/")
+    except OSError:
         supervisor.tell("unmountable")
         sys.exit(1)
-    vfs.umount("/")
-    vfs.mount(flash, "/")
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv[:] = []
 
