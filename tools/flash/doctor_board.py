@@ -39,6 +39,7 @@ print([(bytes(each[0]), each[3]) for each in found])
 """
 _VERSION = """
 try:
+    import firmware.power_up
     from firmware.board.kept import VERSION
 except (ImportError, SyntaxError, ValueError):
     VERSION = None
