@@ -13,7 +13,7 @@ NAME = "python3 -m tools" if IS_CHECKOUT else "firstboot"
 
 def version() -> str:
     """The version of the firmware, which is that of all."""
-    text = (_ROOT / "firmware" / "power_up.py").read_text(encoding="utf-8")
+    text = (_ROOT / "firmware" / "board" / "kept.py").read_text(encoding="utf-8")
     return re.search(r'^VERSION = "(.+)"$', text, re.MULTILINE)[1]
 
 

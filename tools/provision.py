@@ -30,20 +30,36 @@ class Provisioning(NamedTuple):
     explanation: str = ""
 
 
-def provision(server: str, key: str, secret: str, name: str | None = None) -> Provisioning:
-    """Send one provisioning request to `server`, a CoAP URI, and wait for its response."""
+def provision(
+    server: str,
+    key: str,
+    secret: str,
+    name: str | None = None,
+    authorities: bytes | None = None,
+    verify: bool = True,
+) -> Provisioning:
+    """Send one provisioning request to `server`, a CoAP URI, and wait for its response.
+
+    `authorities`: for coaps, the CA's certificates in PEM or DER; `verify`: whether they count.
+    """
     request = {
         "deviceName": name,
         "provisionDeviceKey": key,
         "provisionDeviceSecret": secret,
     }
-    if server.lower().startswith("coaps:"):
-        return Provisioning(
-            WRONG_USAGE,
-            explanation="--server: only boards speak coaps; power-up plays one",
-        )
+    if server.lower().startswith("coaps:") and authorities is None and verify:
+        return Provisioning(WRONG_USAGE, explanation="--server: coaps needs --ca, or --no-verify")
+
+    def secure(transport, host):
+        from tools.dtls_client import Session
+
+        session = Session(transport, host, authorities)
+        if verify:
+            session.check()
+        return session
+
     try:
-        client = connect(server)
+        client = connect(server, secure)
     except ValueError as error:
         return Provisioning(WRONG_USAGE, explanation=f"--server {server}: {error}")
     except FirstbootError as error:

@@ -18,6 +18,8 @@ from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 # A request that any ThingsBoard answers with 4.01: it asks for a device that is not there.
 _PATH = ("api", "v1", "firstboot-doctor", "attributes")
 _URI_PATH = 11
+# For examine_server: coaps is not spoken.
+ONLY_RESOLVE = object()
 _WAIT_S = 3.0
 _TRIES = 3
 _PLACEHOLDERS = ("from the device profile", "...", "…", "k", "s")
@@ -48,11 +50,20 @@ def _findings(path: Path, port: str | None) -> Iterator[Finding]:
     else:
         yield from doubtful(settings) or [Finding(OK, f"{path} has no mistake")]
         yield from _key_and_secret(settings["provisioning"])
-        yield from examine_server(settings["server"])
+        yield from examine_server(settings["server"], *_authorities(path, settings))
     if port:
         from tools.flash.doctor_board import examine_board
 
         yield from examine_board(port, config, settings, "/".join(_PATH))
+
+
+def _authorities(path: Path, settings: dict) -> list[bytes | None]:
+    if not settings["secure"]:
+        return []
+    if not settings["verify"]:
+        return [None]
+    file = path.parent / settings["ca"].strip("/")
+    return [file.read_bytes() if file.is_file() else b""]
 
 
 def _key_and_secret(provisioning: dict) -> Iterator[Finding]:
@@ -70,10 +81,13 @@ def _key_and_secret(provisioning: dict) -> Iterator[Finding]:
             yield Finding(OK, f"{key} has {len(value)} characters")
 
 
-def examine_server(uri: str) -> Iterator[Finding]:
+def examine_server(
+    uri: str, authorities: bytes | object | None = ONLY_RESOLVE
+) -> Iterator[Finding]:
     """Whether a server resolves, answers CoAP, in what style and how fast.
 
-    Of coaps only a board can say more.
+    `authorities`: for coaps, the CA's certificates; None to check none, and without it no hands
+    are shaken.
     """
     from firmware.coap.uri import parse
 
@@ -85,6 +99,10 @@ def examine_server(uri: str) -> Iterator[Finding]:
         return
     yield Finding(OK, f"{host} is {address[0]}")
     if secure:
+        if authorities is not ONLY_RESOLVE:
+            from tools.flash.doctor_coaps import examine_coaps
+
+            yield from examine_coaps(host, address, authorities, "/".join(_PATH))
         return
     style, milliseconds = _ask(family, address)
     where = f"{address[0]} port {address[1]}"

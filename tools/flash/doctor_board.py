@@ -94,7 +94,8 @@ def examine_board(port: str, config: bytes, settings: dict | None, path: str) ->
             yield from _provisioned(link, board, config, settings)
             if settings:
                 yield from _wifi(link, [wifi["ssid"] for wifi in settings["networks"]])
-                yield from _reaches(link, config, path)
+                if link.value(_VERSION):
+                    yield from _reaches(link, config, path)
             link.start()
     except FlashingError as error:
         yield Finding(FAILURE, error.what, error.fix)
@@ -150,6 +151,9 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
     ours = content.check_config(given, board_id)
     different = []
     for section, keys in content.KEYS.items():
+        if section == "wifi." and len(ours["networks"] + theirs["networks"]) != 2:
+            different += ["wifi"] if ours["networks"] != theirs["networks"] else []
+            continue
         one, other = (each[section[:-1]] if section else each for each in (ours, theirs))
         different += [
             section + key
@@ -207,8 +211,6 @@ def _wifi(link: Link, ssids: list[str]) -> Iterator[Finding]:
 
 
 def _reaches(link: Link, config: bytes, path: str) -> Iterator[Finding]:
-    if MAIN not in install.survey(link).hashes:
-        return
     printed = link.run(_REACH % (config, path), 150, _ENDS_WITHIN)
     try:
         said, more = ast.literal_eval(printed.splitlines()[-1])

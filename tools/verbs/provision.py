@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import POWER_UP_CODES, Secret, SecretFile, new_verb, say, secret_of
+from tools.verbs.shared import (
+    POWER_UP_CODES,
+    Secret,
+    SecretFile,
+    existing_file,
+    new_verb,
+    say,
+    secret_of,
+)
 
 verb = new_verb()
 
 
 @verb.command(epilog=POWER_UP_CODES)
 def provision(
-    server: Annotated[str, typer.Option(metavar="URI", help="coap://host or coap://host:port")],
+    server: Annotated[
+        str, typer.Option(metavar="URI", help="coap://host or coap://host:port; coaps over DTLS")
+    ],
     key: Annotated[str, typer.Option(help="The device profile's provisionDeviceKey.")],
     secret: Secret = None,
     secret_file: SecretFile = None,
@@ -22,6 +33,13 @@ def provision(
         str | None,
         typer.Option(help="deviceName; without it ThingsBoard chooses one.", show_default=False),
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="For coaps: the CA's certificate, PEM or DER.", show_default=False),
+    ] = None,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="For coaps: take whatever the server shows.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print code, payload and explanation as JSON.")
     ] = False,
@@ -38,7 +56,8 @@ def provision(
     secret = secret_of(secret, secret_file)
     if not secret:
         raise typer.BadParameter("it is missing", param_hint="--secret or --secret-file")
-    result = provision(server, key, secret, name)
+    authorities = existing_file(ca, "--ca").read_bytes() if ca else None
+    result = provision(server, key, secret, name, authorities, not no_verify)
     if as_json:
         typer.echo(json.dumps(result._asdict()))
     elif result.payload:
