@@ -8,13 +8,18 @@ import re
 import resource
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from host_tests.test_tools import KEY, SECRET, VERBS, config_for, server  # noqa: F401
+from host_tests.flash_bench import Desk
+from host_tests.power_up_bench import PASSWORD
+from host_tests.test_tools import VERBS, config_for, server  # noqa: F401
+from host_tests.update_readme import read_block
+from host_tests.virtual_bench import needs_micropython
 from tools import set_up
 from tools.program import version
 from tools.virtual_board.flash import PROJECT
@@ -119,3 +124,40 @@ def test_it_starts_quickly(writes_bytecode):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.3
+
+
+def commands_of_the_first_hour() -> list[list[str]]:
+    """What README.md has a newcomer type, up to the first board that works."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    text = text.partition("\n## A box of boards")[0]
+    return [line.split()[3:] for line in re.findall(r"^python3 -m tools .+$", text, re.M)]
+
+
+@needs_micropython
+def test_the_first_hour_from_the_readme_s_first_line_to_telemetry(site, tmp_path):
+    """A virtual board that has MicroPython and nothing of firstboot's, by README's own commands."""
+    typed = commands_of_the_first_hour()
+    assert [command[0] for command in typed] == ["demo", "init", "flash"]
+    (tmp_path / "app.py").write_text(read_block("app.py"), encoding="utf-8")
+    with Desk(tmp_path) as desk:
+        board = desk.board()
+        answers = ("--ssid", "home", "--password", PASSWORD, "--server", desk.server.uri)
+        answers += ("--key", desk.thingsboard.key, "--secret", desk.thingsboard.secret)
+        given = {
+            "init": answers,
+            "flash": ("--port", board.link, "--app", "app.py"),
+        }
+        for command in typed:
+            # MicroPython is on the virtual board; real ones get it from the same line.
+            command = [each for each in command if each != "--install-micropython"]
+            done = firstboot(site, tmp_path, *command, *given.get(command[0], ()))
+            assert done.returncode == 0, done.stdout + done.stderr
+        (device,) = desk.thingsboard.devices.values()
+        path = f"/api/v1/{device.token}/telemetry"
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if any(b"temperature" in each.data for each in desk.server.received):
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail(f"no telemetry came to {path}: {done.stdout}")
