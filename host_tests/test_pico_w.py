@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 
+from host_tests.pico_w import probes
 from host_tests.pico_w.lane import in_full, on_pico_w, why_not
 from host_tests.pico_w.world import ID, NAME, SERVER, World, new_files
+from host_tests.virtual_bench import NO_MICROPYTHON, UP, Bench
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, decode
 from tools.pico_w.machine import Machine
 from tools.pico_w.network import steady
@@ -398,6 +402,30 @@ def test_a_power_cut_at_every_operation_of_the_flash(world, how):
     action = {"before": recover, "half": recover_from_half, "cold": recover_from_cold}[how]
     cuts = world.at_each_operation(lambda number, operation: True, APPLICATION, action)
     assert len(cuts) == len(world.machine.flash_chip.operations) > 10
+
+
+# The virtual board
+
+
+@in_full
+@pytest.mark.skipif(bool(NO_MICROPYTHON), reason=NO_MICROPYTHON or "-")
+@on_pico_w
+def test_the_virtual_board_does_as_the_image_does(world, tmp_path):
+    peer = probes.Peer()
+    peer.start()
+    main = f"{UP}\nup()\n{probes.script('127.0.0.1', peer.port)}"
+    played = Bench(Path(tmp_path)).play(main, "rp2", timeout=30).lines
+
+    def answer(guest, server, datagram):
+        for other, reply in probes.answers(datagram):
+            world.network.answer(guest[1], (server[0], server[1] + other), reply)
+
+    world.interrupt()
+    world.answer = answer
+    world.network.names["nobody.invalid"] = []
+    seen = world.run(probes.script("10.0.0.1", PORT), 60_000).splitlines()
+    different = [each for each in zip_longest(played, seen) if each[0] != each[1]]
+    assert not different, f"(virtual board, image): {different}"
 
 
 # What else

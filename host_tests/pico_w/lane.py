@@ -45,6 +45,8 @@ def on_pico_w(test: Callable) -> Callable:
     factory = inspect.Parameter("tmp_path_factory", inspect.Parameter.KEYWORD_ONLY)
 
     def run(tmp_path_factory, **arguments):
+        if "tmp_path" in arguments:
+            arguments["tmp_path"] = str(arguments["tmp_path"])
         failure = _ask(_address(tmp_path_factory), test, arguments)
         if failure:
             pytest.fail(failure, pytrace=False)

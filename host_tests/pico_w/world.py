@@ -111,19 +111,19 @@ class World:
         self._wanted = text
         while text not in self.console:
             assert self.machine.ms < deadline, f"no {text!r} in {ms:.0f} ms:\n{self.console}"
-            assert time.monotonic() < end, f"no {text!r} in {PATIENCE} s:\n{self.console}"
-            self._step(deadline)
+            self._step(deadline, end)
         self._wanted = ""
 
     def wait(self, ms: float) -> None:
         """Let the board run for so long."""
         deadline = self.machine.ms + ms
         while self.machine.ms < deadline:
-            self._step(deadline)
+            self._step(deadline, time.monotonic() + PATIENCE)
 
-    def _step(self, deadline: float) -> None:
+    def _step(self, deadline: float, end: float) -> None:
         self.machine.after(max(deadline - self.machine.ms, 0.001), self.machine.pause)
         while True:
+            assert time.monotonic() < end, f"this took over {PATIENCE} s:\n{self.console}"
             self.machine.run()
             if self._fork:
                 raise _InTheFork

@@ -114,6 +114,8 @@ def _pin_name(id):
         return "LED"
     if id in ["GP" + str(number) for number in range(29)]:
         return int(id[2:])
+    if not isinstance(id, str):
+        raise ValueError("invalid pin")
     raise ValueError('unknown named pin "' + str(id) + '"')
 
 

@@ -93,7 +93,7 @@ class WLAN:
         SEC_WPA2_WPA3 = 20971524
 
     def __init__(self, interface_id=STA_IF):
-        if interface_id not in (STA_IF, AP_IF):
+        if interface_id not in (STA_IF, AP_IF) and _ESP32:
             raise ValueError("invalid WLAN interface identifier")
         self._is_station = interface_id == STA_IF
         self._access_point_active = False

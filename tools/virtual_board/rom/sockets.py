@@ -35,14 +35,21 @@ _DATAGRAM_BYTES_MAX = 15000
 _STREAM_POLL = 3
 _STREAM_CLOSE = 4
 _INVALID = -22
-_open_datagram_sockets = []
+# What a Pico W has: its largest datagram to send, its sockets beside those of lwIP's own.
+_SENT_BYTES_MAX = 7504
+_SOCKETS_MAX = {SOCK_DGRAM: 3, SOCK_STREAM: 5}
+_open_sockets = {SOCK_DGRAM: [], SOCK_STREAM: []}
 
 
 def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
     if (not station.has_address or station.is_silent) and not _is_literal(name):
         raise OSError(_NAME_UNKNOWN)
     found = []
-    for entry in host.getaddrinfo(name or "0.0.0.0", port, family, type or SOCK_STREAM):
+    try:
+        entries = host.getaddrinfo(name or "0.0.0.0", port, family, type or SOCK_STREAM)
+    except OSError:
+        raise OSError(_NAME_UNKNOWN)
+    for entry in entries:
         # Pico W answers SOCK_STREAM whatever is asked for.
         kind = entry[1] if _ESP32 else SOCK_STREAM
         address = _tuple(entry[4])
@@ -70,6 +77,9 @@ def _tuple(packed):
 
 class socket(io.IOBase):
     def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, *, accepted=None):
+        opened = _open_sockets[type]
+        if not _ESP32 and len(opened) >= _SOCKETS_MAX[type]:
+            raise OSError(error_numbers.ENOMEM)
         self._host = accepted or host.socket(family, type, proto)
         self._host.setblocking(False)
         self._family = family
@@ -82,8 +92,7 @@ class socket(io.IOBase):
         self._readable.register(self._host, select.POLLIN)
         self._writable = select.poll()
         self._writable.register(self._host, select.POLLOUT)
-        if type == SOCK_DGRAM:
-            _open_datagram_sockets.append(self)
+        opened.append(self)
 
     def bind(self, address):
         self._call(self._host.bind, self._packed(address))
@@ -153,11 +162,21 @@ class socket(io.IOBase):
         return data[:size], _tuple(address)
 
     def readinto(self, buffer, size=None):
-        data = self.read(len(buffer) if size is None else size)
-        if data is None:
-            return None
-        buffer[: len(data)] = data
-        return len(data)
+        """As all of MicroPython's streams: it goes on to the next datagram until it has `size`."""
+        size = len(buffer) if size is None else size
+        done = 0
+        while done < size:
+            try:
+                data = self.recv(size - done)
+            except OSError as error:
+                if error.errno != error_numbers.EAGAIN:
+                    raise
+                return done or None
+            if not data:
+                break
+            buffer[done : done + len(data)] = data
+            done += len(data)
+        return done
 
     def read(self, size=_DATAGRAM_BYTES_MAX):
         try:
@@ -177,8 +196,8 @@ class socket(io.IOBase):
         return line
 
     def close(self):
-        if self in _open_datagram_sockets:
-            _open_datagram_sockets.remove(self)
+        if self in _open_sockets[self._type]:
+            _open_sockets[self._type].remove(self)
         self._host.close()
 
     def ioctl(self, request, argument):
@@ -204,6 +223,11 @@ class socket(io.IOBase):
             raise OSError(error_numbers.EHOSTUNREACH)
         if station.is_silent:
             return len(arguments[0])
+        if not _ESP32 and self._type == SOCK_DGRAM:
+            if len(arguments[0]) > _SENT_BYTES_MAX:
+                raise OSError(error_numbers.ENOMEM)
+            if self._peer is None and len(arguments) == 1:
+                return len(arguments[0])  # to nobody, and nothing says so
         try:
             return send(*arguments)
         except OSError as error:
@@ -265,7 +289,7 @@ class socket(io.IOBase):
 
 def _forget_what_came_before():
     """Wi-Fi came or went: what the host received since the last look was never on the air."""
-    for each in _open_datagram_sockets:
+    for each in _open_sockets[SOCK_DGRAM]:
         each.take_datagrams(keep=False)
 
 
