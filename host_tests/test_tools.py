@@ -36,6 +36,7 @@ VERBS = (
     "provision",
     "measure",
     "storm",
+    "pictures",
     "init",
     "boards",
     "flash",
