@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, firstboot, growth, modules, plot, remainder, report
+from tools.measure import budgets, firstboot, growth, modules, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
 from tools.measure.figures import FIGURES
 from tools.measure.responder import Responder
@@ -164,7 +163,5 @@ def test_what_is_measured_can_be_shown():
     recorded = budgets.load()
     (table,) = report.tables(recorded, 140)
     assert table.row_count > len(FIGURES)
-    picture = ElementTree.fromstring(plot.svg(recorded))
-    assert len(list(picture.iter("{http://www.w3.org/2000/svg}rect"))) > len(FIGURES)
     row = dict.fromkeys(growth.COLUMNS, 1)
     assert growth.table({kind: {1: row} for kind in growth.KINDS}).row_count == len(growth.KINDS)

@@ -8,20 +8,34 @@ from xml.etree import ElementTree
 import pytest
 
 from host_tests.update_readme import README
-from tools.pictures import leds
-from tools.pictures.command import FOLDER, PICTURES
+from tools.measure import budgets
+from tools.measure.figures import FIGURES
+from tools.pictures import leds, measured
+from tools.pictures.command import FOLDER, PICTURES, kept
 
 MOST_BYTES = 60_000
 SVG = "{http://www.w3.org/2000/svg}"
 every_picture = pytest.mark.parametrize("name", PICTURES)
 
 
-def kept(name: str) -> str:
-    return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
-
-
 def test_the_leds_are_drawn_as_they_blink():
     assert kept("leds") == leds.draw(), "python3 -m tools pictures draws it anew"
+
+
+def test_the_measured_figures_are_drawn():
+    recorded = budgets.load()
+    assert kept("measured") == measured.draw(recorded), "python3 -m tools pictures draws it anew"
+    with_goal = [figure.what for figure in FIGURES if figure.goal is not None and figure.tested]
+    assert all(f">{what}<" in kept("measured") for what in with_goal)
+
+
+def test_a_figure_beyond_its_goal_and_one_beyond_the_room_are_seen():
+    ours = {"encode": 45_000, "garbage_wait": 0}
+    within = measured.draw({"firstboot": ours})
+    beyond = measured.draw({"firstboot": {**ours, "garbage_wait": 1}})
+    assert within.count('class="orange"') == 1 < beyond.count('class="orange"')
+    far = measured.draw({"firstboot": ours, "aiocoap": {"encode": 900_000}})
+    assert f'd="M{measured.RIGHT - 6} ' in far and "aiocoap" in far
 
 
 @every_picture

@@ -4,9 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tools.cli import app
+from tools.pictures import storm
+from tools.pictures.command import kept
 from tools.storm import Weather, simulate
 from tools.storm_report import figures_of, storm_table
 
@@ -50,9 +53,18 @@ def test_figures_as_json():
     assert figures["with jitter"]["s until all are"] < figures["without jitter"]["s until all are"]
 
 
-def test_readme_shows_what_the_command_prints():
-    shown = README.read_text(encoding="utf-8").split("<!-- storm -->\n", 1)[1]
-    table = re.match(r"```\n(.*?)```", shown, re.DOTALL)[1]
-    weather = Weather(rate_limit=100, outage=60)
-    storms = {"with jitter": simulate(weather), "without jitter": simulate(weather, jitter=False)}
-    assert table == storm_table({name: figures_of(storm) for name, storm in storms.items()})
+@pytest.fixture(scope="module")
+def shown():
+    """The storms that README.md shows, in figures and as a picture."""
+    return storm.both_storms()
+
+
+def test_readme_shows_what_the_command_prints(shown):
+    text = README.read_text(encoding="utf-8").split("<!-- storm -->\n", 1)[1]
+    table = re.match(r"```\n(.*?)```", text, re.DOTALL)[1]
+    figures = map(figures_of, shown)
+    assert table == storm_table(dict(zip(("with jitter", "without jitter"), figures)))
+
+
+def test_the_picture_shows_what_the_command_prints(shown):
+    assert kept("storm") == storm.draw(*shown), "python3 -m tools pictures draws it anew"

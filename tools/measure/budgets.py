@@ -10,7 +10,8 @@ from tools.measure.peers import ADAPTED, MICROCOAPY
 
 BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
-_COLUMNS = {
+# What people call the columns of the figures, in order.
+TITLES = {
     "firstboot": "firstboot",
     ADAPTED: "firstboot with microCoAPy's codec",
     MICROCOAPY: "microCoAPy",
@@ -28,7 +29,7 @@ def load() -> dict[str, dict[str, float]]:
 def record(measured: dict[str, dict[str, float]]) -> None:
     """Record new figures, and write README.md's table anew. What was not measured is kept."""
     recorded = load()
-    for name in _COLUMNS:
+    for name in TITLES:
         if name in measured:
             recorded[name] = {**recorded.get(name, {}), **_repeatable(measured[name])}
     BUDGETS.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
@@ -61,10 +62,10 @@ def with_table(readme: str) -> str:
 def table() -> str:
     """The recorded figures as README shows them."""
     recorded = load()
-    lines = [f"| | {' | '.join(_COLUMNS.values())} |", "|---" * (len(_COLUMNS) + 1) + "|"]
+    lines = [f"| | {' | '.join(TITLES.values())} |", "|---" * (len(TITLES) + 1) + "|"]
     for figure in FIGURES:
         if figure.tested:
-            columns = (recorded.get(name, {}) for name in _COLUMNS)
+            columns = (recorded.get(name, {}) for name in TITLES)
             cells = [shown(column.get(figure.key), figure) for column in columns]
             lines.append(f"| {figure.label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

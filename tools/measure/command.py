@@ -6,10 +6,12 @@ import json
 import statistics
 from pathlib import Path
 
-from tools.measure import budgets, firstboot, growth, modules, peers, plot, remainder, report
+from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import FIGURES, times
 from tools.measure.responder import Responder
+from tools.pictures.command import redraw
+from tools.pictures.measured import draw
 from tools.styled import Console
 
 # The script of each that runs on MicroPython.
@@ -83,11 +85,12 @@ def run(
             console.print(modules.table(parts))
             console.print(growth.table(grown))
     if picture:
-        picture.write_text(plot.svg(measured), encoding="utf-8")
+        picture.write_text(draw(measured), encoding="utf-8")
         said.print(f"{picture} is drawn")
     if record:
         budgets.record(measured)
         said.print("recorded in tools/measure/budgets.json and README.md")
+        redraw("measured")
 
 
 def _add_times(measured: dict[str, dict[str, float]], bench: Bench, responder: Responder) -> None:

@@ -5,21 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.pictures import leds
+from tools.measure import budgets
+from tools.pictures import leds, measured, storm
 from tools.styled import Console
 
 FOLDER = Path(__file__).resolve().parent
-PICTURES: dict[str, Callable[[], str]] = {"leds": leds.draw}
+PICTURES: dict[str, Callable[[], str]] = {
+    "leds": leds.draw,
+    "measured": lambda: measured.draw(budgets.load()),
+    "storm": lambda: storm.draw(*storm.both_storms()),
+}
 
 
-def run(folder: Path = FOLDER) -> None:
-    """Draw all pictures into a folder."""
+def kept(name: str) -> str:
+    """The picture as it is kept, and as README.md shows it."""
+    return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def run() -> None:
+    """Draw all pictures anew."""
+    for name in PICTURES:
+        redraw(name)
+
+
+def redraw(name: str) -> None:
+    """Draw one picture anew, and say whether it is another."""
     said = Console(stderr=True)
-    for name, draw in PICTURES.items():
-        with said.status(f"drawing {name} …"):
-            drawn = draw()
-        path = folder / f"{name}.svg"
-        is_old = path.exists() and path.read_text(encoding="utf-8") == drawn
-        if not is_old:
-            path.write_text(drawn, encoding="utf-8")
-        said.print(f"{path.name}: {'as it was' if is_old else 'drawn'}")
+    with said.status(f"drawing {name} …"):
+        drawn = PICTURES[name]()
+    if kept(name) == drawn:
+        said.print(f"{name}.svg is as it was")
+        return
+    (FOLDER / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    said.print(f"{name}.svg is drawn anew")

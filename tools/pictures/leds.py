@@ -36,8 +36,7 @@ def draw() -> str:
         + " ".join(f"{state}: {_in_words(pattern)}." for state, pattern in PATTERNS.items()),
         (_WIDTH, bottom + 12),
         body,
-        "".join(keyframes) + "@media (prefers-reduced-motion: reduce) "
-        "{ .led { animation: none } }\n",
+        "".join(keyframes) + "@media (prefers-reduced-motion: reduce) { .led { display: none } }\n",
     )
 
 
@@ -51,8 +50,8 @@ def _runs(bits: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _row(state: str, bits: str, middle: float, index: int) -> Iterator[str]:
-    yield f'<circle class="paper edge" cx="{_LED}" cy="{middle:g}" r="8"/>'
-    yield f'<circle class="blue led led-{index}" cx="{_LED}" cy="{middle:g}" r="8"/>'
+    yield f'<circle class="led paper edge" cx="{_LED}" cy="{middle:g}" r="8"/>'
+    yield f'<circle class="led blue led-{index}" cx="{_LED}" cy="{middle:g}" r="8"/>'
     yield svg.text(_NAME, middle + 5, state, "ink mono")
     yield svg.line(_LEFT, middle, _LEFT + _BITS * _BIT, middle, "edge")
     for start, length, is_on in _runs(bits):
