@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -107,6 +106,8 @@ def test_help_fits_80_columns(verb):
 @pytest.mark.skipif(sys.platform != "linux", reason="measured on Linux")
 @pytest.mark.parametrize("writes_bytecode", [True, False])
 def test_it_starts_quickly(writes_bytecode):
+    import resource  # Windows has none
+
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if not writes_bytecode:

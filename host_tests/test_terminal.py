@@ -86,13 +86,15 @@ def test_a_board_s_console_and_files(desk, tmp_path):
     shown = on_a_terminal("flash", "--port", board.link, "--app", "app.py", cwd=tmp_path)
     assert r"\x1b]0;evil" in shown and not controls(shown)
     assert "\x9b" not in shown and "\u202e" not in shown
-    name = {"deviceName": EVIL, "server": "coap://a", "credentialsValue": "t"}
-    for verb in (
-        ("doctor", "--port", board.link),
-        ("reset", "--credentials", "--port", board.link),
-    ):
+    credentials = {
+        "deviceName": EVIL,
+        "server": "coap://a",
+        "credentialsType": "ACCESS_TOKEN",
+        "credentialsValue": "t",
+    }
+    for verb in (("doctor",), ("reset", "--credentials")):
         with Link(str(board.link)) as link:
-            link.put("/credentials.json", json.dumps(name).encode())
+            link.put("/credentials.json", json.dumps(credentials).encode())
         shown = on_a_terminal(*verb, "--port", board.link, cwd=tmp_path)
         assert r"\x1b]0;evil" in shown and not controls(shown)
 
