@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Collection
 from itertools import product
+from unittest.mock import Mock, patch
 
 import pytest
 import typer
@@ -305,6 +306,36 @@ def test_the_application_posts_telemetry(tmp_path, lane):
             (device,) = server.thingsboard.devices.values()
             assert device.telemetry == ('{"temperature":21.5}',) * power_ups
     assert sum(b"provision" in datagram.data for datagram in server.received) == 1
+
+
+def test_the_application_closes_what_it_opened():
+    """A board has memory for one DTLS session."""
+    opened, events = [], []
+
+    class Stopped(Exception):
+        pass
+
+    def connect(*arguments, **options):
+        assert all(client.close.called for client in opened)
+        opened.append(Mock(**{"post.side_effect": errors.NoResponse("silence")}))
+        return opened[-1]
+
+    def sleep(ms):
+        events.append(ms)
+        if len(events) == 3:
+            raise Stopped
+
+    names: dict = {}
+    with (
+        patch("firmware.board.hardware.Board", lambda: Mock(sleep=sleep)),
+        patch("firmware.coap.connect.connect", connect),
+        patch("firmware.board.config.load"),
+        patch("firmware.board.wifi.join"),
+    ):
+        exec(read_block("app.py"), names)
+        with pytest.raises(Stopped):
+            names["run"]({"server": "coaps://x", "credentialsValue": "t"})
+    assert len(opened) == 3 and all(client.close.called for client in opened)
 
 
 # Commands and links

@@ -15,7 +15,7 @@ from micropython import const
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
 from firmware.coap.message import POST
-from firmware.errors import FirstbootError, NetworkError, NoResponse
+from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
 from firmware.provisioning.record import Record
 from firmware.thingsboard import provisioning
 
@@ -137,7 +137,9 @@ class Attempt:
             # A server would answer the same Message ID with the same reply again.
             record.renew()
             record.save()
-            client.acknowledge()
+            if not isinstance(final, CoapError):
+                # Of any other nothing could be read, or not the whole of it.
+                client.acknowledge()
             self.was_silent = False
             if final.status != "FAILURE":
                 raise

@@ -18,7 +18,15 @@ def credentials_rejected(board):
     changed there cannot be: that raises Refused. The old credentials stay on flash until new ones
     are saved. Raises FirstbootError for anything else; call it again later.
     """
-    config = configuration.load(board)
+    config = configuration.load(board, provisioned=True)
+    for key in ("provisionDeviceKey", "provisionDeviceSecret"):
+        if config["provisioning"][key] is None:
+            from firmware.board.config_mistakes import config_error
+
+            raise config_error(
+                "`provisioning.%s` is missing; to ask for new credentials takes it" % key,
+                "Put it back into config.json; the device profile shows it.",
+            )
     wifi.join(config, board)
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))

@@ -872,3 +872,15 @@ def test_a_given_token_of_another_board_is_not_taken():
                 device.fail(Failure)
             assert device.world.get(CREDENTIALS) is None
             assert len(device.server.of(GET)) == 0
+
+
+def test_a_reply_that_was_not_read_whole_is_not_acknowledged():
+    """Its first block says that more come, and the next one does not continue it."""
+    device = Device()
+    block2 = 23
+    device.server.script = [
+        Reply(0x41, b"x" * 1024, [(block2, b"\x0e")], separate=0),
+        Reply(0x41, b"y" * 1024, [(block2, b"\x3e")], separate=0),
+    ]
+    device.fail(CoapError)
+    assert device.server.acknowledged == []

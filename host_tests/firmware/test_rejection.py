@@ -163,3 +163,11 @@ def test_failure_after_a_new_request_is_told_with_both_readings():
     for words in ("its old credentials back", "provisionState", "add it again"):
         assert words in error.fix
     assert error.state == "refused"
+
+
+def test_what_is_doubtful_in_the_config_is_no_reason_to_stay_without_credentials():
+    world, old = provisioned()
+    config = example(wifi__password="z" * 64)
+    world.put("/config.json", config)
+    del world.server.devices[DEVICE]
+    assert credentials_rejected(world.board)["credentialsValue"] == world.server.devices[DEVICE]
