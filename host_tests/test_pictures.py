@@ -7,15 +7,54 @@ from xml.etree import ElementTree
 
 import pytest
 
-from host_tests.update_readme import README
+from host_tests.readme import README, read_block
 from tools.measure import budgets
 from tools.measure.figures import FIGURES
-from tools.pictures import leds, measured
+from tools.pictures import demo, leds, measured
 from tools.pictures.command import FOLDER, PICTURES, kept
 
 MOST_BYTES = 60_000
 SVG = "{http://www.w3.org/2000/svg}"
 every_picture = pytest.mark.parametrize("name", PICTURES)
+
+
+def test_the_demo_is_drawn_as_it_was_recorded():
+    recorded = demo.load()
+    assert kept("demo") == demo.draw(recorded), "python3 -m tools pictures draws it anew"
+    assert demo.printed(recorded) == read_block("demo"), "python3 -m tools pictures writes it anew"
+
+
+def test_a_demo_that_prints_something_else_is_recorded_anew(tmp_path, monkeypatch):
+    lines = demo.load()
+    for name in ("RECORDED", "README"):
+        copy = tmp_path / name
+        copy.write_text(getattr(demo, name).read_text(encoding="utf-8"), encoding="utf-8")
+        monkeypatch.setattr(demo, name, copy)
+    readme = demo.README.read_text(encoding="utf-8")
+
+    same = [demo.Line(at + 7, text.replace("127.0.0.1:", "127.0.0.1:1")) for at, text in lines]
+    monkeypatch.setattr(demo, "record", lambda: same)
+    demo.renew()
+    assert demo.load() == lines and demo.README.read_text(encoding="utf-8") == readme
+
+    other = [*same, demo.Line(1_000, "one more \\1")]
+    monkeypatch.setattr(demo, "record", lambda: other)
+    demo.renew()
+    assert demo.load() == other
+    assert f"```\n{demo.printed(other)}```" in demo.README.read_text(encoding="utf-8")
+
+
+def test_the_terminal_shows_each_line_in_its_time_and_whole():
+    text = "server │ " + ",".join(f'"field{number}":"…"' for number in range(12))
+    picture = ElementTree.fromstring(demo.draw([demo.Line(0, "begin"), demo.Line(400, text)]))
+    late = [group for group in picture.iter(f"{SVG}g") if group.get("class") == "at-400"]
+    parts = [each.text for group in late for each in group]
+    assert len(late) > 2 and [part for part in parts if "server" in part] == ["server │ "]
+    assert "".join(part for part in parts if "│" not in part) == text.partition(" │ ")[2]
+    shares = re.search(
+        r"@keyframes at-400 .*?([\d.]+)% { opacity: 1 }", picture.find(f"{SVG}style").text
+    )
+    assert 0 < float(shares[1]) < 50
 
 
 def test_the_leds_are_drawn_as_they_blink():

@@ -19,13 +19,13 @@ from firmware.board import config
 from firmware.board.config import KEYS
 from firmware.board.indicator import PATTERNS
 from firmware.thingsboard import refusals
-from host_tests import update_readme
 from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
-from host_tests.update_readme import README, read_block, write_block
+from host_tests.readme import README, read_block
 from host_tests.virtual_bench import needs_micropython
 from tools.cli import app
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.pictures.demo import by_side
 from tools.virtual_board.flash import PROJECT
 
 TEXT = README.read_text(encoding="utf-8")
@@ -47,31 +47,9 @@ def code_spans(text: str) -> list[str]:
 
 # The demo
 
-VARIES = (
-    (r"\[ *\d+\.\d{3}\]", "[time]"),
-    (r"127\.0\.0\.1:\d+", "127.0.0.1:port"),
-    (r"micropython \d+\.\d+\.\d+", "micropython version"),
-    (r"\b[0-9a-f]{12}\b", "id"),
-    (r'"[^" ]{3}…"', '"…"'),
-)
-
-
-def by_side(output: str) -> dict[str, list[str]]:
-    """The demo's lines without what varies: the board's, the server's and its own.
-
-    How the board's and the server's lines mix varies, too.
-    """
-    for pattern, word in VARIES:
-        output = re.sub(pattern, word, output)
-    sides: dict[str, list[str]] = {}
-    for line in output.splitlines():
-        side, bar, _ = line.partition(" │ ")
-        sides.setdefault(side if bar else "demo", []).append(line)
-    return sides
-
 
 @needs_micropython
-def test_the_demo_prints_what_readme_shows(request):
+def test_the_demo_prints_what_readme_shows():
     demo = subprocess.run(
         [sys.executable, "-c", "from tools.cli import main; main()", "demo"],
         cwd=PROJECT,
@@ -81,11 +59,7 @@ def test_the_demo_prints_what_readme_shows(request):
         timeout=30,
         check=True,
     ).stdout
-    if request.config.getoption("--update-readme", default=False):
-        write_block("demo", demo)
-    assert by_side(read_block("demo")) == by_side(demo), (
-        f"to write it anew: {update_readme.__doc__}"
-    )
+    assert by_side(read_block("demo")) == by_side(demo), "python3 -m tools pictures records it anew"
 
 
 def test_the_demo_command_is_on_the_first_screen():

@@ -33,7 +33,10 @@ def run(credentials):
 """
 
 
-class _Screen:
+_STYLES = {"board ": "cyan", "server": "magenta"}
+
+
+class Screen:
     """The board's console and the server's log, interleaved; in colour on a terminal.
 
     A virtual board's console comes through a pipe and later than the log, so the lines of a
@@ -50,7 +53,7 @@ class _Screen:
     def board(self, line: str) -> None:
         """Take a line of the console."""
         if self._is_live:
-            self._print("board ", "cyan", line)
+            self.put(time.monotonic(), "board ", line)
             return
         match = _STAMP.match(line)
         if match:
@@ -61,34 +64,36 @@ class _Screen:
     def server(self, line: str) -> None:
         """Take a line of the log."""
         if self._is_live:
-            self._print("server", "magenta", line)
+            self.put(time.monotonic(), "server", line)
             return
         self._server.append((time.monotonic(), line))
 
     def show(self) -> None:
         """Print the lines of a power-up that has ended."""
-        lines = [(self._power_up + at, "board ", "cyan", line) for at, line in self._board]
-        lines += [(at, "server", "magenta", line) for at, line in self._server]
-        for _, label, style, line in sorted(lines, key=lambda line: line[0]):
-            self._print(label, style, line)
+        lines = [(self._power_up + at, "board ", line) for at, line in self._board]
+        lines += [(at, "server", line) for at, line in self._server]
+        for at, label, line in sorted(lines, key=lambda line: line[0]):
+            self.put(at, label, line)
         self._board.clear()
         self._server.clear()
         self._power_up = math.inf
 
-    def _print(self, label: str, style: str, line: str) -> None:
-        self._console.print(Text.assemble((f"{label} │ ", style), line))
+    def put(self, at: float, label: str, line: str) -> None:
+        """Print a line of the board's or the server's, which came at this monotonic time."""
+        self._console.print(Text.assemble((f"{label} │ ", _STYLES[label]), line))
 
     def say(self, text: str = "") -> None:
         """Print a line of the demonstration's own."""
         self._console.print(Text(text, style="bold"))
 
 
-def demo(coaps: bool = False, image: Path | None = None) -> int:
+def demo(coaps: bool = False, image: Path | None = None, screen: Screen | None = None) -> int:
     """Run the demonstration; gives the exit code.
 
-    `coaps`: over DTLS. `image`: on this MicroPython of a Pico W, in an emulator.
+    `coaps`: over DTLS. `image`: on this MicroPython of a Pico W, in an emulator. `screen`: where
+    it is shown, for another than the terminal.
     """
-    screen = _Screen(is_live=image is not None)
+    screen = screen or Screen(is_live=image is not None)
     micropython = find_micropython()
     runtime = "micropython" if micropython.command else "cpython"
     if not (micropython.command or image):
@@ -145,7 +150,7 @@ def _datagrams(number: int) -> str:
     return f"{number} datagram{'' if number == 1 else 's'}"
 
 
-def _pico_w(flash: Path, image: Path, config: bytes, files: dict[str, bytes], screen: _Screen):
+def _pico_w(flash: Path, image: Path, config: bytes, files: dict[str, bytes], screen: Screen):
     from tools.pico_w.board import PicoW
     from tools.pico_w.flash_file import put_firmware
 
@@ -153,7 +158,7 @@ def _pico_w(flash: Path, image: Path, config: bytes, files: dict[str, bytes], sc
     return PicoW(flash, image, screen.board)
 
 
-def _secure(server: FakeThingsBoard, name: str, screen: _Screen) -> tuple[DTLSRelay, bytes]:
+def _secure(server: FakeThingsBoard, name: str, screen: Screen) -> tuple[DTLSRelay, bytes]:
     """DTLS in front of the server, and the certificate that the board knows it by, as `name`."""
     ca = certificates.new_ca(**certificates.LONG)
     issued = certificates.issue([name], ca, **certificates.LONG)

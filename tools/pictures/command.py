@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.measure import budgets
-from tools.pictures import leds, measured, storm
+from tools.pictures import demo, leds, measured, storm
 from tools.styled import Console
 
 FOLDER = Path(__file__).resolve().parent
 PICTURES: dict[str, Callable[[], str]] = {
+    "demo": lambda: demo.draw(demo.load()),
     "leds": leds.draw,
     "measured": lambda: measured.draw(budgets.load()),
     "storm": lambda: storm.draw(*storm.both_storms()),
@@ -22,10 +23,19 @@ def kept(name: str) -> str:
     return (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
 
 
-def run() -> None:
-    """Draw all pictures anew."""
+def run() -> int:
+    """Draw all pictures anew; gives the exit code."""
+    said = Console(stderr=True)
+    exit_code = 0
+    try:
+        with said.status("running the demo …"):
+            demo.renew()
+    except demo.RecordError as error:
+        said.print(f"The recorded demo stays: {error}")
+        exit_code = 1
     for name in PICTURES:
         redraw(name)
+    return exit_code
 
 
 def redraw(name: str) -> None:

@@ -51,7 +51,10 @@ def _runs(bits: str) -> Iterator[tuple[int, int, bool]]:
 
 def _row(state: str, bits: str, middle: float, index: int) -> Iterator[str]:
     yield f'<circle class="led paper edge" cx="{_LED}" cy="{middle:g}" r="8"/>'
-    yield f'<circle class="led blue led-{index}" cx="{_LED}" cy="{middle:g}" r="8"/>'
+    yield (
+        f'<circle class="led blue led-{index}" cx="{_LED}" cy="{middle:g}" r="8" '
+        f'opacity="{bits[0]}"/>'
+    )
     yield svg.text(_NAME, middle + 5, state, "ink mono")
     yield svg.line(_LEFT, middle, _LEFT + _BITS * _BIT, middle, "edge")
     for start, length, is_on in _runs(bits):

@@ -20,6 +20,7 @@ _COLORS = {
     "blue-line": ("stroke", "#0969da", "#4493f8"),
     "orange": ("fill", "#bc4c00", "#f0883e"),
     "orange-line": ("stroke", "#bc4c00", "#f0883e"),
+    "purple": ("fill", "#8250df", "#ab7df8"),
     "gray": ("fill", "#afb8c1", "#59636e"),
     "shade": ("fill", "#eff2f5", "#1b2129"),
 }

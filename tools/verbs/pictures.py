@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tools.verbs.shared import PLAIN_CODES, new_verb
+import typer
+
+from tools.program import IS_CHECKOUT
+from tools.verbs.shared import PLAIN_CODES, end, new_verb
 
 verb = new_verb()
 
@@ -11,10 +14,14 @@ verb = new_verb()
 def pictures() -> None:
     """Draw the pictures in README.md anew.
 
-    They are SVG, in tools/pictures/, drawn from real runs and from the code itself.
+    They are SVG, in tools/pictures/: the demo and the storm from real runs, the measured figures as
+    measure --record left them, the LED from the firmware's own patterns. A demo that prints what it
+    did before stays the recorded one.
 
     Example: python3 -m tools pictures
     """
     from tools.pictures.command import run
 
-    run()
+    if not IS_CHECKOUT:
+        end("The pictures are in a checkout, with its README.md: run it there.")
+    raise typer.Exit(run())
