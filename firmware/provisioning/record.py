@@ -170,10 +170,7 @@ class Record:
 
     def is_here(self, place):
         """Return whether a server is the one that is asked, by its name or by its address."""
-        server = place["server"]
-        return server == self.server or (
-            place["address"] in self.addresses and _service(server) == _service(self.server)
-        )
+        return _is_at(place, self.server, self.addresses)
 
 
 def load(board, path=store.ATTEMPT):
@@ -190,12 +187,10 @@ def settle(board, fields, credentials, server):
 
     `server`: the origin of the one that gave them. Raises FirstbootError.
     """
+    addresses = [fields["address"]] if fields["server"] == server else ()
     left = []
     for each in fields["tokens"]:
-        is_there = each["server"] == server or (
-            fields["server"] == server and each["address"] == fields["address"]
-        )
-        if not is_there or each["deviceName"] != credentials["deviceName"]:
+        if each["deviceName"] != credentials["deviceName"] or not _is_at(each, server, addresses):
             left.append(each)
     if left:
         fields.update(tokens=left, body="")
@@ -213,6 +208,11 @@ def fingerprint(board):
 def encoded(fields):
     """Return a record's fields as they are on flash."""
     return json.dumps(fields).encode()
+
+
+def _is_at(place, server, addresses):
+    at = place["server"]
+    return at == server or (place["address"] in addresses and _service(at) == _service(server))
 
 
 def _service(server):

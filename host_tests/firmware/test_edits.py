@@ -177,6 +177,17 @@ def test_what_other_servers_may_hold_outlives_the_provisioning():
     assert device.saved is None
 
 
+def test_what_another_port_of_the_address_may_hold_outlives_the_provisioning():
+    device = Device()
+    elsewhere = device.world.servers[(ADDRESS, 5685)] = device.world.add_server(OTHER)
+    device.lose_reply()
+    kept = device.proposed
+    device.configure(server="coap://%s:5685" % NAME)
+    device.run()
+    assert elsewhere.devices[DEVICE] not in kept
+    assert device.proposed == kept == [device.server.devices[DEVICE]]
+
+
 def test_no_more_tokens_than_there_is_room_for():
     device = Device()
     device.server.deaf = True

@@ -14,6 +14,7 @@ from tools.virtual_board.errors import FlashError
 # A board whose supervisor was just killed is itself gone within this time.
 _PATIENCE_S = 2.0
 _RETRY_S = 0.01
+_POWERED = "is in another board that is powered up; stop it first"
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,14 +35,17 @@ else:
 
 
 @contextmanager
-def locked(flash: Path) -> Iterator[int]:
-    """Hold the flash; gives the descriptor that a child process inherits to hold it too."""
+def locked(flash: Path, why: str = _POWERED) -> Iterator[int]:
+    """Hold the flash; gives the descriptor that a child process inherits to hold it too.
+
+    Raises FlashError, which says `why`, when somebody else has it and keeps it.
+    """
     descriptor = _open(flash)
     try:
         deadline = time.monotonic() + _PATIENCE_S
         while not _try(descriptor):
             if time.monotonic() > deadline:
-                raise FlashError(f"{flash} is in another board that is powered up; stop it first")
+                raise FlashError(f"{flash} {why}")
             time.sleep(_RETRY_S)
         yield descriptor
     finally:
