@@ -48,7 +48,7 @@ def test_the_terminal_shows_each_line_in_its_time_and_whole():
     text = "server │ " + ",".join(f'"field{number}":"…"' for number in range(12))
     picture = ElementTree.fromstring(demo.draw([demo.Line(0, "begin"), demo.Line(400, text)]))
     late = [group for group in picture.iter(f"{SVG}g") if group.get("class") == "at-400"]
-    parts = [each.text for group in late for each in group]
+    parts = [each.text.replace("\xa0", " ") for group in late for each in group]
     assert len(late) > 2 and [part for part in parts if "server" in part] == ["server │ "]
     assert "".join(part for part in parts if "│" not in part) == text.partition(" │ ")[2]
     shares = re.search(
@@ -97,3 +97,27 @@ def test_the_picture_is_small_still_for_those_who_want_it_and_holds_no_program(n
 
 def test_every_kept_picture_is_drawn_by_the_command():
     assert {path.stem for path in FOLDER.glob("*.svg")} == set(PICTURES)
+
+
+LETTER = 0.58  # of the font's size, on an average: that of a wide one
+SHARES = {"end": 1.0, "middle": 0.5}
+
+
+def sides(text: ElementTree.Element) -> tuple[float, float]:
+    """Where a text begins and ends, about."""
+    look = text.get("class").split()
+    width = len(text.text or "") * LETTER * (14 if "small" in look else 16)
+    left = float(text.get("x")) - width * sum(SHARES.get(each, 0) for each in look)
+    return left, left + width
+
+
+@every_picture
+def test_no_words_leave_the_picture_or_cross_others(name):
+    picture = ElementTree.fromstring(kept(name))
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for text in picture.iter(f"{SVG}text"):
+        if not text.get("transform") and "mono" not in text.get("class"):
+            rows.setdefault(text.get("y"), []).append(sides(text))
+    for row in rows.values():
+        edges = [0.0, *(edge for each in sorted(row) for edge in each), float(picture.get("width"))]
+        assert edges == sorted(edges), edges

@@ -10,7 +10,6 @@ from tools.measure import budgets, firstboot, growth, modules, peers, remainder,
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import FIGURES, times
 from tools.measure.responder import Responder
-from tools.pictures.command import redraw
 from tools.pictures.measured import draw
 from tools.styled import Console
 
@@ -90,6 +89,8 @@ def run(
     if record:
         budgets.record(measured)
         said.print("recorded in tools/measure/budgets.json and README.md")
+        from tools.pictures.command import redraw
+
         redraw("measured")
 
 

@@ -43,8 +43,9 @@ def redraw(name: str) -> None:
     said = Console(stderr=True)
     with said.status(f"drawing {name} …"):
         drawn = PICTURES[name]()
-    if kept(name) == drawn:
+    path = FOLDER / f"{name}.svg"
+    if path.exists() and kept(name) == drawn:
         said.print(f"{name}.svg is as it was")
         return
-    (FOLDER / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    path.write_text(drawn, encoding="utf-8")
     said.print(f"{name}.svg is drawn anew")

@@ -83,12 +83,12 @@ def save(lines: list[Line]) -> None:
 
 
 def renew() -> None:
-    """Make a new run the recorded one, and README.md's, if the demo prints something else.
+    """Make a new run the recorded one, and README.md's, if none is or it prints something else.
 
     Raises RecordError.
     """
     lines = record()
-    if by_side(printed(lines)) == by_side(printed(load())):
+    if RECORDED.exists() and by_side(printed(lines)) == by_side(printed(load())):
         lines = load()
     else:
         save(lines)
@@ -123,7 +123,7 @@ def draw(lines: list[Line]) -> str:
     body = [f'<circle class="gray" cx="{24 + 18 * each}" cy="20" r="5"/>' for each in range(3)]
     body.append(svg.text(_WIDTH - 20, 25, f"{_SLOWER} times slower than it was", "muted small end"))
     body.append(svg.line(0, 38, _WIDTH, 38, "rule"))
-    body.append(svg.text(_LEFT, _TOP, f"$ {NAME} demo", "ink mono bold"))
+    body.append(_mono(_LEFT, _TOP, f"$ {NAME} demo", "ink bold"))
     for index, row in enumerate(shown):
         body.append(f'<g class="{_name(row.at)}">{row.drawn(_TOP + (index + 1) * _ROW)}</g>')
     style = [f".mono {{ font-size: {_FONT_SIZE}px }}\n"]
@@ -153,10 +153,9 @@ class _Row(NamedTuple):
 
     def drawn(self, y: float) -> str:
         if not self.margin:
-            return svg.text(_LEFT, y, self.text, "ink mono bold")
-        look = "blue" if self.side.startswith("board") else "purple"
-        words = svg.text(_LEFT, y, self.margin, f"mono {look}")
-        return words + svg.text(_LEFT + _LETTER * len(self.margin), y, self.text, "ink mono")
+            return _mono(_LEFT, y, self.text, "ink bold")
+        margin = _mono(_LEFT, y, self.margin, "blue" if self.side == "board " else "purple")
+        return margin + _mono(_LEFT + _LETTER * len(self.margin), y, self.text, "ink")
 
 
 def _rows(lines: list[Line]) -> Iterator[_Row]:
@@ -176,6 +175,11 @@ def _wrapped(text: str, room: int) -> list[str]:
             parts.append("")
         parts[-1] += word
     return parts
+
+
+def _mono(x: float, y: float, words: str, look: str) -> str:
+    # SVG makes one of several spaces, and none at the ends.
+    return svg.text(x, y, words.replace(" ", "\N{NO-BREAK SPACE}"), f"mono {look}")
 
 
 def _name(at: int) -> str:

@@ -38,7 +38,7 @@ def picture(
         f'<title id="title">{escape(title)}</title>\n'
         f'<desc id="desc">{escape(description)}</desc>\n'
         f"<style>\n{_theme(1)}@media (prefers-color-scheme: dark) {{\n{_theme(2)}}}\n"
-        f"text {{ font: 16px {SANS}; white-space: pre }}\n.mono {{ font-family: {MONO} }}\n"
+        f"text {{ font: 16px {SANS} }}\n.mono {{ font-family: {MONO} }}\n"
         f".small {{ font-size: 14px }}\n.bold {{ font-weight: 600 }}\n"
         f".end {{ text-anchor: end }}\n.middle {{ text-anchor: middle }}\n{style}</style>\n"
         f'<rect class="paper frame" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" '
