@@ -1,0 +1,388 @@
+"""One board alone for years, in virtual time: everything that can happen to it, at random.
+
+Runs on both interpreters: see `Soak`, and host_tests/soak.py for a long one.
+"""
+
+import gc
+import sys
+
+from firmware import power_up as power_up_module
+from firmware.board.kept import unchanged
+from firmware.coap.message import GET, POST
+from firmware.errors import FirstbootError, Silence
+from host_tests.firmware.world import (
+    CREATED,
+    NAME,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
+    PowerCut,
+    Reply,
+    Reset,
+    Stub,
+    World,
+    example,
+    not_found,
+)
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+DEVICE = "sensor-a1b2c3d4e5f6"
+
+_PERIOD = 2 * HOUR
+_QUIET = 4 * DAY
+_NETWORKS = ("Home", "Office", "Barn")
+
+
+class Soak:
+    """The life of a board. `seed`: what all chance is drawn from.
+
+    `happened`: how often what happened. `posted`: how often the application reached ThingsBoard;
+    `last_posted`: when, in ms. `power_ups`, `resets`. `heaps`: the heap in use, in bytes, on
+    MicroPython, each time the application had run for a day. `unexpected`: exceptions whose
+    traceback was shown and that nobody had put there.
+    """
+
+    def __init__(self, seed, days):
+        self.world = world = World()
+        world.on_sleep = self._on_sleep
+        answer = world.server.answer
+        world.server.answer = lambda request: self._answer(answer, request)
+        self.end = days * DAY
+        self.happened = {}
+        self.posted = self.last_posted = self.power_ups = self.resets = 0
+        self.heaps = []
+        self.unexpected = []
+        self._cures = []
+        self._drawn = seed * 2 + 1
+        self._next = DAY
+        self._is_quiet = False
+
+    def run(self):
+        """Live; the last days are quiet, so that what heals has healed."""
+        before = power_up_module.sys
+        power_up_module.sys = Stub(print_exception=self._on_traceback, modules=sys.modules)
+        try:
+            while self.world.clock.slept < self.end + _QUIET:
+                self._power_up()
+        except _Ended:
+            pass
+        finally:
+            power_up_module.sys = before
+            Silence.count = 0
+
+    def _power_up(self):
+        world = self.world
+        self.power_ups += 1
+        try:
+            board = world.new_board()
+            credentials, config = unchanged(board) or power_up_module.power_up(board)
+            self._application(board, credentials)
+        except PowerCut:
+            world.flash.begin()
+        except Reset:
+            self.resets += 1
+        for name in self.world.flash.files:
+            if name.endswith(".bad1"):
+                raise AssertionError(name)
+
+    def _application(self, board, credentials):
+        """What README's app.py does, with a look at the 4.01."""
+        began = self.world.clock.slept
+        was_measured = False
+        settings = None
+        while True:
+            try:
+                credentials = self._post(board, credentials, settings) or credentials
+            except FirstbootError as error:
+                board.indicator.say(*str(error).split("\n"))
+            try:
+                from firmware.board import config
+
+                settings = config.load(board, provisioned=True)
+            except FirstbootError:
+                # An operator is at it.
+                pass
+            if not was_measured and self.world.clock.slept - began > DAY:
+                was_measured = True
+                self._measure()
+            board.sleep(_PERIOD)
+
+    def _post(self, board, credentials, settings):
+        from firmware.board import config, wifi
+        from firmware.coap.client import Client
+
+        settings = settings or config.load(board, provisioned=True)
+        wifi.join(settings, board)
+        transport = None
+        try:
+            address = board.resolve(NAME, 5683)[0]
+            transport = board.open_transport(address, 5683, 20_000)
+            client = Client(transport, NAME, board.idle, ticks=board.ticks, random=board.random)
+            path = "/api/v1/%s/telemetry" % credentials["credentialsValue"]
+            response = client.post(path, b'{"temperature":21.5}')
+        except (OSError, TypeError, AttributeError, ValueError) as error:
+            from firmware.coap.failure import out_of_reach
+
+            raise out_of_reach("%s cannot be reached" % NAME, error)
+        finally:
+            if transport:
+                transport.close()
+        if response.code == CREATED:
+            self.posted += 1
+            self.last_posted = self.world.clock.slept
+        elif response.code == UNAUTHORIZED:
+            from firmware.provisioning.rejection import credentials_rejected
+
+            return credentials_rejected(board)
+
+    def _answer(self, answer, request):
+        if request.code in (GET, POST) and request.path.endswith("/telemetry"):
+            known = request.path.split("/")[2] in self.world.server.devices.values()
+            return Reply(CREATED if known else UNAUTHORIZED)
+        return answer(request)
+
+    def _measure(self):
+        if sys.implementation.name == "micropython":
+            self._forget()
+            gc.collect()
+            self.heaps.append(gc.mem_alloc())
+
+    def _forget(self):
+        """Let go of what the world remembers only for tests."""
+        world = self.world
+        world.lines, world.sent, world.resolved, world.waits = [], [], [], []
+        world.network.calls, world.flash.operations = [], []
+        server = world.server
+        server.requests, server.datagrams, server.acknowledged = [], [], []
+        old = world.clock.slept - 247_000
+        for key in [key for key in server._remembered if server._remembered[key][0] < old]:
+            del server._remembered[key]
+
+    # What happens
+
+    def _draw(self, below):
+        self._drawn = (self._drawn * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self._drawn >> 8) % below
+
+    def _draw_time(self, most):
+        return self._draw(most // 1000) * 1000
+
+    def _on_traceback(self, error):
+        if str(error) != "put there":
+            self.unexpected.append(error)
+            sys.print_exception(error)
+
+    def _on_sleep(self, ms):
+        now = self.world.clock.slept
+        if len(self.world.sent) > 500 or len(self.world.flash.operations) > 5_000:
+            self._forget_but_the_cut()
+        if now > self.end + _QUIET:
+            raise _Ended()
+        for cure in [cure for cure in self._cures if cure[0] <= now]:
+            self._cures.remove(cure)
+            cure[1]()
+        if now > self.end:
+            if not self._is_quiet:
+                self._is_quiet = True
+                for _, cure in self._cures:
+                    cure()
+                self._cures = []
+                self.world.flash.begin()
+            return
+        if now >= self._next:
+            self._next = now + HOUR + self._draw_time(2 * DAY)
+            name = _EVENTS[self._draw(len(_EVENTS))]
+            self.happened[name] = self.happened.get(name, 0) + 1
+            getattr(self, "_" + name)()
+
+    def _forget_but_the_cut(self):
+        cut_at = self.world.flash.cut_at
+        done = len(self.world.flash.operations)
+        self._forget()
+        if cut_at is not None:
+            self.world.flash.cut_at = max(0, cut_at - done)
+
+    def _later(self, cure, within=DAY):
+        self._cures.append((self.world.clock.slept + HOUR // 4 + self._draw_time(within), cure))
+
+    def _power_cut(self):
+        raise PowerCut()
+
+    def _power_cut_while_writing(self):
+        flash = self.world.flash
+        flash.begin()
+        flash.cut_at = self._draw(40)
+        # What makes it write: a config.json that was touched.
+        self._touch()
+        raise PowerCut()
+
+    def _touch(self):
+        files = self.world.flash.files
+        files["/config.json"] = files["/config.json"].rstrip() + b" " * self._draw(5)
+
+    def _flash_full(self):
+        self.world.flash.broken = ("write",)
+
+        def cure():
+            self.world.flash.broken = ()
+
+        self._later(cure)
+
+    def _flash_bit(self):
+        self.world.flash.corrupt = 1
+
+    def _wifi_silent(self):
+        if self.world.network.isconnected():
+            self.world.network.silent_until = ("join", "cycle", "reset")[self._draw(2)]
+
+    def _wifi_silent_in_power_up(self):
+        self.world.network.silent_until = ("join", "cycle", "reset")[self._draw(3)]
+        raise PowerCut()
+
+    def _radio_raises(self):
+        self._wedge(OSError("Wifi Internal Error"))
+
+    def _radio_joins_for_ever(self):
+        self._wedge("joining")
+
+    def _wedge(self, how):
+        network = self.world.network
+        network.since = None
+        network.wedged = how
+        network.wedged_until = ("cycle", "reset")[self._draw(2)]
+
+    def _wifi_gone(self):
+        network = self.world.network
+        network.since = None
+        network.joins = [[(1_000, (201, 202, 2, 1001)[self._draw(4)])]]
+
+        def cure():
+            network.joins = [[(300, network.STAT_GOT_IP)]]
+
+        self._later(cure)
+
+    def _wifi_changes(self):
+        """An operator lists another network, or several."""
+        network = self.world.network
+        names = _NETWORKS[: 1 + self._draw(3)]
+        networks = [dict(example()["wifi"], ssid=name) for name in names]
+        network.heard = [(name, 3, -40 - self._draw(50)) for name in names]
+        config = example(wifi=networks if len(names) > 1 else networks[0])
+        self.world.put("/config.json", config)
+        network.since = None
+        if self._draw(2):
+            raise PowerCut()
+
+    def _config_broken(self):
+        before = self.world.flash.files["/config.json"]
+        self.world.put("/config.json", before[: 10 + self._draw(len(before) - 10)])
+
+        def cure():
+            self.world.put("/config.json", before)
+
+        self._later(cure, HOUR)
+        if self._draw(2):
+            raise PowerCut()
+
+    def _config_touched(self):
+        self._touch()
+        raise PowerCut()
+
+    def _credentials_removed(self):
+        """An operator provisions the board anew, and deletes the device first."""
+        self.world.server.devices.pop(DEVICE, None)
+        self.world.flash.files.pop("/credentials.json", None)
+        raise PowerCut()
+
+    def _device_deleted(self):
+        self.world.server.devices.pop(DEVICE, None)
+
+    def _server_restarts(self):
+        self.world.server._remembered = {}
+
+    def _server_deaf(self):
+        self._server_is("deaf")
+
+    def _server_mute(self):
+        self._server_is("mute")
+
+    def _server_is(self, what):
+        server = self.world.server
+        setattr(server, what, True)
+        self._later(lambda: setattr(server, what, False))
+
+    def _server_says(self):
+        reply = (Reply(NOT_FOUND), Reply(SERVICE_UNAVAILABLE), not_found(), Reply(UNAUTHORIZED))
+        self.world.server.script = [reply[self._draw(4)]]
+
+    def _no_dns(self):
+        names = self.world.names
+        found = names.pop(NAME, None)
+        if found:
+            self._later(lambda: names.update({NAME: found}))
+
+    def _stack_raises(self):
+        kind = (TypeError, AttributeError, ValueError, MemoryError)[self._draw(3)]
+        self.world.raised = [kind("put there")] * (1 + self._draw(8))
+
+
+class _Ended(BaseException):
+    pass
+
+
+_EVENTS = (
+    "power_cut",
+    "power_cut",
+    "power_cut_while_writing",
+    "power_cut_while_writing",
+    "flash_full",
+    "flash_bit",
+    "wifi_silent",
+    "wifi_silent",
+    "wifi_silent_in_power_up",
+    "radio_raises",
+    "radio_joins_for_ever",
+    "wifi_gone",
+    "wifi_changes",
+    "config_broken",
+    "config_touched",
+    "credentials_removed",
+    "device_deleted",
+    "server_restarts",
+    "server_deaf",
+    "server_mute",
+    "server_says",
+    "no_dns",
+    "stack_raises",
+)
+
+
+def check(soak):
+    """Check how a board is after it: provisioned, its application running, its flash tidy."""
+    world = soak.world
+    credentials = world.get("/credentials.json")
+    assert credentials["credentialsValue"] == world.server.devices[DEVICE]
+    assert world.clock.slept - soak.last_posted <= _PERIOD + HOUR, "the application is silent"
+    files = sorted(world.flash.files)
+    assert files == ["/config.json", "/credentials.json", "/start.json"], files
+    assert soak.unexpected == []
+    assert world.open_ports == []
+    if soak.heaps:
+        # The first ones are of modules that were not all there yet.
+        assert soak.heaps[-1] <= max(soak.heaps[: len(soak.heaps) // 2 + 1]) + 2_048, soak.heaps
+
+
+def live(seed, days):
+    """Let a board live and check it; return its figures, by name."""
+    soak = Soak(seed, days)
+    soak.run()
+    check(soak)
+    return {
+        "days": days,
+        "troubles": sum(soak.happened.values()),
+        "power-ups": soak.power_ups,
+        "resets by itself": soak.resets,
+        "telemetry posted": soak.posted,
+        "heaps": soak.heaps,
+    }

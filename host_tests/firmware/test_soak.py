@@ -1,0 +1,12 @@
+"""A board alone for years, in short; host_tests/soak.py lets it live long."""
+
+import sys
+
+from host_tests.firmware.soak import live
+
+
+def test_a_board_alone():
+    days = 8 if sys.implementation.name == "micropython" else 100
+    figures = live(1, days)
+    assert figures["troubles"] >= days // 2
+    assert figures["telemetry posted"] >= days * 4
