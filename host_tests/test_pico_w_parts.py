@@ -13,6 +13,7 @@ from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals.ssi import SSI_DR0, SSI_SSIENR
 from rp2040py.rp2040 import RP2040
 
+from tools.measure import pico_w
 from tools.pico_w import image as images
 from tools.pico_w.board import Follower
 from tools.pico_w.flash_chip import FlashChip
@@ -401,3 +402,11 @@ def test_no_image_is_in_the_project():
     for folder, names, files in os.walk(root):
         names[:] = [name for name in names if name not in skipped]
         assert not [name for name in files if name.endswith(".uf2")], folder
+
+
+# What is measured
+
+
+def test_readme_has_the_recorded_figures():
+    readme = pico_w.README.read_text(encoding="utf-8")
+    assert pico_w.with_table(readme) == readme, "python3 -m tools measure --pico-w --record"

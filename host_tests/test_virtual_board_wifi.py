@@ -43,6 +43,12 @@ watch({ms}, {until})
     )
 
 
+def test_an_esp32_with_a_password_finds_no_open_network(bench):
+    open_network = {"ssid": "home", "password": "", "delay_ms": 20}
+    outcome = bench.play(join(until=201), "esp32", networks=[open_network], scan_ms=20)
+    assert outcome.lines[-1] == "201 False"
+
+
 @both_runtimes
 @pytest.mark.parametrize(
     ("kind", "seen"),

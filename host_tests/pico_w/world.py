@@ -57,7 +57,8 @@ class World:
         self._getrandbits = chance.getrandbits
         self._ms_before = 0.0
         self._wanted = ""
-        self._fork: tuple[Operation, int] | None = None
+        self._fork: tuple[Any, int] | None = None
+        self._is_fork = False
 
     # The board
 
@@ -152,38 +153,55 @@ class World:
             nonlocal count
             count += 1
             if wanted(count, operation):
-                result = self._forked(operation)
-                if result is not None:
-                    said.append((operation, result))
+                self._cut(operation, said)
 
         chip = self.machine.flash_chip
         chip.on_operation = on_operation
-        try:
-            self.until(until)
-        except _InTheFork:
-            operation, pipe = self._fork
-            self._fork = None
-            _answer(pipe, lambda: action(self, operation))
+        self._until_cut(until, action)
         chip.on_operation = lambda operation: None
         return said
 
-    def _forked(self, operation: Operation) -> Any:
+    def at_moments(
+        self, moments: list[float], until: str, action: Callable[..., Any]
+    ) -> list[tuple[float, Any]]:
+        """The same at moments, in ms from now."""
+        said = []
+        for moment in moments:
+            self.machine.after(moment, lambda moment=moment: self._cut(moment, said))
+        self._until_cut(until, action)
+        return said
+
+    def _cut(self, cut: Any, said: list) -> None:
+        if not self._is_fork:
+            result = self._forked(cut)
+            if result is not None:
+                said.append((cut, result))
+
+    def _until_cut(self, until: str, action: Callable[..., Any]) -> None:
+        try:
+            self.until(until)
+        except _InTheFork:
+            cut, pipe = self._fork
+            self._fork = None
+            _answer(pipe, lambda: action(self, cut))
+
+    def _forked(self, cut: Any) -> Any:
         """Fork; what the other one answers, None in the other one."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
-            self.machine.flash_chip.on_operation = lambda operation: None
-            self._fork = operation, writing
+            self._is_fork = True
+            self._fork = cut, writing
             self.machine.pause()
             return None
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             answer = pipe.read()
         os.waitpid(child, 0)
-        assert answer, f"the fork at {operation} died"
+        assert answer, f"the fork at {cut} died"
         is_right, result = pickle.loads(answer)
-        assert is_right, f"cut at {operation}: {result}"
+        assert is_right, f"cut at {cut}: {result}"
         return result
 
     # ThingsBoard

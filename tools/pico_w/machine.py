@@ -83,6 +83,10 @@ class Machine:
         """A part of `files`."""
         return bytes(self._rp2040.flash[FILES_AT + start : FILES_AT + end])
 
+    def memory(self, offset: int, size: int) -> bytes:
+        """A part of its RAM."""
+        return bytes(self._rp2040.sram[offset : offset + size])
+
     def after(self, ms: float, action: Callable[[], None]) -> None:
         """Call `action` once, so many ms from now, between two instructions."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, end, existing_file, new_verb
+from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, Image, end, existing_file, new_verb, say
 
 verb = new_verb()
 
@@ -41,6 +41,15 @@ def measure(
             show_default=False,
         ),
     ] = None,
+    pico_w: Annotated[
+        bool,
+        typer.Option(
+            "--pico-w",
+            help="Measure on the real image of a Pico W instead, in emulated board time; with"
+            " --peer a folder that holds microCoAPy, that too.",
+        ),
+    ] = False,
+    image: Image = None,
 ) -> None:
     """Measure how small and how fast the firmware is.
 
@@ -56,6 +65,9 @@ def measure(
         found = [peers.find(name) for name in peer or []]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--peer") from None
+    if pico_w:
+        _measure_pico_w(found, image, as_json, record)
+        return
     if plot and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
     if micropython and record:
@@ -68,3 +80,24 @@ def measure(
         run(found, details, as_json, plot, record, micropython)
     except MeasureError as error:
         end(str(error))
+
+
+def _measure_pico_w(found, image, as_json, record) -> None:
+    import json
+
+    from tools.measure import peers, pico_w
+    from tools.measure.bench import MeasureError
+    from tools.pico_w.image import ImageError, find_image
+
+    try:
+        measured = pico_w.measure(
+            find_image(image, may_fetch=True),
+            dict(found).get(peers.MICROCOAPY),
+            lambda what: say(f"measuring {what} …"),
+        )
+    except (ImageError, MeasureError) as error:
+        end(str(error))
+    typer.echo(json.dumps(measured) if as_json else pico_w.table(measured), nl=as_json)
+    if record:
+        pico_w.record(measured)
+        say("recorded in tools/measure/pico_w.json and README.md")

@@ -99,7 +99,9 @@ class Radio:
         self._since = now
 
     def _try(self, network, now):
-        if network is None:
+        # Given a password, an ESP32 looks for no open network.
+        looked_for = network and (network["password"] or not self._key or self.attempts == 1)
+        if not looked_for:
             self._fail(NO_NETWORK, now)
         elif network["password"] != self._key or self.first_join_refused:
             self.first_join_refused = False

@@ -1,0 +1,282 @@
+"""How the firmware does on the real image of a Pico W, in emulated board time."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.fake_thingsboard.codec import ACK, Message, decode, encode
+from tools.fake_thingsboard.endpoint import Endpoint
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.measure.bench import SCRIPTS, MeasureError
+from tools.pico_w.flash_file import put_firmware
+from tools.pico_w.heap import QUESTION, Heap
+from tools.pico_w.image import version_of
+from tools.pico_w.machine import Machine
+from tools.pico_w.network import GATEWAY, Network
+from tools.virtual_board.flash import put_on_flash
+
+RECORDED = Path(__file__).resolve().parent / "pico_w.json"
+README = Path(__file__).resolve().parents[2] / "README.md"
+_BEGIN, _END = "<!-- pico-w -->\n", "<!-- /pico-w -->\n"
+_LONGEST = 60_000  # ms of emulated board time
+_CREATED = 0x41
+_SAMPLE = 0.25  # ms
+_KEY, _SECRET = "0123456789abcdefghij", "jihgfedcba9876543210"
+_ID = bytes.fromhex("e66138528334ab21")
+_APP = b"""\
+import time
+
+def run(credentials):
+    print("app.py at", time.ticks_ms())
+"""
+
+
+class Figure(NamedTuple):
+    """`key` of `measure`'s figures and what README calls it; `tolerance` of a new measurement."""
+
+    key: str
+    what: str
+    tolerance: float = 0.05
+
+
+FIGURES = (
+    Figure("free_at_prompt", "heap free at MicroPython's prompt, bytes", 0.01),
+    Figure("free_joining", "heap free when it joins Wi-Fi, garbage counted as used"),
+    Figure("free_asking", "heap free when it asks ThingsBoard"),
+    Figure("free_provisioned", "heap free when it is provisioned"),
+    Figure("free_least", "the least that was free at the first power-up"),
+    Figure("free_application", "heap free when app.py starts"),
+    Figure("free_application_again", "heap free when app.py starts at the second power-up"),
+    Figure("ms_first_line", "ms from reset to firstboot's first line"),
+    Figure("ms_credentials", "ms from reset to credentials at the first power-up"),
+    Figure("ms_application_again", "ms from reset to app.py at the second power-up"),
+    Figure("ms_exchange", "ms from the first datagram to the token", 0.1),
+    Figure("erases", "flash sectors erased in the first power-up", 0),
+    Figure("programs", "flash pages programmed in it", 0),
+    Figure("operations_again", "flash operations in the second power-up", 0),
+)
+_PEER = "microCoAPy"
+
+
+class Run:
+    """One board with its ThingsBoard, sampled while it runs."""
+
+    def __init__(self, image: Path, say: Callable[[str], None]):
+        self.image = image
+        self.say = say
+        self.network = Network(self)
+        self.endpoint = Endpoint(ThingsBoard(_KEY, _SECRET))
+        self.heap: Heap | None = None
+        # microCoAPy's options are in no order that leads to ThingsBoard's path.
+        self.takes_any_path = False
+
+    def send(self, guest, server, datagram) -> None:
+        """Answer as ThingsBoard does (tools.pico_w.network.FarSide)."""
+        if self.takes_any_path:
+            self.network.answer(guest[1], server, _token_for(decode(datagram)))
+            return
+        for each in self.endpoint.received(guest, datagram, int(self.machine.ms)):
+            self.network.answer(guest[1], server, each.datagram)
+
+    def power_up(self, files: bytes | None) -> None:
+        """Begin a power-up."""
+        self.console, self.wanted, self.least = "", "", None
+        self.machine = Machine(self.image, files, _ID, self.network, self._on_console)
+
+    def until(self, text: str) -> float:
+        """Run until the console has a text; gives when that was. Raises MeasureError."""
+        self.wanted = text
+        while text not in self.console:
+            if self.machine.ms > _LONGEST:
+                raise MeasureError(f"the board did not say {text!r}:\n{self.console}")
+            self.machine.run()
+        return self.machine.ms
+
+    def calibrate(self) -> int:
+        """Find the heap of the image, on a board with nothing on it; gives what is free."""
+        self.power_up(None)
+        self.until(">>> ")
+        self.machine.console.type(QUESTION)
+        self.until("heap has ")
+        while not self.console.endswith(">>> "):
+            self.machine.run()
+        said = self.console
+        free = int(said.rpartition("heap has ")[2].split()[0])
+        try:
+            self.heap = Heap(said, self.machine)
+        except ValueError as error:
+            raise MeasureError(str(error)) from None
+        return free
+
+    def watch(self) -> None:
+        """Sample the heap from now on; `least` has the least that was free."""
+        free = self.heap.free(self.machine)
+        self.least = free if self.least is None else min(self.least, free)
+        self.machine.after(_SAMPLE, self.watch)
+
+    def free(self) -> int:
+        """Bytes of the heap that are free now."""
+        return self.heap.free(self.machine)
+
+    def _on_console(self, output: bytes) -> None:
+        self.console += output.decode("utf-8", "replace")
+        if self.wanted in self.console:
+            self.machine.pause()
+
+
+def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) -> dict:
+    """The figures, "firstboot" and perhaps "microCoAPy", by key. Raises MeasureError."""
+    run = Run(image, say)
+    say("a board with nothing on it")
+    found = {"free_at_prompt": run.calibrate()}
+    say("a first power-up")
+    found.update(_first(run))
+    operations = run.machine.flash_chip.operations
+    found["erases"] = sum(each.kind == "erase" for each in operations)
+    found["programs"] = len(operations) - found["erases"]
+    say("a second power-up")
+    found.update(_second(run, run.machine.files))
+    measured = {"image": version_of(image), "firstboot": found}
+    if microcoapy:
+        say(_PEER)
+        try:
+            measured[_PEER] = _microcoapy(run, microcoapy)
+        except MeasureError as error:
+            say(f"{_PEER} is left out: {error}")
+    return measured
+
+
+def _token_for(request: Message) -> bytes:
+    """ThingsBoard's answer to a provision request, whatever its path."""
+    payload = json.dumps(
+        {"credentialsValue": "x" * 20, "credentialsType": "ACCESS_TOKEN", "status": "SUCCESS"},
+        separators=(",", ":"),
+    )
+    reply = Message(ACK, _CREATED, request.message_id, request.token, payload=payload.encode())
+    return encode(reply)
+
+
+def _first(run: Run) -> dict[str, float]:
+    config = {
+        "wifi": {"ssid": "home", "password": "correct horse"},
+        "server": f"coap://{GATEWAY}",
+        "provisioning": {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": _KEY,
+            "provisionDeviceSecret": _SECRET,
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        flash = Path(folder, "flash.img")
+        put_firmware(flash, json.dumps(config).encode(), _APP)
+        run.power_up(flash.read_bytes())
+    found = {"ms_first_line": run.until("firstboot 1")}
+    run.watch()
+    run.until("Wi-Fi: joining")
+    found["free_joining"] = run.free()
+    run.until("asking coap")
+    found["free_asking"] = run.free()
+    found["ms_credentials"] = run.until("saved in /credentials.json")
+    found["ms_exchange"] = found["ms_credentials"] - run.network.up[0][0]
+    found["free_provisioned"] = run.free()
+    run.until("app.py at")
+    found["free_application"] = run.free()
+    found["free_least"] = run.least
+    return found
+
+
+def _second(run: Run, files: bytes) -> dict[str, float]:
+    run.power_up(files)
+    run.until("app.py at")
+    free = run.free()
+    run.until(">>> ")
+    return {
+        "free_application_again": free,
+        "ms_application_again": int(run.console.rpartition("app.py at ")[2].split()[0]),
+        "operations_again": len(run.machine.flash_chip.operations),
+    }
+
+
+_PEER_MAIN = b"""\
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("home", "correct horse")
+while not wlan.isconnected():
+    time.sleep_ms(50)
+print("joined")
+import micro_coapy
+token = micro_coapy.connect(5683)()
+print("token at", time.ticks_ms())
+"""
+
+
+def _microcoapy(run: Run, folder: Path) -> dict[str, float]:
+    files = {
+        f"lib/microcoapy/{file.name}": file.read_bytes() for file in folder.glob("microcoapy/*.py")
+    }
+    script = (SCRIPTS / "micro_coapy.py").read_bytes().replace(b"127.0.0.1", GATEWAY.encode())
+    files |= {"micro_coapy.py": script, "work.py": (SCRIPTS / "work.py").read_bytes()}
+    run.takes_any_path = True
+    before = len(run.network.up)
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name, "source")
+        source.mkdir()
+        (source / "main.py").write_bytes(_PEER_MAIN)
+        put_on_flash(Path(name, "flash.img"), "rp2", "micropython", None, None, source, files)
+        run.power_up(Path(name, "flash.img").read_bytes())
+    run.until("joined")
+    run.watch()
+    ms = run.until("token at")
+    return {
+        "ms_exchange": ms - run.network.up[before][0],
+        "free_provisioned": run.free(),
+        "free_least": run.least,
+        "ms_credentials": ms,
+        "erases": 0,
+        "programs": len(run.machine.flash_chip.operations),
+    }
+
+
+def record(measured: dict) -> None:
+    """Keep the figures, and write README.md's table anew."""
+    kept = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
+    RECORDED.write_text(json.dumps({**kept, **measured}, indent=2) + "\n", encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def stale(measured: dict) -> list[str]:
+    """Which figures are no longer what is recorded, a line each."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))["firstboot"]
+    lines = []
+    for figure in FIGURES:
+        now, then = measured["firstboot"][figure.key], recorded[figure.key]
+        if abs(now - then) > figure.tolerance * then:
+            lines.append(f"{figure.what}: {now:,.0f}, and {then:,.0f} is recorded")
+    return lines
+
+
+def with_table(readme: str) -> str:
+    """README's text with the table that the recorded figures make."""
+    before, begin, rest = readme.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    return before + begin + table(json.loads(RECORDED.read_text(encoding="utf-8"))) + end + after
+
+
+def table(measured: dict) -> str:
+    """The figures as README shows them."""
+    names = [name for name in ("firstboot", _PEER) if name in measured]
+    lines = [
+        f"| MicroPython {measured['image']}; emulated board time, "
+        f"125,000 cycles a ms | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for figure in FIGURES:
+        cells = [measured[name].get(figure.key) for name in names]
+        shown = ["–" if cell is None else f"{cell:,.0f}" for cell in cells]
+        lines.append(f"| {figure.what} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
