@@ -171,3 +171,24 @@ def test_what_is_doubtful_in_the_config_is_no_reason_to_stay_without_credentials
     world.put("/config.json", config)
     del world.server.devices[DEVICE]
     assert credentials_rejected(world.board)["credentialsValue"] == world.server.devices[DEVICE]
+
+
+def test_the_wifi_is_joined_first():
+    world, _ = provisioned()
+    del world.server.devices[DEVICE]
+    world.board.network.disconnect()
+    credentials_rejected(world.board)
+    assert world.board.network.isconnected()
+
+
+def test_a_device_that_is_deleted_again_is_provisioned_again():
+    world, old = provisioned()
+    found = [old]
+    for _ in range(2):
+        del world.server.devices[DEVICE]
+        found.append(credentials_rejected(world.board))
+        assert found[-1] == world.get("/credentials.json")
+        assert found[-1]["credentialsValue"] == world.server.devices[DEVICE]
+        line = 'provisioning: asking coap://%s for "%s" again' % (NAME, DEVICE)
+        assert line in world.texts()
+    assert len({each["credentialsValue"] for each in found}) == 3

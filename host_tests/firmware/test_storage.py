@@ -182,3 +182,33 @@ def test_a_root_in_front_of_every_path():
     assert storage.set_aside(PATH) == PATH + ".bad1"
     storage.remove(PATH + ".bad1")
     assert flash.files == {}
+
+
+def test_without_a_root_a_path_is_as_it_is():
+    flash = Flash()
+    Storage(open=flash.open, os=flash).save(PATH, NEW)
+    assert flash.files == {PATH: NEW}
+
+
+def test_the_name_that_a_save_has_until_it_is_whole():
+    storage, flash = made()
+    flash.cut_at = 5
+    raises(PowerCut, storage.save, PATH, NEW)
+    assert flash.files == {PATH: OLD, PATH + ".new": NEW}
+
+
+def test_what_could_not_be_done_is_said():
+    for broken, said, method, more in (
+        ("open", "read", "read", ()),
+        ("stat", "read", "exists", ()),
+        ("write", "saved", "save", (NEW,)),
+        ("rename", "saved", "finish", ()),
+        ("remove", "removed", "remove", ()),
+        ("rename", "renamed", "set_aside", ()),
+    ):
+        storage, flash = made()
+        flash.files[PATH + ".new"] = NEW
+        flash.broken = (broken,)
+        flash.error = EIO
+        error = raises(FirstbootError, getattr(storage, method), PATH, *more)
+        assert " cannot be %s: " % said in error.what, error.what
