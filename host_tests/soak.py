@@ -36,8 +36,8 @@ def main() -> None:
 
         figures = live(options.seed, options.days)
     heaps = figures.pop("heaps")
-    for name, value in figures.items():
-        print(f"{name:18} {value:>9,}")
+    for name in sorted(figures):
+        print(f"{name:18} {figures[name]:>9,}")
     if heaps:
         print(f"{'heap, bytes':18} {heaps[0]:>9,} to {max(heaps):,}, at the end {heaps[-1]:,}")
     print(f"{'seconds':18} {time.monotonic() - began:>9.1f}")

@@ -38,9 +38,9 @@ class Soak:
     """The life of a board. `seed`: what all chance is drawn from.
 
     `happened`: how often what happened. `posted`: how often the application reached ThingsBoard;
-    `last_posted`: when, in ms. `power_ups`, `resets`. `heaps`: the heap in use, in bytes, on
-    MicroPython, each time the application had run for a day. `unexpected`: exceptions whose
-    traceback was shown and that nobody had put there.
+    `last_posted`: when, and `longest_silence` between two, in ms. `power_ups`, `resets`. `heaps`:
+    the heap in use, in bytes, on MicroPython, each time the application had run for a day.
+    `unexpected`: exceptions whose traceback was shown and that nobody had put there.
     """
 
     def __init__(self, seed, days):
@@ -50,7 +50,7 @@ class Soak:
         world.server.answer = lambda request: self._answer(answer, request)
         self.end = days * DAY
         self.happened = {}
-        self.posted = self.last_posted = self.power_ups = self.resets = 0
+        self.posted = self.last_posted = self.longest_silence = self.power_ups = self.resets = 0
         self.heaps = []
         self.unexpected = []
         self._cures = []
@@ -129,8 +129,10 @@ class Soak:
             if transport:
                 transport.close()
         if response.code == CREATED:
+            now = self.world.clock.slept
+            self.longest_silence = max(self.longest_silence, now - self.last_posted)
             self.posted += 1
-            self.last_posted = self.world.clock.slept
+            self.last_posted = now
         elif response.code == UNAUTHORIZED:
             from firmware.provisioning.rejection import credentials_rejected
 
@@ -366,6 +368,7 @@ def check(soak):
     assert world.clock.slept - soak.last_posted <= _PERIOD + HOUR, "the application is silent"
     files = sorted(world.flash.files)
     assert files == ["/config.json", "/credentials.json", "/start.json"], files
+    assert soak.longest_silence <= 3 * DAY, soak.longest_silence // HOUR
     assert soak.unexpected == []
     assert world.open_ports == []
     if soak.heaps:
@@ -384,5 +387,6 @@ def live(seed, days):
         "power-ups": soak.power_ups,
         "resets by itself": soak.resets,
         "telemetry posted": soak.posted,
+        "hours of silence": soak.longest_silence // HOUR,
         "heaps": soak.heaps,
     }
