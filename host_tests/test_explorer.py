@@ -13,21 +13,32 @@ from functools import lru_cache
 import pytest
 
 from host_tests.explorer import report
-from host_tests.explorer.mutants import MUTANTS
+from host_tests.explorer.life import PROVISIONED as BY_ITSELF
+from host_tests.explorer.mutants import MISFITS, MUTANTS
+from host_tests.explorer.people import COPIED, OPERATED, RESET
 from host_tests.explorer.repeat import repeat
 from host_tests.explorer.run import PROVISIONED, TAKEN
 from host_tests.explorer.scene import Setting
 from host_tests.explorer.search import Broken
+from host_tests.explorer.walk import Lost, Reach, Walk, find_story
+from host_tests.explorer.walk import repeat as repeat_story
 from tools.virtual_board.flash import PROJECT
 
 SETTINGS = {str(setting): setting for setting in report.settings()}
 explore = lru_cache(maxsize=None)(report.explore)
+explore_people = lru_cache(maxsize=None)(report.explore_people)
+PEOPLE = {str(setting): setting for setting in report.PEOPLE}
 
 
 @pytest.fixture(scope="module")
 def depth(request):
     deep = request.config.getoption("--explore-deep", default=False)
     return report.DEEP if deep else report.DEFAULT
+
+
+@pytest.fixture(scope="module")
+def reach(depth):
+    return report.FAR_REACH if depth is report.DEEP else report.REACH
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
@@ -39,14 +50,27 @@ def test_nothing_is_lost(setting, depth):
         assert set(tally.ends) == {PROVISIONED, TAKEN}
 
 
-def test_the_table_in_the_readme_is_true(depth, capsys):
+@pytest.mark.parametrize("setting", PEOPLE.values(), ids=PEOPLE)
+def test_nothing_is_lost_whatever_people_do(setting, reach):
+    tallies = explore_people(setting, reach)
+    if setting.is_recoverable:
+        for kind, ends in tallies.items():
+            # Only who makes a board or ThingsBoard forget has something to do there.
+            if kind not in (RESET, COPIED, OPERATED):
+                assert set(ends) <= {BY_ITSELF}, kind
+
+
+def test_the_table_in_the_readme_is_true(depth, reach, capsys):
     tallies = {setting: explore(setting, depth) for setting in SETTINGS.values()}
+    people = {setting: explore_people(setting, reach) for setting in report.PEOPLE}
     with capsys.disabled():
         print(f"\nexplored from seed {report.SEED}: {report.bounds(depth)}")
         print(report.table(tallies))
+        print(f"people: {reach}")
+        print(report.table_of_people(people))
     if depth is report.DEFAULT:
         readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-        assert report.in_readme(readme, tallies) == readme, (
+        assert report.in_readme(readme, tallies, people) == readme, (
             "the explorer's table has changed; write it anew with: "
             "python -m host_tests.explorer --readme README.md"
         )
@@ -61,6 +85,21 @@ def test_a_firmware_without_this_protection_is_found_out(mutant):
             command = re.search(r"--setting (\S+) --repeat (.+)", str(broken))
             repeat(Setting(*command[1].split("/")), report.SEED, shlex.split(command[2]))
     assert str(again.value) == str(broken)
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_a_firmware_without_this_protection_loses_something_to_people(misfit):
+    break_it, setting, name, lost = MISFITS[misfit]
+    story = find_story(name)
+    with break_it():
+        with pytest.raises(Lost) as found:
+            Walk(setting, report.SEED, Reach(faults=2, lost=2)).tell(story)
+        assert str(found.value).startswith(lost)
+        with pytest.raises(Lost) as again:
+            command = re.search(r"--people (\S+) --story \".+\" --repeat ?(.*)", str(found.value))
+            assert command[1] == str(setting)
+            repeat_story(setting, report.SEED, story, shlex.split(command[2]))
+    assert str(again.value).partition("\n")[0] == str(found.value).partition("\n")[0]
 
 
 def _first_broken():

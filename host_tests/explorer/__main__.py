@@ -10,6 +10,9 @@ from host_tests.explorer import report
 from host_tests.explorer.repeat import repeat
 from host_tests.explorer.scene import Setting
 from host_tests.explorer.search import Broken
+from host_tests.explorer.town import People
+from host_tests.explorer.walk import Lost, find_story
+from host_tests.explorer.walk import repeat as repeat_story
 
 
 def main() -> int:
@@ -19,22 +22,37 @@ def main() -> int:
     parser.add_argument("--seed", default=report.SEED)
     parser.add_argument("--readme", type=Path, help="put the table between this file's marks")
     parser.add_argument("--setting", help="as a failure prints it: repeat it")
-    parser.add_argument("--repeat", nargs="+", metavar="STEP", help="the schedule to repeat")
+    parser.add_argument("--people", help="as a failure prints it: repeat what people did there")
+    parser.add_argument("--story", help="what they did")
+    parser.add_argument("--repeat", nargs="*", metavar="STEP", help="the schedule to repeat")
     options = parser.parse_args()
     try:
+        if options.people:
+            people = People(*options.people.split("/"))
+            story = find_story(options.story)
+            print("\n".join(repeat_story(people, options.seed, story, options.repeat or ())))
+            return 0
         if options.repeat:
             setting = Setting(*options.setting.split("/"))
             print("\n".join(repeat(setting, options.seed, options.repeat)))
             return 0
         depth = report.DEEP if options.deep else report.DEFAULT
         tallies = report.explore_all(depth, options.seed)
-    except Broken as broken:
+        reach = report.FAR_REACH if options.deep else report.REACH
+        people = {}
+        for setting in report.PEOPLE:
+            people[setting] = report.explore_people(setting, reach, options.seed)
+            print(
+                f"{setting}: {sum(sum(c.values()) for c in people[setting].values()):,} schedules"
+            )
+    except (Broken, Lost) as broken:
         print(broken, file=sys.stderr)
         return 1
     print(report.table(tallies))
+    print(report.table_of_people(people))
     if options.readme:
         options.readme.write_text(
-            report.in_readme(options.readme.read_text("utf-8"), tallies), "utf-8"
+            report.in_readme(options.readme.read_text("utf-8"), tallies, people), "utf-8"
         )
     return 0
 

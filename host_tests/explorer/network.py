@@ -18,34 +18,57 @@ SERVER_ADDRESS = "192.0.2.1"
 
 
 class Network:
-    """The wire and the server. `fates`: what becomes of the n-th datagram of this power-up.
+    """The wire and the servers, by their addresses; `server` is ThingsBoard at its own.
 
+    `fates`: what becomes of the n-th datagram of this power-up. `mutes`: the direction in which all
+    are lost, "to the server" or "to the board". `rebound`: how often NAT has given the board other
+    ports. `sessions`: how many of DTLS there were.
     While `is_down()`, nothing reaches the board.
     """
 
     def __init__(self, server: Server, now: int = 0):
-        self.server = server
+        self.servers = {SERVER_ADDRESS: server}
         self.now = now
         self.fates: dict[int, str] = {}
+        self.mutes = ""
+        self.rebound = 0
+        self.sessions = 0
         self.is_down = lambda: False
         self.count = 0
         self.version = 0
-        self._events: list[tuple] = []  # (at, order, kind, peer, datagram)
+        self._events: list[tuple] = []  # (at, order, kind, peer, datagram, server's address)
         self._order = 0
         self._swapped: dict[bool, tuple] = {}
         self._sockets: dict[Peer, list[bytes]] = {}
 
+    @property
+    def server(self) -> Server:
+        return self.servers[SERVER_ADDRESS]
+
     def copy(self) -> Network:
         """A copy with what is on its way, and nobody listening."""
-        copy = Network(self.server.copy(), self.now)
+        # Several addresses may lead to one server.
+        copies = {id(server): server for server in self.servers.values()}
+        copies = {number: server.copy() for number, server in copies.items()}
+        # Several servers may be nodes of one ThingsBoard.
+        boards = {}
+        for server in self.servers.values():
+            node = copies[id(server)]
+            node.thingsboard = boards.setdefault(id(server.thingsboard), node.thingsboard)
+        copy = Network(next(iter(copies.values())), self.now)
+        copy.servers = {address: copies[id(server)] for address, server in self.servers.items()}
+        copy.rebound = self.rebound
+        copy.sessions = self.sessions
         copy._events = self._events.copy()
         copy._order = self._order
         return copy
 
     def pending(self) -> list[tuple]:
-        """What is still to come: (in ms, kind, peer, what)."""
+        """What is still to come: (in ms, kind, peer, what, the server's address)."""
         coming = [(at - self.now, *event[1:]) for at, *event in sorted(self._events)]
-        return coming + self.server.timers(self.now)
+        for address, server in self.servers.items():
+            coming += [(*timer, address) for timer in server.timers(self.now)]
+        return coming
 
     # The board's end
 
@@ -57,9 +80,9 @@ class Network:
         """What comes for `peer` is for nobody."""
         self._sockets.pop(peer, None)
 
-    def send(self, peer: Peer, datagram: bytes) -> None:
-        """Send a datagram from `peer` to the server."""
-        self._transmit(True, peer, datagram)
+    def send(self, peer: Peer, datagram: bytes, address: str = SERVER_ADDRESS) -> None:
+        """Send a datagram from `peer` to the server at an address."""
+        self._transmit(True, peer, datagram, address)
 
     def receive(self, peer: Peer, timeout: int) -> bytes | None:
         """The next datagram to `peer`, waiting up to `timeout` ms for it."""
@@ -80,10 +103,12 @@ class Network:
 
     # The wire
 
-    def _transmit(self, to_server: bool, peer: Peer, datagram: bytes) -> None:
+    def _transmit(self, to_server: bool, peer: Peer, datagram: bytes, address: str) -> None:
         fate = self.fates.get(self.count, "arrives")
         self.count += 1
         kind = "to the server" if to_server else "to the board"
+        if kind == self.mutes:
+            fate = "lost"
         at = self.now + LATENCY
         overtaken = self._swapped.pop(to_server, None)
         if overtaken in self._events:
@@ -94,22 +119,29 @@ class Network:
             self.version += 1
             return
         if fate == "swapped":
-            self._swapped[to_server] = self._put(at + _SWAPPED_AT_LATEST, kind, peer, datagram)
+            self._swapped[to_server] = self._put(
+                at + _SWAPPED_AT_LATEST, kind, peer, datagram, address
+            )
             return
-        self._put(at + _DELAYS.get(fate, 0), kind, peer, datagram)
+        self._put(at + _DELAYS.get(fate, 0), kind, peer, datagram, address)
         if fate == "doubled":
-            self._put(at + _DOUBLED_AFTER, kind, peer, datagram)
+            self._put(at + _DOUBLED_AFTER, kind, peer, datagram, address)
 
-    def _put(self, at: int, kind: str, peer: Peer, datagram: bytes) -> tuple:
+    def _put(self, at: int, kind: str, peer: Peer, datagram: bytes, address: str) -> tuple:
         self._order += 1
         self.version += 1
-        event = (at, self._order, kind, peer, datagram)
+        event = (at, self._order, kind, peer, datagram, address)
         heapq.heappush(self._events, event)
         return event
 
     def _step(self, until: int) -> bool:
         """Let the next thing happen, unless it happens after `until`."""
-        wake_at = self.server.wake_at
+        wakes = [
+            (server.wake_at, address)
+            for address, server in self.servers.items()
+            if server.wake_at is not None
+        ]
+        wake_at, address = min(wakes, default=(None, ""))
         is_timer = wake_at is not None and not (self._events and self._events[0][0] < wake_at)
         if not is_timer and not self._events:
             return False
@@ -120,13 +152,14 @@ class Network:
         self.version += 1
         sendings = []
         if is_timer:
-            sendings = self.server.on_timer(self.now)
+            sendings = self.servers[address].on_timer(self.now)
         else:
-            _, _, kind, peer, datagram = heapq.heappop(self._events)
-            if kind == "to the server":
-                sendings = self.server.received(peer, datagram, self.now)
-            elif not self.is_down():
-                self._sockets.get(peer, []).append(datagram)
+            _, _, kind, peer, datagram, address = heapq.heappop(self._events)
+            if kind == "to the board":
+                if not self.is_down():
+                    self._sockets.get(peer, []).append(datagram)
+            elif address in self.servers:
+                sendings = self.servers[address].received(peer, datagram, self.now)
         for peer, datagram, _ in sendings:
-            self._transmit(False, peer, datagram)
+            self._transmit(False, peer, datagram, address)
         return True

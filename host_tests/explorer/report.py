@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import NamedTuple
 
+from host_tests.explorer import life
 from host_tests.explorer.faults import Bounds, explore_decay, explore_fates
 from host_tests.explorer.images import FRESH, images
+from host_tests.explorer.people import KINDS_OF_STORIES
 from host_tests.explorer.run import ACKNOWLEDGED, EXPIRED, MOVED, PROVISIONED, TAKEN
 from host_tests.explorer.scene import ACCESS_TOKENS, AGE_CLASS, STRATEGIES, Setting
 from host_tests.explorer.search import BACK_WITH, OFF_FOR, Search, Tally, root
 from host_tests.explorer.server import REPLIES
+from host_tests.explorer.town import People
+from host_tests.explorer.walk import Reach, Walk, stories
 from tools.virtual_board.boards import KINDS
 
 SEED = "1"
 MARKS = "<!-- explorer -->", "<!-- /explorer -->"
+
+# What people are let loose on.
+PEOPLE = (
+    People(),
+    People("coap", "drawn", "sensor-{id}", reply="separate"),
+    People("coap", "drawn", reply="bare", file_system="fat"),
+    People("coap", "drawn", strategy="preprovisioned"),
+    People("coap", "given"),
+    People("coap", "fixed", "sensor-{id}"),
+    People("coap", "server", reply="separate"),
+    People("coap", "mqtt"),
+    People("coaps", "drawn"),
+    People("coaps", "x509"),
+    People("coaps", "x509", "sensor-{id}", reply="separate", file_system="fat"),
+    People("coaps", "long-x509", reply="separate"),
+    People("coaps", "shown"),
+    People("coaps", "server"),
+)
+REACH = Reach(faults=1, lost=3)
+FAR_REACH = Reach(faults=2, lost=4, pairs=True)
 
 
 class Depth(NamedTuple):
@@ -69,6 +94,20 @@ def explore_all(
     return tallies
 
 
+def explore_people(setting: People, reach: Reach = REACH, seed: str = SEED) -> dict[str, Counter]:
+    """Live through all stories in one setting; the schedules of each kind by their ends.
+
+    Raises Lost.
+    """
+    walk = Walk(setting, seed, reach)
+    tallies: dict[str, Counter] = {kind: Counter() for kind in KINDS_OF_STORIES}
+    for story in stories(setting):
+        tallies[story.kind] += walk.tell(story)
+        if reach.pairs:
+            tallies[story.kind] += walk.tell_pairs(story)
+    return tallies
+
+
 def bounds(depth: Depth) -> str:
     """How far the exploration goes, in words."""
     return (
@@ -102,17 +141,45 @@ def table(tallies: dict[Setting, Tally]) -> str:
     for (strategy, access_token), tally in rows.items():
         lines.append([strategy, access_token, *_numbers(tally)])
     lines.append(["all", "", *_numbers(total)])
+    return _markdown(lines)
+
+
+_PEOPLE_COLUMNS = {
+    life.PROVISIONED: "provisioned by itself",
+    life.EXPIRED: "off too long",
+    life.EDITED: "asked otherwise in between",
+    life.OPERATOR: "changed in ThingsBoard",
+    life.ANOTHERS: "name taken before",
+}
+
+
+def table_of_people(tallies: dict[People, dict[str, Counter]]) -> str:
+    """Schedules by how they ended, in Markdown: a row for each kind of what people do."""
+    rows = {kind: Counter() for kind in KINDS_OF_STORIES}
+    for kinds in tallies.values():
+        for kind, ends in kinds.items():
+            rows[kind] += ends
+    rows["all"] = sum(rows.values(), Counter())
+    head = ["what people do", "schedules", *_PEOPLE_COLUMNS.values()]
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1)]
+    for kind, ends in rows.items():
+        numbers = [sum(ends.values()), *(ends[end] for end in _PEOPLE_COLUMNS)]
+        lines.append([kind, *(f"{number:,}" for number in numbers)])
+    return _markdown(lines)
+
+
+def _markdown(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def in_readme(readme: str, tallies: dict[Setting, Tally]) -> str:
-    """The README with the table between its marks. Raises ValueError when it has no marks."""
+def in_readme(readme: str, tallies: dict, people: dict) -> str:
+    """The README with both tables between its marks. Raises ValueError when it has no marks."""
     begin, end = MARKS
     before, found, rest = readme.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found or not found_end:
         raise ValueError(f"the README needs the marks {begin} and {end} for the explorer's table")
-    return f"{before}{begin}\n{table(tallies)}\n{end}{after}"
+    return f"{before}{begin}\n{table(tallies)}\n\n{table_of_people(people)}\n{end}{after}"
 
 
 def _numbers(tally: Tally) -> list[str]:

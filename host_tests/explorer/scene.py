@@ -79,9 +79,9 @@ def key_of(state: State, setting: Setting) -> tuple:
     flash is what its files say. Where the log of littlefs stands is not in it: that is explored
     from images of its own.
     """
-    names = _Names()
+    names = Names()
     files = tuple(
-        (path, _file(names, content))
+        (path, named_content(names, content))
         for path, content in contents(state.image, setting.kind)
         if path != CONFIG or content != setting.config
     )
@@ -92,24 +92,13 @@ def key_of(state: State, setting: Setting) -> tuple:
         for device in server.thingsboard.devices.values()
     )
     remembered = tuple(
-        (
-            _peer(names, peer),
-            names("message_id", message_id),
-            int(exchange.received_at // AGE_CLASS),
-            exchange.acknowledged,
-            exchange.reply and _datagram(names, exchange.reply),
-            exchange.reply_acknowledged,
-        )
-        for (peer, message_id), exchange in server.duplicates.snapshot(network.now)
+        named_exchange(names, each) for each in server.duplicates.snapshot(network.now)
     )
-    coming = tuple(
-        (after // _DELAY_CLASS, kind, _peer(names, peer), _what(names, what))
-        for after, kind, peer, what in network.pending()
-    )
+    coming = tuple(named_pending(names, each) for each in network.pending())
     return state.address, files, devices, remembered, coming
 
 
-class _Names(dict):
+class Names(dict):
     """Numbers random values in the order in which they appear."""
 
     def __call__(self, kind: str, value: Any) -> Any:
@@ -118,12 +107,31 @@ class _Names(dict):
         return self.setdefault((kind, value), f"{kind} {len(self)}")
 
 
-def _peer(names: _Names, peer) -> tuple:
+def named_exchange(names: Names, known: tuple) -> tuple:
+    """What the server remembers of a request, one of its duplicates' snapshot."""
+    (peer, message_id), exchange = known
+    return (
+        _peer(names, peer),
+        names("message_id", message_id),
+        int(exchange.received_at // AGE_CLASS),
+        exchange.acknowledged,
+        exchange.reply and _datagram(names, exchange.reply),
+        exchange.reply_acknowledged,
+    )
+
+
+def named_pending(names: Names, coming: tuple) -> tuple:
+    """What is still to come, one of the network's `pending`."""
+    after, kind, peer, what, address = coming
+    return after // _DELAY_CLASS, kind, _peer(names, peer), _what(names, what), address
+
+
+def _peer(names: Names, peer) -> tuple:
     address, port = peer
     return address, names("port", port)
 
 
-def _what(names: _Names, what) -> Any:
+def _what(names: Names, what) -> Any:
     """A datagram, (request's Message ID, reply) or (reply's Message ID, count)."""
     if isinstance(what, bytes):
         return _datagram(names, what)
@@ -132,9 +140,9 @@ def _what(names: _Names, what) -> Any:
     return names("number", what) if what > 9 else what
 
 
-def _datagram(names: _Names, datagram: bytes) -> tuple:
+def _datagram(names: Names, datagram: bytes) -> tuple:
     message = decode(datagram)
-    payload = _file(names, message.payload) if message.payload else b""
+    payload = named_content(names, message.payload) if message.payload else b""
     return message.type, message.code, names("coap_token", message.token), payload
 
 
@@ -145,21 +153,26 @@ _RANDOM = {
     "coap_token": "coap_token",
     "port": "port",
     "body": "body",
+    "replaces": "replaces",
 }
 
 
-def _file(names: _Names, content: bytes) -> Any:
+def named_content(names: Names, content: bytes) -> Any:
     fields = _fields(content)
-    if fields is None:
-        return content
-    return tuple(
-        (field, names(_RANDOM[field], value) if field in _RANDOM else value)
-        for field, value in fields
-    )
+    return content if fields is None else _named(names, fields)
+
+
+def _named(names: Names, value: Any, field: str = "") -> Any:
+    """A JSON value, hashable, its random parts as `names` has them."""
+    if isinstance(value, dict):
+        return tuple((key, _named(names, value[key], key)) for key in value)
+    if isinstance(value, list):
+        return tuple(_named(names, each, field) for each in value)
+    return names(_RANDOM[field], value) if field in _RANDOM else value
 
 
 @lru_cache(maxsize=65536)
-def _fields(content: bytes) -> tuple[tuple[str, Any], ...] | None:
+def _fields(content: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(content)
     except ValueError:
@@ -168,7 +181,4 @@ def _fields(content: bytes) -> tuple[tuple[str, Any], ...] | None:
         return None
     if "coap_token" in fields:
         fields["coap_token"] = bytes.fromhex(fields["coap_token"])
-    return tuple(
-        (field, str(value) if isinstance(value, (dict, list)) else value)
-        for field, value in fields.items()
-    )
+    return fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from tools.fake_thingsboard.endpoint import REPLIES, Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
@@ -13,11 +14,41 @@ __all__ = ["REPLIES", "Peer", "Server"]
 SEPARATE_AFTER = 600  # ms from a request to its separate reply
 
 
+class Provisioned(NamedTuple):
+    """Who provisioned a device: the address of the board, and its request's body."""
+
+    address: str
+    body: bytes
+
+
+class _ThingsBoard(ThingsBoard):
+    """Notes which request provisioned a device; `peer` is who asks."""
+
+    peer: Peer = ("", 0)
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.provisioned: dict[str, Provisioned] = {}
+
+    def delete_device(self, name):
+        super().delete_device(name)
+        self.provisioned.pop(name, None)
+
+    def _provision(self, payload):
+        before = set(self.devices)
+        states = {name: device.provision_state for name, device in self.devices.items()}
+        reply = super()._provision(payload)
+        for name, device in self.devices.items():
+            if name not in before or states[name] != device.provision_state:
+                self.provisioned[name] = Provisioned(self.peer[0], bytes(payload))
+        return reply
+
+
 class Server(Endpoint):
     """ThingsBoard with one `strategy`, one way to `reply` and what it draws from a `seed`."""
 
     def __init__(self, key: str, secret: str, strategy: str, reply: str, seed: str):
-        thingsboard = ThingsBoard(key, secret, strategy, randbytes=self._randbytes)
+        thingsboard = _ThingsBoard(key, secret, strategy, randbytes=self._randbytes)
         super().__init__(
             thingsboard, reply=reply, delay=SEPARATE_AFTER if reply == "separate" else 0
         )
@@ -29,9 +60,15 @@ class Server(Endpoint):
         board = self.thingsboard
         copy = Server(board.key, board.secret, board.strategy, self.reply, self.seed)
         copy.thingsboard.restore(board.snapshot())
+        copy.thingsboard.provisioned = board.provisioned.copy()
         copy.drawn = self.drawn
         self.copy_to(copy)
         return copy
+
+    def received(self, peer: Peer, datagram: bytes, now: int):
+        """Take a datagram."""
+        self.thingsboard.peer = peer
+        return super().received(peer, datagram, now)
 
     def _randbytes(self, size: int) -> bytes:
         self.drawn += 1
