@@ -19,7 +19,7 @@ from host_tests.explorer.folder import Folder
 from host_tests.explorer.network import Network
 from host_tests.explorer.run import Violation
 from host_tests.explorer.scene import ATTEMPT, CONFIG, CREDENTIALS
-from host_tests.explorer.town import Town, is_proposed, is_same_server
+from host_tests.explorer.town import CHANGED_TOKEN, Town, is_proposed, is_same_server
 from tools.fake_thingsboard.codec import ACK, decode
 from tools.fake_thingsboard.messages import CREATED
 
@@ -255,7 +255,7 @@ class _Life:
         if not town.is_made_by(server, name, town.turn):
             return ANOTHERS
         current = json.loads(town.files.get(CREDENTIALS, b"{}")).get("credentialsValue")
-        if device.token == current:
+        if device.token in (current, CHANGED_TOKEN):
             return OPERATOR
         if is_proposed(server, name) and device.token not in town.forgotten:
             raise self._broken("refused, though it proposed its access token")

@@ -10,6 +10,7 @@ from host_tests.explorer.network import SERVER_ADDRESS
 from host_tests.explorer.scene import ATTEMPT, CREDENTIALS, KEY
 from host_tests.explorer.town import (
     ALIAS,
+    CHANGED_TOKEN,
     FIXED_TOKEN,
     HOST,
     NEW_ADDRESS,
@@ -172,14 +173,14 @@ def _change_token(town: Town) -> None:
     thingsboard = town.network.server.thingsboard
     if town.device_name in thingsboard.devices:
         town.old_token = thingsboard.devices[town.device_name].token
-        thingsboard.change_token(town.device_name, "changed-by-an-operator")
+        thingsboard.change_token(town.device_name, CHANGED_TOKEN)
 
 
 def _change_token_back(town: Town) -> None:
     thingsboard = town.network.server.thingsboard
     if town.device_name in thingsboard.devices and town.old_token:
         device = thingsboard.devices[town.device_name]
-        if device.token == "changed-by-an-operator":
+        if device.token == CHANGED_TOKEN:
             thingsboard.change_token(town.device_name, town.old_token)
 
 

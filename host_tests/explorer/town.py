@@ -32,6 +32,7 @@ SILENT_HOST, SILENT_ADDRESS = "silent.example.com", "192.0.2.3"
 NEW_ADDRESS = "192.0.2.4"
 BOARDS = ("0123456789ab", "ba9876543210")
 FIXED_TOKEN = "one-token-for-all"
+CHANGED_TOKEN = "changed-by-an-operator"
 CERTIFICATE = bytes(range(0x30, 0x80)) * 8
 LONG_CERTIFICATE = bytes(range(0x30, 0x80)) * 12
 
