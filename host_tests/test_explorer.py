@@ -92,14 +92,23 @@ def test_a_firmware_without_this_protection_loses_something_to_people(misfit):
     break_it, setting, name, lost = MISFITS[misfit]
     story = find_story(name)
     with break_it():
-        with pytest.raises(Lost) as found:
-            Walk(setting, report.SEED, Reach(faults=2, lost=2)).tell(story)
-        assert str(found.value).startswith(lost)
+        found = _first_lost(setting, story)
+        assert found.startswith(lost)
         with pytest.raises(Lost) as again:
-            command = re.search(r"--people (\S+) --story \".+\" --repeat ?(.*)", str(found.value))
+            command = re.search(r"--people (\S+) --story \".+\" --repeat ?(.*)", found)
             assert command[1] == str(setting)
             repeat_story(setting, report.SEED, story, shlex.split(command[2]))
-    assert str(again.value).partition("\n")[0] == str(found.value).partition("\n")[0]
+    assert str(again.value).partition("\n")[0] == found.partition("\n")[0]
+
+
+def _first_lost(setting, story):
+    """Live through a story with one fault, then with two, until something is lost."""
+    for faults in (1, 2):
+        try:
+            Walk(setting, report.SEED, Reach(faults, lost=2)).tell(story)
+        except Lost as lost:
+            return str(lost)
+    pytest.fail("people did not find it out")
 
 
 def _first_broken():
