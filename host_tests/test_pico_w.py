@@ -5,8 +5,6 @@ Each test goes on from one board that has joined its network and is about to ask
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
 import struct
@@ -20,17 +18,13 @@ import pytest
 from host_tests.pico_w import probes
 from host_tests.pico_w.lane import in_full, on_pico_w, why_not
 from host_tests.pico_w.world import ID, NAME, SERVER, World, new_files
-from host_tests.power_up_bench import KEY, SECRET, config_for
 from host_tests.virtual_bench import NO_MICROPYTHON, UP, Bench
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, decode
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.measure import pico_w
 from tools.pico_w.image import find_image
 from tools.pico_w.machine import Machine
-from tools.pico_w.network import GATEWAY, Network, steady
+from tools.pico_w.network import Network, steady
 from tools.pico_w.serial_board import AtAPort
-from tools.set_up import ROOT
 
 if why_not():
     pytest.skip(why_not(), allow_module_level=True)
@@ -452,32 +446,24 @@ def test_the_virtual_board_does_as_the_image_does(world, tmp_path):
 
 
 class Desk:
-    """A new board at a serial port, with nothing but MicroPython on it, and its ThingsBoard."""
+    """A new board at a serial port, with nothing but MicroPython on it."""
 
     def __init__(self, world: World, folder: Path):
         self.folder = folder
         self.network = Network()
         self.machine = Machine(world.image, None, ID, self.network)
-        self.thingsboard = ThingsBoard(KEY, SECRET)
 
     def __enter__(self) -> Desk:
-        self.server = FakeThingsBoard(self.thingsboard).__enter__()
-        uri = self.server.uri.replace("127.0.0.1", GATEWAY)
-        config = config_for(uri)
-        (self.folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
         self.port = AtAPort(self.machine, self.folder / "port", self.network)
         return self
 
     def __exit__(self, *exception) -> None:
         self.port.close()
-        self.server.__exit__(*exception)
 
-    def run(self, *command: str, code: int = 0) -> str:
-        """Run a Python command line beside the board; gives what it printed."""
+    def mpremote(self, *arguments: str) -> str:
+        """Run mpremote's command line on the board; gives what it printed."""
         process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": ROOT},
+            [sys.executable, "-m", "mpremote", "connect", str(self.folder / "port"), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -486,30 +472,14 @@ class Desk:
         while process.poll() is None:
             self.port.step()
         said = process.stdout.read()
-        assert process.returncode == code, said
+        assert process.returncode == 0, said
         return said
 
-    def tools(self, verb: str, *arguments: str) -> str:
-        start = "from tools.cli import main; main()"
-        return self.run("-c", start, verb, "--port", str(self.folder / "port"), *arguments)
 
-    def mpremote(self, *arguments: str) -> str:
-        return self.run("-m", "mpremote", "connect", str(self.folder / "port"), *arguments)
-
-
-@in_full
 @on_pico_w
-def test_the_tools_flash_a_new_board(world, tmp_path):
+def test_mpremote_on_a_new_board(world, tmp_path):
     with Desk(world, Path(tmp_path)) as desk:
         assert "1.26.1" in desk.mpremote("exec", "import os; print(os.uname().release)")
-        said = desk.tools("flash", "--config", "config.json")
-        assert f'"{NAME}"' in said and list(desk.thingsboard.devices) == [NAME]
-        assert ".mpy" in desk.mpremote("fs", "ls", "firmware")
-        asked = len(desk.server.received)
-        desk.tools("flash", "--config", "config.json")
-        assert len(desk.server.received) == asked
-        desk.tools("reset", "--credentials")
-        assert "credentials.json" not in desk.mpremote("fs", "ls")
 
 
 # What else
