@@ -251,7 +251,9 @@ MISFITS = {
     "tokens dropped with another key": Misfit(
         _dropped_with_another_key, People(), "key mistyped", _REFUSED
     ),
-    "server compared as text": Misfit(_server_as_text, People(), "its port", _REFUSED),
+    "server compared as text": Misfit(
+        _server_as_text, People(), "its port", "a token that is settled is still on flash"
+    ),
     "certificate always shown": Misfit(
         _certificate_always_shown, People("coaps", "shown"), "token changed", "it never ends"
     ),
