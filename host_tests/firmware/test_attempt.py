@@ -688,11 +688,44 @@ def test_an_address_that_stays_silent_gives_way_to_the_next():
     device.server.deaf = True
     device.fail(NoResponse)
     other = device.world.add_server(OTHER)
-    device.world.names[NAME] = [ADDRESS, OTHER]
+    third = device.world.add_server("192.0.2.3")
+    device.world.names[NAME] = [ADDRESS, OTHER, "192.0.2.3"]
     assert device.fail(NoResponse).retry_after == 0
     device.forget()
     device.run()
-    assert len(other.requests) == 1
+    assert len(other.requests) == 1 and third.requests == []
+
+
+def test_an_address_that_was_silent_before_a_power_cut_is_asked_first():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    device.power_on()
+    device.forget()
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.server.deaf = False
+    device.run()
+    assert other.requests == []
+
+
+def test_credentials_that_could_not_be_saved_are_saved_by_the_next_try():
+    """Nothing is sent for it: what the server says it may say only once."""
+    device = Device(example(access_token="server"))
+
+    def break_flash():
+        device.world.flash.broken = ("rename",)
+
+    device.world.on_send = break_flash
+    assert CREDENTIALS in device.fail(FirstbootError).what
+    assert CREDENTIALS in device.fail(FirstbootError).what
+    assert device.world.get(CREDENTIALS) is None
+    sent = len(device.world.sent)
+    device.world.flash.broken = ()
+    found = device.run()
+    assert found["credentialsValue"] == device.server.devices[DEVICE]
+    assert device.world.get(CREDENTIALS) == found
+    assert device.saved is None and len(device.world.sent) == sent
 
 
 def test_the_saved_address_comes_first_while_the_name_still_has_it():
@@ -761,11 +794,22 @@ def test_a_port_in_use():
     assert seen == [16384 + 9]
 
 
+class EveryPort:
+    """Ports that are all in use; how often one was asked for is counted."""
+
+    tries = 0
+
+    def __contains__(self, port):
+        self.tries += 1
+        return True
+
+
 def test_no_port_to_be_had():
     device = Device()
-    device.world.used_ports = range(65536)
+    device.world.used_ports = EveryPort()
     error = device.fail(NetworkError)
     assert "socket" in error.what
+    assert device.world.used_ports.tries == 8
     assert device.world.sent == []
     assert device.world.get(ATTEMPT) is None
 

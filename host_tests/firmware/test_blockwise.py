@@ -172,7 +172,7 @@ def test_size1_in_the_first_block_as_the_server_asks_for_smaller_ones():
 
 
 def test_blocks_are_as_large_as_the_transport_takes():
-    for largest_block, szx in ((1024, 6), (1023, 5), (512, 5), (64, 2), (16, 0)):
+    for largest_block, szx in ((4096, 6), (1024, 6), (1023, 5), (512, 5), (64, 2), (16, 0)):
         transfer = upload(1500, largest_block)
         request = sent(transfer)
         assert block_of(request, BLOCK1) == (0, 1, szx)
