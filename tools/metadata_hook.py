@@ -1,4 +1,4 @@
-"""What the installed package needs: the exact versions that tools/requirements.txt names."""
+"""What the installed package needs: the exact versions that the lists in tools/ name."""
 
 from pathlib import Path
 
@@ -6,14 +6,12 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class RequirementsHook(MetadataHookInterface):
-    """Gives hatchling the dependencies; those of tests and the stubs stay in a checkout."""
+    """Gives hatchling the dependencies; those of the tests stay in a checkout."""
 
     def update(self, metadata: dict) -> None:
-        path = Path(self.root, "tools", "requirements.txt")
-        wanted, section = [], ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith("#"):
-                section = line
-            elif line and section != "# tests" and "-stubs==" not in line:
-                wanted.append(line)
+        wanted = []
+        for path in sorted(Path(self.root, "tools").glob("requirements*.txt")):
+            if path.stem != "requirements-tests":
+                lines = path.read_text(encoding="utf-8").splitlines()
+                wanted += [line for line in lines if line and not line.startswith("#")]
         metadata["dependencies"] = wanted

