@@ -300,8 +300,9 @@ def test_the_application_closes_what_it_opened():
             raise Stopped
 
     names: dict = {}
+    hardware = Mock(Board=lambda: Mock(sleep=sleep))
     with (
-        patch("firmware.board.hardware.Board", lambda: Mock(sleep=sleep)),
+        patch.dict(sys.modules, {"firmware.board.hardware": hardware}),
         patch("firmware.coap.connect.connect", connect),
         patch("firmware.board.config.load"),
         patch("firmware.board.wifi.join"),
