@@ -229,9 +229,9 @@ MUTANTS = {
     "resumed after a refusal": Mutant(
         _resumed_after_a_refusal, "refused, though it proposed its access token"
     ),
-    "renamed before closed": Mutant(_renamed_before_closed, "/attempt.json.bad1 was set aside"),
+    "renamed before closed": Mutant(_renamed_before_closed, "/credentials.json is corrupt"),
     "overwritten in place": Mutant(_overwritten_in_place, "/attempt.json.bad1 was set aside"),
-    "not read back": Mutant(_not_read_back, "/attempt.json.bad1 was set aside"),
+    "not read back": Mutant(_not_read_back, "/credentials.json is corrupt"),
 }
 
 

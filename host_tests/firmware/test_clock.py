@@ -236,6 +236,12 @@ def test_years_after_2036():
     assert asked(Board(a_example=lambda request: [reply(request, late)])).now == late
 
 
+def test_the_seconds_in_2036_around_that_at_which_the_32_bits_begin_anew():
+    """That one itself would be 0, which says that there is no time."""
+    for late in ((1 << 32) - FROM_1900 - 1, (1 << 32) - FROM_1900 + 1):
+        assert asked(Board(a_example=lambda request, late=late: [reply(request, late)])).now == late
+
+
 def test_sending_that_fails():
     def broken(request):
         raise OSError(113)

@@ -1,10 +1,11 @@
 """firmware.coap.dtls above a tls module that does what a test says, and why handshakes fail."""
 
+from firmware.coap import dtls
 from firmware.coap.dtls import DTLS
 from firmware.coap.dtls_failure import explain
 from firmware.errors import CoapError, DateError, NetworkError, NoResponse
 from host_tests.firmware.helpers import Clock, raises
-from host_tests.firmware.world import os_error
+from host_tests.firmware.world import Stub, os_error
 
 
 class Transport:
@@ -245,6 +246,31 @@ def test_out_of_memory():
 def test_anything_else_is_told_with_its_number():
     error, _ = fail(OSError(-0x6E00, "SSL_HANDSHAKE_FAILURE"), b"hello")
     assert "the DTLS handshake failed" in error.what and "28160" in error.what
+
+
+class Tls:
+    """MicroPython's tls, as far as a context needs it."""
+
+    CERT_NONE = 0
+    CERT_REQUIRED = 2
+    PROTOCOL_DTLS_CLIENT = 3
+
+    def SSLContext(self, protocol):
+        return Stub(get_ciphers=list, set_ciphers=lambda names: None)
+
+
+def test_the_oldest_micropython_that_will_do():
+    before = dtls.sys, dtls._find_dtls
+    dtls._find_dtls = lambda: (Tls(), Tls.PROTOCOL_DTLS_CLIENT)
+    try:
+        for version, will_do in (((1, 25, 9), False), ((1, 26, 0), True), ((1, 27, 0), True)):
+            dtls.sys = Stub(implementation=Stub(name="micropython", version=version))
+            if will_do:
+                assert dtls.make_context(None)
+            else:
+                assert "coaps needs DTLS" in raises(CoapError, dtls.make_context, None).what
+    finally:
+        dtls.sys, dtls._find_dtls = before
 
 
 def judged(verdict):

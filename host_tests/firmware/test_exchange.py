@@ -535,6 +535,14 @@ def test_unknown_critical_option_behind_known_ones():
     check_only_counted(reply(REQUEST, CONTENT, options))
 
 
+def test_a_block_option_of_3_bytes_is_known_and_one_of_4_is_not():
+    """RFC 7959 section 2.2."""
+    for number in (23, 27):
+        exchange, sent, _ = play_out([(5, reply(REQUEST, CONTENT, [(number, b"\0\0\x06")]))])
+        assert exchange.response.option(number) == b"\0\0\x06" and len(sent) == 1
+        check_only_counted(reply(REQUEST, CONTENT, [(number, b"\0\0\0\x06")]))
+
+
 def test_unknown_critical_option_is_named_when_no_response_comes():
     exchange, sent, _ = play_out([(5, reply(REQUEST, CONTENT, [(9, b"x")]))])
     assert [when for when, _ in sent] == ALL

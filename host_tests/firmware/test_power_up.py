@@ -218,6 +218,22 @@ def test_a_bad_config_is_tried_again():
     assert "/attempt.json" not in world.flash.files
 
 
+def test_a_bad_config_waits_no_longer_after_much_trouble():
+    """Whoever corrects config.json is there, and waits for it to be read."""
+    world = World()
+    world.names = {}
+    on_sleep = world.on_sleep
+
+    def break_it(ms):
+        on_sleep(ms)
+        if len(world.waits) == 8:
+            world.put("/config.json", b"{")
+
+    world.on_sleep = break_it
+    world.power_up(tries=10)
+    assert world.waits[7] > 60_000 and world.waits[8:] == [60_000] * 2
+
+
 def test_a_config_that_is_put_right():
     world = World(None)
     put_right = world.on_sleep
