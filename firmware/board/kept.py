@@ -12,6 +12,8 @@ KEPT = "/start.json"
 VERSION = "1.0.0"
 
 _CREDENTIALS = "/credentials.json"
+# What a power cut left of a save; on littlefs it is whole, or empty.
+_NEW_CREDENTIALS = "/credentials.json.new"
 _CONFIG = "/config.json"
 
 
@@ -34,7 +36,7 @@ def unchanged(board):
     try:
         kept = json.loads(read(KEPT))
         content = read(_CREDENTIALS)
-        if kept["of"] != _digest(board, content, read(_CONFIG)):
+        if read(_NEW_CREDENTIALS) or kept["of"] != _digest(board, content, read(_CONFIG)):
             return None
         credentials = json.loads(content)
         found = found_line(credentials)

@@ -4,7 +4,15 @@ from firmware.errors import FirstbootError, NoResponse
 from firmware.provisioning.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.world import ADDRESS, NAME, PowerCut, World, example, failure
+from host_tests.firmware.world import (
+    ADDRESS,
+    NAME,
+    PowerCut,
+    World,
+    example,
+    failure,
+    success,
+)
 
 DEVICE = "sensor-a1b2c3d4e5f6"
 
@@ -192,3 +200,26 @@ def test_a_device_that_is_deleted_again_is_provisioned_again():
         line = 'provisioning: asking coap://%s for "%s" again' % (NAME, DEVICE)
         assert line in world.texts()
     assert len({each["credentialsValue"] for each in found}) == 3
+
+
+def test_new_credentials_that_a_cut_left_in_their_temporary_file_are_found():
+    """By the next start, though all that it compares is the same."""
+    world = World(example(access_token="server"))
+    world.power_up()
+    world.server.devices[DEVICE] = "chosen-again"
+    world.server.script = [success("chosen-again")]
+    operate = world.flash.operate
+
+    def cut(name, path):
+        if (name, path) == ("rename", "/credentials.json"):
+            raise PowerCut()
+        return operate(name, path)
+
+    world.flash.operate = cut
+    raises(PowerCut, credentials_rejected, world.board)
+    world.flash.operate = operate
+    world.clock.sleep_ms(247_000)
+    new, _ = world.power_up()
+    assert new["credentialsValue"] == "chosen-again"
+    assert new == world.get("/credentials.json")
+    assert world.get("/attempt.json") is None
