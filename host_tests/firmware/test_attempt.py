@@ -696,6 +696,19 @@ def test_an_address_that_stays_silent_gives_way_to_the_next():
     assert len(other.requests) == 1 and third.requests == []
 
 
+def test_an_address_that_answers_again_is_asked_again():
+    device = Device()
+    device.server.deaf = True
+    device.fail(NoResponse)
+    other = device.world.add_server(OTHER)
+    device.world.names[NAME] = [ADDRESS, OTHER]
+    device.server.deaf = False
+    device.server.script = [Reply(INTERNAL_SERVER_ERROR)]
+    device.fail(ProvisioningError)
+    device.run()
+    assert other.requests == []
+
+
 def test_an_address_that_was_silent_before_a_power_cut_is_asked_first():
     device = Device()
     device.server.deaf = True
@@ -759,6 +772,7 @@ def test_no_dns_and_no_saved_address():
     device.world.names = {}
     error = device.fail(NetworkError)
     assert NAME in error.what and "DNS" in error.fix
+    assert "it has no address" not in error.what
     assert device.world.sent == []
 
 
@@ -780,7 +794,7 @@ def test_no_dns_and_a_saved_address():
 def test_a_name_without_addresses():
     device = Device()
     device.world.names[NAME] = []
-    assert NAME in device.fail(NetworkError).what
+    assert "%s was not found: it has no address" % NAME in device.fail(NetworkError).what
 
 
 def test_a_port_in_use():
@@ -794,19 +808,19 @@ def test_a_port_in_use():
     assert seen == [16384 + 9]
 
 
-class EveryPort:
-    """Ports that are all in use; how often one was asked for is counted."""
+class Every:
+    """Ports that are all in use, or addresses without a route; how often is counted."""
 
     tries = 0
 
-    def __contains__(self, port):
+    def __contains__(self, each):
         self.tries += 1
         return True
 
 
 def test_no_port_to_be_had():
     device = Device()
-    device.world.used_ports = EveryPort()
+    device.world.used_ports = Every()
     error = device.fail(NetworkError)
     assert "socket" in error.what
     assert device.world.used_ports.tries == 8
@@ -847,6 +861,13 @@ def test_no_address_can_be_sent_to():
     device.world.unreachable = (ADDRESS, OTHER)
     assert "could not send" in device.fail(NetworkError).what
     assert device.world.open_ports == []
+
+
+def test_another_port_is_tried_only_when_one_is_in_use():
+    device = Device()
+    device.world.unroutable = Every()
+    assert "socket" in device.fail(NetworkError).what
+    assert device.world.unroutable.tries == 1
 
 
 def test_no_socket_to_an_address_takes_the_next():
