@@ -38,6 +38,9 @@ def unchanged(board):
         content = read(_CREDENTIALS)
         if read(_NEW_CREDENTIALS) or kept["of"] != _digest(board, content, read(_CONFIG)):
             return None
+        if board.storage.exists(_CREDENTIALS + ".new"):
+            # Newer credentials, whose save was cut before it took their place.
+            return None
         credentials = json.loads(content)
         found = found_line(credentials)
         if kept["watchdog"]:

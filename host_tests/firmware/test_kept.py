@@ -262,3 +262,11 @@ def test_provisioned_over_coap_and_now_coaps():
 
 def kept_line(world):
     return "provisioned: " + kept.found_line(json.loads(world.flash.files["/credentials.json"]))
+
+
+def test_credentials_whose_save_was_cut_take_their_place():
+    world = settled()
+    newer = dict(world.get("/credentials.json"), credentialsValue="newer-token")
+    world.put("/credentials.json.new", newer)
+    start(world)
+    assert world.started[0] == newer == world.get("/credentials.json")
