@@ -12,7 +12,7 @@ KEPT = "/start.json"
 VERSION = "1.0.0"
 
 _CREDENTIALS = "/credentials.json"
-# What a power cut left of a save; on littlefs it is whole, or empty.
+# Newer credentials, whose save was cut before it took their place; empty when it was cut earlier.
 _NEW_CREDENTIALS = "/credentials.json.new"
 _CONFIG = "/config.json"
 
@@ -37,9 +37,6 @@ def unchanged(board):
         kept = json.loads(read(KEPT))
         content = read(_CREDENTIALS)
         if read(_NEW_CREDENTIALS) or kept["of"] != _digest(board, content, read(_CONFIG)):
-            return None
-        if board.storage.exists(_CREDENTIALS + ".new"):
-            # Newer credentials, whose save was cut before it took their place.
             return None
         credentials = json.loads(content)
         found = found_line(credentials)
