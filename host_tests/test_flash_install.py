@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -84,11 +85,13 @@ def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
             link.put("/main.py", b"print('mine starts')\n")
         command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
         command += ["mip", "install", "--target", "/", "package.json"]
-        for seconds in (0.4, 0.6, 0.9):
+        at_once = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        for lines in (1, 8, 20):
             with subprocess.Popen(
-                command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                command, cwd=PROJECT, env=at_once, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as process:
-                time.sleep(seconds)
+                for _ in range(lines):
+                    assert process.stdout.readline()
                 process.kill()
             board.cut_power()
             with serial.Serial(str(board.link), timeout=5) as port:

@@ -63,9 +63,10 @@ def _add(name: str, files: dict[str, Path], source: Path, names: list[str]) -> N
     if name in names:
         return
     for node in ast.parse((source / files[name]).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            imported = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
-            for each in imported:
+        if isinstance(node, ast.ImportFrom):
+            above = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            for each in (module, *(f"{module}.{each.name}" for each in node.names)):
                 if each in files:
                     _add(each, files, source, names)
     if name not in names:
