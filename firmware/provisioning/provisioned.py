@@ -58,15 +58,25 @@ def _differences(credentials, config):
             ]
         )
     if differences:
-        remarks.append(
-            [
-                'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there'
-                " first," % (config["server"], wanted),
-                "or its server attribute provisionState if devices are pre-provisioned there.",
-                "Then: python3 -m tools reset --credentials",
-            ]
-        )
+        anew = [
+            'To provision it anew: if ThingsBoard at %s has a device "%s", delete it there'
+            " first," % (config["server"], wanted),
+            "or its server attribute provisionState if devices are pre-provisioned there.",
+        ]
+        if len(differences) == 1 and name != wanted and _is_given(credentials, config):
+            anew.append('Delete "%s" too if it has what this board asks with: no two can.' % name)
+        anew.append("Then: python3 -m tools reset --credentials")
+        remarks.append(anew)
     return remarks
+
+
+def _is_given(credentials, config):
+    """Return whether the credentials can be what config.json gives, and gives again."""
+    request = config["provisioning"]
+    kind = credentials["credentialsType"]
+    if kind == "ACCESS_TOKEN":
+        return credentials["credentialsValue"] == request["token"]
+    return kind == request["credentialsType"] or (config["certificate"] and kind[:4] == "X509")
 
 
 def tidy(board, credentials):

@@ -113,6 +113,33 @@ def test_a_server_spelled_otherwise_is_the_same():
         assert world.texts() == [FIRST, FOUND]
 
 
+def test_another_name_with_the_same_token_wants_the_old_device_deleted_too():
+    """ThingsBoard refuses a token, a certificate or a clientId that another device has."""
+    own, x509, mqtt = "token-of-a1b2c3d4e5f6", "X509_CERTIFICATE", "MQTT_BASIC"
+    for kind, value, request, is_told in (
+        ("ACCESS_TOKEN", own, {"token": "token-of-{id}"}, True),
+        ("ACCESS_TOKEN", own, {"token": "another-token-1234"}, False),
+        ("ACCESS_TOKEN", own, {}, False),
+        (x509, "AAAA", {"credentialsType": x509, "hash": "AAAA"}, True),
+        (x509, "AAAA", {}, False),
+        (mqtt, {"clientId": "c"}, {"credentialsType": mqtt, "clientId": "c"}, True),
+    ):
+        changes = {"provisioning__" + field: request[field] for field in request}
+        for server in (NAME, "old.example.com"):
+            world = provisioned(
+                example(**changes),
+                server="coap://" + server,
+                deviceName="old-name",
+                credentialsType=kind,
+                credentialsValue=value,
+            )
+            world.power_up()
+            text = "\n".join(world.texts())
+            told = text.find('Delete "old-name" too if it has what this board asks with')
+            assert (told > 0) == (is_told and server == NAME), (request, server)
+            assert told < text.index("reset --credentials")
+
+
 def test_differences_in_the_config_are_reported_not_acted_on():
     world = provisioned(deviceName="old-name", server="coap://old.example.com")
     credentials, config = world.power_up()
