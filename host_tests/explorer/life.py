@@ -19,7 +19,13 @@ from host_tests.explorer.folder import Folder
 from host_tests.explorer.network import Network
 from host_tests.explorer.run import Violation
 from host_tests.explorer.scene import ATTEMPT, CONFIG, CREDENTIALS
-from host_tests.explorer.town import CHANGED_TOKEN, Town, is_proposed, is_same_server
+from host_tests.explorer.town import (
+    CHANGED_TOKEN,
+    Town,
+    is_proposed,
+    is_same_server,
+    read_json,
+)
 from tools.fake_thingsboard.codec import ACK, decode
 from tools.fake_thingsboard.messages import CREATED
 
@@ -249,7 +255,14 @@ class _Life:
         name = town.device_name
         device = thingsboard.devices.get(name)
         if device is None:
-            if town.setting.strategy == "create" and not self._uses(config, thingsboard):
+            # A duplicate still gets the refusal from before the device was deleted.
+            is_old = any(
+                exchange.received_at > self.wire.now - town.deleted_at
+                for each in town.servers()
+                for _, exchange in each.duplicates.snapshot(self.wire.now)
+            )
+            is_free = not (is_old or self._uses(config, thingsboard))
+            if town.setting.strategy == "create" and is_free:
                 raise self._broken("refused, though the name is free")
             return OPERATOR
         if not town.is_made_by(server, name, town.turn):
@@ -306,7 +319,7 @@ class _Life:
         if device is None and town.setting.strategy == "preprovisioned":
             self._must_say(text, "add it")
             town.add_device(server, name)
-        elif device is None:
+        elif device is None and self._uses(config, thingsboard):
             self._must_say(text, "certificate is another device's")
             for other in self._uses(config, thingsboard):
                 if town.is_made_by(server, other, town.turn):
@@ -315,6 +328,8 @@ class _Life:
                     config["provisioning"].pop("token", None)
             town.original = config
             town.configure(config)
+        elif device is None:
+            return
         elif not town.is_made_by(server, name, town.turn) and device.provision_state:
             self._must_say(text, "change deviceName")
             config["provisioning"]["deviceName"] = f"sensor-{town.turn + 2}"
@@ -341,7 +356,7 @@ class _Life:
         credentials = json.loads(files.get(CREDENTIALS, b"null"))
         if not credentials or not town.takes(credentials):
             raise self._broken("the server does not take the credentials on flash")
-        left = _json(files, ATTEMPT + ".new") or _json(files, ATTEMPT)
+        left = read_json(files, ATTEMPT + ".new") or read_json(files, ATTEMPT)
         if left and left["replaces"] != fingerprint(self.board):
             for each in left["tokens"]:
                 is_there = is_same_server(each["server"], credentials["server"])
@@ -351,7 +366,7 @@ class _Life:
                 raise self._broken("the attempt is still on flash")
         for path in (CREDENTIALS + ".new", CONFIG + ".new", "/attempt_again.json"):
             # Half of one is as good as none.
-            if _json(files, path):
+            if read_json(files, path):
                 raise self._broken(f"{path} is still on flash")
         found = json.loads(files.get(CONFIG, b"null"))
         expected = town.original
@@ -446,13 +461,6 @@ def _open_session(transport: _Transport, context, host, idle, ticks) -> _Transpo
 
 def _texts(value) -> set[str]:
     return set(value) if isinstance(value, tuple) else {value}
-
-
-def _json(files: dict[str, bytes], path: str):
-    try:
-        return json.loads(files.get(path, b"null"))
-    except ValueError:
-        return None
 
 
 def _value_in(payload: bytes):

@@ -164,6 +164,7 @@ def _lose_data(town: Town) -> None:
 
 
 def _delete_device(town: Town) -> None:
+    town.deleted_at = town.network.now
     thingsboard = town.network.server.thingsboard
     if town.device_name in thingsboard.devices:
         thingsboard.delete_device(town.device_name)

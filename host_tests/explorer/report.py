@@ -39,7 +39,7 @@ PEOPLE = (
     People("coaps", "shown"),
     People("coaps", "server"),
 )
-REACH = Reach(faults=1, lost=3)
+REACH = Reach(faults=1, lost=2)
 FAR_REACH = Reach(faults=2, lost=4, pairs=True)
 
 

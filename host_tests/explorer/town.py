@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from firmware.coap.uri import origin, parse
@@ -101,7 +102,7 @@ class Town:
     which of its two addresses it has. `names`: the DNS. `original`: the config.json that people
     come back to. `forgotten`: tokens that somebody made a board forget, and was told what to do.
     `is_edited`: whether the request or its server was another in between. `is_told_so`: whether the
-    application hears a 4.01 that is not true.
+    application hears a 4.01 that is not true. `deleted_at`: when somebody deleted a device.
     """
 
     def __init__(self, setting: People, seed: str):
@@ -122,6 +123,7 @@ class Town:
         self.forgotten: frozenset = frozenset()
         self.is_edited = False
         self.is_told_so = False
+        self.deleted_at = 0
         self.old_token: str | None = None
         self.power_ups = 0
         self.schedule: tuple[Step, ...] = ()
@@ -207,7 +209,7 @@ class Town:
             for path in files:
                 if ".bad" in path:
                     return f"{path} was set aside: it was corrupt"
-            if credentials := _json(files, CREDENTIALS):
+            if credentials := read_json(files, CREDENTIALS):
                 held.append((credentials["server"], str(credentials["credentialsValue"])))
                 if broken := self._check_credentials(board, credentials):
                     return broken
@@ -233,7 +235,7 @@ class Town:
         kept = set()
         for path in (CREDENTIALS, ATTEMPT):
             for name in (path, path + ".new"):
-                found = _json(files, name) or {}
+                found = read_json(files, name) or {}
                 kept.add(str(found.get("credentialsValue")))
                 kept.update(each["token"] for each in found.get("tokens", ()))
         for server in self.servers():
@@ -316,8 +318,14 @@ def _find(server: Server, credentials: dict):
     return None
 
 
-def _json(files: dict[str, bytes], path: str) -> Any:
+def read_json(files: dict[str, bytes], path: str) -> Any:
+    """What is in a file, None for none or half of one. Not to be changed."""
+    return _parsed(files.get(path, b"null"))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(content: bytes) -> Any:
     try:
-        return json.loads(files.get(path, b"null"))
+        return json.loads(content)
     except ValueError:
         return None
