@@ -406,6 +406,20 @@ def test_names_are_whole_and_boards_stay_in_their_lines(monkeypatch, columns):
     assert "it is another" in shown.getvalue()
 
 
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_board_that_waits_shows_what_it_sends_again(monkeypatch, columns):
+    screen, shown = on_a_screen(columns, monkeypatch)
+    with screen:
+        waiting = screen.progress_for("/dev/ttyUSB1")
+        waiting.on_line(
+            '[   0.140] provisioning: asking coap://192.0.2.1 for "sensor-24dcc399a4e1"'
+        )
+        waiting.on_line("[   2.871] no answer yet; sent again, 2 of 5")
+        screen._bars.refresh()
+        live = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.getvalue()).rstrip().splitlines()[-2]
+    assert live.startswith("ttyUSB1") and "no answer yet; sent again, 2 of 5" in live
+
+
 def test_the_time_runs_until_the_board_is_done(monkeypatch):
     screen, _ = on_a_screen(80, monkeypatch)
     column = show._Time()

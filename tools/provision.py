@@ -209,7 +209,7 @@ class _Computer:
     ticks = staticmethod(time.ticks_ms)
     resolve = staticmethod(resolve)
     open_transport = UDP
-    idle = None
+    idle = staticmethod(lambda: None)
     # Whether the credentials in the folder are needed no more.
     has_shown = False
 

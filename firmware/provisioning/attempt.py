@@ -36,6 +36,8 @@ class Attempt:
     # Whether there was no answer from the record's address.
     was_silent = False
     _transport = None
+    # How often what is asked was sent, as the console has it.
+    _sent = 1
 
     def __init__(self, board, replaces=None):
         self.board = board
@@ -90,8 +92,19 @@ class Attempt:
         if secure:
             self._transport = secure(self._transport, host)
         self.client = Client(
-            self._transport, name, board.idle, ticks=board.ticks, random=board.random
+            self._transport, name, self._idle, ticks=board.ticks, random=board.random
         )
+
+    def _idle(self):
+        """What every wait for a response does: say when the request was sent again."""
+        exchange = self.client.exchange
+        sent = exchange.transmissions
+        if sent != self._sent:
+            self._sent = sent
+            if sent > 1:
+                most = exchange.MAX_RETRANSMIT + 1
+                self.board.indicator.say("no answer yet; sent again, %d of %d" % (sent, most))
+        self.board.idle()
 
     def _disconnect(self):
         if self._transport:

@@ -261,6 +261,35 @@ def test_a_bad_config_waits_no_longer_after_much_trouble():
     assert world.waits[7] > 60_000 and world.waits[8:] == [60_000] * 2
 
 
+def test_a_board_that_waits_says_what_it_sends_again():
+    world = World()
+    world.server.deaf = True
+    world.power_up(tries=1)
+    again = ["no answer yet; sent again, %d of 5" % number for number in (2, 3, 4, 5)]
+    texts = world.texts()
+    assert texts[: texts.index(ASKING) + 5] == [FIRST] + JOINED + [ASKING] + again
+    assert texts[-1].startswith("next try in ")
+    assert len(world.sent) == 5
+    world.server.deaf = False
+    world.lines = []
+    world.power_up()
+    assert world.texts() == [FIRST] + JOINED + [ASKING, SAVED]
+
+
+def test_a_board_that_probes_says_what_it_sends_again():
+    """Its request was answered at once, that for the token's attributes is sent twice."""
+    world = World()
+    world.server.script = [failure()]
+
+    def on_send():
+        world.server.deaf = len(world.sent) == 1
+
+    world.on_send = on_send
+    world.power_up(tries=1)
+    assert len(world.server.requests) == 2
+    assert world.find("no answer yet") == ["no answer yet; sent again, 2 of 5"]
+
+
 def test_a_config_that_is_put_right():
     world = World(None)
     put_right = world.on_sleep
