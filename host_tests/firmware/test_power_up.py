@@ -84,6 +84,7 @@ def test_a_second_power_up_sends_nothing():
     assert [path for name, path in world.flash.operations if name != "read"] == [
         "/start.json",
         "/credentials.json",
+        "/credentials.json.new",
         "/config.json",
     ]
 
