@@ -99,6 +99,24 @@ def test_nothing_is_sent_when_the_attempt_cannot_be_saved():
 # Silence
 
 
+def test_a_new_request_keeps_clear_of_the_blocks_of_the_last_one():
+    """And a probe of both: none of its Message IDs is one of a request."""
+    for drawn, message_id in ((b"\x90\x11", 0x1011), (b"\x10\x10", 0x5010), (b"\x10\x01", 0x5001)):
+        device = Device()
+        # The port's, the request's, the client's, the next request's, the probe's.
+        numbers = [b"\0\0", b"\x90\x01", b"\0\0", drawn, b"\x12\x34"]
+        device.world.scripted_random[2] = numbers
+        device.server.devices[DEVICE] = "of-another-board"
+        device.fail(Failure)
+        (request,) = device.server.of(POST)
+        (probe,) = device.server.of(GET)
+        assert request.message_id == 0x1001
+        assert device.saved["message_id"] == message_id
+        assert probe.message_id == 0x9234
+        # As few writes as can be.
+        assert device.world.flash.count("write", ATTEMPT + ".new") == 2
+
+
 def test_after_silence_the_same_again():
     device = Device()
     device.server.deaf = True

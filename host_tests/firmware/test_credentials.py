@@ -174,11 +174,13 @@ def test_foreign_credentials_are_set_aside():
 
 
 def test_foreign_attempt_is_set_aside():
+    not_given = dict(PROPOSED)
+    del not_given["given"]
     wrong = {
         "message_id": (None, "5", -1, 65536, 1.5),
         "coap_token": (None, "", "abc", "xy" * 8, 5, "00" * 9, [0] * 16, {"a": 1}),
         "port": (None, "20000", -1, 65536, [], {}),
-        "tokens": (5, None, "text", {"a": 1}, [5], [{}], [dict(PROPOSED, token=None)]),
+        "tokens": (5, None, "text", {"a": 1}, [5], [{}], [dict(PROPOSED, token=None)], [not_given]),
         "address": (5, None, []),
         "body": (5, None, []),
         "id": (5, []),

@@ -158,6 +158,15 @@ def test_a_given_token_that_two_names_may_have_proves_neither():
     assert device.world.get(CREDENTIALS) is None and len(device.proposed) == 2
 
 
+def test_a_token_that_came_back_under_another_name_of_the_server_is_settled():
+    device = Device()
+    device.lose_reply()
+    device.forget()
+    device.configure(server="coap://" + ADDRESS)
+    device.run()
+    assert device.world.get(CREDENTIALS) and device.saved is None
+
+
 def test_what_other_servers_may_hold_outlives_the_provisioning():
     device = Device()
     device.world.names["other.example.com"] = [OTHER]
@@ -186,6 +195,18 @@ def test_what_another_port_of_the_address_may_hold_outlives_the_provisioning():
     device.run()
     assert elsewhere.devices[DEVICE] not in kept
     assert device.proposed == kept == [device.server.devices[DEVICE]]
+
+
+def test_a_token_that_is_written_out_proves_nothing_until_it_has_id_in_it_again():
+    own = example(provisioning__token="token-of-{id}")
+    device = Device(own)
+    device.lose_reply()
+    device.forget()
+    device.configure(provisioning__token="token-of-" + device.world.board.id)
+    device.fail(Failure)
+    assert device.server.of(GET) == []
+    device.world.put("/config.json", own)
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
 
 
 def test_no_more_tokens_than_there_is_room_for():
