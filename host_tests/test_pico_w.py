@@ -5,26 +5,31 @@ Each test goes on from one board that has joined its network and is about to ask
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import struct
-import subprocess
-import sys
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from host_tests.pico_w import probes
+from host_tests.pico_w.desk import Desk, blank
 from host_tests.pico_w.lane import in_full, on_pico_w, why_not
-from host_tests.pico_w.world import ID, NAME, SERVER, World, new_files
+from host_tests.pico_w.world import APP, ID, NAME, SERVER, World, new_files
 from host_tests.virtual_bench import NO_MICROPYTHON, UP, Bench
+from tools.fake_thingsboard.certificates import Issued, issue, new_ca
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, decode
+from tools.fake_thingsboard.dtls import DTLSRelay
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.flash import content
 from tools.measure import pico_w
 from tools.pico_w.image import find_image
+from tools.pico_w.loopback import Loopback
 from tools.pico_w.machine import Machine
-from tools.pico_w.network import Network, steady
-from tools.pico_w.serial_board import AtAPort
+from tools.pico_w.network import steady
 
 if why_not():
     pytest.skip(why_not(), allow_module_level=True)
@@ -106,7 +111,7 @@ def test_a_hard_reset_of_a_provisioned_board(world):
 @in_full
 @on_pico_w
 def test_a_watchdog_resets_a_board_that_hangs(world):
-    app = b"def run(credentials):\n    print('hangs')\n    while True: pass\n"
+    app = b"import time\n\ndef run(credentials):\n    print('hangs')\n    time.sleep(99)\n"
     world.restart(new_files(app=app, watchdog=8))
     world.until("hangs")
     world.check()
@@ -119,6 +124,7 @@ def test_a_watchdog_resets_a_board_that_hangs(world):
 # Strategies and refusals
 
 
+@in_full
 @on_pico_w
 def test_a_device_that_was_added_before(world):
     world.thingsboard.strategy = "preprovisioned"
@@ -176,10 +182,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(
     "refusal",
-    [
-        *("wrong secret", "name taken"),
-        *(pytest.param(name, marks=in_full) for name in list(REFUSALS)[2:]),
-    ],
+    ["wrong secret", *(pytest.param(name, marks=in_full) for name in list(REFUSALS)[1:])],
 )
 @on_pico_w
 def test_refusals(world, refusal):
@@ -210,6 +213,7 @@ def test_a_server_that_moved_after_a_lost_reply(world):
     assert {server for _, server, _ in world.network.up[:5]} == {("127.0.0.1", PORT)}
 
 
+@in_full
 @on_pico_w
 def test_a_nat_that_forgets_after_a_lost_reply(world):
     """ThingsBoard sees another client, answers it FAILURE, and the token turns out to be ours."""
@@ -228,6 +232,7 @@ def test_a_nat_that_forgets_after_a_lost_reply(world):
 # Datagrams
 
 
+@in_full
 @on_pico_w
 def test_a_lost_request(world):
     world.network.fate = losing(("up", 0))
@@ -272,6 +277,7 @@ def test_a_separate_reply_that_is_lost_comes_again(world):
     provision(world)
 
 
+@in_full
 @on_pico_w
 def test_repeated_and_late_datagrams(world):
     world.network.fate = lambda way, number, datagram: [(2, datagram), (40, datagram)]
@@ -328,6 +334,7 @@ def test_junk_before_the_reply_is_ignored(world):
     assert len(world.network.up) == 1
 
 
+@in_full
 @on_pico_w
 def test_a_reset_is_no_answer(world):
     def answer(guest, server, datagram):
@@ -350,6 +357,7 @@ def test_ctrl_c_while_it_waits_for_a_reply(world):
     assert NAME.encode() in world.read("/attempt.json")
 
 
+@in_full
 @on_pico_w
 def test_ctrl_c_while_it_waits_to_ask_again(world):
     world.thingsboard.provisioning_enabled = False
@@ -370,6 +378,52 @@ def test_ctrl_c_while_it_joins(world):
     world.wait(1_000)
     world.interrupt()
     assert "KeyboardInterrupt" in world.console and "joined" not in world.console
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_looks_for_a_name(world):
+    world.network.names[SERVER] = None
+    world.restart()
+    world.until("asking")
+    world.wait(1_000)
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console and not world.network.up
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_waits_for_the_time(world):
+    world.network.now = None
+    world.restart(new_files({"ca.der": new_ca().der}, server=f"coaps://{SERVER}", ca="ca.der"))
+    world.until("joined")
+    world.wait(2_000)
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console and not world.network.up
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_shakes_hands(world):
+    world.answer = silent
+    world.restart(new_files({"ca.der": new_ca().der}, server=f"coaps://{SERVER}", ca="ca.der"))
+    world.until("asking")
+    while not world.network.up:
+        world.wait(100)
+    world.wait(500)
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console and world.read("/credentials.json") is None
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_the_application_runs(world):
+    app = b"import time\n\ndef run(credentials):\n    print('runs')\n    time.sleep(99)\n"
+    world.restart(new_files(app=app))
+    world.until("runs")
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console
+    world.check()
 
 
 # Power cuts
@@ -445,41 +499,112 @@ def test_the_virtual_board_does_as_the_image_does(world, tmp_path):
 # The tools, at its serial port
 
 
-class Desk:
-    """A new board at a serial port, with nothing but MicroPython on it."""
-
-    def __init__(self, world: World, folder: Path):
-        self.folder = folder
-        self.network = Network()
-        self.machine = Machine(world.image, None, ID, self.network)
-
-    def __enter__(self) -> Desk:
-        self.port = AtAPort(self.machine, self.folder / "port", self.network)
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.port.close()
-
-    def mpremote(self, *arguments: str) -> str:
-        """Run mpremote's command line on the board; gives what it printed."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mpremote", "connect", str(self.folder / "port"), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        while process.poll() is None:
-            self.port.step()
-        said = process.stdout.read()
-        assert process.returncode == 0, said
-        return said
-
-
 @on_pico_w
-def test_mpremote_on_a_new_board(world, tmp_path):
-    with Desk(world, Path(tmp_path)) as desk:
+def test_mpremote_on_a_board(world, tmp_path):
+    world.restart(blank())
+    with Desk(world, tmp_path) as desk:
         assert "1.26.1" in desk.mpremote("exec", "import os; print(os.uname().release)")
+
+
+@in_full
+@on_pico_w
+def test_flash_on_a_new_board(world, tmp_path):
+    """Compiled for its word size, through mpremote, with its radio on since before."""
+    world.restart(blank())
+    app = Path(tmp_path, "app.py")
+    app.write_bytes(APP)
+    with Desk(world, tmp_path) as desk:
+        said = desk.verb("flash", "--config", str(desk.config), "--app", str(app))
+        assert "provisioned" in said and "MicroPython 1.26.1" in said
+        saved = json.loads(world.read("/credentials.json"))
+        (device,) = world.thingsboard.devices.values()
+        assert saved["credentialsValue"] == device.token and saved["server"] == desk.uri
+        put = content.firmware()
+        assert all(path.endswith(".mpy") for path in put if path.startswith("/firmware/"))
+        assert all(world.read(path) == file for path, file in put.items())
+
+
+@in_full
+@on_pico_w
+def test_doctor_on_a_board(world, tmp_path):
+    with Desk(world, tmp_path) as desk:
+        said = desk.verb("doctor", "--config", str(desk.config))
+        assert "firstboot 1.0.0 is on the board, as it is here" in said
+        assert "the board is not provisioned" in said
+        assert "the board reaches" in said
+
+
+@in_full
+@on_pico_w
+def test_reset_on_a_provisioned_board(world, tmp_path):
+    provision(world)
+    with Desk(world, tmp_path) as desk:
+        said = desk.verb("reset", "--credentials")
+    assert "the credentials are forgotten" in said and f'still has "{NAME}"' in said
+    assert world.read("/credentials.json") is None and world.read("/config.json")
+
+
+@in_full
+@on_pico_w
+def test_mip_install_on_a_board(world, tmp_path):
+    Path(tmp_path, "thing.py").write_text("answer = 42\n")
+    package = Path(tmp_path, "package.json")
+    package.write_text(json.dumps({"urls": [["thing.py", "thing.py"]], "version": "1"}))
+    with Desk(world, tmp_path) as desk:
+        desk.mpremote("mip", "install", str(package))
+        assert desk.mpremote("exec", "import thing; print(thing.answer)").strip() == "42"
+    assert world.read("/lib/thing.py") == b"answer = 42\n"
+
+
+# coaps
+
+
+def with_relay(world: World, issued: Issued, ca: Issued, **changes):
+    """Give the board a server on coaps, behind OpenSSL on loopback. In an ExitStack."""
+    stack = ExitStack()
+    server = stack.enter_context(FakeThingsBoard(world.thingsboard))
+    upstream = server.host, server.port
+    relay = DTLSRelay(upstream, issued.chain_pem, issued.key_pem, on_session=server.open_session)
+    stack.enter_context(relay)
+    loopback = Loopback(world.network)
+    stack.callback(loopback.close)
+
+    def pump() -> None:
+        loopback.wait()
+        world.machine.after(1, pump)
+
+    pump()
+    uri = f"coaps://{SERVER}:{relay.port}"
+    world.restart(new_files({"ca.der": ca.der}, server=uri, ca="ca.der", **changes))
+    return stack
+
+
+BAD_CERTIFICATES = {
+    "another CA": (lambda ca: issue([SERVER], new_ca("another CA")), "was not issued by the CA in"),
+    "another name": (lambda ca: issue(["other.example.com"], ca), f"is not for {SERVER}"),
+    "expired": (lambda ca: issue([SERVER], ca, valid_from_days=-9, valid_for_days=2), "expired"),
+    "not yet valid": (lambda ca: issue([SERVER], ca, valid_from_days=9), "is not valid yet"),
+}
+
+
+@in_full
+@on_pico_w
+def test_coaps(world):
+    ca = new_ca()
+    with with_relay(world, issue([SERVER], ca), ca):
+        provision(world)
+
+
+@in_full
+@pytest.mark.parametrize("bad", BAD_CERTIFICATES)
+@on_pico_w
+def test_coaps_with_a_bad_certificate(world, bad):
+    make, says = BAD_CERTIFICATES[bad]
+    ca = new_ca()
+    with with_relay(world, make(ca), ca):
+        world.until("next try in")
+    assert "the server's certificate" in world.console and says in world.console
+    assert not world.thingsboard.devices and world.read("/credentials.json") is None
 
 
 # What else

@@ -211,6 +211,13 @@ def test_names(name, kind, flags, addresses):
     assert wire.network.asked_names == [name.decode()]
 
 
+def test_a_question_for_a_name_that_nobody_answers():
+    wire = Wire()
+    wire.network.names["silent.example.com"] = None
+    wire.udp(GATEWAY, 53, query(b"silent.example.com"))
+    assert not wire.frames and wire.network.asked_names == ["silent.example.com"]
+
+
 def test_the_time():
     wire = Wire()
     wire.network.now = lambda: 1_800_000_000

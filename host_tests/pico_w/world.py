@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from host_tests.pico_w.board_clock import SERVER
 from host_tests.power_up_bench import KEY, SECRET, config_for
 from tools.fake_thingsboard.endpoint import Endpoint, Sending
 from tools.fake_thingsboard.model import ThingsBoard
@@ -26,7 +27,6 @@ from tools.pico_w.network import Network, Peer
 from tools.virtual_board.errors import NotOnFlash
 from tools.virtual_board.flash import read_file
 
-SERVER = "thingsboard.example.com"
 ID = bytes.fromhex("e66138528334ab21")
 NAME = f"sensor-{ID.hex()}"
 APP = b"""\
@@ -268,7 +268,8 @@ def _answer(pipe: int, action: Callable[[], Any]) -> None:
 
 def new_files(files: dict[str, bytes] | None = None, app: bytes = APP, **changes: Any) -> bytes:
     """A new board's flash with the firmware, an app.py and a config.json for `SERVER`."""
-    config = json.dumps(config_for(f"coap://{SERVER}", **changes)).encode()
+    server = changes.pop("server", f"coap://{SERVER}")
+    config = json.dumps(config_for(server, **changes)).encode()
     with tempfile.TemporaryDirectory() as folder:
         flash = Path(folder, "flash.img")
         put_firmware(flash, config, app, files)

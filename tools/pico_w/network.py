@@ -47,15 +47,16 @@ class Network:
     """One access point and what is behind it. It outlives its boards' power-ups.
 
     `far_side`: who is reached. `fate`: what becomes of each datagram. `names`: the addresses of a
-    name, none for one that is not known; what is not in it leads to the gateway. `now`: seconds
-    since 1970, for SNTP; None: no answer. `guest`: the address that DHCP gives.
+    name, none for one that is not known, None for no answer; what is not in it leads to the
+    gateway. `now`: seconds since 1970, for SNTP; None: no answer. `guest`: the address that DHCP
+    gives.
     `up`, `down`: (ms, peer, datagram) of all that the board sent, and that was sent to it.
     """
 
     def __init__(self, far_side: FarSide | None = None, fate: Fate = steady):
         self.far_side = far_side
         self.fate = fate
-        self.names: dict[str, list[str]] = {}
+        self.names: dict[str, list[str] | None] = {}
         self.now: Callable[[], float] | None = time.time
         self.guest = GUEST
         self.up: list[tuple[float, Peer, bytes]] = []
@@ -123,7 +124,8 @@ class Network:
             return
         guest_port, peer = udp.src_port, (address, udp.dst_port)
         if udp.dst_port == _DNS_PORT:
-            self._deliver(guest_port, peer, self._resolve(bytes(udp.payload)))
+            if answer := self._resolve(bytes(udp.payload)):
+                self._deliver(guest_port, peer, answer)
         elif udp.dst_port == _NTP_PORT:
             if self.now:
                 self._deliver(guest_port, peer, _sntp(bytes(udp.payload), self.now()))
@@ -157,8 +159,8 @@ class Network:
         packet = net.pack_ipv4(ip.dst_ip, ip.src_ip, net.IP_PROTO_TCP, segment)
         self._to_guest(net.pack_ethernet(self._guest_mac, _MAC, net.ETHERTYPE_IPV4, packet))
 
-    def _resolve(self, query: bytes) -> bytes:
-        """Answer a DNS question for an A record (RFC 1035 section 4)."""
+    def _resolve(self, query: bytes) -> bytes | None:
+        """Answer a DNS question for an A record, if it is answered (RFC 1035 section 4)."""
         labels, at = [], 12
         while query[at]:
             labels.append(query[at + 1 : at + 1 + query[at]].decode("latin-1"))
@@ -168,6 +170,8 @@ class Network:
         name = ".".join(labels)
         self.asked_names.append(name)
         addresses = self.names.get(name, [GATEWAY])
+        if addresses is None:
+            return None
         flags = _DNS_ANSWER if addresses else _DNS_NO_SUCH_NAME
         records = b"".join(
             struct.pack("!HHHIH", 0xC00C, _A, 1, _TTL, 4) + _bytes(address)

@@ -1,0 +1,56 @@
+"""Runs a tool on the clock of an emulated board, so that the tool's patience is in board time.
+
+python -m host_tests.pico_w.board_clock CLOCK MODULE [ARGUMENT…]
+
+CLOCK: a file of 8 bytes, the board's time in seconds, kept up to date while the tool runs. To the
+tool `SERVER` is this computer, as it is to the board.
+"""
+
+from __future__ import annotations
+
+import mmap
+import runpy
+import select
+import socket
+import struct
+import sys
+import time
+
+SERVER = "thingsboard.example.com"
+_LOOK_S = 0.002
+
+
+def run_by(clock: str, module: str, arguments: list[str]) -> None:
+    """Run a module as `python -m` does. What waits, waits for the board's clock."""
+    with open(clock, "rb") as file:
+        shared = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+    nap, select_any, resolve = time.sleep, select.select, socket.getaddrinfo
+
+    def monotonic() -> float:
+        return struct.unpack("d", shared[:8])[0]
+
+    def sleep(seconds: float) -> None:
+        end = monotonic() + seconds
+        while monotonic() < end:
+            nap(_LOOK_S)
+
+    def select_until(reading, writing, failing, seconds=None):
+        if not seconds:
+            return select_any(reading, writing, failing, seconds)
+        end = monotonic() + seconds
+        while True:
+            ready = select_any(reading, writing, failing, _LOOK_S)
+            if any(ready) or monotonic() >= end:
+                return ready
+
+    def getaddrinfo(host, *rest, **options):
+        return resolve("127.0.0.1" if host == SERVER else host, *rest, **options)
+
+    time.monotonic, time.sleep, select.select = monotonic, sleep, select_until
+    socket.getaddrinfo = getaddrinfo
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    run_by(sys.argv[1], sys.argv[2], sys.argv[3:])
