@@ -26,7 +26,7 @@ def run_by(clock: str, module: str, arguments: list[str]) -> None:
         shared = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     nap, select_any, resolve = time.sleep, select.select, socket.getaddrinfo
 
-    def monotonic() -> float:
+    def monotonic(*self) -> float:  # pyserial makes a method of it
         return struct.unpack("d", shared[:8])[0]
 
     def sleep(seconds: float) -> None:
