@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,13 +138,15 @@ def commands_of_the_first_hour() -> list[list[str]]:
     return [line.split()[3:] for line in re.findall(r"^python3 -m tools .+$", text, re.M)]
 
 
-@needs_micropython
-def test_the_first_hour_from_the_readme_s_first_line_to_telemetry(site, tmp_path):
-    """A virtual board that has MicroPython and nothing of firstboot's, by README's own commands."""
+def walk_the_first_hour(run: Callable[..., subprocess.CompletedProcess], folder: Path) -> None:
+    """From README's first line to telemetry, by its own commands, which `run` runs in a folder.
+
+    The virtual board has MicroPython and nothing of firstboot's.
+    """
     typed = commands_of_the_first_hour()
     assert [command[0] for command in typed] == ["demo", "init", "flash"]
-    (tmp_path / "app.py").write_text(read_block("app.py"), encoding="utf-8")
-    with Desk(tmp_path) as desk:
+    (folder / "app.py").write_text(read_block("app.py"), encoding="utf-8")
+    with Desk(folder) as desk:
         board = desk.board()
         answers = ("--ssid", "home", "--password", PASSWORD, "--server", desk.server.uri)
         answers += ("--key", desk.thingsboard.key, "--secret", desk.thingsboard.secret)
@@ -153,7 +157,7 @@ def test_the_first_hour_from_the_readme_s_first_line_to_telemetry(site, tmp_path
         for command in typed:
             # MicroPython is on the virtual board; real ones get it from the same line.
             command = [each for each in command if each != "--install-micropython"]
-            done = firstboot(site, tmp_path, *command, *given.get(command[0], ()))
+            done = run(*command, *given.get(command[0], ()))
             assert done.returncode == 0, done.stdout + done.stderr
         (device,) = desk.thingsboard.devices.values()
         path = f"/api/v1/{device.token}/telemetry"
@@ -164,3 +168,75 @@ def test_the_first_hour_from_the_readme_s_first_line_to_telemetry(site, tmp_path
             time.sleep(0.05)
         else:
             pytest.fail(f"no telemetry came to {path}: {done.stdout}")
+
+
+@needs_micropython
+def test_the_first_hour_of_who_installed_a_wheel(site, tmp_path):
+    walk_the_first_hour(lambda *arguments: firstboot(site, tmp_path, *arguments), tmp_path)
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """The files that a clone would have, and nothing else."""
+    listed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        text=True,
+    )
+    for name in listed.split("\0"):
+        if name and (PROJECT / name).exists():
+            (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(PROJECT / name, tmp_path / "clone" / name)
+    return tmp_path / "clone"
+
+
+def outside(folder: Path, *command) -> subprocess.CompletedProcess:
+    """Run a command of a person who has nothing of this project's environment."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    return subprocess.run(
+        [str(each) for each in command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+@needs_micropython
+def test_the_first_hour_of_who_cloned_it(clone):
+    def run(*verb):
+        return outside(clone, sys._base_executable, "-m", "tools", *verb)
+
+    set_up_alone = run("--version")
+    if "package index was out of reach" in set_up_alone.stderr:
+        pytest.skip(f"left out: {set_up_alone.stderr.strip().splitlines()[-1].strip()}")
+    walk_the_first_hour(run, clone)
+    assert (clone / ".venv" / "set-up").is_file()
+    assert not [*clone.glob(".venv/set-up-*")]  # it waited for nothing that it did not need
+
+
+@needs_micropython
+@pytest.mark.skipif(
+    not os.environ.get("CLEAN_INSTALL"),
+    reason="left out: CLEAN_INSTALL=1 installs it with all that it needs, some 20 s of one core",
+)
+def test_the_first_hour_of_who_installed_it_with_pip(clone, tmp_path):
+    venv = tmp_path / "environment"
+    made = outside(tmp_path, sys._base_executable, "-m", "venv", venv)
+    assert made.returncode == 0, made.stdout + made.stderr
+    scripts = venv / ("Scripts" if os.name == "nt" else "bin")
+    installed = outside(tmp_path, scripts / "python", "-m", "pip", "install", clone)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    shutil.rmtree(clone)
+    folder = tmp_path / "anywhere"
+    folder.mkdir()
+    walk_the_first_hour(lambda *verb: outside(folder, scripts / "firstboot", *verb), folder)
+    esptool = outside(folder, scripts / "python", "-m", "esptool", "version")
+    assert esptool.returncode == 0  # flash --install-micropython finds it
