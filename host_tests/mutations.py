@@ -50,9 +50,14 @@ UNNOTICEABLE = {
     "response = None  →  pass": "every request begins with start(), which sets it",
     "datagram = memoryview(datagram)  →  pass": "it saves memory, and changes nothing else",
     "payload = memoryview(payload)  →  pass": "it saves memory, and changes nothing else",
+    "er': self.server, 'address': '', 'deviceName': self.name, 't  →  "
+    "er': self.server, 'address': 'X', 'deviceName': self.name, 't": "go_to sets it before a save",
+    "address'] + found['body'] + '.']  →  address'] + found['body'] + '.X']": "any text will do",
+    "'token'], each['address'] + '.')  →  'token'], each['address'] + '.X')": "any text will do",
 }
 
 _MEMORY = 1 << 30
+_AROUND = 30
 _STATEMENTS = (ast.Expr, ast.Assign, ast.AugAssign, ast.Raise, ast.Break, ast.Continue)
 _SWAPPED = {
     ast.Eq: ast.NotEq,
@@ -103,7 +108,22 @@ def mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
             change(changed)
             after = ast.unparse(statement).splitlines()
             at = next((n for n, each in enumerate(before) if after[n : n + 1] != [each]), 0)
-            yield node.lineno, f"{before[at]}  →  {after[at]}".strip(), mutant
+            yield node.lineno, _shown(before[at].strip(), after[at].strip()), mutant
+
+
+def _shown(before: str, after: str) -> str:
+    """What changed in a line, of a long one with a little of what is around it."""
+    start = max(0, _same(before, after) - _AROUND)
+    end = max(0, _same(before[::-1], after[::-1]) - _AROUND)
+    if len(before) < 2 * _AROUND:
+        start = end = 0
+    return f"{before[start : len(before) - end]}  →  {after[start : len(after) - end]}"
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _changes(node: ast.AST):

@@ -76,7 +76,7 @@ def test_the_proposed_token():
         device = Device()
         device.world.scripted_random[15] = [drawn]
         token = device.run()["credentialsValue"]
-        assert len(token) >= 20
+        assert len(token) == 20
         assert token.strip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
     assert Device().run()["credentialsValue"] != token
 
@@ -757,6 +757,13 @@ def test_credentials_that_could_not_be_saved_are_saved_by_the_next_try():
     assert found["credentialsValue"] == device.server.devices[DEVICE]
     assert device.world.get(CREDENTIALS) == found
     assert device.saved is None and len(device.world.sent) == sent
+
+
+def test_an_attempt_that_cannot_be_removed_is_told():
+    device = Device()
+    device.world.flash.broken = ("remove",)
+    assert device.run() == device.world.get(CREDENTIALS)
+    assert [line for line in device.world.texts() if ATTEMPT + " cannot be removed" in line]
 
 
 def test_the_saved_address_comes_first_while_the_name_still_has_it():

@@ -195,6 +195,7 @@ def test_what_another_port_of_the_address_may_hold_outlives_the_provisioning():
     device.run()
     assert elsewhere.devices[DEVICE] not in kept
     assert device.proposed == kept == [device.server.devices[DEVICE]]
+    assert device.saved["body"] == ""  # of no request that could be resumed
 
 
 def test_a_token_that_is_written_out_proves_nothing_until_it_has_id_in_it_again():

@@ -179,6 +179,20 @@ def test_a_lost_reply_with_a_certificate_is_recovered_in_a_session_of_its_own():
     assert device.server.requests[-1].path == "api/v1/attributes"
 
 
+def test_a_record_that_names_no_certificate_is_of_one_that_was_asked_with():
+    device = Device(**X509)
+    device.server.script = [Answer(device)]
+    device.server.mute = True
+    raises(NoResponse, device.run)
+    device.server.mute = False
+    saved = device.world.get("/attempt.json")
+    saved["tokens"] = []
+    device.world.put("/attempt.json", saved)
+    device.world.clock.sleep_ms(247_000)
+    device.power_on()
+    assert device.run()["credentialsValue"] == VALUE
+
+
 def test_a_certificate_that_is_not_known_is_refused():
     device = Device(**X509)
     device.server.script = [failure(), Reply(UNAUTHORIZED)]
