@@ -172,6 +172,12 @@ def _reports(function: ast.FunctionDef, makers: Collection[str]):
             yield node.args[0]
         elif called == "remarks.append":
             lines = node.args[0]
+            if isinstance(lines, ast.Name):
+                lines = next(
+                    each.value
+                    for each in ast.walk(function)
+                    if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == lines.id
+                )
             while isinstance(lines, ast.BinOp):
                 lines = lines.left
             yield lines.elts[0]
