@@ -59,7 +59,13 @@ def power_up(board):
             _join(board, config)
             _give_back()
             attempt = attempt or _new_attempt(board)
-            return _provision(board, attempt, config), config
+            credentials = _provision(board, attempt, config)
+            # What is left to do wants its memory.
+            attempt = None
+            if _finish(board, credentials, config):
+                _keep(board, config, _remarks(board, credentials, config))
+            _give_back()
+            return credentials, config
         except FirstbootError as error:
             trouble = error
             strange = 0
@@ -193,9 +199,6 @@ def _provision(board, attempt, config):
         "provisioned",
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
     )
-    if _finish(board, credentials, config):
-        _keep(board, config, _remarks(board, credentials, config))
-    _give_back()
     return credentials
 
 
