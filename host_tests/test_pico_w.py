@@ -529,9 +529,10 @@ def test_flash_on_a_new_board(world, tmp_path):
 def test_doctor_on_a_board(world, tmp_path):
     with Desk(world, tmp_path) as desk:
         said = desk.verb("doctor", "--config", str(desk.config))
-        assert "firstboot 1.0.0 is on the board, as it is here" in said
-        assert "the board is not provisioned" in said
-        assert "the board reaches" in said
+        assert "firstboot 1.0.0 is on the board, as it is here" in said, said
+        assert "the board is not provisioned" in said, said
+        assert 'hears "RP2040PY-GUEST" at -87 dBm, which is weak. Move' in said, said
+        assert "the board reaches" in said, said
 
 
 @in_full

@@ -193,9 +193,9 @@ def _wifi(link: Link, ssids: list[str]) -> Iterator[Finding]:
         hears += f" and {len(names) - _NAMES_SHOWN} more"
     if ssid in heard:
         level = WARNING if heard[ssid] < _WEAK_DBM else OK
-        weak = "is weak: " if level == WARNING else ""
+        weak = ", which is weak" if level == WARNING else ""
         fix = "Move the board nearer" if weak else ""
-        yield Finding(level, f'the board hears "{ssid}" at {weak}{heard[ssid]} dBm', fix)
+        yield Finding(level, f'the board hears "{ssid}" at {heard[ssid]} dBm{weak}', fix)
     elif hidden is not None:
         yield Finding(
             WARNING,
