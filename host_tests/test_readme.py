@@ -288,7 +288,7 @@ def test_the_application_posts_telemetry(tmp_path, lane):
     assert sum(b"provision" in datagram.data for datagram in server.received) == 1
 
 
-def test_the_application_closes_what_it_opened():
+def test_the_application_closes_what_it_opened(monkeypatch):
     """A board has memory for one DTLS session."""
     opened, events = [], []
 
@@ -307,8 +307,8 @@ def test_the_application_closes_what_it_opened():
 
     names: dict = {}
     hardware = Mock(Board=lambda: Mock(sleep=sleep))
+    monkeypatch.setitem(sys.modules, "firmware.board.hardware", hardware)
     with (
-        patch.dict(sys.modules, {"firmware.board.hardware": hardware}),
         patch("firmware.coap.connect.connect", connect),
         patch("firmware.board.config.load"),
         patch("firmware.board.wifi.join"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ import firmware.power_up
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
 from firmware.errors import Silence
+from firmware.provisioning.attempt import Attempt
 from host_tests.explorer.flash import Files
 from host_tests.explorer.network import SERVER_ADDRESS, Network
 from tools import shims
@@ -20,16 +22,24 @@ ADDRESSES = ("10.0.0.2", "10.0.0.3")
 _TICKS_AT_POWER_UP = shims.TICKS_PERIOD - 2_500
 
 
-def power_up(board: Board):
-    """Run the firmware's power-up procedure.
+@contextmanager
+def quick():
+    """Leave out what takes longer than a power-up, and is not what is tested.
 
-    It gives no memory back: that takes longer than a power-up, and is not what is tested.
+    That is to give memory back, and to wait in steps of 50 ms.
     """
-    Silence.count = 0
     with (
         patch.object(gc, "collect", lambda: None),
         patch.object(firmware.power_up, "_give_back", lambda *modules: None),
+        patch.object(Attempt, "_idle", None),
     ):
+        yield
+
+
+def power_up(board: Board):
+    """Run the firmware's power-up procedure."""
+    Silence.count = 0
+    with quick():
         return firmware.power_up.power_up(board)
 
 
@@ -39,7 +49,7 @@ class Board:
     root = ""
     chip = ""
     description = "the explorer"
-    idle = None
+    idle = staticmethod(lambda: None)
 
     def __init__(self, files: Files, network: Network, address: str, seed: str, asleep):
         self.files = files
