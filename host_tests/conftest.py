@@ -22,3 +22,16 @@ def pytest_pyfunc_call():
         return (yield)
     except Skip as reason:
         pytest.skip(f"on CPython: {reason}")
+
+
+@pytest.fixture
+def be_impatient(monkeypatch):
+    """From when it is called, the tool waits for a board as briefly as can be."""
+    from tools.flash import prompt
+
+    def be_impatient() -> None:
+        monkeypatch.setattr(prompt, "_SILENT_FOR", 0.3)
+        monkeypatch.setattr(prompt, "_RUNS_FOR", 0.8)
+        monkeypatch.setattr(prompt, "_BOOT_PY_ENDS", 1.0)
+
+    return be_impatient

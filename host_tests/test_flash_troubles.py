@@ -17,7 +17,7 @@ from host_tests.power_up_bench import KEY, SECRET
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.flash import facts, ports, prompt, troubles
+from tools.flash import facts, ports, troubles
 from tools.flash.board import Job, flash
 from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
@@ -30,18 +30,6 @@ from tools.virtual_board.flash import FAT
 def desk(tmp_path):
     with Desk(tmp_path) as desk:
         yield desk
-
-
-@pytest.fixture
-def be_impatient(monkeypatch):
-    """From when it is called, the tool waits for a board as briefly as can be."""
-
-    def be_impatient() -> None:
-        monkeypatch.setattr(prompt, "_SILENT_FOR", 0.3)
-        monkeypatch.setattr(prompt, "_RUNS_FOR", 0.8)
-        monkeypatch.setattr(prompt, "_BOOT_PY_ENDS", 1.0)
-
-    return be_impatient
 
 
 @pytest.fixture

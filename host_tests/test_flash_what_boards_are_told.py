@@ -120,18 +120,6 @@ def desk(tmp_path):
         yield desk
 
 
-@pytest.fixture
-def be_impatient(monkeypatch):
-    """From when it is called, the tool waits for a board as briefly as can be."""
-
-    def be_impatient() -> None:
-        monkeypatch.setattr(prompt, "_SILENT_FOR", 0.3)
-        monkeypatch.setattr(prompt, "_RUNS_FOR", 0.8)
-        monkeypatch.setattr(prompt, "_BOOT_PY_ENDS", 1.0)
-
-    return be_impatient
-
-
 @pytest.mark.parametrize("state", WITHOUT_A_PROMPT)
 def test_a_board_without_a_prompt(state, be_impatient):
     says, exit_code, told, not_told = WITHOUT_A_PROMPT[state]

@@ -7,7 +7,6 @@ import json
 
 from firmware.board import credentials as store
 from firmware.coap.message import GET
-from firmware.errors import FirstbootError
 from firmware.thingsboard import provisioning
 
 _X509 = "X509_CERTIFICATE"
@@ -78,7 +77,9 @@ def check_certificate(board, digest):
     copied = json.loads(board.storage.read(store.ATTEMPT))
     for each in copied["tokens"]:
         if each["token"] == digest:
-            raise _config_error(
+            from firmware.board.config_mistakes import config_error
+
+            raise config_error(
                 "this flash was copied from another board, whose certificate may be provisioned",
                 "Give this board a `certificate` and `key` of its own.",
             )
@@ -89,19 +90,14 @@ def too_many(proposed):
 
     `proposed`: those that it has, see firmware.provisioning.record.
     """
-    return _config_error(
+    from firmware.board.config_mistakes import config_error
+
+    return config_error(
         "/attempt.json is full of tokens that ThingsBoard may have taken, and nobody knows",
         "Set `server` and `deviceName` back to one of these and let the board ask:\n"
         + "\n".join(['"%s" at %s' % (each["deviceName"], each["server"]) for each in proposed])
         + "\nOr delete these devices in ThingsBoard, then: python3 -m tools reset --attempt",
     )
-
-
-def _config_error(what, fix):
-    error = FirstbootError(what, fix)
-    error.state = "config.json"
-    error.retry_after = 60_000
-    return error
 
 
 def _is_alone(record, proposed):

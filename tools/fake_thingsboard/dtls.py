@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import os
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from tools.fake_thingsboard.dtls_session import Session, random_of_hello
-from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
+from tools.fake_thingsboard.wire import Datagram, bound_socket, format_peer
 
 _LARGEST_RECEIVED = 1130  # bytes of a datagram from a client: ThingsBoard drops larger ones
 _TICK = 0.05  # seconds
@@ -72,15 +71,7 @@ class DTLSRelay:
         return "coaps://" + format_peer((self.host, self.port))
 
     def __enter__(self) -> DTLSRelay:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self._socket.bind((self.host, self.port))
-        except OSError:
-            self._socket.close()
-            raise
-        self._socket.setblocking(False)
+        self._socket = bound_socket(self.host, self.port)
         self.port = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ, self._from_clients)

@@ -17,7 +17,7 @@ from tools.fake_thingsboard.log import describe
 from tools.fake_thingsboard.message_layer import Sending
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.tenant import Change
-from tools.fake_thingsboard.wire import RECEIVE_BUFFER, Datagram, format_peer
+from tools.fake_thingsboard.wire import Datagram, bound_socket, format_peer
 
 __all__ = ["REPLIES", "FakeThingsBoard"]
 
@@ -74,15 +74,7 @@ class FakeThingsBoard:
         return "coap://" + format_peer((self.host, self.port))
 
     def __enter__(self) -> FakeThingsBoard:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self._socket.bind((self.host, self.port))
-        except OSError:
-            self._socket.close()
-            raise
-        self._socket.setblocking(False)
+        self._socket = bound_socket(self.host, self.port)
         self.port = self._socket.getsockname()[1]
         self.endpoint.restart()
         self.thingsboard.on_change = self._on_change
