@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from host_tests.firmware.helpers import Skip
@@ -14,6 +16,12 @@ shims.install()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
+
+
+def pytest_collection_finish() -> None:
+    # The firmware collects as often as a board must; pytest's own objects need not be walked.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
