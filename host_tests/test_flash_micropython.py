@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import struct
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+import typer
 
+from host_tests.flash_bench import Desk
+from host_tests.power_up_bench import config_for
+from host_tests.virtual_bench import needs_micropython
 from tools.flash import drives, micropython, ports
 from tools.flash.chips import CHIPS
 from tools.flash.errors import FlashingError
 from tools.flash.ports import Port
+from tools.verbs.flash import verb as flash_verb
 from tools.virtual_board.flash import PROJECT
 
+if sys.platform != "win32":
+    from host_tests.esp_rom import FLASH_BYTES, EspRom
+
+needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
 ESP_IDS = {"ESP32": 0, "ESP32-C3": 5, "ESP32-S3": 9}
 UF2_IDS = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
 
 
-def image_for(chip: str) -> bytes:
-    if chip in ESP_IDS:
-        return b"\xe9" + bytes(11) + struct.pack("<H", ESP_IDS[chip]) + bytes(500)
-    block = b"UF2\nWQ]\x9e" + bytes(20) + struct.pack("<I", UF2_IDS[chip])
-    return block + bytes(512 - len(block))
+def esp_image(chip: str) -> bytes:
+    return b"\xe9\1\2\x20" + bytes(8) + struct.pack("<H", ESP_IDS[chip]) + bytes(range(256)) * 300
+
+
+def uf2_block(number: int, count: int, family: int) -> bytes:
+    head = struct.pack("<8sIIIIII", b"UF2\nWQ]\x9e", 0x2000, 0x10000000, 256, number, count, family)
+    return head + bytes(476) + struct.pack("<I", 0x0AB16F30)
+
+
+def uf2_image(chip: str) -> bytes:
+    """As picotool makes it: for an RP2350 with a block in front that is for any chip."""
+    first = uf2_block(0, 2, 0xE48BFF57) if chip == "RP2350" else b""
+    return first + b"".join(uf2_block(number, 3, UF2_IDS[chip]) for number in range(3))
 
 
 @pytest.fixture
@@ -32,93 +55,245 @@ def said():
 
 
 @pytest.fixture
-def esptool(monkeypatch):
-    """Stands in for esptool beside a chip: keeps its command lines."""
-
-    class Esptool:
-        def __init__(self):
-            self.chip = "ESP32"
-            self.commands = []
-
-        def run(self, command, **options):
-            assert command[:3] == [sys.executable, "-m", "esptool"]
-            self.commands.append(command[3:])
-            said = f"Connected to {self.chip} on /dev/ttyUSB0:\nChip type:   {self.chip} (rev 3)\n"
-            return subprocess.CompletedProcess(command, 0, said)
-
-    esptool = Esptool()
-    monkeypatch.setattr(micropython.subprocess, "run", esptool.run)
+def rom(tmp_path, monkeypatch):
+    """Plugs in a chip without a program, with esptool itself on the other end."""
     monkeypatch.setattr(drives, "_roots", list)
-    return esptool
+    with ExitStack() as stack:
+        yield lambda chip, **options: stack.enter_context(
+            EspRom(chip.lower().replace("-", ""), tmp_path / "port", **options)
+        )
 
 
+@needs_pty
 @pytest.mark.parametrize("chip", ESP_IDS)
-def test_an_esp32_gets_its_own_image_at_its_own_offset(tmp_path, said, esptool, chip):
+def test_an_esp32_gets_its_own_image_at_its_own_offset(tmp_path, said, rom, chip):
     image = tmp_path / "image.bin"
-    image.write_bytes(image_for(chip))
-    esptool.chip = chip
-    assert micropython.install("/dev/ttyUSB0", image, said.append) == "/dev/ttyUSB0"
-    write = esptool.commands[-1]
-    assert write[write.index("--erase-all") + 1 :] == [CHIPS[chip].offset, str(image)]
-    assert write[write.index("--chip") + 1] == chip.lower().replace("-", "")
-    assert any(hashlib.sha256(image.read_bytes()).hexdigest() in line for line in said)
+    image.write_bytes(esp_image(chip))
+    board = rom(chip)
+    assert micropython.put_micropython(str(board.link), image, said.append) == str(board.link)
+    content, offset = image.read_bytes(), int(CHIPS[chip].offset, 16)
+    written = bytes(offset).replace(b"\0", b"\xff") + content
+    assert board.flash[: len(written)] == written  # and nothing of what was there before
+    assert not board.flash[len(written) :].strip(b"\xff")
+    assert any(hashlib.sha256(content).hexdigest() in line for line in said)
 
 
+@needs_pty
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(image_for("ESP32-S3"), "is for ESP32-S3"), (b"<html>", "is no image of MicroPython")],
+    [
+        (esp_image("ESP32-S3"), "is for ESP32-S3"),
+        (uf2_image("RP2350"), "is for RP2350"),
+        (uf2_image("RP2040")[:-512], "is no whole image"),
+        (b"<html>", "is no whole image"),
+    ],
 )
-def test_another_image_is_not_written(tmp_path, said, esptool, content, complaint):
+def test_another_image_is_not_written(tmp_path, said, rom, content, complaint):
     image = tmp_path / "image.bin"
     image.write_bytes(content)
+    board = rom("ESP32")
     with pytest.raises(FlashingError, match=f"{complaint}, and the board has ESP32"):
-        micropython.install("/dev/ttyUSB0", image, said.append)
-    assert not any("write-flash" in command for command in esptool.commands)
+        micropython.put_micropython(str(board.link), image, said.append)
+    assert board.flash == b"\x5a" * FLASH_BYTES
 
 
-def test_a_chip_that_the_firmware_does_not_run_on(tmp_path, said, esptool):
-    esptool.chip = "ESP32-H2"
-    with pytest.raises(FlashingError, match=r"has ESP32-H2\. The firmware runs on ESP32, "):
-        micropython.install("/dev/ttyUSB0", None, said.append)
+@needs_pty
+def test_a_chip_that_the_firmware_does_not_run_on(tmp_path, said, rom):
+    board = rom("ESP32-C6")
+    with pytest.raises(FlashingError, match=r"has ESP32-C6\. The firmware runs on ESP32, "):
+        micropython.put_micropython(str(board.link), None, said.append)
+
+
+@needs_micropython
+def test_a_board_with_credentials_is_not_erased(tmp_path, said):
+    with Desk(tmp_path) as desk:
+        board = desk.board()
+        desk.flash(board)
+        with pytest.raises(FlashingError, match=r"/credentials\.json would be lost") as error:
+            micropython.put_micropython(str(board.link), None, said.append)
+        assert "reset --all" in error.value.fix
+        done = desk.tools("reset", "--port", board.link, "--all")
+        assert done.returncode == 0, done.stdout + done.stderr
+        with pytest.raises(FlashingError, match=r"esptool gave up|error"):  # it may be erased now
+            micropython.put_micropython(str(board.link), tmp_path / "none", said.append)
+
+
+@needs_micropython
+def test_a_pico_w_is_not_one_for_esptool(tmp_path, said):
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        with pytest.raises(FlashingError, match=r"is a Pico W, .* with BOOTSEL held"):
+            micropython.put_micropython(str(board.link), None, said.append)
+
+
+@needs_micropython
+@pytest.mark.parametrize("file", [True, False])
+def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads, file):
+    """esptool itself, the verb itself; then MicroPython is there, as a virtual board."""
+    image = tmp_path / "image.bin"
+    image.write_bytes(esp_image("ESP32"))
+    name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
+    (downloads / name).write_bytes(image.read_bytes())
+    with Desk(tmp_path) as desk:
+        board = desk.board()
+        (tmp_path / "config.json").write_bytes(desk.config())
+        port = tmp_path / "ttyUSB0"
+
+        def starts() -> None:
+            (tmp_path / "new").symlink_to(os.readlink(board.link))
+            os.replace(tmp_path / "new", port)
+
+        arguments = ["--install-micropython", *([image] if file else [])]
+        arguments += ["--config", tmp_path / "config.json", "--port", port]
+        with EspRom("esp32", port, on_written=starts) as rom:
+            verb = typer.main.get_command(flash_verb)
+            with pytest.raises(SystemExit) as end:
+                verb.main([str(each) for each in arguments], "flash")
+        assert end.value.code == 0
+        assert rom.flash[0x1000:].startswith(image.read_bytes())
+        assert len(desk.thingsboard.devices) == 1
+
+
+@needs_pty
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [(b"{", ()), (b"{}", ()), (None, ("--app", "bad.py")), (None, ("--csv", "bad.csv"))],
+)
+def test_what_is_wrong_is_found_before_the_flash_is_erased(tmp_path, rom, config, more):
+    (tmp_path / "config.json").write_bytes(config or json.dumps(config_for("coap://x")).encode())
+    (tmp_path / "bad.py").write_text("def run(:")
+    board = rom("ESP32")
+    done = subprocess.run(
+        [sys.executable, "-c", "from tools.cli import main; main()", "flash", *more]
+        + ["--port", str(board.link), "--install-micropython"],
+        cwd=tmp_path,
+        env={"PATH": "", "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (2, 5), done.stderr
+    assert not board.commands
+
+
+@pytest.fixture
+def drive(tmp_path, monkeypatch):
+    """A board that waits for its image, as the drive that its boot loader shows."""
+
+    def show(label: str) -> Path:
+        drive = tmp_path / "media" / label
+        drive.mkdir(parents=True)
+        (drive / "INFO_UF2.TXT").write_text(f"UF2 Bootloader v1.0\nBoard-ID: {label}\n")
+        monkeypatch.setattr(drives, "_roots", lambda: [tmp_path / "media"])
+        return drive
+
+    return show
 
 
 @pytest.mark.parametrize(("label", "chip"), [("RPI-RP2", "RP2040"), ("RP2350", "RP2350")])
-def test_a_pico_w_gets_its_image_on_its_drive(tmp_path, said, monkeypatch, label, chip):
-    drive = tmp_path / "media" / label
-    drive.mkdir(parents=True)
-    (drive / "INFO_UF2.TXT").write_text(f"UF2 Bootloader v1.0\nBoard-ID: {label}\n")
-    monkeypatch.setattr(drives, "_roots", lambda: [tmp_path / "media"])
+def test_a_pico_w_gets_its_image_on_its_drive(tmp_path, said, monkeypatch, drive, label, chip):
+    drive = drive(label)
     image = tmp_path / "image.uf2"
-    image.write_bytes(image_for(chip))
-    there = iter([[], [Port("COM7")]])
+    image.write_bytes(uf2_image(chip))
+    there = iter([[], [], [Port("COM7")]])
     monkeypatch.setattr(ports, "connected", lambda: next(there))
-    assert micropython.install(None, image, said.append) == "COM7"
+    assert micropython.put_micropython(None, image, said.append) == "COM7"
     assert (drive / "image.uf2").read_bytes() == image.read_bytes()
 
 
-def test_without_internet_it_says_where_to_get_it(tmp_path, said, esptool, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("no route to host")
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_drive_that_goes_away_has_taken_its_image(tmp_path, said, monkeypatch, drive, stays):
+    drive = drive("RPI-RP2")
+    image = tmp_path / "image.uf2"
+    image.write_bytes(uf2_image("RP2040"))
+    there = iter([[], [Port("COM7")]])
+    monkeypatch.setattr(ports, "connected", lambda: next(there))
 
-    monkeypatch.setattr(micropython.urllib.request, "urlopen", refuse)
-    monkeypatch.setattr(micropython.Path, "home", lambda: tmp_path)
-    with pytest.raises(FlashingError, match="cannot be downloaded: no route to host") as error:
-        micropython.install("/dev/ttyUSB0", None, said.append)
+    def fsync(_):
+        if not stays:
+            drive.rename(tmp_path / "gone")
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(micropython.os, "fsync", fsync)
+    if stays:
+        with pytest.raises(FlashingError, match="Input/output error"):
+            micropython.put_micropython(None, image, said.append)
+    else:
+        assert micropython.put_micropython(None, image, said.append) == "COM7"
+
+
+@needs_micropython
+def test_a_new_pico_w_is_provisioned_by_one_line(tmp_path, monkeypatch, drive):
+    drive = drive("RPI-RP2")
+    image = tmp_path / "image.uf2"
+    image.write_bytes(uf2_image("RP2040"))
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        (tmp_path / "config.json").write_bytes(desk.config())
+
+        def connected() -> list[Port]:
+            return [Port(str(board.link))] if (drive / "image.uf2").exists() else []
+
+        monkeypatch.setattr(ports, "connected", connected)
+        verb = typer.main.get_command(flash_verb)
+        with pytest.raises(SystemExit) as end:
+            verb.main(
+                ["--config", str(tmp_path / "config.json"), "--install-micropython", str(image)]
+            )
+        assert end.value.code == 0
+        assert len(desk.thingsboard.devices) == 1
+
+
+# Downloads
+
+
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    """A folder that is served in place of micropython.org, and a cache of its own."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *_):
+            pass
+
+        def copyfile(self, source, target):
+            content = source.read()
+            target.write(content[: len(content) // 2] if b"broken" in content else content)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr(micropython, "_URL", f"http://127.0.0.1:{server.server_port}/{{name}}")
+        monkeypatch.setattr(micropython.Path, "home", lambda: tmp_path / "home")
+        yield folder
+        server.shutdown()
+
+
+def test_an_image_is_downloaded_once(tmp_path, said, downloads):
+    chip = CHIPS["RP2350"]
+    name = f"RPI_PICO2_W-{micropython.DATE}-v{micropython.VERSION}.uf2"
+    (downloads / name).write_bytes(uf2_image("RP2350"))
+    for _ in range(2):
+        image = micropython._image_for(chip, None, said.append)
+        assert image.read_bytes() == uf2_image("RP2350")
+    assert [line.partition(" ")[0] for line in said] == ["downloading", f"{name}:", f"{name}:"]
+
+
+def test_a_download_that_breaks_off_is_not_kept(tmp_path, said, downloads):
+    name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
+    (downloads / name).write_bytes(esp_image("ESP32") + b"broken")
+    for _ in range(2):
+        with pytest.raises(FlashingError, match="cannot be downloaded: it broke off") as error:
+            micropython._image_for(CHIPS["ESP32"], None, said.append)
+    assert "behind --install-micropython" in str(error.value)
+
+
+def test_without_internet_it_says_where_to_get_it(said, downloads):
+    with pytest.raises(FlashingError, match=r"cannot be downloaded: .*404") as error:
+        micropython._image_for(CHIPS["ESP32"], None, said.append)
     assert "https://micropython.org/download/ESP32_GENERIC" in str(error.value)
-    assert "--image" in str(error.value)
-
-
-def test_esptool_takes_the_command_lines(tmp_path):
-    (tmp_path / "image.bin").write_bytes(image_for("ESP32"))
-    write = ("--after", "hard-reset", "write-flash", "--erase-all", "0x1000", "image.bin")
-    for arguments in (("chip-id",), write):
-        done = subprocess.run(
-            [sys.executable, "-m", "esptool", "--port", "/nowhere", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode and "Could not open /nowhere" in done.stdout + done.stderr
 
 
 def test_the_readme_names_every_chip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -22,6 +23,7 @@ def flash(
     config: Path,
     named: list[str],
     *,
+    micropython: Callable[[str | None], str] | None,
     every: bool,
     boards: Path | None,
     results: Path,
@@ -37,6 +39,7 @@ def flash(
 ) -> int:
     """Flash boards as the verb `flash` is told to; the exit code.
 
+    `micropython`: puts MicroPython on the board at a port first, and gives the port it has then.
     Raises FlashingError, OSError for a file that cannot be used, and typer.BadParameter.
     """
     text = config.read_bytes()
@@ -45,6 +48,8 @@ def flash(
         if finding.level == FAILURE:
             typer.echo(f"warning: from this computer, {finding.what}. {finding.fix}", err=True)
     rows = content.read_rows(boards) if boards else None
+    if micropython:
+        named = [micropython(named[0] if named else None)]
     chosen = ports.choose(named, every or boards is not None)
     side_by_side = every or boards is not None or len(chosen) > 1
     if monitor and (side_by_side or not start or as_json):

@@ -10,21 +10,28 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from tools import set_up
-from tools.flash import chips, drives, ports
+from tools.flash import chips, drives, facts, install, ports
 from tools.flash.chips import CHIPS, Chip
-from tools.flash.errors import WRONG_USAGE, FlashingError
+from tools.flash.errors import WRONG_USAGE, BusyError, FlashingError
+from tools.flash.link import Link
+from tools.flash.saved import PATHS
+from tools.flash.troubles import how_to_install
 
 VERSION, DATE = "1.26.1", "20250911"
 _URL = "https://micropython.org/resources/firmware/{name}"
-# At offset 12 of an ESP32's image, and at offset 28 of a UF2's first block.
+# At offset 12 of an ESP32's image, and at offset 28 of a UF2's blocks.
 _ESP_CHIPS = {0: "ESP32", 5: "ESP32-C3", 9: "ESP32-S3"}
 _UF2_CHIPS = {0xE48BFF56: "RP2040", 0xE48BFF59: "RP2350"}
 _UF2_MAGIC = b"UF2\nWQ]\x9e"
+_UF2_BLOCK = 512
+# The family of a block for any chip; images for an RP2350 begin with one (its erratum E10).
+_UF2_ANY_CHIP = 0xE48BFF57
 _CHIP_TYPE = re.compile(r"(?:Chip type:|Chip is|Connected to) +(ESP32[\w-]*)")
 # Seconds: until a board that was reset shows as a drive, or its port is there.
 _APPEARS_WITHIN = 30.0
@@ -33,11 +40,11 @@ _LOOK_AGAIN = 0.2
 Say = Callable[[str], None]
 
 
-def install(port: str | None, image: Path | None, say: Say) -> str:
+def put_micropython(port: str | None, image: Path | None, say: Say) -> str:
     """Put MicroPython on the board at a port, or on the only one that shows as a drive.
 
     `image`: a file in place of a download. Gives the port that the board has then. Raises
-    FlashingError.
+    FlashingError, also for an ESP32 whose flash holds what ThingsBoard gives once.
     """
     waiting = drives.find()
     if port is None and len(waiting) == 1:
@@ -52,15 +59,22 @@ def install(port: str | None, image: Path | None, say: Say) -> str:
     return _write(chosen, image, say)
 
 
-def chip_of(image: Path) -> str | None:
-    """The chip that an image is for; None when it is no image of MicroPython for a chip here."""
-    with image.open("rb") as file:
-        start = file.read(512)
-    if start.startswith(_UF2_MAGIC) and len(start) == 512:
-        return _UF2_CHIPS.get(struct.unpack_from("<I", start, 28)[0])
-    if start[:1] == b"\xe9" and len(start) > 14:
-        return _ESP_CHIPS.get(struct.unpack_from("<H", start, 12)[0])
+def chip_of(image: bytes) -> str | None:
+    """The chip that an image is for; None when it is no whole image for a chip here."""
+    if image.startswith(_UF2_MAGIC):
+        return _chip_of_uf2(image)
+    if image[:1] == b"\xe9" and len(image) > 14:
+        return _ESP_CHIPS.get(struct.unpack_from("<H", image, 12)[0])
     return None
+
+
+def _chip_of_uf2(image: bytes) -> str | None:
+    blocks = [image[at : at + _UF2_BLOCK] for at in range(0, len(image), _UF2_BLOCK)]
+    if len(blocks[-1]) != _UF2_BLOCK or not blocks[-1].startswith(_UF2_MAGIC):
+        return None
+    number, count = struct.unpack_from("<II", blocks[-1], 20)
+    families = {struct.unpack_from("<I", block, 28)[0] for block in blocks} - {_UF2_ANY_CHIP}
+    return _UF2_CHIPS.get(families.pop()) if number + 1 == count and len(families) == 1 else None
 
 
 def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
@@ -81,7 +95,31 @@ def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
     return _appeared(before)
 
 
+def _check_nothing_is_lost(port: str, say: Say) -> None:
+    """Raise FlashingError for a board whose flash is not to be erased, or not in this way."""
+    say(f"{port}: looking what is on it")
+    try:
+        with Link(port) as link:
+            board = facts.ask(link)
+            found = install.survey(link)
+            link.start()
+    except FlashingError as error:
+        if isinstance(error, BusyError) or not os.path.exists(port):
+            raise
+        return  # no MicroPython answers: nothing of firstboot's is in use there
+    if board.kind == "rp2":
+        raise FlashingError(f"{port} is a {board}", how_to_install(port, board.chip), WRONG_USAGE)
+    if kept := [path for path in PATHS if found.has(path)]:
+        raise FlashingError(
+            f"{port}: {', '.join(kept)} would be lost with the rest of its flash, and ThingsBoard "
+            "provisions a name once",
+            "Copy them off the board to keep them; then reset --all, which says what to do in "
+            "ThingsBoard, and start this again",
+        )
+
+
 def _write(port: str, image: Path | None, say: Say) -> str:
+    _check_nothing_is_lost(port, say)
     set_up.add("esptool")
     said = _esptool("--port", port, "chip-id", show=False)
     found = _CHIP_TYPE.search(said)
@@ -123,17 +161,16 @@ def _esptool(*arguments: str, show: bool) -> str:
 
 def _image_for(chip: Chip, image: Path | None, say: Say) -> Path:
     image = image or _download(chip, say)
-    if not image.is_file():
-        raise FlashingError(f"there is no file {image}", "Name another --image", WRONG_USAGE)
-    made_for = chip_of(image)
+    content = image.read_bytes()
+    made_for = chip_of(content)
     if made_for != chip.name:
         raise FlashingError(
-            f"{image} is {'for ' + made_for if made_for else 'no image of MicroPython'}, and the "
-            f"board has {chip.name}",
+            f"{image} is {'for ' + made_for if made_for else 'no whole image'}, and the board has "
+            f"{chip.name}",
             f"Get {chip.image} from {chip.page}",
             WRONG_USAGE,
         )
-    say(f"{image.name}: SHA-256 {hashlib.sha256(image.read_bytes()).hexdigest()}")
+    say(f"{image.name}: SHA-256 {hashlib.sha256(content).hexdigest()}")
     return image
 
 
@@ -152,11 +189,15 @@ def _download(chip: Chip, say: Say) -> Path:
             half.open("wb") as file,
         ):
             shutil.copyfileobj(response, file)
+            if file.tell() != int(response.headers["Content-Length"] or file.tell()):
+                raise OSError("it broke off")
         half.replace(target)
     except OSError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise FlashingError(
             f"{name} cannot be downloaded: {error}",
-            f"Get it from {chip.page} and name it with --image",
+            f"Get it from {chip.page} and name it behind --install-micropython",
         ) from None
     return target
 

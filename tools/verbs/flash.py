@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from tools.verbs.shared import BOARD_CODES, application, end, existing_file, new_verb, say
 
 verb = new_verb()
+INSTALL = "--install-micropython"
 
 
-@verb.command(epilog=BOARD_CODES)
+class _WithOptionalFile(TyperCommand):
+    """INSTALL may stand without a file: it is empty then."""
+
+    def parse_args(self, context, arguments: list[str]) -> list[str]:
+        following = [*arguments[1:], "-"]
+        given = []
+        for argument, after in zip(arguments, following):
+            given.append(argument)
+            if argument == INSTALL and after.startswith("-"):
+                given.append("")
+        return super().parse_args(context, given)
+
+
+@verb.command(cls=_WithOptionalFile, epilog=BOARD_CODES)
 def flash(
     config: Annotated[Path, typer.Option(help="The config.json for the board.")] = Path(
         "config.json"
@@ -44,16 +60,12 @@ def flash(
         str, typer.Option(help="The device profile that --bulk-import names.")
     ] = "default",
     install_micropython: Annotated[
-        bool,
+        str | None,
         typer.Option(
-            "--install-micropython",
-            help="Put MicroPython on one board first; that erases its flash.",
-        ),
-    ] = False,
-    image: Annotated[
-        Path | None,
-        typer.Option(
-            help="The image for --install-micropython, a .bin or .uf2; else it is downloaded."
+            metavar="[FILE]",
+            help="Put MicroPython on one board first, which erases an ESP32's flash: from FILE, a"
+            " .bin or .uf2, or downloaded without it.",
+            show_default=False,
         ),
     ] = None,
     app_file: Annotated[
@@ -89,19 +101,13 @@ def flash(
     from tools.flash.command import flash
     from tools.flash.errors import FlashingError
 
-    if image and not install_micropython:
-        raise typer.BadParameter("it is for --install-micropython", param_hint="--image")
+    if install_micropython is not None and (every or boards or len(port or []) > 1):
+        raise typer.BadParameter("it is for one board", param_hint=INSTALL)
     try:
-        config = existing_file(config, "--config")
-        if install_micropython:
-            from tools.flash.micropython import install
-
-            if every or boards or len(port or []) > 1:
-                raise typer.BadParameter("it is for one board", param_hint="--install-micropython")
-            port = [install(port[0] if port else None, image, say)]
         code = flash(
-            config,
+            existing_file(config, "--config"),
             port or [],
+            micropython=_micropython_from(install_micropython),
             every=every,
             boards=existing_file(boards, "--csv") if boards else None,
             results=results,
@@ -120,3 +126,13 @@ def flash(
     except OSError as error:
         end(f"{error.filename}: {error.strerror}")
     raise typer.Exit(code)
+
+
+def _micropython_from(file: str | None) -> Callable[[str | None], str] | None:
+    """What puts MicroPython on the board at a port: from a file, or downloaded when it is ""."""
+    if file is None:
+        return None
+    from tools.flash.micropython import put_micropython
+
+    image = existing_file(Path(file), INSTALL) if file else None
+    return lambda port: put_micropython(port, image, say)
