@@ -54,6 +54,8 @@ PURE = (
     "firmware.coap.echo",
     "firmware.coap.exchange",
     "firmware.coap.message",
+    "firmware.coap.observe",
+    "firmware.coap.options",
     "firmware.coap.uri",
     "firmware.coap.uri_doubts",
     "firmware.thingsboard.provisioning",

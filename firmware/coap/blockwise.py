@@ -20,7 +20,7 @@ _LARGEST_SZX = const(6)
 
 
 def run(client, code, token, options, payload, response, acknowledge):
-    """Make a transfer with a Client, see `transfer`; return the last response.
+    """The steps of a transfer with a Client, see `transfer`; they return its response.
 
     The token of a message is that of the one before it, and 1. `acknowledge`: whether the responses
     before the last may be acknowledged. If not, that goes for a 2.31 too: a server never repeats
@@ -35,7 +35,7 @@ def run(client, code, token, options, payload, response, acknowledge):
                 if acknowledge:
                     client.acknowledge()
                 token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
-            response = client.ask(code, token, options, payload, is_first)
+            response = yield from client.ask(code, token, options, payload, is_first)
             options, payload = steps.send(response)
     except StopIteration as end:
         return end.value

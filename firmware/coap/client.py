@@ -1,4 +1,8 @@
-"""A minimal CoAP client, RFC 7252: one server, one request at a time, blocking."""
+"""A minimal CoAP client, RFC 7252: one server, one request at a time, blocking.
+
+Each call is a generator of steps, which `drive` runs: it yields how long to wait for a datagram, in
+ms, and is sent the datagram, or None. firmware.coap.aio drives the same steps with asyncio.
+"""
 
 import gc
 from os import urandom
@@ -7,17 +11,14 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from .exchange import LARGEST_MESSAGE, Exchange
-from .message import CON, GET, POST, encode, uint, uint_bytes
+from .message import CON, GET, POST, encode, uint
+from .options import request_options
 
 # What loading those left is freed: the rest closes up.
 gc.collect()
 
 JSON = const(50)
 
-_URI_HOST = const(3)
-_URI_PATH = const(11)
-_CONTENT_FORMAT = const(12)
-_URI_QUERY = const(15)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _ECHO = const(252)
@@ -62,7 +63,11 @@ class Client:
         """POST a payload to a path; see `request`."""
         return self.request(POST, path, payload, content_format)
 
-    def request(
+    def request(self, *what, **how):
+        """Send a request and return its response; see `steps`."""
+        return self.drive(self.steps(*what, **how))
+
+    def steps(
         self,
         code,
         path,
@@ -71,13 +76,16 @@ class Client:
         message_id=None,
         token=None,
         acknowledge=True,
+        options=(),
     ):
-        """Send a request and return its response, a Message with `code` and the whole `payload`.
+        """The steps of a request; they return its response.
 
-        Block n of a body goes out with Message ID `message_id` + n, which with `token` is drawn
-        when not given; a token is random and never empty. With `acknowledge` False no confirmable
-        response, nor any block of one, is acknowledged but by `acknowledge`, so that the caller can
-        make sure of what it says first; nor is a duplicate of it reset.
+        That is a Message with `code` and the whole `payload`. Block n of a body goes out with
+        Message ID `message_id` + n, which with `token` is drawn when not given; a token is random
+        and never empty. With `acknowledge` False no confirmable response, nor any block of one, is
+        acknowledged but by `acknowledge`, so that the caller can make sure of what it says first;
+        nor is a duplicate of it reset. `options`: (number, value) in ascending order, beside those
+        of the server's name, the path and the content format.
 
         After 247 s no more blocks are sent or asked for. Raises CoapError: NetworkError when the
         first datagram could not be sent, NoResponse; ValueError for a path that no URI can have.
@@ -89,14 +97,14 @@ class Client:
         token = token or self.random(8)
         if not acknowledge:
             self.exchange.held = token[:-1]
-        if path != self.path or content_format != self.content_format:
-            options = self._prepare(path, content_format)
-            self.options = bytes(encode(CON, code, 0, b"", options)[_HEADER:])
-            self.path = path
+        if path != self.path or content_format != self.content_format or options:
+            prepared = request_options(self.name, path, content_format, options)
+            self.options = bytes(encode(CON, code, 0, b"", prepared)[_HEADER:])
+            self.path = None if options else path
             self.content_format = content_format
         response = None
         if len(payload) <= self.transport.largest_block and len(payload) <= self.limit:
-            response = self.ask(code, token, self.options, payload, True)
+            response = yield from self.ask(code, token, self.options, payload, True)
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
                 if number in (_BLOCK1, _BLOCK2):
@@ -109,15 +117,62 @@ class Client:
         # Only now, since most boards never need it.
         from .blockwise import run
 
-        options = self._prepare(path, content_format)
+        prepared = request_options(self.name, path, content_format, options)
         try:
-            return run(self, code, token, options, payload, response, acknowledge)
+            return (yield from run(self, code, token, prepared, payload, response, acknowledge))
         finally:
             if acknowledge:
                 self.acknowledge()
 
+    def observe(self, observation):
+        """Register an Observation, anew if it was before; return the response."""
+        return self.drive(observation.register(self))
+
+    def wait(self, ms):
+        """Give observations what comes within so long."""
+        return self.drive(self.listen(ms))
+
+    def listen(self, ms):
+        """The steps of `wait`."""
+        end = ticks_add(self.ticks(), ms)
+        while True:
+            timeout = ticks_diff(end, self.ticks())
+            if timeout <= 0:
+                return
+            datagram = yield timeout
+            if datagram is not None:
+                self.take(datagram)
+
+    def take(self, datagram):
+        """Take a datagram that came while there is no request."""
+        self.exchange.token = None
+        answer = self.exchange.on_datagram(datagram)
+        if answer:
+            self._send(answer)
+
+    def drive(self, steps):
+        """Run steps to their end; return what they return."""
+        try:
+            timeout = next(steps)
+            while True:
+                if self.idle:
+                    self.idle()
+                    timeout = min(timeout, _IDLE)
+                timeout = steps.send(self.receive(timeout))
+        except StopIteration as end:
+            return end.value
+
+    def receive(self, timeout):
+        """Wait up to `timeout` ms; return a datagram, or None."""
+        try:
+            return self.transport.receive(LARGEST_MESSAGE + 1, timeout)
+        except OSError as error:
+            # The network stack's word on an earlier datagram: it was as good as lost.
+            self.exchange.ignore(error)
+            return None
+
     def ask(self, code, token, options, payload, is_first, may_repeat=True):
-        """Send one message and return the response to it.
+        """The steps of one message; they return the response to it.
 
         `is_first`: whether it begins a request. Then it is an error that this board cannot send it.
         `may_repeat`: whether it is sent again with the Echo option of a 4.01, see RFC 9175.
@@ -146,23 +201,16 @@ class Client:
             if timeout <= 0:
                 answer = exchange.on_timer()
             else:
-                if self.idle:
-                    self.idle()
-                    timeout = min(timeout, _IDLE)
-                try:
-                    datagram = self.transport.receive(LARGEST_MESSAGE + 1, timeout)
-                    if datagram is not None:
-                        answer = exchange.on_datagram(datagram)
-                except OSError as error:
-                    # The network stack's word on an earlier datagram: it was as good as lost.
-                    exchange.ignore(error)
+                datagram = yield timeout
+                if datagram is not None:
+                    answer = exchange.on_datagram(datagram)
             if answer:
                 self._send(answer)
         response = exchange.response
         if may_repeat and response.code == _UNAUTHORIZED and response.option(_ECHO):
             from .echo import repeat
 
-            return repeat(self, code, token, options, payload, response)
+            return (yield from repeat(self, code, token, options, payload, response))
         return response
 
     def acknowledge(self):
@@ -173,28 +221,6 @@ class Client:
     def close(self):
         """Give the transport back."""
         self.transport.close()
-
-    def _prepare(self, path, content_format):
-        """Return the options of a request."""
-        options = []
-        if self.name:
-            options.append((_URI_HOST, self.name.encode()))
-        segments, _, query = path.encode().partition(b"?")
-        if segments.startswith(b"/"):
-            segments = segments[1:]
-        for segment in segments.split(b"/") if segments else ():
-            options.append((_URI_PATH, segment))
-        if content_format is not None:
-            options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
-        for argument in query.split(b"&") if query else ():
-            options.append((_URI_QUERY, argument))
-        for number, value in options:
-            # RFC 7252 sections 5.10 and 6.5.
-            if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
-                from .failure import bad_path
-
-                raise bad_path(value)
-        return options
 
     def _send(self, datagram, has_to_go=False):
         """Send. What this board cannot send is as good as lost, unless it has to go.

@@ -11,12 +11,12 @@ from .udp import UDP, resolve
 from .uri import parse
 
 
-def connect(uri, secure=None, **options):
+def connect(uri, secure=None, client=Client, **options):
     """Return a Client for a server such as "coap://thingsboard.example.com".
 
     `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
-    `options`: Client's. Raises ValueError for what is no CoAP URI or no server's; CoapError, also
-    for coaps without `secure`.
+    `client`: the class, this one or firmware.coap.aio's. `options`: Client's. Raises ValueError for
+    what is no CoAP URI or no server's; CoapError, also for coaps without `secure`.
     """
     host, port, name, is_secure = parse(uri)
     if name is None or len(name.encode()) > 63 or ".." in "." + name:
@@ -49,7 +49,7 @@ def connect(uri, secure=None, **options):
             except CoapError:
                 transport.close()
                 raise
-        return Client(transport, name, **options)
+        return client(transport, name, **options)
     from .failure import out_of_reach
 
     raise out_of_reach("%s cannot be reached" % host, failure)

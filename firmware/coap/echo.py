@@ -8,7 +8,7 @@ _ECHO = const(252)
 
 
 def repeat(client, code, token, options, payload, response):
-    """Send a request again with what its response, a 4.01, echoes; return the response to it.
+    """The steps of a request again, with what its response, a 4.01, echoes.
 
     An option of over 40 bytes is none. The token differs in its
     last byte: a duplicate of the 4.01 is no response to this request.
@@ -20,4 +20,4 @@ def repeat(client, code, token, options, payload, response):
     plain = decode(memoryview(encode(CON, code, 0, b"", options)))
     options = list(plain.options) + [(_ECHO, value)]
     token = token[:-1] + bytes((token[-1] ^ 0x80,))
-    return client.ask(code, token, options, payload, False, False)
+    return (yield from client.ask(code, token, options, payload, False, False))

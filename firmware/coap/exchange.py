@@ -28,7 +28,9 @@ class Exchange:
     A request is over when `response` (a Message) is set or `failed`, which firmware.coap.failure
     explains. `got_ack`: whether the server acknowledged it; `was_reset`: whether it reset it;
     `ignored`: how much came that did it no good, the last because of `ignored_for`. `owed`: the
-    Message IDs of responses that are not acknowledged yet.
+    Message IDs of responses that are not acknowledged yet. `listeners`: who takes what comes beside
+    a request, each with a `token` and `on_message(message)`, which returns a datagram to send or
+    None, as firmware.coap.observe.
     """
 
     # Transmission parameters (RFC 7252 section 4.8), times in ms.
@@ -36,8 +38,12 @@ class Exchange:
     ACK_RANDOM_FACTOR = 1.5
     MAX_RETRANSMIT = 4
 
-    response = None
-    owed = ()
+    # Until there is a request.
+    request = bytes(4)
+    token = response = timer = None
+    got_ack = False
+    ignored = 0
+    owed = listeners = ()
     # Message IDs: a duplicate of an older response is acknowledged again.
     acknowledged = ()
     # All of a token but its last byte: a confirmable response that has it is not reset, since a
@@ -92,7 +98,13 @@ class Exchange:
                     return None
             if message.code >> 5 not in (2, 4, 5):
                 raise CoapError("wrong code")
+            take = self._take
             if message.token != self.token:
+                take = None
+                for listener in self.listeners:
+                    if message.token == listener.token:
+                        take = listener.on_message
+            if not take:
                 if message.type == CON:
                     if message.message_id in self.acknowledged:
                         return encode(ACK, EMPTY, message.message_id, b"", ())
@@ -107,10 +119,7 @@ class Exchange:
                 if number & 1 and not known:
                     raise CoapError("unknown option %d" % number)
                 previous = number
-            if message.type == CON:
-                self.owed += (message.message_id,)
-            self.response = message
-            return None
+            return take(message)
         except CoapError as reason:
             self.ignore(reason)
         # A confirmable message is reset, any other ignored (RFC 7252 sections 4.2 and 4.3).
@@ -130,3 +139,9 @@ class Exchange:
             self.owed = ()
             self.acknowledged = (self.acknowledged + owed)[-max(_REMEMBERED_ACKS, len(owed)) :]
         return [encode(ACK, EMPTY, message_id, b"", ()) for message_id in owed]
+
+    def _take(self, message):
+        """Take a message for the response."""
+        if message.type == CON:
+            self.owed += (message.message_id,)
+        self.response = message

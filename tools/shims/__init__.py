@@ -6,6 +6,8 @@ It adds, and changes one thing: a name that no host can have is an OSError, as o
 from __future__ import annotations
 
 import gc
+import importlib.abc
+import importlib.machinery
 import socket
 import sys
 import time
@@ -35,6 +37,31 @@ def install(ticks_start: int | None = None) -> None:
     gc.threshold = lambda *size: -1
     socket.getaddrinfo = _getaddrinfo
     polling.install()
+    if "asyncio" in sys.modules:
+        sys.modules["asyncio"].sleep_ms = _asyncio_sleep_ms
+    else:
+        sys.meta_path.insert(0, _Asyncio())
+
+
+class _Asyncio(importlib.abc.MetaPathFinder):
+    """Gives asyncio MicroPython's sleep_ms when it is imported, which few programs do."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "asyncio":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module.sleep_ms = _asyncio_sleep_ms
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def _asyncio_sleep_ms(ms):
+    return sys.modules["asyncio"].sleep(max(0, ms) / 1000)
 
 
 def _getaddrinfo(*arguments, **options):

@@ -1,0 +1,43 @@
+"""The options of a request, RFC 7252 section 5.10. Pure."""
+
+from micropython import const
+
+from .message import uint_bytes
+
+_URI_HOST = const(3)
+_URI_PATH = const(11)
+_CONTENT_FORMAT = const(12)
+_URI_QUERY = const(15)
+
+
+def request_options(name, path, content_format, more=()):
+    """Return a request's options, (number, value) in ascending order.
+
+    `name`: the server's for Uri-Host, or None. `path`: such as "/a/b?c=d". `content_format`: its
+    number, or None. `more`: others, in ascending order. Raises ValueError for a path that no URI
+    can have.
+    """
+    options = []
+    if name:
+        options.append((_URI_HOST, name.encode()))
+    segments, _, query = path.encode().partition(b"?")
+    if segments.startswith(b"/"):
+        segments = segments[1:]
+    for segment in segments.split(b"/") if segments else ():
+        options.append((_URI_PATH, segment))
+    if content_format is not None:
+        options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
+    for argument in query.split(b"&") if query else ():
+        options.append((_URI_QUERY, argument))
+    for number, value in options:
+        # RFC 7252 sections 5.10 and 6.5.
+        if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
+            from .failure import bad_path
+
+            raise bad_path(value)
+    for option in more:
+        place = len(options)
+        while place and options[place - 1][0] > option[0]:
+            place -= 1
+        options.insert(place, option)
+    return options
