@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 from esptool.loader import ESPLoader
@@ -28,6 +28,12 @@ _SPI_USR = 1 << 18
 # What esptool reckons a crystal of 40 MHz from.
 _CLOCK_DIVIDER = 40_000_000 // 115_200
 FLASH_BYTES = 4 << 20
+CHIP_IDS = {"ESP32": 0, "ESP32-C3": 5, "ESP32-S3": 9}
+
+
+def image_for(chip: str) -> bytes:
+    """Something that begins as an image of MicroPython for a chip does."""
+    return b"\xe9\1\2\x20" + bytes(8) + struct.pack("<H", CHIP_IDS[chip]) + bytes(range(256)) * 300
 
 
 class EspRom:
@@ -35,15 +41,16 @@ class EspRom:
 
     Until a program speaks to its ROM loader it says what one without a program says. `flash` holds
     what is on it, `commands` the names of what it was told. A stub that is loaded is not run: what
-    it would do is done here. `on_written`: called when a write has been verified.
+    it would do is done here. `becomes`: another serial port, which `link` is once what was written
+    has been verified.
     """
 
-    def __init__(self, chip: str, link: Path, on_written: Callable[[], None] = lambda: None):
+    def __init__(self, chip: str, link: Path, becomes: Path | None = None):
         self.link = link
         self.flash = bytearray(b"\x5a" * FLASH_BYTES)
         self.commands: list[str] = []
         self._target = CHIP_DEFS[chip]
-        self._on_written = on_written
+        self._becomes = becomes
         self._at = 0
         self._inflate = zlib.decompressobj()
         self._reset()
@@ -104,8 +111,10 @@ class EspRom:
         if name == "MEM_END":
             self._is_stub = True
             self._write(b"OHAI")
-        if name == "SPI_FLASH_MD5":
-            self._on_written()
+        if name == "SPI_FLASH_MD5" and self._becomes:
+            other = self.link.with_name(f"{self.link.name}.new")
+            other.symlink_to(os.readlink(self._becomes))
+            os.replace(other, self.link)
 
     def _read_reg(self, data: bytes) -> tuple[int, bytes]:
         return self._registers[struct.unpack("<I", data)[0]], b""

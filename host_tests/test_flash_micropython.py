@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from host_tests.esp_rom import CHIP_IDS, FLASH_BYTES, EspRom, image_for
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
@@ -26,16 +26,7 @@ from tools.flash.ports import Port
 from tools.verbs.flash import verb as flash_verb
 from tools.virtual_board.flash import PROJECT
 
-if sys.platform != "win32":
-    from host_tests.esp_rom import FLASH_BYTES, EspRom
-
-needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
-ESP_IDS = {"ESP32": 0, "ESP32-C3": 5, "ESP32-S3": 9}
 UF2_IDS = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
-
-
-def esp_image(chip: str) -> bytes:
-    return b"\xe9\1\2\x20" + bytes(8) + struct.pack("<H", ESP_IDS[chip]) + bytes(range(256)) * 300
 
 
 def uf2_block(number: int, count: int, family: int) -> bytes:
@@ -64,11 +55,10 @@ def rom(tmp_path, monkeypatch):
         )
 
 
-@needs_pty
-@pytest.mark.parametrize("chip", ESP_IDS)
+@pytest.mark.parametrize("chip", CHIP_IDS)
 def test_an_esp32_gets_its_own_image_at_its_own_offset(tmp_path, said, rom, chip):
     image = tmp_path / "image.bin"
-    image.write_bytes(esp_image(chip))
+    image.write_bytes(image_for(chip))
     board = rom(chip)
     assert micropython.put_micropython(str(board.link), image, said.append) == str(board.link)
     content, offset = image.read_bytes(), int(CHIPS[chip].offset, 16)
@@ -78,11 +68,10 @@ def test_an_esp32_gets_its_own_image_at_its_own_offset(tmp_path, said, rom, chip
     assert any(hashlib.sha256(content).hexdigest() in line for line in said)
 
 
-@needs_pty
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (esp_image("ESP32-S3"), "is for ESP32-S3"),
+        (image_for("ESP32-S3"), "is for ESP32-S3"),
         (uf2_image("RP2350"), "is for RP2350"),
         (uf2_image("RP2040")[:-512], "is no whole image"),
         (b"<html>", "is no whole image"),
@@ -97,7 +86,6 @@ def test_another_image_is_not_written(tmp_path, said, rom, content, complaint):
     assert board.flash == b"\x5a" * FLASH_BYTES
 
 
-@needs_pty
 def test_a_chip_that_the_firmware_does_not_run_on(tmp_path, said, rom):
     board = rom("ESP32-C6")
     with pytest.raises(FlashingError, match=r"has ESP32-C6\. The firmware runs on ESP32, "):
@@ -131,7 +119,7 @@ def test_a_pico_w_is_not_one_for_esptool(tmp_path, said):
 def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads, file):
     """esptool itself, the verb itself; then MicroPython is there, as a virtual board."""
     image = tmp_path / "image.bin"
-    image.write_bytes(esp_image("ESP32"))
+    image.write_bytes(image_for("ESP32"))
     name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
     (downloads / name).write_bytes(image.read_bytes())
     with Desk(tmp_path) as desk:
@@ -139,13 +127,9 @@ def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads
         (tmp_path / "config.json").write_bytes(desk.config())
         port = tmp_path / "ttyUSB0"
 
-        def starts() -> None:
-            (tmp_path / "new").symlink_to(os.readlink(board.link))
-            os.replace(tmp_path / "new", port)
-
         arguments = ["--install-micropython", *([image] if file else [])]
         arguments += ["--config", tmp_path / "config.json", "--port", port]
-        with EspRom("esp32", port, on_written=starts) as rom:
+        with EspRom("esp32", port, becomes=board.link) as rom:
             verb = typer.main.get_command(flash_verb)
             with pytest.raises(SystemExit) as end:
                 verb.main([str(each) for each in arguments], "flash")
@@ -154,7 +138,6 @@ def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads
         assert len(desk.thingsboard.devices) == 1
 
 
-@needs_pty
 @pytest.mark.parametrize(
     ("config", "more"),
     [(b"{", ()), (b"{}", ()), (None, ("--app", "bad.py")), (None, ("--csv", "bad.csv"))],
@@ -283,7 +266,7 @@ def test_an_image_is_downloaded_once(tmp_path, said, downloads):
 
 def test_a_download_that_breaks_off_is_not_kept(tmp_path, said, downloads):
     name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
-    (downloads / name).write_bytes(esp_image("ESP32") + b"broken")
+    (downloads / name).write_bytes(image_for("ESP32") + b"broken")
     for _ in range(2):
         with pytest.raises(FlashingError, match="cannot be downloaded: it broke off") as error:
             micropython._image_for(CHIPS["ESP32"], None, said.append)

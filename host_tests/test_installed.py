@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from host_tests.esp_rom import EspRom, image_for
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import PASSWORD
 from host_tests.readme import read_block
@@ -141,33 +142,28 @@ def commands_of_the_first_hour() -> list[list[str]]:
 def walk_the_first_hour(run: Callable[..., subprocess.CompletedProcess], folder: Path) -> None:
     """From README's first line to telemetry, by its own commands, which `run` runs in a folder.
 
-    The virtual board has MicroPython and nothing of firstboot's.
+    The board is an ESP32 without MicroPython, and then a virtual one without firstboot.
     """
     typed = commands_of_the_first_hour()
     assert [command[0] for command in typed] == ["demo", "init", "flash"]
+    assert typed[-1][-1] == "--install-micropython"
     (folder / "app.py").write_text(read_block("app.py"), encoding="utf-8")
-    with Desk(folder) as desk:
-        board = desk.board()
+    image = folder / "image.bin"
+    image.write_bytes(image_for("ESP32"))
+    port = folder / "ttyUSB0"
+    with Desk(folder) as desk, EspRom("esp32", port, becomes=desk.board().link) as rom:
         answers = ("--ssid", "home", "--password", PASSWORD, "--server", desk.server.uri)
         answers += ("--key", desk.thingsboard.key, "--secret", desk.thingsboard.secret)
-        given = {
-            "init": answers,
-            "flash": ("--port", board.link, "--app", "app.py"),
-        }
+        given = {"init": answers, "flash": (image, "--port", port, "--app", "app.py")}
         for command in typed:
-            # MicroPython is on the virtual board; real ones get it from the same line.
-            command = [each for each in command if each != "--install-micropython"]
             done = run(*command, *given.get(command[0], ()))
             assert done.returncode == 0, done.stdout + done.stderr
-        (device,) = desk.thingsboard.devices.values()
-        path = f"/api/v1/{device.token}/telemetry"
+        assert rom.flash[0x1000:].startswith(image.read_bytes())
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if any(b"temperature" in each.data for each in desk.server.received):
-                break
+        while not (telemetry := next(iter(desk.thingsboard.devices.values())).telemetry):
+            assert time.monotonic() < deadline, done.stdout
             time.sleep(0.05)
-        else:
-            pytest.fail(f"no telemetry came to {path}: {done.stdout}")
+        assert telemetry[0] == '{"temperature":21.5}'
 
 
 @needs_micropython
@@ -190,9 +186,9 @@ def clone(tmp_path) -> Path:
     return tmp_path / "clone"
 
 
-def outside(folder: Path, *command) -> subprocess.CompletedProcess:
+def outside(folder: Path, *command, **environment) -> subprocess.CompletedProcess:
     """Run a command of a person who has nothing of this project's environment."""
-    environment = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
@@ -200,7 +196,7 @@ def outside(folder: Path, *command) -> subprocess.CompletedProcess:
     return subprocess.run(
         [str(each) for each in command],
         cwd=folder,
-        env=environment,
+        env=inherited | {name: str(value) for name, value in environment.items()},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -219,24 +215,66 @@ def test_the_first_hour_of_who_cloned_it(clone):
         pytest.skip(f"left out: {set_up_alone.stderr.strip().splitlines()[-1].strip()}")
     walk_the_first_hour(run, clone)
     assert (clone / ".venv" / "set-up").is_file()
-    assert not [*clone.glob(".venv/set-up-*")]  # it waited for nothing that it did not need
+    # It waited for nothing that it did not need.
+    assert [path.name for path in clone.glob(".venv/set-up-*")] == ["set-up-esptool"]
+
+
+# What people install it with, beside pip.
+INSTALLERS = ("pipx==1.18.4", "uv==0.13.9")
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+
+
+@pytest.fixture(scope="module")
+def installers(tmp_path_factory) -> Path:
+    """The folder of pip, pipx and uvx in an environment that has nothing else."""
+    venv = tmp_path_factory.mktemp("installers") / "environment"
+    for command in (
+        (sys._base_executable, "-m", "venv", venv),
+        (venv / SCRIPTS / "python", "-m", "pip", "install", *INSTALLERS),
+    ):
+        done = outside(venv.parent, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return venv / SCRIPTS
 
 
 @needs_micropython
 @pytest.mark.skipif(
     not os.environ.get("CLEAN_INSTALL"),
-    reason="left out: CLEAN_INSTALL=1 installs it with all that it needs, some 20 s of one core",
+    reason="left out: CLEAN_INSTALL=1 installs it with all that it needs, some 2 min of one core",
 )
-def test_the_first_hour_of_who_installed_it_with_pip(clone, tmp_path):
-    venv = tmp_path / "environment"
-    made = outside(tmp_path, sys._base_executable, "-m", "venv", venv)
-    assert made.returncode == 0, made.stdout + made.stderr
-    scripts = venv / ("Scripts" if os.name == "nt" else "bin")
-    installed = outside(tmp_path, scripts / "python", "-m", "pip", "install", clone)
-    assert installed.returncode == 0, installed.stdout + installed.stderr
-    shutil.rmtree(clone)
+@pytest.mark.parametrize("source", ["a checkout", "a git URL"])
+@pytest.mark.parametrize("installer", ["pip", "pipx", "uvx"])
+def test_the_first_hour_of_who_installed_it(clone, tmp_path, installers, installer, source):
     folder = tmp_path / "anywhere"
     folder.mkdir()
-    walk_the_first_hour(lambda *verb: outside(folder, scripts / "firstboot", *verb), folder)
-    esptool = outside(folder, scripts / "python", "-m", "esptool", "version")
-    assert esptool.returncode == 0  # flash --install-micropython finds it
+    environment = {
+        "PIPX_HOME": tmp_path / "pipx",
+        "PIPX_BIN_DIR": tmp_path / "commands",
+        "UV_TOOL_DIR": tmp_path / "uv",
+    }
+
+    def run(*command):
+        return outside(folder, *command, **environment)
+
+    where = clone
+    if source == "a git URL":
+        for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "All of it")):
+            who = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+            assert outside(clone, "git", *who, *command).returncode == 0
+        where = f"git+{clone.as_uri()}"
+    if installer == "uvx":
+        command = [installers / "uvx", "--from", where, "firstboot"]
+    else:
+        if installer == "pip":
+            install = [installers / "python", "-m", "pip", "install", "--force-reinstall"]
+            command = [installers / "firstboot"]
+        else:
+            install = [installers / "pipx", "install"]
+            command = [tmp_path / "commands" / "firstboot"]
+        installed = run(*install, where)
+        assert installed.returncode == 0, installed.stdout + installed.stderr
+        shutil.rmtree(clone)
+    walk_the_first_hour(lambda *verb: run(*command, *verb), folder)
+    assert not (clone / ".venv").exists()
+    if installer == "pip":  # flash --install-micropython finds it
+        assert run(installers / "python", "-m", "esptool", "version").returncode == 0

@@ -18,10 +18,10 @@ from pathlib import Path
 from tools import set_up
 from tools.flash import chips, drives, facts, install, ports
 from tools.flash.chips import CHIPS, Chip
-from tools.flash.errors import WRONG_USAGE, BusyError, FlashingError
+from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.flash.link import Link
 from tools.flash.saved import PATHS
-from tools.flash.troubles import how_to_install
+from tools.flash.troubles import how_to_install, why_not_open
 
 VERSION, DATE = "1.26.1", "20250911"
 _URL = "https://micropython.org/resources/firmware/{name}"
@@ -103,8 +103,8 @@ def _check_nothing_is_lost(port: str, say: Say) -> None:
             board = facts.ask(link)
             found = install.survey(link)
             link.start()
-    except FlashingError as error:
-        if isinstance(error, BusyError) or not os.path.exists(port):
+    except FlashingError:
+        if why_not_open(port):
             raise
         return  # no MicroPython answers: nothing of firstboot's is in use there
     if board.kind == "rp2":
