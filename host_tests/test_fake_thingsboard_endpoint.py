@@ -178,14 +178,17 @@ def test_a_copy_goes_on_as_the_original_would():
     endpoint = make_endpoint(reply="separate", delay=600)
     ask(endpoint, provision(deviceName="b", token="b"))
     block(endpoint, 0, size1=len(BODY))
-    copy = make_endpoint(reply="separate", delay=600)
-    copy.thingsboard.restore(endpoint.thingsboard.snapshot())
-    endpoint.copy_to(copy)
+    copy = endpoint.copy()
     assert copy.timers(0) == endpoint.timers(0)
     assert copy.transfers.snapshot(5) == endpoint.transfers.snapshot(5) != ()
     assert run(copy, 100_000) == run(endpoint, 100_000)
     ask(copy, provision(9, deviceName="c"), 100_000)
     assert copy.duplicates.snapshot(100_000) != endpoint.duplicates.snapshot(100_000)
+    assert "c" in copy.thingsboard.devices and "c" not in endpoint.thingsboard.devices
+    for each in (copy, endpoint):
+        observe(each, 100_000, message_id=20)
+    assert share(copy, 1, 100_000) == [(1, b'{"v":1}')]
+    assert endpoint.notify(100_000) == []
 
 
 def observe(endpoint, now=0, path=ATTRIBUTES, message_id=7):
@@ -215,7 +218,7 @@ def test_what_came_meanwhile_is_told_at_the_acknowledgement_and_only_the_newest(
     endpoint = make_endpoint()
     observe(endpoint)
     share(endpoint, 1, 0)
-    first_id = endpoint.next_message_id - 1
+    ((_, first_id),) = endpoint.unacknowledged
     assert share(endpoint, 2, 10) == share(endpoint, 3, 20) == []
     (sending,) = endpoint.received(PEER, empty(ACK, first_id), 30)
     newest = decode(sending.datagram)
@@ -262,15 +265,155 @@ def test_a_restart_forgets_who_observes():
     assert share(endpoint, 1, 0) == []
 
 
-def test_a_call_waits_only_when_it_is_persistent():
+RPC = ("api", "v1", TOKEN, "rpc")
+
+
+def observe_rpc(endpoint, now=0, message_id=30, type=CON) -> list[str]:
+    """Register for RPC, and acknowledge what comes. Gives the calls that come."""
+    registration = request(path=RPC, message_id=message_id, type=type, observe=0)
+    return take(endpoint, endpoint.received(PEER, registration, now), now)
+
+
+def take(endpoint, sendings, now) -> list[str]:
+    """Acknowledge what is confirmable, and what that brings. Gives the methods of the calls."""
+    methods = []
+    for sending in sendings:
+        message = decode(sending.datagram)
+        if message.observe and message.code == 0x45:
+            methods.append(json.loads(message.payload)["method"])
+        if message.type == CON:
+            more = endpoint.received(PEER, empty(ACK, message.message_id), now)
+            methods += take(endpoint, more, now)
+    return methods
+
+
+def call(endpoint, method, now=0, **kind) -> list:
+    endpoint.thingsboard.call("a", method, **kind)
+    return endpoint.notify(now)
+
+
+def states(endpoint) -> list[str]:
+    return [call.state for call in endpoint.thingsboard.devices["a"].calls]
+
+
+def test_a_call_waits_until_it_expires_for_a_device_that_observes():
     endpoint = make_endpoint()
-    assert endpoint.thingsboard.call("a", "lost") == 0
-    assert endpoint.thingsboard.call("a", "waits", is_persistent=True) == 1
-    assert endpoint.notify(0) == []
-    path = ("api", "v1", TOKEN, "rpc")
-    valid, call = endpoint.received(PEER, request(path=path, observe=0), 0)
-    assert decode(valid.datagram).code == VALID
-    assert decode(call.datagram).payload == b'{"id":1,"method":"waits","params":null}'
+    for method, timeout in (("late", 5_000), ("in time", 5_001)):
+        assert call(endpoint, method, timeout=timeout) == []
+    assert run(endpoint, 5_000) == []
+    assert observe_rpc(endpoint, 5_000) == ["in time"]
+    assert states(endpoint) == ["EXPIRED", "DELIVERED"]
+    assert run(endpoint, 6_000) == [] and states(endpoint) == ["EXPIRED", "EXPIRED"]
+    assert observe_rpc(endpoint, 6_000, 31) == []
+
+
+def test_what_is_not_answered_comes_again_with_the_same_id_at_each_registration():
+    endpoint = make_endpoint()
+    observe_rpc(endpoint)
+    kinds = {"one way": {"is_one_way": True}, "two-way": {}, "kept": {"is_persistent": True}}
+    kinds["kept, one way"] = {"is_one_way": True, "is_persistent": True}
+    for method, kind in kinds.items():
+        assert take(endpoint, call(endpoint, method, **kind), 0) == [method]
+    assert states(endpoint) == ["SENT", "DELIVERED", "DELIVERED", "DELIVERED"]
+    assert observe_rpc(endpoint, 100, 31) == ["two-way", "kept"]
+    answer = request(POST, (*RPC, "1"), b'{"ok":true}', 40)
+    take(endpoint, endpoint.received(PEER, answer, 200), 200)
+    assert endpoint.thingsboard.devices["a"].calls[1].reply == '{"ok":true}'
+    assert observe_rpc(endpoint, 300, 32) == ["kept"]
+    assert run(endpoint, 400_000) == []
+    assert states(endpoint) == ["SENT", "SUCCESSFUL", "EXPIRED", "DELIVERED"]
+
+
+def test_a_call_that_another_took_the_place_of_is_lost_until_the_next_registration():
+    endpoint = make_endpoint()
+    observe_rpc(endpoint)
+    (first,) = call(endpoint, "first")
+    assert call(endpoint, "second") == call(endpoint, "third") == []
+    assert take(endpoint, [first], 10) == ["first", "third"]
+    assert states(endpoint) == ["DELIVERED", "SENT", "DELIVERED"]
+    # Three wait, and of those only the first and the last come, too.
+    assert observe_rpc(endpoint, 20, 31) == ["first", "third"]
+
+
+def test_a_call_whose_notification_is_never_acknowledged_is_given_up_after_six():
+    endpoint = make_endpoint()
+    now = 0
+    call(endpoint, "m", timeout=10_000_000)
+    for number in range(7):
+        endpoint.received(PEER, request(path=RPC, message_id=50 + number, observe=0), now)
+        assert states(endpoint) == ["SENT" if number < 6 else "FAILED"]
+        now += 100_000
+        run(endpoint, now)
+    assert states(endpoint) == ["FAILED"]
+
+
+def test_an_observer_that_takes_no_acknowledgements_has_its_call_at_once():
+    endpoint = make_endpoint()
+    observe_rpc(endpoint, type=NON)
+    assert take(endpoint, call(endpoint, "m", is_one_way=True), 0) == ["m"]
+    assert states(endpoint) == ["DELIVERED"]
+
+
+def test_a_restart_leaves_of_the_calls_what_was_not_sent_and_counts_anew():
+    endpoint = make_endpoint()
+    observe_rpc(endpoint)
+    kept = {"is_persistent": True, "timeout": 1_000_000}
+    take(endpoint, call(endpoint, "sent", **kept), 0)
+    endpoint.received(PEER, request(path=RPC, message_id=31, observe=1), 0)
+    for method, kind in (("queued", kept), ("not kept", {}), ("queued, too", kept)):
+        call(endpoint, method, **kind)
+    endpoint.restart()
+    assert observe_rpc(endpoint, 100, 32) == ["queued", "queued, too"]
+    ids = [call.id for call in endpoint.thingsboard.devices["a"].calls]
+    assert ids == [None, 0, None, 1]
+    (again,) = call(endpoint, "new", 200)
+    assert json.loads(decode(again.datagram).payload)["id"] == 2
+    ask(endpoint, request(POST, (*RPC, "0"), b"{}", 40), 300)
+    assert states(endpoint) == ["DELIVERED", "SUCCESSFUL", "QUEUED", "DELIVERED", "SENT"]
+
+
+def test_a_server_that_is_stopped_hears_nothing_and_has_forgotten_all():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    endpoint.stop(1_000, 20_000)
+    assert ask(endpoint, request(message_id=8), 20_999) == []
+    assert share(endpoint, 1, 20_999) == []
+    assert ask(endpoint, request(message_id=7), 21_000)[0][:2] == (CON, 0x45)
+
+
+def test_a_device_that_slept_is_told_of_what_it_missed_but_not_of_all_that_was_deleted():
+    endpoint = Endpoint(ThingsBoard(KEY, SECRET, psm_activity_timer=4_000))
+    thingsboard = endpoint.thingsboard
+    thingsboard.add_device("a", TOKEN, shared_attributes={"a": 1, "b": 1, "c": 1})
+    observe(endpoint)
+    observe_rpc(endpoint)
+    now = 4_001
+    thingsboard.delete_attributes("a", "shared", ["a"])
+    thingsboard.set_attributes("a", "shared", {"b": 2, "c": 2})
+    thingsboard.delete_attributes("a", "shared", ["c"])
+    assert endpoint.notify(now) == call(endpoint, "m", now) == []
+    assert call(endpoint, "lost", now, is_one_way=True) == []
+    sendings = endpoint.received(PEER, request(POST, TELEMETRY, b"{}", 40), now)
+    update, created, rpc = (decode(each.datagram) for each in sendings)
+    # ThingsBoard forgets what was deleted before another update that a device slept through.
+    assert json.loads(update.payload) == {"b": 2, "deleted": ["c"]}
+    assert created.code == CREATED and json.loads(rpc.payload)["method"] == "m"
+    # An acknowledgement counts as a word of the device.
+    now += 3_000
+    endpoint.received(PEER, empty(ACK, update.message_id), now)
+    now += 3_000
+    thingsboard.set_attributes("a", "shared", {"b": 3})
+    assert len(endpoint.notify(now)) == 1
+
+
+def test_the_rate_limit_lets_more_through_as_time_passes():
+    endpoint = Endpoint(ThingsBoard(KEY, SECRET, rate_limit=(2, 10_000)))
+    endpoint.thingsboard.add_device("a", TOKEN)
+    codes = []
+    for number, now in enumerate((0, 0, 4_999, 5_000, 5_001, 100_000, 100_000, 100_000)):
+        ((_, code, _),) = ask(endpoint, request(POST, TELEMETRY, b"{}", 100 + number), now)
+        codes.append(code)
+    assert codes == [CREATED, CREATED, FAILED, CREATED, FAILED, CREATED, CREATED, FAILED]
 
 
 def test_what_answers_nothing():

@@ -11,11 +11,13 @@ import pytest
 from host_tests.firmware.recordings import Section, load
 from tools.fake_thingsboard.codec import CON, EMPTY, NON, Message, decode
 from tools.fake_thingsboard.endpoint import Endpoint
+from tools.fake_thingsboard.messages import OCTET_STREAM
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.tenant import SCOPES
 
 BETWEEN_SECTIONS = 60_000  # ms
+TIMESTAMP = re.compile(rb"\x08[\x80-\xff]{5}[\x00-\x7f]")  # in protobuf, a field 1 of some years
 RANDOM_TOKEN = re.compile(r'"credentialsValue":"[A-Za-z0-9]{20}"')
 
 
@@ -50,7 +52,7 @@ class Replay:
                 later = [ms for ms, way, _ in section.lines[number:] if way in (">", "<")]
                 self._run_until(self._began + later[0] - 100 if later else self.now)
                 act = self._acts.pop(what, None)
-                act() if act else operate(self.endpoint.thingsboard, name, what)
+                act() if act else operate(self.endpoint, name, what)
                 self._take(self.endpoint.notify(self.now))
             else:
                 self._run_until(self._began + ms)
@@ -82,7 +84,10 @@ class Replay:
 
     def _shape(self, message: Message) -> Message:
         """The message, with what ThingsBoard draws and how Java orders keys taken out of it."""
-        text = message.payload.decode("utf-8", "replace")
+        payload = message.payload
+        if message.content_format == OCTET_STREAM:
+            payload = TIMESTAMP.sub(b"a timestamp", payload)
+        text = payload.decode("utf-8", "replace")
         token = RANDOM_TOKEN.search(text)
         if token and not any(f": {token[0].partition(':')[2]}" in asked for asked in self._asked):
             text = text.replace(token[0], "a random token")
@@ -101,10 +106,16 @@ class Replay:
             self._sent[port].append(datagram)
 
 
-def operate(thingsboard: ThingsBoard, name: str, what: str) -> None:
-    """Do what an operator did to a device."""
+def operate(endpoint: Endpoint, name: str, what: str) -> None:
+    """Do what an operator did to a device, or to the server."""
+    thingsboard = endpoint.thingsboard
     verb, _, rest = what.partition(" ")
-    if verb in SCOPES:
+    if verb == "restart":
+        endpoint.restart()
+        endpoint.first_reply_after = round(float(rest) * 1000)
+    elif verb == "slow":
+        endpoint.delay = round(float(rest) * 1000)
+    elif verb in SCOPES:
         thingsboard.set_attributes(name, verb, json.loads(rest))
     elif verb == "big":
         thingsboard.set_attributes(name, "shared", {"big": "C" * int(rest)})
@@ -116,8 +127,9 @@ def operate(thingsboard: ThingsBoard, name: str, what: str) -> None:
         thingsboard.change_token(name, rest)
     else:
         method, _, params = rest.partition(" ")
-        is_persistent = {"call": False, "call-persistently": True}[verb]
-        thingsboard.call(name, method, json.loads(params), is_persistent=is_persistent)
+        kinds = {"call": {}, "call-one-way": {"is_one_way": True}}
+        kind = {**kinds, "call-persistently": {"is_persistent": True}}[verb]
+        thingsboard.call(name, method, json.loads(params), **kind)
 
 
 def replay(name: str, thingsboard: ThingsBoard, before=(), **options) -> Endpoint:
@@ -217,13 +229,13 @@ def test_observations():
     thingsboard = ThingsBoard("", "")
     shared = {"interval": 60, "name": "Küche", "on": True, "f": 1.25, "j": {"k": [1, 2]}}
     thingsboard.add_device("a", "TK51350", shared_attributes=shared)
-    for token in ("Wa8d961", "TK51403"):
+    for token in ("Wa8d961", "TK51403", "INb31f82"):
         thingsboard.add_device(token, token)
-    for name in ("noack", "rst", "tokchg", "del", "port", "non"):
+    for name in ("noack", "rst", "tokchg", "del", "port", "non", "edrx"):
         thingsboard.add_device(name, f"T{name}847c70")
     endpoint = replay("observations", thingsboard)
     names = [name for name, _ in endpoint.notifications.observations]
-    assert sorted(names) == ["Wa8d961", "a", "non", "port"]
+    assert sorted(names) == ["INb31f82", "Wa8d961", "a", "edrx", "non", "port"]
 
 
 def test_rpc_and_claims():
@@ -239,7 +251,8 @@ def test_rpc_and_claims():
     device = thingsboard.devices["TK51403"]
     assert device.call_replies == (("0", '{"ok":true}'), ("99999", '{"x":1}'))
     assert device.claims == ("{}", "{}", '{"secretKey":"abc","durationMs":60000}')
-    assert thingsboard.devices["Tpers847c70"].waiting_calls == ()
+    states = [call.state for call in device.calls]
+    assert states == ["SUCCESSFUL", *["EXPIRED"] * 5, "SENT", *["EXPIRED"] * 3, "DELIVERED"]
 
 
 def test_packages_over_the_air():
@@ -258,19 +271,29 @@ def test_packages_over_the_air():
 
 
 def test_limits():
-    thingsboard = ThingsBoard("k1d702e1", "s1d702e1", max_devices=1)
+    thingsboard = ThingsBoard("k1d702e1", "s1d702e1", max_devices=1, rate_limit=(3, 20_000))
     thingsboard.add_device("a", "Ld702e1")
-    replay(
-        "limits",
-        thingsboard,
-        {"rate limit 3 in 20 s: telemetry 4": lambda: thingsboard.fail_next(2)},
-    )
+    replay("limits", thingsboard)
 
 
-def test_the_first_request_after_a_restart():
+def test_a_profile_for_protobuf():
+    thingsboard = ThingsBoard("pbk847c70", "pbs847c70", payload_type="PROTOBUF")
+    thingsboard.add_device("a", "Tproto847c70")
+    replay("protobuf_profile", thingsboard)
+    assert thingsboard.devices["a"].calls[0].state == "FAILED"
+    assert "pbx847c70" in thingsboard.devices
+
+
+def test_a_device_that_saves_power():
+    thingsboard = ThingsBoard("", "", psm_activity_timer=4_000)
+    thingsboard.add_device("a", "Tpsm847c70")
+    replay("power_saving", thingsboard)
+
+
+def test_observations_and_a_restart():
     thingsboard = ThingsBoard("", "")
     thingsboard.add_device("a", "RSb31f82")
-    replay("restart", thingsboard, first_reply_after=3_500)
+    replay("restart", thingsboard)
 
 
 @pytest.mark.parametrize("change", ["payload", "type", "content_format", "silence"])

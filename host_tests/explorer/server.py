@@ -30,6 +30,11 @@ class _ThingsBoard(ThingsBoard):
         super().__init__(*arguments, **named)
         self.provisioned: dict[str, Provisioned] = {}
 
+    def copy(self):
+        twin = super().copy()
+        twin.provisioned = self.provisioned.copy()
+        return twin
+
     def delete_device(self, name):
         super().delete_device(name)
         self.provisioned.pop(name, None)
@@ -57,13 +62,9 @@ class Server(Endpoint):
 
     def copy(self) -> Server:
         """An independent copy."""
-        board = self.thingsboard
-        copy = Server(board.key, board.secret, board.strategy, self.reply, self.seed)
-        copy.thingsboard.restore(board.snapshot())
-        copy.thingsboard.provisioned = board.provisioned.copy()
-        copy.drawn = self.drawn
-        self.copy_to(copy)
-        return copy
+        twin = super().copy()
+        twin.thingsboard._randbytes = twin._randbytes
+        return twin
 
     def received(self, peer: Peer, datagram: bytes, now: int):
         """Take a datagram."""

@@ -2,8 +2,6 @@
 
 import re
 
-from tools.fake_thingsboard.messages import BARE, CONTENT, JSON, NOT_FOUND, Reply, json_payload
-
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _LONG = 1 << 63
 
@@ -30,10 +28,10 @@ def is_telemetry(body):
     return isinstance(body, dict)
 
 
-def read_attributes(client, shared, query, content_format):
-    """The reply to GET attributes: all of them, or those that clientKeys and sharedKeys name.
+def found_attributes(client, shared, query):
+    """What GET attributes is replied: all of them, or those that clientKeys and sharedKeys name.
 
-    `client`, `shared`: all that the device has. The reply's Content-Format is the request's.
+    `client`, `shared`: all that the device has. Gives those that are there by their scopes.
     """
     asked = {}
     for argument in query:
@@ -48,8 +46,4 @@ def read_attributes(client, shared, query, content_format):
         chosen = {key: attributes[key] for key in keys if key in attributes}
         if chosen:
             found[scope] = chosen
-    if content_format is None:
-        content_format = JSON
-    if not found:
-        return Reply(NOT_FOUND, b"", content_format, way=BARE)
-    return Reply(CONTENT, json_payload(found), content_format, way=BARE)
+    return found

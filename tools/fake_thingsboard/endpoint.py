@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import deque
 
 from tools.fake_thingsboard.blocks import is_past_the_end
+from tools.fake_thingsboard.calls import DELIVERED, DELIVERY_TIMEOUT, EXPIRED, FAILED, SENT, Call
 from tools.fake_thingsboard.codec import CON, EMPTY, RST, Message
 from tools.fake_thingsboard.message_layer import MessageLayer, Sending
-from tools.fake_thingsboard.messages import BARE, PIGGYBACKED, SEPARATE, Reply
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.notifications import Notifications, Outgoing
+from tools.fake_thingsboard.messages import (
+    BARE,
+    CONTENT,
+    JSON,
+    PIGGYBACKED,
+    SEPARATE,
+    Reply,
+    to_json,
+)
+from tools.fake_thingsboard.model import PROTOBUF, ThingsBoard
+from tools.fake_thingsboard.notifications import Key, Notifications, Outgoing
+from tools.fake_thingsboard.power_saving import PowerSaving
 from tools.fake_thingsboard.tenant import Change
 from tools.fake_thingsboard.transmissions import Peer
 
 REPLIES = (PIGGYBACKED, SEPARATE, BARE)
 EXCHANGE_LIFETIME = 247_000
+
+_NOBODY: Peer = ("", 0)
+_NOT_CONVERTED = to_json("Failed to convert device RPC command to CoAP msg")
 
 
 class Endpoint(MessageLayer):
@@ -43,9 +56,10 @@ class Endpoint(MessageLayer):
     ):
         if reply not in REPLIES:
             raise ValueError(f"reply is {reply!r}: it must be one of {', '.join(REPLIES)}")
-        super().__init__(ack_timeout, exchange_lifetime, message_id)
         self.thingsboard = thingsboard
-        thingsboard.on_change = self.changed
+        self._asking: str | None = None
+        self._listen()
+        super().__init__(ack_timeout, exchange_lifetime, message_id)
         self.reply = reply
         self.delay = delay
         self.separate_after = separate_after
@@ -55,17 +69,30 @@ class Endpoint(MessageLayer):
         """Forget everything but what ThingsBoard has in its database."""
         super().restart()
         self.notifications = Notifications()
+        self.power_saving = PowerSaving(self.thingsboard.psm_activity_timer)
         self.sessions: dict[Peer, str] = {}
+        self.down_until = 0
         self._changes: deque[Change] = deque()
+        self._undelivered: dict[tuple[str, int], int] = {}  # calls sent, and when that times out
         self._is_first = True
+        self.thingsboard.restart()
 
-    def copy_to(self, copy: Endpoint) -> None:
-        """Make another endpoint, in front of another ThingsBoard, go on as this one would."""
-        super().copy_to(copy)
-        copy.notifications = self.notifications.copy()
-        copy.sessions = self.sessions.copy()
-        copy._changes = self._changes.copy()
-        copy._is_first = self._is_first
+    def stop(self, now: int, ms: int) -> None:
+        """Restart, and hear nothing for so long."""
+        self.restart()
+        self.down_until = now + ms
+
+    def copy(self) -> Endpoint:
+        """An independent copy, in front of a copy of the ThingsBoard."""
+        twin = super().copy()
+        twin.notifications = self.notifications.copy()
+        twin.power_saving = self.power_saving.copy()
+        twin.sessions = self.sessions.copy()
+        twin._changes = self._changes.copy()
+        twin._undelivered = self._undelivered.copy()
+        twin.thingsboard = self.thingsboard.copy()
+        twin._listen()
+        return twin
 
     def open_session(self, peer: Peer, certificate: str | None) -> None:
         """A DTLS session from `peer` begins, with the client's certificate in PEM."""
@@ -79,17 +106,26 @@ class Endpoint(MessageLayer):
         """An operator did something: `notify` is due."""
         self._changes.append(change)
 
+    def received(self, peer: Peer, datagram: bytes, now: int) -> list[Sending]:
+        """Take a datagram."""
+        return super().received(peer, datagram, now) if now >= self.down_until else []
+
     def notify(self, now: int) -> list[Sending]:
         """Tell the observers what operators did since the last time."""
         sendings = []
         while self._changes:
-            name, feature, payload, is_persistent = self._changes.popleft()
+            name, feature, update, number = self._changes.popleft()
             if feature is None:
-                sendings += self._send_all(self.notifications.end(name), now)
+                # In this order, as ThingsBoard does.
+                for key in ((name, "rpc"), (name, "attributes")):
+                    sendings += self._send_all(self.notifications.end(key), now)
+            elif feature == "rpc":
+                sendings += self._take_call(name, number, now)
             elif (name, feature) in self.notifications.observations:
-                sendings += self._send_all(self.notifications.notify((name, feature), payload), now)
-            elif is_persistent:
-                self.thingsboard.keep_call(name, payload)
+                if self.power_saving.sleeps(name, now):
+                    self.power_saving.missed(name, update)
+                else:
+                    sendings += self._send_update(name, update, now)
         return sendings
 
     def request(self, peer: Peer, request: Message, now: int) -> list[Sending]:
@@ -97,15 +133,21 @@ class Endpoint(MessageLayer):
         taken = self.transfers.received(peer, request, now)
         if taken is None:
             return []
-        wait, reply, way = 0, taken, PIGGYBACKED
         sendings = self.notify(now)
+        reply, way, wait = taken, PIGGYBACKED, 0
+        told = None  # the device that is sent its calls after the reply
         if isinstance(taken, Message):
-            reply = self._ask(peer, taken)
+            reply = self._ask(peer, taken, now)
             if reply.way == SEPARATE and is_past_the_end(taken, reply):
                 reply = reply._replace(code=EMPTY)
-            wait = self.delay + reply.after
             way = reply.way if self.reply == PIGGYBACKED else self.reply
-            sendings += self._observe(peer, taken, reply, now)
+            wait = self.delay + reply.after
+            wakes, woken = self._heard(self._asking, now)
+            if wakes:
+                told = self._asking
+            if reply.observes and reply.observes[1] == "rpc":
+                told = reply.observes[0]
+            sendings += woken + self._observe(peer, taken, reply, now)
         acknowledge_after = 0 if way == SEPARATE else self.separate_after
         if self._is_first and self.first_reply_after:
             wait += self.first_reply_after
@@ -119,32 +161,70 @@ class Endpoint(MessageLayer):
                 self.transmissions.at(at, "acknowledge", peer, request.message_id)
             else:
                 sendings += self.acknowledge(peer, request.message_id)
-        if reply.code == EMPTY:
-            return sendings
-        datagram = self.encode(peer, request, reply, way, reply.observes and 0, now)
-        if wait:
-            what = request.message_id, datagram
-            self.transmissions.at(now + wait, "reply", peer, what)
-            return sendings
-        sendings += self.send_reply(peer, request.message_id, datagram, now)
-        return sendings + self._send_calls(reply, now)
+        if reply.code != EMPTY:
+            datagram = self.encode(peer, request, reply, way, reply.observes and 0, now)
+            if wait:
+                what = request.message_id, datagram
+                self.transmissions.at(now + wait, "reply", peer, what)
+            else:
+                sendings += self.send_reply(peer, request.message_id, datagram, now)
+        if told and wait:
+            self.transmissions.at(now + wait, "calls", peer, told)
+        elif told:
+            sendings += self._send_calls(told, now)
+        return sendings
 
     def settled(self, peer: Peer, message: Message, now: int) -> list[Sending]:
         """A confirmable message was acknowledged or reset."""
-        if message.type == RST:
-            self.notifications.lost(peer, message.message_id)
+        key = self.notifications.key_of(peer, message.message_id)
+        if key is None:
             return []
-        return self._send_all(self.notifications.acknowledged(peer, message.message_id), now)
+        if message.type == RST:
+            self.notifications.forget(key)
+            return []
+        name, _ = key
+        call = self._call(name, self.notifications.observations[key].call)
+        sendings = self._send_all(self.notifications.acknowledged(key), now)
+        if call and self._undelivered.pop((name, call.number), None) and call.is_pending:
+            self.thingsboard.save_call(name, call._replace(state=DELIVERED))
+        wakes, woken = self._heard(name, now)
+        return sendings + woken + (self._send_calls(name, now) if wakes else [])
 
     def superseded(self, peer: Peer, message_id: int, now: int) -> list[Sending]:
         """A newer notification in place of one that would be sent again."""
-        return self._send_all(self.notifications.superseded(peer, message_id), now)
+        key = self.notifications.key_of(peer, message_id)
+        return self._send_all(self.notifications.superseded(key), now) if key else []
 
     def given_up(self, peer: Peer, message_id: int) -> None:
         """A message was never acknowledged."""
-        self.notifications.lost(peer, message_id)
+        key = self.notifications.key_of(peer, message_id)
+        if key:
+            self.notifications.forget(key)
 
-    def _ask(self, peer: Peer, request: Message) -> Reply:
+    def due(self, kind: str, what, now: int) -> list[Sending]:
+        """Send calls after a late reply, or find that one was not delivered or has expired."""
+        if kind == "calls":
+            return self._send_calls(what, now)
+        name, number = what
+        call = self._call(name, number)
+        if call is None or not call.is_pending:
+            return []
+        if kind == "undelivered" and self._undelivered.get(what) == now:
+            del self._undelivered[what]
+            self.thingsboard.save_call(name, call.undelivered())
+        elif kind == "expired" and call.expires_at == now:
+            self.thingsboard.save_call(name, call._replace(state=EXPIRED))
+        return []
+
+    def _listen(self) -> None:
+        self.thingsboard.on_change = self.changed
+        self.thingsboard.on_uplink = self._asked
+
+    def _asked(self, name: str) -> None:
+        self._asking = name
+
+    def _ask(self, peer: Peer, request: Message, now: int) -> Reply:
+        self._asking = None
         return self.thingsboard.handle(
             request.code,
             request.path,
@@ -153,7 +233,17 @@ class Endpoint(MessageLayer):
             request.content_format,
             self.sessions.get(peer),
             request.observe,
+            now,
         )
+
+    def _heard(self, name: str | None, now: int) -> tuple[bool, list[Sending]]:
+        """Whether a device wakes up, and what it is told of what it slept through."""
+        if name is None:
+            return False, []
+        wakes, update = self.power_saving.heard(name, now)
+        if update is None or (name, "attributes") not in self.notifications.observations:
+            return wakes, []
+        return wakes, self._send_update(name, update, now)
 
     def _observe(self, peer: Peer, request: Message, reply: Reply, now: int) -> list[Sending]:
         """What another is told when somebody begins an observation in its place."""
@@ -164,23 +254,76 @@ class Endpoint(MessageLayer):
             self.notifications.deregister(peer, request.token)
         return []
 
-    def _send_calls(self, reply: Reply, now: int) -> list[Sending]:
-        """The calls that waited for somebody to observe them."""
-        sendings = []
-        if reply.observes and reply.observes[1] == "rpc":
-            for payload in self.thingsboard.take_calls(reply.observes[0]):
-                sendings += self._send_all(self.notifications.notify(reply.observes, payload), now)
-        return sendings
+    def _send_update(self, name: str, update: str, now: int) -> list[Sending]:
+        """Tell the observer of a device's attributes an update, in JSON."""
+        payload, content_format = self.thingsboard.update_payload(update)
+        return self._notify((name, "attributes"), payload, content_format, now)
+
+    def _call(self, name: str, number: int | None) -> Call | None:
+        """A call, if its device is still there."""
+        device = self.thingsboard.devices.get(name)
+        if device is None or number is None or number >= len(device.calls):
+            return None
+        return device.calls[number]
+
+    def _take_call(self, name: str, number: int | None, now: int) -> list[Sending]:
+        """Take a new call, or one that a restart has left in the database."""
+        call = self._call(name, number)
+        if call is None:
+            return []
+        if call.expires_at is None:
+            call = call._replace(expires_at=now + call.timeout)
+        if call.expires_at <= now:
+            call = call._replace(state=EXPIRED)
+        self.thingsboard.save_call(name, call)
+        self.transmissions.at(call.expires_at, "expired", _NOBODY, (name, number))
+        return self._send_call(name, call, now) if call.is_pending else []
+
+    def _send_calls(self, name: str, now: int) -> list[Sending]:
+        """Send a device all its calls that are pending, also those that were sent before."""
+        device = self.thingsboard.devices.get(name)
+        pending = [call for call in device.calls if call.is_pending] if device else []
+        return [sending for call in pending for sending in self._send_call(name, call, now)]
+
+    def _send_call(self, name: str, call: Call, now: int) -> list[Sending]:
+        key = name, "rpc"
+        observation = self.notifications.observations.get(key)
+        if observation is None:
+            return []
+        if self.thingsboard.payload_type == PROTOBUF:
+            failed = call._replace(state=FAILED, reply=_NOT_CONVERTED)
+            self.thingsboard.save_call(name, failed)
+            return self._send_all(self.notifications.end(key, None), now)
+        sleeps = self.power_saving.sleeps(name, now)
+        if sleeps and (call.is_persistent or not call.is_one_way):
+            return []
+        is_confirmable = observation.request.type == CON
+        state = SENT if is_confirmable or sleeps else DELIVERED
+        self.thingsboard.save_call(name, call._replace(state=state))
+        if sleeps:
+            return []
+        if is_confirmable:
+            at = min(now + DELIVERY_TIMEOUT, call.expires_at)
+            self._undelivered[name, call.number] = at
+            self.transmissions.at(at, "undelivered", _NOBODY, (name, call.number))
+        return self._notify(key, call.body.encode("utf-8", "replace"), JSON, now, call.number)
+
+    def _notify(
+        self, key: Key, payload: bytes, content_format: int, now: int, call: int | None = None
+    ) -> list[Sending]:
+        asked = self.notifications.observations[key].request.content_format
+        reply = Reply(CONTENT, payload, content_format if asked is None else asked)
+        return self._send_all(self.notifications.notify(key, reply, call), now)
 
     def _send_all(self, messages: list[Outgoing], now: int) -> list[Sending]:
         """Send to observers."""
         sendings = []
-        for peer, request, reply, observe, key, in_place_of in messages:
+        for peer, request, reply, observe, key, call, in_place_of in messages:
             before = self.transmissions.settle(peer, in_place_of)
-            datagram = self.encode(peer, request, reply, BARE, observe, now)
+            datagram = self.encode(peer, request, reply, BARE, observe, now, key is not None)
             transmissions = before.transmissions if before and key else 0
             message_id = self.send(peer, datagram, now, transmissions)
             if key and message_id is not None:
-                self.notifications.sent(key, message_id)
+                self.notifications.sent(key, message_id, call)
             sendings.append(Sending(peer, datagram))
         return sendings

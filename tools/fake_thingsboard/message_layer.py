@@ -5,6 +5,7 @@ Datagrams and the time come in, datagrams go out; times in ms.
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 from tools.fake_thingsboard.blocks import REQUEST_ENTITY_INCOMPLETE, Transfers
@@ -32,12 +33,14 @@ class MessageLayer:
 
     `received` and `on_timer` return the Sendings that they cause. `on_timer` is due at `wake_at`,
     when that is not None. `now` never goes back.
+    `next_message_id` is that of the next reply, `next_drawn_id` of the next notification.
     """
 
     def __init__(self, ack_timeout: int, exchange_lifetime: int, message_id: int):
         self.ack_timeout = ack_timeout
         self.exchange_lifetime = exchange_lifetime
         self.next_message_id = message_id
+        self.next_drawn_id = _drawn_after(message_id)
         self.restart()
 
     def restart(self) -> None:
@@ -46,12 +49,13 @@ class MessageLayer:
         self.transfers = Transfers()
         self.transmissions = Transmissions(self.ack_timeout)
 
-    def copy_to(self, copy: MessageLayer) -> None:
-        """Make another one go on as this one would."""
-        copy.duplicates = self.duplicates.copy()
-        copy.transfers = self.transfers.copy()
-        copy.transmissions = self.transmissions.copy()
-        copy.next_message_id = self.next_message_id
+    def copy(self) -> MessageLayer:
+        """An independent copy."""
+        twin = copy.copy(self)
+        twin.duplicates = self.duplicates.copy()
+        twin.transfers = self.transfers.copy()
+        twin.transmissions = self.transmissions.copy()
+        return twin
 
     @property
     def wake_at(self) -> int | None:
@@ -93,8 +97,10 @@ class MessageLayer:
                 sendings += self.acknowledge(peer, what)
             elif kind == "reply":
                 sendings += self.send_reply(peer, *what, now)
-            else:
+            elif kind == "retransmit":
                 sendings += self._retransmit(peer, what, now)
+            else:
+                sendings += self.due(kind, what, now)
         return sendings
 
     # What a subclass says
@@ -115,19 +121,32 @@ class MessageLayer:
         """A message was never acknowledged."""
         raise NotImplementedError
 
+    def due(self, kind: str, what, now: int) -> list[Sending]:
+        """A subclass's own timer."""
+        raise NotImplementedError
+
     # What a subclass sends with
 
     def encode(
-        self, peer: Peer, request: Message, reply: Reply, way: str, observe: int | None, now: int
+        self,
+        peer: Peer,
+        request: Message,
+        reply: Reply,
+        way: str,
+        observe: int | None,
+        now: int,
+        is_notification: bool = False,
     ) -> bytes:
-        """The datagram of a reply, or of its first block."""
+        """The datagram of a reply, or of its first block.
+
+        ThingsBoard draws the Message ID of a notification, but not of one in blocks.
+        """
         reply, block2, size2 = self.transfers.divided(peer, request, reply, now)
         block1 = None if reply.code == REQUEST_ENTITY_INCOMPLETE else request.block1
         message_type, message_id = ACK, request.message_id
         if request.type == NON or way != PIGGYBACKED:
             message_type = request.type
-            message_id = self.next_message_id
-            self.next_message_id = message_id + 1 & 0xFFFF
+            message_id = self._new_message_id(peer, is_notification and block2 is None)
         message = Message(message_type, reply.code, message_id, request.token)
         return encode(
             message._replace(
@@ -139,6 +158,17 @@ class MessageLayer:
                 size2=size2,
             )
         )
+
+    def _new_message_id(self, peer: Peer, is_drawn: bool) -> int:
+        if not is_drawn:
+            message_id = self.next_message_id
+            self.next_message_id = message_id + 1 & 0xFFFF
+            return message_id
+        message_id = self.next_drawn_id
+        while (peer, message_id) in self.unacknowledged:
+            message_id = _drawn_after(message_id)
+        self.next_drawn_id = _drawn_after(message_id)
+        return message_id
 
     def acknowledge(self, peer: Peer, request_id: int) -> list[Sending]:
         """Send an empty ACK."""
@@ -187,3 +217,8 @@ class MessageLayer:
 
 def _reset(peer: Peer, message_id: int) -> list[Sending]:
     return [Sending(peer, empty(RST, message_id))]
+
+
+def _drawn_after(message_id: int) -> int:
+    """A Message ID that looks drawn, and is the same each time; it repeats after 65536 others."""
+    return (message_id * 25173 + 13849) & 0xFFFF

@@ -3,7 +3,9 @@
 Pure: no socket, no clock. Codes and bodies are those of ThingsBoard CE 4.3.1.3.
 """
 
-from tools.fake_thingsboard.attributes import is_telemetry, read_attributes
+import re
+
+from tools.fake_thingsboard.attributes import found_attributes, is_telemetry
 from tools.fake_thingsboard.messages import (
     BAD_REQUEST,
     BARE,
@@ -16,6 +18,7 @@ from tools.fake_thingsboard.messages import (
     LINK_FORMAT,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    OCTET_STREAM,
     POST,
     UNAUTHORIZED,
     VALID,
@@ -27,6 +30,11 @@ from tools.fake_thingsboard.messages import (
     to_json,
 )
 from tools.fake_thingsboard.ota import read_package
+from tools.fake_thingsboard.protobuf import (
+    attributes_message,
+    is_protobuf,
+    update_message,
+)
 from tools.fake_thingsboard.provisioning import (
     PROVISION_DATA_NOT_FOUND,
     PROVISION_EXCEPTION,
@@ -36,11 +44,12 @@ from tools.fake_thingsboard.provisioning import (
     provisioned,
     unreadable,
 )
-from tools.fake_thingsboard.tenant import STRATEGIES, TRANSPORTS, Device, Tenant
+from tools.fake_thingsboard.tenant import PAYLOADS, PROTOBUF, STRATEGIES, TRANSPORTS, Device, Tenant
 
-__all__ = ["STRATEGIES", "TRANSPORTS", "Device", "ThingsBoard"]
+__all__ = ["PAYLOADS", "STRATEGIES", "TRANSPORTS", "Device", "ThingsBoard"]
 
 FEATURES = {GET: ("attributes", "rpc"), POST: ("attributes", "telemetry", "rpc", "claim")}
+_CALL_ID = re.compile(r"[+-]?[0-9]{1,9}")
 WELL_KNOWN_CORE = (
     b"</api>,</api/v1>;obs,</efento>;obs,</efento/c>,</efento/i>,</efento/m>,</efento/t>,"
     b"</fw>;obs,</sw>;obs"
@@ -59,15 +68,16 @@ class ThingsBoard(Tenant):
         return self.names.get(certificate_credentials(certificate).id)
 
     def handle(
-        self, code, path, payload=b"", query=(), content_format=None, name=None, observe=None
+        self, code, path, payload=b"", query=(), content_format=None, name=None, observe=None, now=0
     ):
-        """Answer a request with a Reply.
+        """Answer a request, which comes at `now` ms, with a Reply.
 
         `code` is its method's number; `path` and `query` are its Uri-Path and Uri-Query options,
         sequences of strings, `content_format` and `observe` those of their names. `name`: whose
         certificate the session brought, see `name_of_certificate`. Then it is that device that
         asks, whatever token it names.
         """
+        self.now = now
         request = code, tuple(path), payload, query, content_format, name, observe
         if not self.failures:
             return self._handle(*request)
@@ -105,8 +115,11 @@ class ThingsBoard(Tenant):
             return Reply(UNAUTHORIZED)
         if self.transport == "MQTT":
             return Reply(INTERNAL_SERVER_ERROR)
+        self.on_uplink(name)
         if code == GET:
-            return _get(device, feature, query, content_format, observe)
+            return self._get(device, feature, query, content_format, observe)
+        if self.payload_type == PROTOBUF:
+            return self._post_protobuf(device, feature, call_id, payload)
         try:
             body = parse_json(payload) if payload or feature != "claim" else {}
         except ValueError:
@@ -115,12 +128,37 @@ class ThingsBoard(Tenant):
             return self._rpc(device, call_id, body)
         return self._post(device, feature, body)
 
+    def update_payload(self, update):
+        """What an observer of attributes is told, and in which Content-Format; `update` in JSON."""
+        if self.payload_type == PROTOBUF:
+            return update_message(parse_json(update)), OCTET_STREAM
+        return update.encode("utf-8", "replace"), JSON
+
+    def _get(self, device, feature, query, content_format, observe):
+        if observe:
+            return Reply(EMPTY)  # it ends an observation
+        if feature == "rpc":
+            return Reply(VALID, way=BARE, observes=(device.name, "rpc"))
+        client, shared = device.attributes("client"), device.attributes("shared")
+        is_protobuf = self.payload_type == PROTOBUF
+        if content_format is None:
+            content_format = OCTET_STREAM if is_protobuf else JSON
+        if observe is not None:
+            payload = update_message(shared) if is_protobuf else json_payload(shared)
+            observes = (device.name, "attributes")
+            return Reply(CONTENT, payload, content_format, observes=observes)
+        found = found_attributes(client, shared, query)
+        if not found:
+            return Reply(NOT_FOUND, b"", content_format, way=BARE)
+        payload = attributes_message(found) if is_protobuf else json_payload(found)
+        return Reply(CONTENT, payload, content_format, way=BARE)
+
     def _post(self, device, feature, body):
         if feature == "telemetry" and is_telemetry(body):
             if body == []:
                 return Reply(EMPTY)
-            self.save(device._replace(telemetry=(*device.telemetry, to_json(body))))
-        elif feature == "attributes" and isinstance(body, dict):
+            return self._add_telemetry(device, to_json(body))
+        if feature == "attributes" and isinstance(body, dict):
             self.set_attributes(device.name, "client", body)
         elif feature == "claim":
             if not isinstance(body, dict) or not isinstance(body.get("durationMs", 0), int):
@@ -130,18 +168,43 @@ class ThingsBoard(Tenant):
             return Reply(BAD_REQUEST)
         return Reply(CREATED, way=BARE)
 
+    def _post_protobuf(self, device, feature, call_id, payload):
+        """What is posted is kept, and replied to a call, as JSON: its octets in hex."""
+        if not is_protobuf(payload):
+            return Reply(BAD_REQUEST)
+        body = to_json(bytes(payload).hex())
+        if feature == "telemetry":
+            return self._add_telemetry(device, body)
+        if feature == "rpc" and call_id is None:
+            return Reply(EMPTY)
+        if feature == "rpc":
+            self._add_call_reply(device, call_id, body)
+        elif feature == "claim":
+            self.save(device._replace(claims=(*device.claims, body)))
+        return Reply(CREATED, way=BARE)
+
+    def _add_telemetry(self, device, body):
+        if not self.may_send_telemetry(device.name):
+            return Reply(INTERNAL_SERVER_ERROR)
+        self.save(device._replace(telemetry=(*device.telemetry, body)))
+        return Reply(CREATED, way=BARE)
+
     def _rpc(self, device, call_id, body):
         """A device's reply to a call, or a call of its own."""
         if not isinstance(body, dict) or (call_id is None and "method" not in body):
             return Reply(INTERNAL_SERVER_ERROR)
         if call_id is not None:
-            replies = (*device.call_replies, (call_id, to_json(body)))
-            self.save(device._replace(call_replies=replies))
+            self._add_call_reply(device, call_id, to_json(body))
             return Reply(CREATED, way=BARE)
         answer = self.answer_call and self.answer_call(body)
         if answer is None:
             return Reply(EMPTY)
         return Reply(CONTENT, json_payload(answer), JSON, way=BARE)
+
+    def _add_call_reply(self, device, call_id, body):
+        replies = (*device.call_replies, (call_id, body))
+        self.save(device._replace(call_replies=replies))
+        self.end_call(device.name, int(call_id), body)
 
     def _provision(self, payload):
         try:
@@ -193,17 +256,6 @@ def _parts(path):
     position = 2 if is_reply_with_certificate else min(3, len(path) - 1)
     token = path[2] if position == 3 else None
     call_id = path[position + 1] if len(path) > position + 1 else None
+    if call_id is not None and not _CALL_ID.fullmatch(call_id):
+        call_id = None
     return token, path[position].lower(), call_id
-
-
-def _get(device, feature, query, content_format, observe):
-    if observe:
-        return Reply(EMPTY)  # it ends an observation
-    if feature == "rpc":
-        return Reply(VALID, way=BARE, observes=(device.name, "rpc"))
-    client, shared = device.attributes("client"), device.attributes("shared")
-    if observe is None:
-        return read_attributes(client, shared, query, content_format)
-    content_format = JSON if content_format is None else content_format
-    observes = (device.name, "attributes")
-    return Reply(CONTENT, json_payload(shared), content_format, observes=observes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tools.fake_thingsboard.codec import Message
-from tools.fake_thingsboard.messages import CONTENT, DELETED, JSON, Reply
+from tools.fake_thingsboard.messages import DELETED, Reply
 from tools.fake_thingsboard.transmissions import Peer
 
 Key = tuple[str, str]  # name of the device, feature
@@ -14,22 +14,24 @@ Key = tuple[str, str]  # name of the device, feature
 class Observation(NamedTuple):
     """`request`: the registration. `number`: of the last notification.
 
-    `in_flight`: Message ID of a notification that is not acknowledged. `newest`: what came after
-    it; it takes the place of whatever came between.
+    `in_flight`: Message ID of a notification that is not acknowledged, and `call` the number of the
+    RPC request that it is, if any. `newest`: what came after it, and its call; it takes the place
+    of whatever came between.
     """
 
     peer: Peer
     request: Message
     number: int = 0
     in_flight: int | None = None
-    newest: Reply | None = None
+    call: int | None = None
+    newest: tuple[Reply, int | None] | None = None
 
 
 class Outgoing(NamedTuple):
     """A message to an observer: in answer to `request`, with this `observe`, None for none.
 
-    `key`: of the observation that it is a notification of. `in_place_of`: Message ID of what is
-    not sent again.
+    `key`: of the observation that it is a notification of, and `call` the number of the RPC request
+    that it is. `in_place_of`: Message ID of what is not sent again.
     """
 
     peer: Peer
@@ -37,6 +39,7 @@ class Outgoing(NamedTuple):
     reply: Reply
     observe: int | None
     key: Key | None = None
+    call: int | None = None
     in_place_of: int | None = None
 
 
@@ -45,81 +48,80 @@ class Notifications:
 
     def __init__(self) -> None:
         self.observations: dict[Key, Observation] = {}
+        self._in_flight: dict[tuple[Peer, int], Key] = {}
 
     def copy(self) -> Notifications:
         """An independent copy."""
         copy = Notifications()
         copy.observations = self.observations.copy()
+        copy._in_flight = self._in_flight.copy()
         return copy
 
     def register(self, key: Key, peer: Peer, request: Message) -> list[Outgoing]:
         """Begin an observation; gives what the one that it takes the place of is told."""
-        old = self.observations.pop(key, None)
+        old = self.observations.get(key)
+        is_same = old and (old.peer, old.request.token) == (peer, request.token)
+        ended = self.end(key, None if is_same else 0)
         self.observations[key] = Observation(peer, request)
-        if old is None:
-            return []
-        is_same = (old.peer, old.request.token) == (peer, request.token)
-        return [_end_of(old)._replace(observe=None if is_same else 0)]
+        return ended
 
     def deregister(self, peer: Peer, token: bytes) -> None:
         """End what was registered from there with that token."""
         for key, observation in list(self.observations.items()):
             if (observation.peer, observation.request.token) == (peer, token):
-                del self.observations[key]
+                self.forget(key)
 
-    def end(self, name: str) -> list[Outgoing]:
-        """End the observations of a device that has other credentials now, or is deleted."""
-        ended = [self.observations.pop((name, feature), None) for feature in ("rpc", "attributes")]
-        return [_end_of(each) for each in ended if each]
+    def end(self, key: Key, observe: int | None = 0) -> list[Outgoing]:
+        """End an observation, if it is there; gives what the observer is told."""
+        observation = self.forget(key)
+        if observation is None:
+            return []
+        peer, request, _, in_flight, *_ = observation
+        return [Outgoing(peer, request, Reply(DELETED), observe, in_place_of=in_flight)]
 
-    def notify(self, key: Key, payload: str) -> list[Outgoing]:
+    def notify(self, key: Key, reply: Reply, call: int | None = None) -> list[Outgoing]:
         """Tell an observer, unless it has not acknowledged what it was told before."""
         observation = self.observations[key]
         observation = observation._replace(number=observation.number + 1)
         self.observations[key] = observation
-        reply = Reply(CONTENT, payload.encode("utf-8", "replace"), JSON)
         if observation.in_flight is not None:
-            self.observations[key] = observation._replace(newest=reply)
+            self.observations[key] = observation._replace(newest=(reply, call))
             return []
-        return [self._outgoing(key, reply)]
+        return [self._outgoing(key, reply, call)]
 
-    def sent(self, key: Key, message_id: int) -> None:
+    def sent(self, key: Key, message_id: int, call: int | None) -> None:
         """A confirmable notification went out."""
         observation = self.observations[key]
-        self.observations[key] = observation._replace(in_flight=message_id, newest=None)
+        self._in_flight.pop((observation.peer, observation.in_flight), None)
+        self._in_flight[observation.peer, message_id] = key
+        self.observations[key] = observation._replace(in_flight=message_id, call=call, newest=None)
 
-    def acknowledged(self, peer: Peer, message_id: int) -> list[Outgoing]:
-        """The observer has a notification: now it is told the newest."""
-        key = self._find(peer, message_id)
-        if key is None:
-            return []
+    def key_of(self, peer: Peer, message_id: int) -> Key | None:
+        """Whose notification has this Message ID and is not acknowledged."""
+        return self._in_flight.get((peer, message_id))
+
+    def acknowledged(self, key: Key) -> list[Outgoing]:
+        """The observer has its notification: now it is told the newest."""
         observation = self.observations[key]
-        self.observations[key] = observation._replace(in_flight=None)
-        return [self._outgoing(key, observation.newest)] if observation.newest else []
+        del self._in_flight[observation.peer, observation.in_flight]
+        self.observations[key] = observation._replace(in_flight=None, call=None)
+        return [self._outgoing(key, *observation.newest)] if observation.newest else []
 
-    def superseded(self, peer: Peer, message_id: int) -> list[Outgoing]:
+    def superseded(self, key: Key) -> list[Outgoing]:
         """What goes out in place of a notification that would be sent again; nothing: itself."""
-        key = self._find(peer, message_id)
-        if key is None or self.observations[key].newest is None:
-            return []
-        outgoing = self._outgoing(key, self.observations[key].newest)
-        return [outgoing._replace(in_place_of=message_id)]
-
-    def lost(self, peer: Peer, message_id: int) -> None:
-        """A notification was reset, or never acknowledged: the observation is over."""
-        self.observations.pop(self._find(peer, message_id), None)
-
-    def _outgoing(self, key: Key, reply: Reply) -> Outgoing:
         observation = self.observations[key]
-        return Outgoing(observation.peer, observation.request, reply, observation.number, key)
+        if observation.newest is None:
+            return []
+        outgoing = self._outgoing(key, *observation.newest)
+        return [outgoing._replace(in_place_of=observation.in_flight)]
 
-    def _find(self, peer: Peer, message_id: int) -> Key | None:
-        for key, observation in self.observations.items():
-            if (observation.peer, observation.in_flight) == (peer, message_id):
-                return key
-        return None
+    def forget(self, key: Key) -> Observation | None:
+        """End an observation without a word."""
+        observation = self.observations.pop(key, None)
+        if observation is not None:
+            self._in_flight.pop((observation.peer, observation.in_flight), None)
+        return observation
 
-
-def _end_of(observation: Observation) -> Outgoing:
-    peer, request, _, in_flight, _ = observation
-    return Outgoing(peer, request, Reply(DELETED), 0, in_place_of=in_flight)
+    def _outgoing(self, key: Key, reply: Reply, call: int | None) -> Outgoing:
+        observation = self.observations[key]
+        return Outgoing(observation.peer, observation.request, reply, observation.number, key, call)

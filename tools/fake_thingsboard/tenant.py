@@ -1,9 +1,13 @@
 """A tenant of ThingsBoard: devices, the profile that provisions, what an operator does. Pure."""
 
+from __future__ import annotations
+
+import copy
 import os
 from typing import NamedTuple
 
 from tools.fake_thingsboard.attributes import cast_all
+from tools.fake_thingsboard.calls import SUCCESSFUL, Call, after_restart
 from tools.fake_thingsboard.messages import (
     INTERNAL_SERVER_ERROR,
     Credentials,
@@ -16,6 +20,7 @@ from tools.fake_thingsboard.ota import Package, keys_of_all, keys_of_others
 
 STRATEGIES = ("create", "preprovisioned")
 TRANSPORTS = ("DEFAULT", "COAP", "MQTT")
+PAYLOADS = TEXT_JSON, PROTOBUF = "JSON", "PROTOBUF"
 SCOPES = ("client", "shared", "server")
 
 _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -33,8 +38,8 @@ class Device(NamedTuple):
     server_attributes: str = "{}"
     telemetry: tuple[str, ...] = ()  # each body posted, as JSON
     claims: tuple[str, ...] = ()  # each body posted, as JSON or empty
-    calls: int = 0  # RPC requests that were sent to it
-    waiting_calls: tuple[str, ...] = ()  # persistent ones, as JSON, until it observes them
+    calls: tuple[Call, ...] = ()  # each RPC request to it
+    next_call_id: int = 0
     call_replies: tuple[tuple[str, str], ...] = ()  # each (id, body as JSON) that it posted
     packages: tuple[Package, ...] = ()  # one of a kind
 
@@ -60,14 +65,14 @@ class Device(NamedTuple):
 class Change(NamedTuple):
     """What an operator did that a device may observe.
 
-    `feature`: "attributes" or "rpc", and `payload` in JSON; None: the device's credentials are no
-    more. `is_persistent`: an RPC request waits for the device to observe.
+    `feature`: "attributes", and `payload` in JSON; or "rpc", and `call`, the number of a new one;
+    None: the device's credentials are no more.
     """
 
     name: str
     feature: str | None = None
     payload: str = ""
-    is_persistent: bool = False
+    call: int | None = None
 
 
 class Tenant:
@@ -75,11 +80,15 @@ class Tenant:
 
     `strategy` is "create" (allow to create new devices) or "preprovisioned" (check for
     pre-provisioned devices). `transport`: of the profile; with "MQTT" all that its devices ask is
-    answered with 5.00. `max_devices` is the tenant's quota. `randbytes(n)` makes names and
-    tokens: with `random.Random(1).randbytes` they are the same each time.
+    answered with 5.00. `payload_type`: of the profile, too; with "PROTOBUF" telemetry in JSON is
+    4.00. `psm_activity_timer`: of a profile with power saving (PSM), in ms: how long after a
+    device's last word it is told things. `max_devices` is the tenant's quota, `rate_limit` (n, ms):
+    n telemetry messages of a device in so many ms, more get 5.00. `randbytes(n)` makes names
+    and tokens: with `random.Random(1).randbytes` they are the same each time.
 
-    `on_change` is called with each Change. `answer_call(request)`: what the rule chain replies to
-    an RPC request of a device, both as JSON values; None, as by default: nothing, ever.
+    `on_change` is called with each Change, `on_uplink` with the name of a device that asks.
+    `answer_call(request)`: what the rule chain replies to an RPC request of a device, both as JSON
+    values; None, as by default: nothing, ever.
     """
 
     profile = "default"
@@ -91,7 +100,10 @@ class Tenant:
         strategy="create",
         *,
         transport="DEFAULT",
+        payload_type=TEXT_JSON,
+        psm_activity_timer=None,
         max_devices=None,
+        rate_limit=None,
         randbytes=os.urandom,
     ):
         if strategy not in STRATEGIES:
@@ -100,17 +112,27 @@ class Tenant:
             raise ValueError(
                 f"transport is {transport!r}: it must be one of {', '.join(TRANSPORTS)}"
             )
+        if payload_type not in PAYLOADS:
+            raise ValueError(
+                f"payload_type is {payload_type!r}: it must be one of {', '.join(PAYLOADS)}"
+            )
         self.key = key
         self.secret = secret
         self.strategy = strategy
         self.transport = transport
+        self.payload_type = payload_type
+        self.psm_activity_timer = psm_activity_timer
         self.max_devices = max_devices
+        self.rate_limit = rate_limit
+        self.now = 0
         self.provisioning_enabled = True
         self.devices = {}  # by name
         self.names = {}  # of devices, by the ids of their credentials
         self.failures = ()
         self.failures_execute = False
+        self.allowances = {}  # by name: how much telemetry a device may send, and when that was so
         self.on_change = lambda change: None
+        self.on_uplink = lambda name: None
         self.answer_call = None
         self._randbytes = randbytes
 
@@ -162,16 +184,52 @@ class Tenant:
         self.save(device._replace(credentials=credentials))
         self.on_change(Change(name))
 
-    def call(self, name, method, params=None, *, is_persistent=False):
-        """Send a device an RPC request; returns its id.
+    def call(
+        self, name, method, params=None, *, is_persistent=False, is_one_way=False, timeout=10_000
+    ):
+        """Send a device an RPC request, which expires after `timeout` ms; returns its Call.
 
-        It reaches a device that observes its `rpc`; a persistent one waits until the device does.
+        It reaches a device that observes its `rpc`, then or before it expires.
         """
         device = self.devices[name]
-        body = to_json({"id": device.calls, "method": method, "params": params})
-        self.save(device._replace(calls=device.calls + 1))
-        self.on_change(Change(name, "rpc", body, is_persistent))
-        return device.calls
+        number, id = len(device.calls), device.next_call_id
+        call = Call(number, id, method, to_json(params), is_persistent, is_one_way, timeout)
+        self.save(device._replace(calls=(*device.calls, call), next_call_id=id + 1))
+        self.on_change(Change(name, "rpc", call=number))
+        return call
+
+    def save_call(self, name, call):
+        """Keep a call in place of the one that has its number."""
+        device = self.devices[name]
+        calls = (*device.calls[: call.number], call, *device.calls[call.number + 1 :])
+        self.save(device._replace(calls=calls))
+
+    def end_call(self, name, id, reply):
+        """A device has answered the pending call with this id, if there is one; `reply`: JSON."""
+        for call in self.devices[name].calls:
+            if call.id == id and call.is_pending:
+                self.save_call(name, call._replace(state=SUCCESSFUL, reply=reply))
+
+    def may_send_telemetry(self, name):
+        """Whether the rate limit allows a device one more message, which then counts."""
+        if self.rate_limit is None:
+            return True
+        capacity, period = self.rate_limit
+        left, at = self.allowances.get(name, (capacity, self.now))
+        left = min(capacity, left + (self.now - at) * capacity / period)
+        self.allowances[name] = (left - 1 if left >= 1 else left), self.now
+        return left >= 1
+
+    def restart(self):
+        """Forget what is not in the database: of the calls those that were sent already."""
+        self.allowances.clear()
+        for device in list(self.devices.values()):
+            if device.calls:
+                calls = after_restart(device.calls)
+                queued = [call for call in calls if call.id is not None]
+                self.save(device._replace(calls=calls, next_call_id=len(queued)))
+                for call in queued:
+                    self.on_change(Change(device.name, "rpc", call=call.number))
 
     def assign_package(self, name, package):
         """Assign an ota.Package to a device, in place of another of its kind."""
@@ -188,17 +246,6 @@ class Tenant:
         self.save(device._replace(packages=tuple(others)))
         self.delete_attributes(name, "shared", keys_of_all(kind))
 
-    def keep_call(self, name, body):
-        """Keep a persistent RPC request until its device observes `rpc`."""
-        device = self.devices[name]
-        self.save(device._replace(waiting_calls=(*device.waiting_calls, body)))
-
-    def take_calls(self, name):
-        """The persistent RPC requests that waited for a device."""
-        device = self.devices[name]
-        self.save(device._replace(waiting_calls=()))
-        return device.waiting_calls
-
     def fail_next(self, count=1, *, executed=False, after=0):
         """Answer the next `count` requests with 5.00: undone, or `executed` all the same.
 
@@ -206,6 +253,16 @@ class Tenant:
         """
         self.failures = (Reply(INTERNAL_SERVER_ERROR, after=after),) * count
         self.failures_execute = executed
+
+    def copy(self):
+        """An independent copy, whose changes nobody is told; it draws from the same `randbytes`."""
+        twin = copy.copy(self)
+        twin.devices = self.devices.copy()
+        twin.names = self.names.copy()
+        twin.allowances = self.allowances.copy()
+        twin.on_change = lambda change: None
+        twin.on_uplink = lambda name: None
+        return twin
 
     def snapshot(self):
         """All that requests and operators change, hashable. Equal states compare equal."""
