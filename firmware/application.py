@@ -2,6 +2,9 @@
 
 import sys
 
+# As in firmware.board.kept. mip brings that file first and this one last: broken off in between,
+# the two differ.
+_VERSION = "1.0.0"
 # MicroPython takes a file of the same name in / or /lib for its own module.
 _NATIVE = "binascii errno hashlib json os select socket time"
 
@@ -51,8 +54,10 @@ def run(board, credentials, config):
 
 def _power_up():
     from firmware.board.hardware import Board
-    from firmware.board.kept import unchanged
+    from firmware.board.kept import VERSION, unchanged
 
+    if VERSION != _VERSION:
+        raise ImportError("modules of firstboot %s and %s" % (VERSION, _VERSION))
     board = Board()
     found = unchanged(board)
     if not found:

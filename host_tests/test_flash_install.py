@@ -13,9 +13,9 @@ import serial
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import PASSWORD
 from host_tests.virtual_bench import needs_micropython
-from tools.flash.content import modules
+from tools.flash.content import firmware, modules
 from tools.flash.link import Link
-from tools.virtual_board.flash import PROJECT
+from tools.virtual_board.flash import PROJECT, put_file
 
 JOIN = f"""
 import network, time
@@ -30,7 +30,10 @@ MODULES = {"main.py", *modules()}
 
 def test_package_json_lists_every_module():
     package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
-    assert package["urls"] == [[name, name] for name in modules()]
+    names = [name for name, _ in package["urls"]]
+    assert sorted(package["urls"]) == [[name, name] for name in modules()]
+    # Between these two a board notices that an installation was broken off.
+    assert (names[0], names[-1]) == ("firmware/board/kept.py", "firmware/application.py")
 
 
 def test_package_json_has_the_version():
@@ -98,7 +101,39 @@ def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
                 board.power_on()
                 assert b"mine starts" in port.read_until(b">>> ")
         assert desk.read(board, "/main.py") == b"print('mine starts')\n"
-        assert desk.read(board, "/firmware/application.py")
+        assert desk.read(board, "/firmware/board/kept.py")
+
+
+@needs_micropython
+def test_mip_broken_off_over_an_older_firstboot_is_said(tmp_path):
+    """The board starts with the first files of package.json, and with half of the one after."""
+    older = {
+        path: content.replace(b'VERSION = "1.0.0"', b'VERSION = "0.9.0"')
+        for path, content in firmware(as_source=True).items()
+    }
+    package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+    names = [name for name, _ in package["urls"]]
+    with Desk(tmp_path) as desk:
+        board = desk.board("rp2")
+        desk.flash(board, firmware=older, as_source=True)
+
+        def start_with(count: int) -> str:
+            board.cut_power()
+            for name in names[:count]:
+                put_file(board.flash, name, (PROJECT / name).read_bytes())
+            for name in names[count : count + 1]:
+                put_file(board.flash, name, (PROJECT / name).read_bytes()[:300])
+            with serial.Serial(str(board.link), timeout=10) as port:
+                board.power_on()
+                end = b"tools flash\r\n" if count < len(names) else b"] application:"
+                return port.read_until(end).decode()
+
+        for count in (0, 3, 20, len(names) - 2):
+            said = start_with(count)
+            assert "the firmware is not whole; restart in 60 s" in said, count
+            assert "modules of firstboot 1.0.0 and 0.9.0" in said or count == 0
+        said = start_with(len(names))
+        assert "firstboot 1.0.0 on" in said and "not whole" not in said
 
 
 def test_the_client_alone_is_all_of_its_room():

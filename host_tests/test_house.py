@@ -218,9 +218,10 @@ def test_what_is_public_has_a_docstring(name):
 def test_the_version_is_the_same_everywhere():
     project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     in_project = re.search(r'^version = "(.+)"$', project, re.MULTILINE)[1]
-    (in_firmware,) = (
+    in_firmware = [
         node.value.value
-        for node in MODULES["firmware.board.kept"].body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION"
-    )
-    assert in_project == in_firmware
+        for name in ("firmware.board.kept", "firmware.application")
+        for node in MODULES[name].body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("VERSION")
+    ]
+    assert in_firmware == [in_project] * 2

@@ -3,9 +3,14 @@
 # What people call keys, besides what they misspell.
 _CALLED = """
 passphrase=wifi.password psk=wifi.password pwd=wifi.password wpa=wifi.password
-essid=wifi.ssid network=wifi.ssid region=wifi.country
-address=server broker=server endpoint=server uri=server url=server
-name=provisioning.deviceName secret=provisioning.provisionDeviceSecret
+essid=wifi.ssid network=wifi.ssid ssidname=wifi.ssid wifiname=wifi.ssid
+dhcphostname=wifi.hostname region=wifi.country
+address=server broker=server endpoint=server host=server serverurl=server
+thingsboard=server uri=server url=server name=provisioning.deviceName
+devicekey=provisioning.provisionDeviceKey provisionkey=provisioning.provisionDeviceKey
+devicesecret=provisioning.provisionDeviceSecret
+provisionsecret=provisioning.provisionDeviceSecret
+secret=provisioning.provisionDeviceSecret
 """
 
 
@@ -30,10 +35,10 @@ def nearest(section, key, known):
         order = (distance, own != section[:-1])
         if distance <= allowed and (best is None or order < best[0]):
             best = order, path
-    if best:
+    called = _CALLED.replace("\n", " ").partition(" %s=" % plain)[2].split(" ")[0]
+    if best and (not called or best[1].startswith(section + plain)):
         return best[1]
-    called = _CALLED.replace("\n", " ").partition(" %s=" % plain)[2]
-    return called.split(" ")[0] or None
+    return called or None
 
 
 def _plain(text):

@@ -231,6 +231,13 @@ def test_unknown_keys():
         ("wifi__passphrase", "wifi.password"),
         ("wifi__pass", "wifi.password"),
         ("wifi__host", "wifi.hostname"),
+        ("host", "server"),
+        ("password", "wifi.password"),
+        ("psk", "wifi.password"),
+        ("provisioning__ssid", "wifi.ssid"),
+        ("wifi_name", "wifi.ssid"),
+        ("provision_key", "provisioning.provisionDeviceKey"),
+        ("wifi__deviceSecret", "provisioning.provisionDeviceSecret"),
         ("provisioning__user", "provisioning.username"),
     ):
         found = problems(**{written: "x"})

@@ -3,26 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 
 from tools.flash.errors import BAD_CONFIGURATION, FlashingError
-
-# What people call keys, besides what the firmware calls near.
-_MEANT = {
-    "wifi.password": ("psk", "passphrase", "pass", "pwd", "wpa", "wifi_password", "password"),
-    "wifi.ssid": ("network", "ssid", "ssid_name", "wifi_ssid", "essid", "wifi_name"),
-    "wifi.hostname": ("hostname", "dhcp_hostname"),
-    "wifi.country": ("country", "region"),
-    "server": ("host", "url", "uri", "broker", "address", "thingsboard", "endpoint", "server_url"),
-    "provisioning": ("provision", "device", "credentials"),
-    "provisioning.deviceName": ("name", "devicename", "device_name"),
-    "provisioning.provisionDeviceKey": ("provisionkey", "devicekey", "provision_device_key"),
-    "provisioning.provisionDeviceSecret": (
-        *("secret", "provisionsecret", "devicesecret", "provision_device_secret"),
-    ),
-    "provisioning.token": ("token", "accesstoken"),
-}
-_UNKNOWN = re.compile(r"`(.+)` is not known; did you mean `.+`\?")
 
 
 class ConfigError(FlashingError):
@@ -46,13 +28,3 @@ def read(content: bytes, name: str) -> dict:
     if not isinstance(given, dict):
         raise ConfigError(name, ["it is JSON, but no object: it begins with { and ends with }"])
     return given
-
-
-def meant(problem: str) -> str:
-    """A mistake that the firmware found, with the key that a person more likely meant."""
-    if unknown := _UNKNOWN.fullmatch(problem):
-        key = unknown[1].rpartition(".")[2].lower()
-        for known, names in _MEANT.items():
-            if key in names and known.lower() != unknown[1].lower():
-                return f"`{unknown[1]}` is not known; did you mean `{known}`?"
-    return problem

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools import shims
 from tools.flash import config_file, tables
-from tools.flash.config_file import ConfigError, meant
+from tools.flash.config_file import ConfigError
 from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.mpy import CompileError, compile_module
 from tools.set_up import ROOT
@@ -74,7 +74,7 @@ def check_config(
     try:
         checked = config.check(content, board_id, provisioned, chip)
     except FirstbootError as error:
-        raise ConfigError(name, [meant(line) for line in error.what.split("\n")]) from None
+        raise ConfigError(name, error.what.split("\n")) from None
     if not _can_be(checked["endpoint"][0]):
         raise ConfigError(
             name, ["the host in `server` has a part that is empty or longer than 63 letters"]
