@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 
+import pytest
 import serial
 
 from host_tests.flash_bench import Desk
+from host_tests.http_folder import served
 from host_tests.power_up_bench import PASSWORD
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.content import firmware, modules
@@ -146,7 +148,8 @@ def test_the_client_alone_is_all_of_its_room():
 
 
 @needs_micropython
-def test_the_client_installs_alone_beside_another_firmware(tmp_path):
+@pytest.mark.parametrize("place", ["a path", "a URL"])
+def test_the_client_installs_alone_beside_another_firmware(tmp_path, place):
     ask = """
 from firstboot.coap.connect import connect
 client = connect(%r)
@@ -155,11 +158,12 @@ client.close()
 import firmware
 print(firmware.mine)
 """
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path) as desk, served(PROJECT) as url:
         board = desk.board("rp2")
         command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
+        package = "firmware/coap.json" if place == "a path" else f"{url}/firmware/coap.json"
         subprocess.run(
-            [*command, "mip", "install", "firmware/coap.json"],
+            [*command, "mip", "install", package],
             cwd=PROJECT,
             check=True,
             capture_output=True,

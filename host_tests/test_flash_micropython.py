@@ -7,9 +7,7 @@ import json
 import struct
 import subprocess
 import sys
-import threading
 from contextlib import ExitStack
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ import typer
 
 from host_tests.esp_rom import CHIP_IDS, FLASH_BYTES, EspRom, image_for
 from host_tests.flash_bench import Desk
+from host_tests.http_folder import Handler, served
 from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
 from tools.flash import drives, micropython, ports
@@ -235,23 +234,15 @@ def downloads(tmp_path, monkeypatch):
     folder = tmp_path / "served"
     folder.mkdir()
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments):
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, *_):
-            pass
-
+    class Breaks(Handler):
         def copyfile(self, source, target):
             content = source.read()
             target.write(content[: len(content) // 2] if b"broken" in content else content)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        monkeypatch.setattr(micropython, "_URL", f"http://127.0.0.1:{server.server_port}/{{name}}")
+    with served(folder, Breaks) as url:
+        monkeypatch.setattr(micropython, "_URL", url + "/{name}")
         monkeypatch.setattr(micropython.Path, "home", lambda: tmp_path / "home")
         yield folder
-        server.shutdown()
 
 
 def test_an_image_is_downloaded_once(tmp_path, said, downloads):

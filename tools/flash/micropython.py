@@ -113,8 +113,8 @@ def _check_nothing_is_lost(port: str, say: Say) -> None:
         raise FlashingError(
             f"{port}: {', '.join(kept)} would be lost with the rest of its flash, and ThingsBoard "
             "provisions a name once",
-            "Copy them off the board to keep them; then reset --all, which says what to do in "
-            "ThingsBoard, and start this again",
+            f"Copy them off the board and remove them there, mpremote connect {port} cp :{kept[0]} . "
+            f"+ rm :{kept[0]}, or let reset --all remove them; then start this again",
         )
 
 
