@@ -187,12 +187,13 @@ def test_several_and_no_choice(desk):
     with pytest.raises(FlashingError, match="2 boards are connected") as error:
         ports.choose([], False, available)
     assert error.value.exit_code == 2
+    assert "None was touched. Name one with --port" in str(error.value)
+    assert "or use --all" in str(error.value)
+    assert ports.choose(["id:24:dc:c3:99:a4:e8"], False, available) == [str(boards[0].link)]
+    with pytest.raises(FlashingError, match="no board with the serial number 99") as error:
+        ports.choose(["id:99"], False, available)
     text = str(error.value)
     assert "ESP32, id 24dcc399a4e8, MicroPython 1." in text and "Pico W, id " in text
-    assert "No program on them was stopped. Name one with --port, or use --all" in text
-    assert ports.choose(["id:24:dc:c3:99:a4:e8"], False, available) == [str(boards[0].link)]
-    with pytest.raises(FlashingError, match="no board with the serial number 99 was found"):
-        ports.choose(["id:99"], False, available)
 
 
 # Looking into it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import threading
@@ -228,25 +229,45 @@ def count(port) -> int:
 
 
 @needs_micropython
-def test_listing_boards_stops_no_program(desk):
+def test_listing_boards_touches_none(desk):
     boards = [desk.board(), desk.board("rp2")]
     with Link(str(boards[0].link)) as link:
         link.put("/main.py", COUNTS)
         link.start()
     before = count(boards[0].link)
-    resets = [list(board.resets) for board in boards]
+    seen = [(board.received, list(board.resets)) for board in boards]
     available = [
-        Port(str(boards[0].link), "0001", "CP2102 USB to UART"),
-        Port(str(boards[1].link)),
+        Port(str(boards[0].link), "0001", "CP2102 USB to UART", 0x10C4, 0xEA60),
+        Port(str(boards[1].link), "E6614103E7452D2F", "Board in FS mode", 0x2E8A, 5),
     ]
     with pytest.raises(FlashingError) as error:
         ports.choose([], False, available)
-    assert "CP2102 USB to UART, id:0001: it runs a program" in str(error.value)
-    assert "Pico W, id " in str(error.value)
+    assert f"\n  {boards[0].link}  CP2102 USB to UART, id:0001\n" in str(error.value)
+    assert "Pico with MicroPython, id e6614103e7452d2f\nNone was touched" in str(error.value)
+    for number in ("id:e6614103e7452d2f", "id:E6614103E7452D2F"):
+        assert ports.choose([number], False, available) == [str(boards[1].link)]
+    assert ports.choose(["id:0001"], False, available) == [str(boards[0].link)]
+    assert [(board.received, board.resets) for board in boards] == seen
+    assert count(boards[0].link) > before
+
+
+@needs_micropython
+def test_a_board_that_is_asked_goes_on(desk):
+    """What USB does not tell of a board is asked for when somebody names it by its id."""
+    boards = [desk.board(), desk.board("rp2")]
+    with Link(str(boards[0].link)) as link:
+        link.put("/main.py", COUNTS)
+        link.start()
+    before = count(boards[0].link)
+    available = [Port(str(boards[0].link), "0001", "CP2102 USB to UART"), Port(str(boards[1].link))]
+    running, idle = ports.ask_all(available)
+    assert running == "CP2102 USB to UART, id:0001: it runs a program"
+    assert idle.startswith("Pico W, id ")
+    board_id = idle.split()[3].rstrip(",")
+    assert ports.choose([f"id:{board_id}"], False, available) == [str(boards[1].link)]
     with pytest.raises(FlashingError, match="No program on them was stopped"):
         ports.choose(["id:99"], False, available)
     assert count(boards[0].link) > before
-    assert [board.resets for board in boards] == resets
 
 
 @needs_micropython
@@ -267,11 +288,16 @@ def test_boards_lists_what_is_plugged_in(desk, tmp_path, monkeypatch, capsys):
     (drive / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\nBoard-ID: RPI-RP2\n")
     monkeypatch.setattr(ports, "connected", lambda: [Port(str(board.link), "e660")])
     monkeypatch.setattr(drives, "_roots", lambda: [tmp_path / "media"])
-    list_boards(as_json=False)
+    list_boards(asks=True, as_json=False)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{board.link}  Pico W, id ")
     assert second.startswith(f"{drive}  RP2040 without MicroPython")
+    received = board.received
+    list_boards(asks=False, as_json=True)
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {"port": str(board.link), "serial_number": "e660", "board": "unknown, id:e660"}
+    assert board.received == received
     monkeypatch.setattr(ports, "connected", list)
     monkeypatch.setattr(drives, "_roots", list)
-    list_boards(as_json=False)
+    list_boards(asks=False, as_json=False)
     assert "No board is plugged in" in capsys.readouterr().err

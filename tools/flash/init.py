@@ -78,7 +78,7 @@ def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
 
 
 def _network() -> str:
-    heard = list(dict.fromkeys([*_of_this_computer(), *_of_a_board()]))[:_OFFERED]
+    heard = list(dict.fromkeys(_of_this_computer() or _of_a_board()))[:_OFFERED]
     for number, name in enumerate(heard, 1):
         typer.echo(f"   {number}  {name}")
     which = "1. The Wi-Fi network's name" + (", or its number" if heard else "")

@@ -9,10 +9,13 @@ import typer
 from tools.flash import drives, ports
 
 
-def list_boards(as_json: bool) -> None:
-    """Print a line a board, or JSON; no program on a board is stopped."""
+def list_boards(asks: bool, as_json: bool) -> None:
+    """Print a line a board, or JSON, as USB tells.
+
+    `asks`: boards at their prompt are asked what they are; no program on a board is stopped.
+    """
     found = ports.connected()
-    texts = ports.described(found) if found else []
+    texts = ports.ask_all(found) if asks else list(map(str, found))
     lines = [
         {"port": port.device, "serial_number": port.serial_number, "board": text}
         for port, text in zip(found, texts)

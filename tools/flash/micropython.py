@@ -113,8 +113,9 @@ def _check_nothing_is_lost(port: str, say: Say) -> None:
         raise FlashingError(
             f"{port}: {', '.join(kept)} would be lost with the rest of its flash, and ThingsBoard "
             "provisions a name once",
-            f"Copy them off the board and remove them there, mpremote connect {port} cp :{kept[0]} . "
-            f"+ rm :{kept[0]}, or let reset --all remove them; then start this again",
+            f"Copy them off the board and remove them there, mpremote connect {port} "
+            f"cp :{kept[0]} . + rm :{kept[0]}, or let reset --all remove them; then start this "
+            "again",
         )
 
 

@@ -13,15 +13,21 @@ verb = new_verb()
 
 @verb.command(epilog=PLAIN_CODES)
 def boards(
+    ask: Annotated[
+        bool,
+        typer.Option(
+            "--ask", help="Ask boards at their prompt what they are: types one Enter into each."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the boards as JSON.")] = False,
 ) -> None:
     """List the boards that are plugged in.
 
-    A board at its prompt is asked what it is. One that runs a program is not stopped: of it what
-    USB says is shown.
+    No board is touched: what USB says is shown, the unique id of those that have USB of their own.
+    With --ask a board at its prompt says what it is; no program is stopped for that.
 
     Example: python3 -m tools boards
     """
     from tools.flash.listing import list_boards
 
-    list_boards(as_json)
+    list_boards(ask, as_json)
