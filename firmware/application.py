@@ -6,7 +6,7 @@ import sys
 # the two differ.
 _VERSION = "1.0.0"
 # MicroPython takes a file of the same name in / or /lib for its own module.
-_NATIVE = "binascii errno hashlib json os select socket time"
+_NATIVE = "binascii errno hashlib io json machine os re select socket time"
 
 
 def start():

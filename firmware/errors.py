@@ -34,15 +34,9 @@ class CoapError(FirstbootError):
 class Silence(CoapError):
     """Nothing came, or nothing could be sent.
 
-    `count`: how often since the Wi-Fi was last joined. firmware.board.wifi then joins it anew,
-    since a board can be joined to a network that carries nothing.
+    firmware.board.wifi, when it is handed one, joins anew: a network can be joined and carry
+    nothing.
     """
-
-    count = 0
-
-    def __init__(self, what, fix=""):
-        super().__init__(what, fix)
-        Silence.count += 1
 
 
 class NetworkError(Silence):

@@ -45,7 +45,7 @@ def power_up(board):
     `config` is None when the board is provisioned and its config.json cannot be used.
     """
     board.indicator.say(first_line(board))
-    attempt = None
+    attempt = trouble = None
     failures = strange = doubtful = 0
     while True:
         try:
@@ -56,7 +56,7 @@ def power_up(board):
                 board.use_led("LED")
             config = _read_config(board)
             _prepare(board, config)
-            _join(board, config)
+            _join(board, config, trouble)
             _give_back()
             attempt = attempt or _new_attempt(board)
             credentials = _provision(board, attempt, config)
@@ -138,11 +138,11 @@ def _read_config(board, provisioned=False):
     return config.load(board, provisioned)
 
 
-def _join(board, config):
+def _join(board, config, trouble):
     _give_back()
     from firmware.board import wifi
 
-    wifi.join(config, board)
+    wifi.join(config, board, trouble)
 
 
 def _new_attempt(board):

@@ -73,14 +73,16 @@ def test_the_application_s_join_heals_too(ups):
         def run(credentials):
             board = Board()
             settings = config.load(board, provisioned=True)
+            trouble = None
             for number in range(4):
                 try:
-                    wifi.join(settings, board)
+                    wifi.join(settings, board, trouble)
                     client = connect(credentials["server"], idle=board.idle)
                     path = "/api/v1/%s/telemetry" % credentials["credentialsValue"]
                     print("answer", client.post(path, b'{"a":1}').code)
                     return
                 except FirstbootError as error:
+                    trouble = error
                     print(error)
     """
     ups.put(app=app, speed=SPEED)
@@ -101,7 +103,11 @@ SHADOWS = {
 @one_board
 @pytest.mark.parametrize(
     ("name", "shadow"),
-    [*product(["json"], SHADOWS), ("hashlib", "raises"), ("select", "lacks all")],
+    [
+        *product(["json"], SHADOWS),
+        *product(["hashlib", "io", "re"], ["raises"]),
+        ("select", "lacks all"),
+    ],
 )
 def test_a_file_with_the_name_of_a_module_costs_nothing(ups, shadow, name):
     ups.put(app=APP, files={f"/lib/{name}.py": SHADOWS[shadow]})
@@ -164,6 +170,23 @@ def test_a_provisioned_board_touches_neither_radio_nor_led(ups):
     assert [event["event"] for event in outcome.events] == ["ended"]
     assert ups.read("/start.json") == kept
     assert not {SECRET, KEY} & set(json.dumps(json.loads(kept)).split('"'))
+
+
+@one_board
+def test_a_provisioned_board_loads_no_more_than_its_start_takes(ups):
+    """Each module is looked for in four places: that is most of the time until app.py runs."""
+    app = """
+        import sys
+
+        def run(credentials):
+            print("loaded", *sorted(name for name in sys.modules if name[:8] == "firmware"))
+    """
+    ups.put(app=app)
+    ups.provision()
+    outcome = ups.power_up(stay=True)
+    board = [f"firmware.board.{name}" for name in ("hardware", "indicator", "kept", "storage")]
+    loaded = ["firmware", "firmware.application", "firmware.board", *board]
+    assert " ".join(["loaded", *loaded]) in outcome.lines
 
 
 @one_board

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import errors
+from firmware import application, errors
 from firmware.board.indicator import PATTERNS
 from firmware.thingsboard import refusals
 from tools.virtual_board.flash import PROJECT
@@ -67,6 +67,10 @@ PURE = (
     "firmware.board.near",
     "firmware.board.strict_json",
 )
+# Those of MicroPython that no file can be taken for: seen on the image of a Pico W.
+NEVER_SHADOWED = {"gc", "micropython", "network", "sys", "tls"}
+# Those that are a person's to bring, and what an application chose.
+OF_OTHERS = {"app", "asyncio", "microcoapy"}
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}
 
 
@@ -127,6 +131,12 @@ def test_imports_point_one_way(name):
         allowed.add("firmware.errors")
     within = {module for module in imports(MODULES[name]) if is_within(module, "firmware")}
     assert not [m for m in within if not any(is_within(m, part) for part in allowed)]
+
+
+def test_the_firmware_takes_no_file_of_a_user_s_for_a_module_of_micropython():
+    used = set().union(*map(imports, MODULES.values()))
+    native = {module.partition(".")[0] for module in used} - {"firmware", "boot", "main"}
+    assert native - NEVER_SHADOWED - OF_OTHERS == set(application._NATIVE.split())
 
 
 def test_every_edge_in_the_table_is_used():

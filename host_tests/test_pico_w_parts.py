@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
@@ -417,3 +418,10 @@ def test_no_image_is_in_the_project():
 def test_readme_has_the_recorded_figures():
     readme = pico_w.README.read_text(encoding="utf-8")
     assert pico_w.with_table(readme) == readme, "python3 -m tools measure --pico-w --record"
+    recorded = json.loads(pico_w.RECORDED.read_text(encoding="utf-8"))["firstboot"]
+    assert f"is in `app.py` {recorded['ms_application_again']} ms after reset" in readme
+
+
+def test_a_provisioned_board_is_straight_in_its_application():
+    recorded = json.loads(pico_w.RECORDED.read_text(encoding="utf-8"))["firstboot"]
+    assert recorded["ms_application_again"] <= 150 and recorded["operations_again"] == 0

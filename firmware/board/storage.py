@@ -7,8 +7,6 @@ file is written under another name, closed, and renamed.
 import os
 from errno import ENOENT
 
-from firmware.errors import FirstbootError
-
 
 class Storage:
     """The files of a file system. Each method raises FirstbootError when the flash fails.
@@ -83,6 +81,9 @@ class Storage:
 
 
 def _trouble(path, done, why):
+    # Only now, since the start of a provisioned board reads files and needs no error.
+    from firmware.errors import FirstbootError
+
     return FirstbootError(
         "%s cannot be %s: %s" % (path, done, why),
         "Free space on the flash; flash the board again if this stays.",

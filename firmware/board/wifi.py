@@ -15,22 +15,21 @@ _OFF = const(500)  # ms that a radio is off, to be as after power-up
 _ROUNDS_TO_RESET = const(6)
 
 
-def join(config, board=None):
-    """Join; return at once when joined already, unless nothing came since the last time.
+def join(config, board=None, trouble=None):
+    """Join; return at once when joined already, unless nothing came through.
 
     Raises FirstbootError after 30 s for each network. `config`: what firmware.board.config.load
-    returns.
+    returns. `trouble`: what the last try to reach the server raised, None for none; after Silence
+    the network is joined anew.
     """
     if board is None:
         from firmware.board.hardware import Board
 
         board = Board()
     networks = config["networks"]
-    is_silent = Silence.count
-    Silence.count = 0
     joined = _joined(board, networks)
     if joined:
-        if not is_silent:
+        if not isinstance(trouble, Silence):
             board.radio["silent"] = 0
             return
         board.radio["silent"] += 1

@@ -11,7 +11,6 @@ from unittest.mock import patch
 import firmware.power_up
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
-from firmware.errors import Silence
 from firmware.provisioning.attempt import Attempt
 from host_tests.explorer.flash import Files
 from host_tests.explorer.network import SERVER_ADDRESS, Network
@@ -26,11 +25,14 @@ _TICKS_AT_POWER_UP = shims.TICKS_PERIOD - 2_500
 def quick():
     """Leave out what takes longer than a power-up, and is not what is tested.
 
-    That is to give memory back, and to wait in steps of 50 ms.
+    That is to give memory back, to wait in steps of 50 ms, and to join anew a Wi-Fi that always
+    carries what the network lets through.
     """
+    join = firmware.power_up._join
     with (
         patch.object(gc, "collect", lambda: None),
         patch.object(firmware.power_up, "_give_back", lambda *modules: None),
+        patch.object(firmware.power_up, "_join", lambda *args: join(*args[:2], None)),
         patch.object(Attempt, "_idle", None),
     ):
         yield
@@ -38,7 +40,6 @@ def quick():
 
 def power_up(board: Board):
     """Run the firmware's power-up procedure."""
-    Silence.count = 0
     with quick():
         return firmware.power_up.power_up(board)
 
@@ -83,7 +84,6 @@ class Board:
         return _Transport(self, (self.address, local_port))
 
     def sleep(self, ms: int) -> None:
-        Silence.count = 0  # whose Wi-Fi this is: it always carries what the network lets through
         self._asleep(self, ms)
 
     def use_led(self, pin) -> None:

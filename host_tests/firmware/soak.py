@@ -10,7 +10,7 @@ from firmware import power_up as power_up_module
 from firmware.board.credentials import ATTEMPT
 from firmware.board.kept import unchanged
 from firmware.coap.message import GET, POST
-from firmware.errors import FirstbootError, Silence
+from firmware.errors import FirstbootError
 from firmware.provisioning.record import fingerprint
 from host_tests.firmware.world import (
     CREATED,
@@ -71,7 +71,6 @@ class Soak:
             pass
         finally:
             power_up_module.sys = before
-            Silence.count = 0
 
     def _power_up(self):
         world = self.world
@@ -92,11 +91,13 @@ class Soak:
         """What README's app.py does, with a look at the 4.01."""
         began = self.world.clock.slept
         was_measured = False
-        settings = None
+        settings = trouble = None
         while True:
             try:
-                credentials = self._post(board, credentials, settings) or credentials
+                credentials = self._post(board, credentials, settings, trouble) or credentials
+                trouble = None
             except FirstbootError as error:
+                trouble = error
                 board.indicator.say(*str(error).split("\n"))
             try:
                 from firmware.board import config
@@ -110,12 +111,12 @@ class Soak:
                 self._measure()
             board.sleep(_PERIOD)
 
-    def _post(self, board, credentials, settings):
+    def _post(self, board, credentials, settings, trouble):
         from firmware.board import config, wifi
         from firmware.coap.client import Client
 
         settings = settings or config.load(board, provisioned=True)
-        wifi.join(settings, board)
+        wifi.join(settings, board, trouble)
         transport = None
         try:
             address = board.resolve(NAME, 5683)[0]

