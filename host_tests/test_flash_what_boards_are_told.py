@@ -7,17 +7,28 @@ import os
 import pty
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import serial
 
-from host_tests.flash_bench import Desk
+from host_tests.flash_bench import Desk, Heard
+from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
+from tools.flash import board as flashing
 from tools.flash import drives, facts, ports, prompt
+from tools.flash.board import Job
+from tools.flash.doctor_board import examine_board
 from tools.flash.errors import FAILED, NO_MICROPYTHON, FlashingError
+from tools.flash.findings import FAILURE
 from tools.flash.link import Link
 from tools.flash.listing import list_boards
 from tools.flash.ports import Port
+from tools.flash.reset import reset
+from tools.mpy import compile_module
 
 HOLD_RESET = "Hold the board's reset button, start this again and let go"
 ESP32_ROM = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"
@@ -95,6 +106,32 @@ while True:
     except:
         pass
 """
+SLEEPS = b"""
+import machine, time
+while True:
+    try:
+        time.sleep_ms(20)
+        machine.deepsleep(200)
+    except:
+        pass
+"""
+WATCHDOG = b"""
+import machine, time
+watchdog = machine.WDT(timeout=700)
+while True:
+    watchdog.feed()
+    time.sleep_ms(50)
+"""
+
+
+def compiled(source: bytes) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "module.py")
+        path.write_bytes(source)
+        compile_module(Path(folder), Path("module.py"), path.with_suffix(".mpy"))
+        return path.with_suffix(".mpy").read_bytes()
+
+
 REACHED = {
     "a boot.py that waits": {"/boot.py": DO_CONNECT},
     "a boot.py that waits and prints": {
@@ -105,9 +142,11 @@ REACHED = {
         "/main.py": b"import time\nwhile True:\n    print('tick')\n    time.sleep_ms(500)\n"
     },
     "a flood": {"/main.py": b"while True:\n    print('flood ' * 9)\n"},
-    "a watchdog": {
-        "/main.py": b"import machine, time\nwatchdog = machine.WDT(timeout=700)\n"
-        b"while True:\n    watchdog.feed()\n    time.sleep_ms(50)\n"
+    "a watchdog": {"/main.py": WATCHDOG},
+    "a watchdog in a module": {"/main.py": b"import lib.work\n", "/lib/work.py": WATCHDOG},
+    "a watchdog in a compiled module": {
+        "/main.py": b"import work\n",
+        "/work.mpy": compiled(WATCHDOG),
     },
     "a program that catches one Ctrl-C": {
         "/main.py": b"try:\n    while True: pass\nexcept: pass\nwhile True: pass\n"
@@ -121,10 +160,9 @@ def desk(tmp_path):
         yield desk
 
 
-@pytest.mark.parametrize("state", WITHOUT_A_PROMPT)
-def test_a_board_without_a_prompt(state, be_impatient):
-    says, exit_code, told, not_told = WITHOUT_A_PROMPT[state]
-    be_impatient()
+@contextmanager
+def talking(says: bytes):
+    """A serial port at which something says the same over and over."""
     board, computer = pty.openpty()
     stop = threading.Event()
 
@@ -135,17 +173,49 @@ def test_a_board_without_a_prompt(state, be_impatient):
     thread = threading.Thread(target=say)
     thread.start()
     try:
-        with pytest.raises(FlashingError) as error, Link(os.ttyname(computer)):
-            pass
+        yield os.ttyname(computer)
     finally:
         stop.set()
         thread.join()
         os.close(board)
         os.close(computer)
-    assert error.value.exit_code == exit_code
-    assert all(phrase in str(error.value) for phrase in told), error.value
-    assert not [phrase for phrase in not_told if phrase in str(error.value)]
-    assert "\n" not in str(error.value)
+
+
+def told_by_flash(port: str) -> tuple[int, str]:
+    config = json.dumps(config_for("coap://example.com")).encode()
+    result = flashing.flash(port, Job(config=config, firmware={}), Heard())
+    return result.exit_code, result.detail
+
+
+def told_by_doctor(port: str) -> tuple[int, str]:
+    (finding,) = examine_board(port, b"{}", None, "x")
+    assert finding.level == FAILURE
+    return FAILED, f"{finding.what}. {finding.fix}"
+
+
+def told_by_reset(port: str) -> tuple[int, str]:
+    with pytest.raises(FlashingError) as error:
+        list(reset(port, True, False, False))
+    return error.value.exit_code, str(error.value)
+
+
+@pytest.mark.parametrize("state", WITHOUT_A_PROMPT)
+def test_a_board_without_a_prompt(state, be_impatient):
+    """All that speak to a board are told the same."""
+    says, exit_code, told, not_told = WITHOUT_A_PROMPT[state]
+    be_impatient()
+
+    def ask(verb) -> tuple[int, str]:
+        with talking(says) as port:
+            return verb(port)
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(ask, (told_by_flash, told_by_doctor, told_by_reset)))
+    assert [code for code, _ in answers] == [exit_code, FAILED, exit_code]
+    for _, text in answers:
+        assert all(phrase in text for phrase in told), text
+        assert not [phrase for phrase in not_told if phrase in text]
+        assert "\n" not in text
 
 
 @needs_micropython
@@ -153,6 +223,7 @@ def test_a_board_without_a_prompt(state, be_impatient):
 def test_a_healthy_board_is_reached(desk, state):
     board = desk.board()
     with Link(str(board.link)) as link:
+        link.run("import os\nos.mkdir('/lib')")
         for path, content in REACHED[state].items():
             link.put(path, content)
         link.start()
@@ -161,7 +232,7 @@ def test_a_healthy_board_is_reached(desk, state):
         assert facts.ask(link).kind == "esp32"
         link.run(
             "import time\nfor _ in range(8):\n    time.sleep_ms(100)\n    _watchdog.feed()\n"
-            if state == "a watchdog"
+            if "watchdog" in state
             else ""
         )
         assert link.value("print(40 + 2)") == 42
@@ -186,6 +257,45 @@ def test_a_program_that_swallows_ctrl_c_is_reached_through_reset(desk, be_impati
     with Link(str(board.link)) as link:
         assert link.value("print(40 + 2)") == 42
     let_go.join()
+
+
+@needs_micropython
+def test_a_deep_sleeper_is_told_so_and_reached_through_reset(desk, monkeypatch):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        link.put("/asleep.py", SLEEPS)
+        link.put("/boot.py", b"import machine\nif machine.reset_cause() == 4: import asleep\n")
+        link.put("/main.py", b"import time\ntime.sleep_ms(150)\nimport asleep\n")
+        link.start()
+    time.sleep(0.8)
+    assert board.resets[-2:] == ["deepsleep", "deepsleep"]
+    with monkeypatch.context() as patch:
+        patch.setattr(prompt, "_RUNS_FOR", 0.8)
+        told = ""
+        while not told:  # a Ctrl-C may come just in time
+            try:
+                with Link(str(board.link)) as link:
+                    link.start()
+            except FlashingError as error:
+                told = str(error)
+    assert f"the board sleeps most of the time. {HOLD_RESET}" in told
+    board.cut_power()
+    let_go = threading.Timer(0.5, board.power_on)
+    let_go.start()
+    with Link(str(board.link)) as link:
+        assert link.value("print(40 + 2)") == 42
+    let_go.join()
+
+
+@needs_micropython
+def test_a_slow_board_is_waited_for(desk):
+    board = desk.board()
+    board.cut_power()
+    slow = threading.Timer(6, board.power_on)
+    slow.start()
+    with Link(str(board.link)) as link:
+        assert link.value("print(40 + 2)") == 42
+    slow.join()
 
 
 @needs_micropython

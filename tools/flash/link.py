@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
+from tools.flash.board_watchdog import FEED, HAS_WATCHDOG
 from tools.flash.errors import BusyError, FlashingError, LostError, RunsError
 from tools.flash.prompt import enter_if_idle, reach_raw_repl, start_afresh
 from tools.flash.troubles import restarted, why_not_open
@@ -35,33 +36,6 @@ _CLOSE_FILE = "f.close()\nos.rename({0!r},{1!r})\n"
 
 # What a board says that has restarted in the middle of a question.
 _BEGAN_ANEW = (PROMPT.encode(), b"\nrst:0x", b"] firstboot ")
-# Whether a watchdog may run: firstboot's, by config.json, or one that a program of the user's
-# starts. 8388 ms are the most that a Pico W's takes.
-_HAS_WATCHDOG = """
-def _watchdog():
-    import json
-    try:
-        with open("/config.json") as file:
-            if json.load(file)["watchdog"]:
-                return True
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    for name in ("/boot.py", "/main.py", "/app.py"):
-        try:
-            with open(name) as file:
-                for line in file:
-                    if "WDT(" in line:
-                        return True
-        except (OSError, UnicodeError):
-            pass
-    return False
-_watchdog = _watchdog()
-if _watchdog:
-    from machine import WDT
-    _watchdog = WDT(timeout=8388)
-print(bool(_watchdog))
-"""
-_FEED = "_watchdog.feed()\n"
 
 
 class Link:
@@ -204,8 +178,8 @@ class Link:
     def _keep_watchdog(self) -> None:
         """A watchdog outlives its program: where there is one, every run feeds it."""
         self._feed = ""
-        if self.value(_HAS_WATCHDOG):
-            self._feed = _FEED
+        if self.value(HAS_WATCHDOG):
+            self._feed = FEED
 
     def _read_to_end(self, timeout: float, at_most: float) -> bytes:
         deadline = min(time.monotonic() + at_most, self._ends)

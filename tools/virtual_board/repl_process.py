@@ -18,7 +18,10 @@ _CHUNK = 4096
 
 
 class ReplProcess:
-    """One life of a board with a REPL, from one reset to the next. Nothing here waits."""
+    """One life of a board with a REPL, from one reset to the next. Nothing here waits.
+
+    `is_ready`: whether it hears what is typed.
+    """
 
     def __init__(self, settings: Mapping[str, Any], lock: int):
         # HOME is where the REPL would keep a history.
@@ -27,7 +30,7 @@ class ReplProcess:
         self.console = self._process.stdout.fileno()
         self.events = self._process.stderr.fileno()
         self._half_an_event = b""
-        self._is_ready = False
+        self.is_ready = False
         for descriptor in (self._input, self.console, self.events):
             os.set_blocking(descriptor, False)
         # No board has much room for what it has printed and nobody has read.
@@ -49,13 +52,13 @@ class ReplProcess:
         *lines, self._half_an_event = (self._half_an_event + received).split(b"\n")
         texts = [line.partition(RECORD_SEPARATOR)[2] for line in lines]
         found = [json.loads(text) for text in texts if text]
-        self._is_ready = self._is_ready or any(event["event"] == "ready" for event in found)
+        self.is_ready = self.is_ready or any(event["event"] == "ready" for event in found)
         return found
 
     def type(self, typed: bytes) -> int:
         """Type on its console; gives how many bytes it took, in order, before it was busy."""
         taken = 0
-        while self._is_ready and taken < len(typed):
+        while self.is_ready and taken < len(typed):
             took = self._type_ctrl_c() if typed[taken] in _CTRL_C else self._type(typed[taken:])
             if not took:
                 break

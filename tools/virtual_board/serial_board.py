@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import sys
@@ -25,6 +26,8 @@ from tools.virtual_board.watchdog import Watchdog
 
 _CTRL_A = b"\x01"
 _SOFT_RESET = b"MPY: soft reboot\r\n"
+# What the ROM of an ESP32 says when it wakes.
+_AWAKE = b"rst:0x5 (DEEPSLEEP_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
 _RETRY_S = 0.001
 _TAKE_S = 1.0
 
@@ -71,6 +74,8 @@ class SerialBoard:
         self._power = contextlib.ExitStack()
         self._typed = bytearray()
         self._at: tuple[int, Callable[[], None]] | None = None
+        self._wakes: tuple[float, dict] | None = None
+        self._is_waking = False
         self._is_over = False
         self._lock = threading.RLock()
         self._woken, self._wake = os.pipe()
@@ -109,7 +114,7 @@ class SerialBoard:
     def power_on(self) -> None:
         """Power up. Raises FlashError when another board has the flash."""
         with self._lock:
-            if self._process is None:
+            if self._process is None and self._wakes is None:
                 self._flash_lock = self._power.enter_context(locked(self.flash))
                 self._begin({"event": "reset", "cause": "power"})
         self._look()
@@ -119,7 +124,7 @@ class SerialBoard:
         with self._lock:
             if self._process:
                 self._process.end()
-            self._process = None
+            self._process = self._wakes = None
             self._typed.clear()
             self._power.close()
 
@@ -131,6 +136,7 @@ class SerialBoard:
     def _begin(self, reset: dict) -> None:
         """Begin a life. A soft reset in the raw REPL leads back to it, and leaves out main.py."""
         self._watchdog.follow(reset)
+        self._is_waking = reset["cause"] == "deepsleep"
         stays_raw = reset["cause"] == "soft" and self._console.is_raw
         files = ("boot.py",) if stays_raw else ("boot.py", "main.py")
         settings = settings_of(self.flash, self.kind, self._scenario, reset, True, files)
@@ -141,6 +147,7 @@ class SerialBoard:
     def _run(self) -> None:
         while not self._is_over:
             with self._lock:
+                self._wake_up()
                 self._receive()
                 self._type()
                 self._follow()
@@ -162,14 +169,24 @@ class SerialBoard:
                 poll.register(self._process.console, select.POLLIN)
         if self._typed:
             wait_s = _RETRY_S
-        if self._watchdog.fires is not None:
-            wait_s = min(wait_s, max(0.0, self._watchdog.fires - time.monotonic()))
+        for at in (self._watchdog.fires, self._wakes and self._wakes[0]):
+            if at is not None:
+                wait_s = min(wait_s, max(0.0, at - time.monotonic()))
         return poll, wait_s
+
+    def _wake_up(self) -> None:
+        """From deep sleep: until MicroPython runs, nobody hears what is typed."""
+        if self._wakes and time.monotonic() >= self._wakes[0]:
+            _, reset = self._wakes
+            self._wakes = None
+            if self.kind == "esp32":
+                self._line.say(_AWAKE)
+            self._begin(reset)
 
     def _receive(self) -> None:
         received = self._line.receive()
         self.received += len(received)
-        if self._process:
+        if self._process and (self._process.is_ready or not self._is_waking):
             self._typed += received
         if self._at and self.received >= self._at[0]:
             count, action = self._at
@@ -207,7 +224,14 @@ class SerialBoard:
             self.resets.append(reset["cause"])
             if reset["cause"] == "soft":
                 self._line.say(_SOFT_RESET)
-            self._begin(reset)
+            if reset["cause"] == "deepsleep":
+                # Without a time it sleeps until its power is cut; what is typed meanwhile is lost.
+                ms = reset["after_ms"] or math.inf
+                self._watchdog.follow(reset)
+                self._typed.clear()
+                self._process, self._wakes = None, (time.monotonic() + ms / 1000, reset)
+            else:
+                self._begin(reset)
 
     def _hear(self) -> bytes | None:
         output = self._process.read_console()
