@@ -116,7 +116,11 @@ class Transport:
         datagram = bytes(datagram)
         self.sent.append((self.clock.slept, datagram))
         for delay, answer in self._server(datagram) or ():
-            self._arrivals.append((self.clock.slept + delay, self._sends, answer))
+            self.arrive(delay, answer)
+
+    def arrive(self, delay, datagram):
+        """Let a datagram come so many ms from now."""
+        self._arrivals.append((self.clock.slept + delay, self._sends, datagram))
 
     def receive(self, size, timeout):
         earliest = None
