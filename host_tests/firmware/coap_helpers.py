@@ -1,5 +1,6 @@
 """What the tests of firmware/coap share: bytes with comments, virtual time, a scripted server."""
 
+import socket
 from binascii import unhexlify
 
 import firmware.coap.client as client_module
@@ -167,3 +168,25 @@ def mute(datagram):
 def times(transport):
     """Return when each datagram was sent, in ms."""
     return [when for when, _ in transport.sent]
+
+
+def bound():
+    """Return (a socket on loopback, its port), which MicroPython's sockets cannot tell."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for port in range(20000, 32000, 7):
+        try:
+            server.bind(socket.getaddrinfo("127.0.0.1", port, 0, socket.SOCK_DGRAM)[0][-1])
+            return server, port
+        except OSError:
+            pass
+
+
+class Tokens:
+    """os.urandom, whose tokens count."""
+
+    def __init__(self):
+        self._drawn = 0
+
+    def __call__(self, size):
+        self._drawn += 1
+        return bytes(size - 1) + bytes((self._drawn,))

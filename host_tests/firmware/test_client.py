@@ -17,6 +17,7 @@ from host_tests.firmware.coap_helpers import (
     NON,
     RAISED,
     Transport,
+    bound,
     empty,
     make_client,
     mute,
@@ -874,13 +875,7 @@ def test_waiting_makes_no_garbage():
 
 def loopback():
     """Return (UDP, a socket that plays its server, the address to answer to)."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for port in range(20000, 32000, 7):
-        try:
-            server.bind(socket.getaddrinfo("127.0.0.1", port, 0, socket.SOCK_DGRAM)[0][-1])
-            break
-        except OSError:
-            pass
+    server, port = bound()
     transport = UDP("127.0.0.1", port)
     transport.send(memoryview(b"hello"))
     datagram, address = server.recvfrom(20)

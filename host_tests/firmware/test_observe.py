@@ -2,7 +2,7 @@
 
 from firmware.coap.message import ACK, CON, GET, RST, decode, encode, uint_bytes
 from firmware.coap.observe import Observation
-from host_tests.firmware.coap_helpers import NON, empty, make_client, reply, separate
+from host_tests.firmware.coap_helpers import NON, Tokens, empty, make_client, reply, separate
 from host_tests.firmware.helpers import Clock
 
 OBSERVE = 6
@@ -10,17 +10,6 @@ CONTENT, DELETED, VALID = 0x45, 0x42, 0x43
 NOT_FOUND, UNAUTHORIZED = 0x84, 0x81
 NUMBERS = 1 << 24
 WRAP = 1 << 30
-
-
-class Tokens:
-    """os.urandom, whose tokens count."""
-
-    def __init__(self):
-        self._drawn = 0
-
-    def __call__(self, size):
-        self._drawn += 1
-        return bytes(size - 1) + bytes((self._drawn,))
 
 
 class Bench:
