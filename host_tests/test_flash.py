@@ -216,3 +216,6 @@ def test_an_app_that_raises_is_no_success(desk):
     result = desk.flash(board, app=b"import nothing_such\ndef run(credentials): pass\n")
     assert result.detail.startswith("app.py raised ImportError: no module named 'nothing_such'")
     assert desk.flash(board, app=b"def run(credentials): pass\n").result == "provisioned"
+    late = b"import time\ndef run(credentials):\n    time.sleep_ms(600)\n    1 / 0\n"
+    assert desk.flash(board, app=late, app_runs_for=0.2).result == "provisioned"
+    assert desk.flash(board, app=late, app_runs_for=2).exit_code == 8

@@ -41,7 +41,8 @@ class Job:
     """What to do with each board.
 
     `rows`: what the CSV says, by board id; None without one. `done`: the `content` of the boards
-    that are provisioned, by board id.
+    that are provisioned, by board id. `app_runs_for`: seconds that app.py has to go on without
+    raising.
     """
 
     config: bytes
@@ -52,6 +53,7 @@ class Job:
     start: bool = True
     restore_secret: bool = False
     timeout: float = 120.0
+    app_runs_for: float = 2.0
     config_name: str = "config.json"
     done: Mapping[str, str] = field(default_factory=dict)
 
@@ -158,7 +160,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     progress.on_step("starting")
     link.start()
-    _conclude(follow(link, job.timeout, progress.on_line), credentials, config, result)
+    outcome = follow(link, job.timeout, progress.on_line, job.app_runs_for)
+    _conclude(outcome, credentials, config, result)
 
 
 def _skip(link: Link, result: Result, why: str) -> None:

@@ -10,7 +10,7 @@ def _starts_one(folder):
     for entry in os.ilistdir(folder):
         path = folder + "/" + entry[0]
         if entry[1] & 0x4000:
-            if path not in ("/firmware", "/rom") and _starts_one(path):
+            if path not in ("/firmware", "/rom", "/sd") and _starts_one(path):
                 return True
             continue
         if path[-3:] == ".py":

@@ -35,6 +35,7 @@ def flash(
     monitor: bool,
     restore_secret: bool,
     timeout: float,
+    app_runs_for: float,
     as_json: bool,
 ) -> int:
     """Flash boards as the verb `flash` is told to; the exit code.
@@ -68,6 +69,7 @@ def flash(
         start=start,
         restore_secret=restore_secret,
         timeout=timeout,
+        app_runs_for=app_runs_for,
         done=file.provisioned if file else {},
     )
     if bulk_import:

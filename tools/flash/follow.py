@@ -10,9 +10,8 @@ from tools.flash.errors import APP_FAILED, FAILED, TIME_RAN_OUT
 from tools.flash.link import PROMPT, Link
 from tools.virtual_board.console import Console
 
-# Seconds: until the application has its turn, and how long it has to go on without raising.
-_SETTLES_WITHIN = 2.0
-_APP_RUNS_FOR = 2.0
+# Seconds: until the application has its turn.
+_SETTLES_WITHIN = 10.0
 _TRACEBACK_ENDS_WITHIN = 0.3
 _FROM_CREDENTIALS = re.compile(r'provisioned: "(.*)"')
 
@@ -30,8 +29,14 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def follow(link: Link, timeout: float, on_line: Callable[[str], None]) -> Outcome:
-    """Follow a board for at most `timeout` seconds. Raises FlashingError when it is gone."""
+def follow(
+    link: Link, timeout: float, on_line: Callable[[str], None], app_runs_for: float
+) -> Outcome:
+    """Follow a board for at most `timeout` seconds, then its application. In seconds.
+
+    `app_runs_for`: how long the application has to go on without raising. Raises FlashingError
+    when the board is gone.
+    """
     console, last, headline = Console(), "nothing", ""
     outcome = Outcome()
     for line in link.lines(timeout):
@@ -53,7 +58,7 @@ def follow(link: Link, timeout: float, on_line: Callable[[str], None]) -> Outcom
         if named := _FROM_CREDENTIALS.match(headline):
             outcome.name = named[1]
         if _reach_application(link, on_line, outcome.notes):
-            _watch_application(link, on_line, outcome)
+            _watch_application(link, on_line, outcome, app_runs_for)
     elif outcome.exit_code == TIME_RAN_OUT:
         outcome.detail = f"not provisioned after {timeout:g} s; the console's last line: {last}"
     elif outcome.exit_code == FAILED:
@@ -75,9 +80,9 @@ def _reach_application(link: Link, on_line, notes: list[str]) -> bool:
     return False
 
 
-def _watch_application(link: Link, on_line, outcome: Outcome) -> None:
+def _watch_application(link: Link, on_line, outcome: Outcome, seconds: float) -> None:
     """An application that raises does so at its start more often than later."""
-    for line in link.lines(_APP_RUNS_FOR):
+    for line in link.lines(seconds):
         if line == PROMPT:
             return
         on_line(line)

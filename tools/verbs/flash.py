@@ -87,6 +87,9 @@ def flash(
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds until a board has to be provisioned.")
     ] = 120,
+    app_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds that app.py then has to run without raising.")
+    ] = 5,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the results as JSON; the rest goes to stderr.")
     ] = False,
@@ -119,6 +122,7 @@ def flash(
             monitor=monitor,
             restore_secret=restore_secret,
             timeout=timeout,
+            app_runs_for=app_seconds,
             as_json=as_json,
         )
     except FlashingError as error:
