@@ -24,6 +24,16 @@ from tools.virtual_board.serial_board import SerialBoard
 
 NETWORK = {"ssid": "home", "password": PASSWORD, "delay_ms": 0}
 FIRMWARE = content.firmware()
+# A boot.py as MicroPython's tutorial has it, of a network that is not there.
+DO_CONNECT = b"""
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("nowhere", "password")
+print("connecting to network...")
+while not wlan.isconnected():
+    time.sleep_ms(10)
+"""
 
 
 class Heard(Progress):

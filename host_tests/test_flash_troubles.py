@@ -12,7 +12,7 @@ import threading
 import pytest
 import serial
 
-from host_tests.flash_bench import FIRMWARE, Desk, Heard
+from host_tests.flash_bench import DO_CONNECT, FIRMWARE, Desk, Heard
 from host_tests.power_up_bench import KEY, SECRET
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
@@ -271,6 +271,27 @@ def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
     assert 'warning  the board does not hear "home", but a network that hides' in done.stdout
     assert '"neighbour" at -50 dBm' in done.stdout and "\x1b" not in done.stdout
     assert "ok       the board is not provisioned" in done.stdout
+
+
+@needs_micropython
+@pytest.mark.parametrize("kind", ["esp32", "rp2"])
+def test_doctor_beside_a_join(desk, kind):
+    """A boot.py of the user's joins what is not there; an ESP32 takes no scan meanwhile."""
+    board = desk.board(kind)
+    assert desk.flash(board).result == "provisioned"
+    with Link(str(board.link)) as link:
+        link.put("/boot.py", DO_CONNECT)
+    with Link(str(board.link)) as link:
+        assert (
+            link.value("import network\nprint(network.WLAN(network.STA_IF).isconnected())") is False
+        )
+        if kind == "esp32":
+            with pytest.raises(FlashingError, match="Wifi Internal State Error"):
+                link.run("import network\nnetwork.WLAN(network.STA_IF).scan()")
+        link.start()
+    done = desk.tools("doctor", "--port", board.link)
+    assert done.returncode == 0, done.stdout
+    assert 'hears "home" at' in done.stdout and "the board reaches the server" in done.stdout
 
 
 @needs_micropython

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import serial
 
-from host_tests.flash_bench import Desk, Heard
+from host_tests.flash_bench import DO_CONNECT, Desk, Heard
 from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import needs_micropython
 from tools.flash import board as flashing
@@ -76,15 +76,6 @@ WITHOUT_A_PROMPT = {
     ),
     "a program that heeds nothing": (b"21.5\r\n", FAILED, ("Ctrl-C", HOLD_RESET), ("erase",)),
 }
-DO_CONNECT = b"""
-import network, time
-wlan = network.WLAN(network.STA_IF)
-wlan.active(True)
-wlan.connect("nowhere", "password")
-print("connecting to network...")
-while not wlan.isconnected():
-    time.sleep_ms(10)
-"""
 SWALLOWS = b"""
 import time
 def work():

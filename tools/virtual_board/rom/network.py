@@ -165,9 +165,11 @@ class WLAN:
         return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def scan(self):
-        self._station_state()
+        state = self._station_state()
         if not station.active:
             raise OSError("STA must be active")
+        if _ESP32 and state in (radio.JOINING, radio.NO_ADDRESS):
+            raise OSError("Wifi Internal State Error")
         return [
             (
                 b"" if network.get("hidden") else network["ssid"].encode(),
