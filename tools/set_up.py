@@ -46,9 +46,7 @@ def is_inside() -> bool:
 def restart_inside() -> None:
     """Run this command again in `.venv`, in the same folder and with the same arguments."""
     command = [_PYTHON, os.path.join(ROOT, "tools"), *sys.argv[1:]]
-    # firmware/ is the flash image: nothing but firmware belongs into it.
-    if not sys.dont_write_bytecode:
-        os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(VENV, "pycache")
+    _keep_compiled()
     if not _WINDOWS:
         os.execv(_PYTHON, command)
     import subprocess
@@ -57,6 +55,19 @@ def restart_inside() -> None:
         sys.exit(subprocess.call(command))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _keep_compiled() -> None:
+    """Keep what Python compiles in `.venv`: firmware/ is the flash image, and stays firmware only.
+
+    That is done where PYTHONDONTWRITEBYTECODE asks for nothing beside the sources, too. Where
+    `.venv` cannot be written, Python looks for compiled files where they are by themselves.
+    """
+    compiled = os.path.join(VENV, "pycache")
+    with contextlib.suppress(OSError):
+        os.makedirs(compiled, exist_ok=True)
+        os.environ["PYTHONPYCACHEPREFIX"] = compiled
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def set_up() -> None:
@@ -209,7 +220,7 @@ def _python_outside() -> str:
 
 def _install_all(pip: list[str], wanted: list[str], lock: int, progress: _Progress) -> None:
     pip = [*pip, "install", "--no-deps", "--no-input", "--disable-pip-version-check"]
-    pip += ["--only-binary", _MICROPYTHON]
+    pip += ["--no-compile", "--only-binary", _MICROPYTHON]  # Python compiles what is imported
     stubs = [line for line in wanted if "-stubs==" in line]
     _install([*pip, *(line for line in wanted if line not in stubs)], lock, progress)
     for line in stubs:  # micropython-BOARD-…-stubs
@@ -250,25 +261,23 @@ def _make_without_packages(lock: int) -> list[str]:
             "project's own folder. Make the folder writable, or copy the project to one that is."
         ) from None
     python = _python_outside()
-    create = [python, "-m", "venv", "--clear", VENV]
-    code, said = 1, "There is no module ensurepip."
+    code, said = _run([python, "-m", "venv", "--clear", "--without-pip", VENV], lock)
+    # To use a pip outside takes a sixth of the time of installing one. On Debian, ensurepip is in
+    # a package of its own.
+    ways = [([*_pip_outside(), "--version"], _pip_outside())]
     if find_spec("ensurepip"):
-        code, said = _run(create, lock)
-    if code == 0:
-        return [_PYTHON, "-m", "pip"]
-    # Debian has ensurepip in a package of its own. A pip outside can fill .venv as well.
-    pip = _pip_outside()
-    for command in ([*create, "--without-pip"], [*pip, "--version"]):
+        ways.append(([_PYTHON, "-m", "ensurepip"], [_PYTHON, "-m", "pip"]))
+    for command, pip in ways if code == 0 else ():
         code, more = _run(command, lock)
         said += f"\n{more}"
-        if code:
-            major, minor = sys.version_info[:2]
-            raise SetUpError(
-                f"{python} cannot make a virtual environment. On Debian and Ubuntu: apt install "
-                f"python{major}.{minor}-venv. Elsewhere: install Python whole, with venv and pip. "
-                f"Then start this again. What it said:\n{_last(said.splitlines())}"
-            )
-    return pip
+        if code == 0:
+            return pip
+    major, minor = sys.version_info[:2]
+    raise SetUpError(
+        f"{python} cannot make a virtual environment. On Debian and Ubuntu: apt install "
+        f"python{major}.{minor}-venv. Elsewhere: install Python whole, with venv and pip. "
+        f"Then start this again. What it said:\n{_last(said.splitlines())}"
+    )
 
 
 def _start(command: list[str], lock: int):
