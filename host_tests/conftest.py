@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 
 import pytest
 
@@ -12,9 +14,16 @@ from tools import shims
 from tools.virtual_board.interpreter import find_micropython
 
 shims.install()
+# Ignored in what a script starts in the background, and then in all that a test starts.
+INTERRUPTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+if hasattr(signal, "SIGQUIT"):
+    INTERRUPTS[signal.SIGQUIT] = signal.SIG_DFL
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for number, handler in INTERRUPTS.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
     config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
 
 
@@ -22,6 +31,10 @@ def pytest_collection_finish() -> None:
     # The firmware collects as often as a board must; pytest's own objects need not be walked.
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    terminalreporter.write_line(f"CPU time: {sum(os.times()[:4]):.0f} s")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,6 +20,7 @@ from cryptography import x509
 
 from firmware.board.clock import BUILT
 from host_tests.power_up_bench import BOARDS, KEY, PASSWORD, SECRET, PowerUps, config_for
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.certificates import Issued, issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
@@ -777,33 +778,27 @@ def test_libcoap_s_servers(ups, made, tmp_path, program, key):
         port = free.getsockname()[1]
     options = ["-A", "127.0.0.1", "-p", str(port - 1), "-n", "-v", "0"]
     options += ["-c", str(tmp_path / "cert.pem"), "-j", str(tmp_path / "key.pem")]
-    process = subprocess.Popen(
-        [command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with started([command, *options], **silent):
         time.sleep(0.3)
         config = secure(f"coaps://localhost:{port}")
         ups.put(config, files={"ca.der": made.ca.der})
         outcome = ups.power_up(cut_at="next try in")
         has(outcome, "refused: the server answered 4.")
-    finally:
-        process.kill()
-        process.wait()
 
 
 @needs_micropython
 def test_serve_and_power_up(tmp_path):
     """The verbs, as a person uses them: a new CA, beside it a config.json that names it."""
     tools = [sys.executable, "-c", "from tools.cli import main; main()"]
-    serve = subprocess.Popen(
+    with started(
         [*tools, "serve", "--coaps", "--port", "0", "--new-ca", str(tmp_path / "ca.pem")]
         + ["--key", KEY, "--secret", SECRET],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-    )
-    try:
+    ) as serve:
         uri = serve.stdout.readline().split("test with: ")[1].split()[0]
         config = tmp_path / "config.json"
         config.write_text(json.dumps(secure(uri, ca="ca.pem")), encoding="utf-8")
@@ -812,9 +807,6 @@ def test_serve_and_power_up(tmp_path):
             [*tools, "power-up", *flash], cwd=PROJECT, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        serve.kill()
-        serve.communicate()
 
 
 @needs_micropython

@@ -14,6 +14,7 @@ import serial
 from host_tests.flash_bench import Desk
 from host_tests.http_folder import served
 from host_tests.power_up_bench import PASSWORD
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.content import firmware, modules
 from tools.flash.link import Link
@@ -92,7 +93,7 @@ def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
         command += ["mip", "install", "--target", "/", "package.json"]
         at_once = {**os.environ, "PYTHONUNBUFFERED": "1"}
         for lines in (1, 8, 20):
-            with subprocess.Popen(
+            with started(
                 command, cwd=PROJECT, env=at_once, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as process:
                 for _ in range(lines):

@@ -18,6 +18,7 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import config_for
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools import private, styled
 from tools.flash import content, many, show
@@ -320,7 +321,7 @@ def test_ctrl_c_ends_with_a_summary_and_a_row_for_every_board(desk, tmp_path):
     (tmp_path / "config.json").write_bytes(desk.config())
     command = [sys.executable, "-c", "from tools.cli import main; main()", "flash", "--all"]
     command += ["--port", str(board.link), "--port", str(tmp_path / "missing")]
-    with subprocess.Popen(
+    with started(
         command,
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},

@@ -13,6 +13,7 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import KEY, SECRET
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -34,20 +35,19 @@ def server():
 def in_a_terminal(answers: list[str], folder) -> tuple[int, str]:
     """Answer each question as it comes; gives the exit code and what was shown."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        COMMAND, cwd=folder, env=ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
+    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     shown, asked = b"", 0
-    try:
-        while piece := os.read(ours, 4096):
-            shown += piece
-            if shown.endswith(b": ") and asked < len(answers):
-                os.write(ours, answers[asked].encode() + b"\n")
-                asked += 1
-    except OSError:
-        pass  # it has ended
-    code = process.wait(timeout=30)
+    with started(COMMAND, cwd=folder, env=ENVIRONMENT, **terminal) as process:
+        os.close(theirs)
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+                if shown.endswith(b": ") and asked < len(answers):
+                    os.write(ours, answers[asked].encode() + b"\n")
+                    asked += 1
+        except OSError:
+            pass  # it has ended
+        code = process.wait(timeout=30)
     os.close(ours)
     return code, shown.decode()
 

@@ -21,6 +21,7 @@ from host_tests.power_up_bench import (
     PowerUps,
     config_for,
 )
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.messages import BAD_REQUEST, Reply
 from tools.fake_thingsboard.model import ThingsBoard
@@ -998,21 +999,19 @@ def test_power_up_s_exit_codes(tmp_path, server, silent):
 
 @needs_micropython
 def test_serve_and_power_up_with_a_device_that_is_there_already(tmp_path):
-    serve = subprocess.Popen(
+    with started(
         [sys.executable, "-u", "-c", "from tools.cli import main; main()"]
         + ["serve", "--port", "0", "--strategy", "preprovisioned", "--device", "sensor-1"]
         + ["--key", KEY, "--secret", SECRET],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-    )
-    try:
+    ) as serve:
         uri = re.search(r"coap://\S+", serve.stdout.readline())[0]
         config = tmp_path / "config.json"
         config.write_text(json.dumps(config_for(uri, provisioning={"deviceName": "sensor-1"})))
         flash = tmp_path / "board.img"
         shown = tools("power-up", "--config", config, "--flash", flash, "--board", "rp2")
-    finally:
         serve.send_signal(signal.SIGINT)
         log = serve.communicate(timeout=5)[0]
     assert shown.returncode == 0, shown.stdout + shown.stderr

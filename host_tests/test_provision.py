@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.processes import started
 from tools.fake_thingsboard.codec import decode
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -108,7 +109,7 @@ class Site:
     def start(self, *more: str, name: str | None = NAME, key: str = KEY, server: str = ""):
         arguments = ["provision", "--server", server or self.link.uri, "--key", key]
         arguments += ["--secret", SECRET, *(["--name", name] if name else []), *more]
-        return subprocess.Popen(
+        return started(
             [sys.executable, "-c", "from tools.cli import main; main()", *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(PROJECT)},

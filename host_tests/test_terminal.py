@@ -7,13 +7,13 @@ import os
 import pty
 import re
 import socket
-import subprocess
 import sys
 import threading
 
 import pytest
 
 from host_tests.flash_bench import Desk
+from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.link import Link
 from tools.terminal import ConsoleFilter, one_line, printable
@@ -30,17 +30,16 @@ def on_a_terminal(*arguments, cwd) -> str:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)]
     environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "TERM": "xterm"}
-    process = subprocess.Popen(
-        command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
+    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     shown = b""
-    try:
-        while piece := os.read(ours, 4096):
-            shown += piece
-    except OSError:
-        pass  # the verb has ended
-    process.wait(timeout=30)
+    with started(command, cwd=cwd, env=environment, **terminal) as process:
+        os.close(theirs)
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:
+            pass  # the verb has ended
+        process.wait(timeout=30)
     os.close(ours)
     return shown.decode()
 

@@ -13,16 +13,20 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from host_tests.processes import started
 from tools import set_up
 from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encode
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.mpy import check_app
+from tools.verbs import test as test_verb
 from tools.virtual_board.interpreter import find_micropython
 
 ROOT = Path(set_up.ROOT)
@@ -203,10 +207,41 @@ def test_test_passes_arguments_and_exit_code_through():
     assert "deselected" in collected.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "processes"),
+    [
+        ([], ["-n", "2", "--dist", "worksteal"]),
+        (["-x", "-k", "provisioning"], ["-n", "2", "--dist", "worksteal"]),
+        (["-n4", "-x"], []),
+        (["-p", "no:xdist"], []),
+        (["--pdb"], []),
+    ],
+    ids=lambda words: " ".join(words) or "none",
+)
+def test_tests_run_in_two_processes_unless_told_otherwise(monkeypatch, arguments, processes):
+    given = []
+    monkeypatch.setattr(pytest, "main", lambda options: given.extend(options) or 7)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(typer.Exit) as ended:
+        test_verb.test(SimpleNamespace(args=arguments))
+    assert given == [*processes, *arguments] and ended.value.exit_code == 7
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_what_a_script_starts_in_the_background_can_interrupt_what_it_tests():
+    """A shell lets what it starts there ignore SIGINT, and so would do what that starts."""
+    passes = f"{Path(__file__).relative_to(ROOT)}::test_ctrl_c_ends_serve_with_130"
+    ignoring = ["sh", "-c", "trap '' INT TERM QUIT; exec \"$@\"", "sh"]
+    program = [sys.executable, "-c", "from tools.cli import main; main()", "test", passes]
+    ran = subprocess.run([*ignoring, *program], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0 and "1 passed" in ran.stdout, ran.stdout + ran.stderr
+    assert "2 workers" in ran.stdout and "CPU time: " in ran.stdout
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles only")
 def test_ctrl_c_ends_serve_with_130():
     command = [sys.executable, "-c", "from tools.cli import main; main()", "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert "coap://127.0.0.1:" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
@@ -217,7 +252,7 @@ def test_serve_takes_its_time_for_the_first_reply_and_keeps_attributes():
     options = ["--port", "0", "--first-reply-after", "0.05"]
     command = [sys.executable, "-c", program, "serve", *options]
     with (
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
+        started(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
     ):
         port = re.search(r":(\d+) ", process.stdout.readline())[1]
@@ -351,25 +386,24 @@ def test_set_up_leaves_alone_where_a_link_leads(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("failing", "expected"),
     [
-        ((), "-m pip"),
-        (("--clear",), "-m pip --python"),
-        (("--clear", "--version"), None),
-        (("--clear", "--without-pip"), None),
+        ((), "-m pip --python"),
+        (("--version",), "-m pip"),
+        (("--version", "ensurepip"), None),
+        (("--without-pip",), None),
     ],
-    ids=["whole", "no ensurepip", "no ensurepip, no pip", "no venv"],
+    ids=["whole", "no pip", "no pip, no ensurepip", "no venv"],
 )
 def test_set_up_finds_a_pip(tmp_path, monkeypatch, failing, expected):
     monkeypatch.setattr(set_up, "VENV", str(tmp_path / ".venv"))
     monkeypatch.setattr(set_up, "_STAMP", str(tmp_path / ".venv" / "set-up"))
 
     def run(command, lock):
-        without_pip = "--without-pip" in command
-        fails = any(word in command for word in failing if not (word == "--clear" and without_pip))
-        return int(fails), "ensurepip is not available"
+        return int(any(word in command for word in failing)), "ensurepip is not available"
 
     monkeypatch.setattr(set_up, "_run", run)
     if expected:
-        assert expected in " ".join(set_up._make_without_packages(0))
+        pip = " ".join(set_up._make_without_packages(0))
+        assert re.search(r"-m pip( --python)?", pip)[0] == expected
     else:
         with pytest.raises(set_up.SetUpError, match="apt install python3") as error:
             set_up._make_without_packages(0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.processes import started
 from host_tests.virtual_bench import Bench, both_kinds, both_runtimes, needs_micropython
 from tools.virtual_board.errors import FlashError
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
@@ -178,9 +179,7 @@ from tools.virtual_board.board import VirtualBoard
 board = VirtualBoard({str(bench.flash)!r}, runtime={runtime!r}, on_line=lambda line: print(line))
 board.power_up(60)
 """
-    with subprocess.Popen(
-        [sys.executable, "-u", "-c", supervise], stdout=subprocess.PIPE
-    ) as process:
+    with started([sys.executable, "-u", "-c", supervise], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"up\n"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGKILL)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from tools.set_up import add
-from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb
+from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb, say
 
 verb = new_verb()
 
@@ -39,8 +40,10 @@ def demo(
             image = find_image(image, may_fetch=True)
         except ImageError as error:
             end(str(error))
+    began = time.monotonic()
     try:
         code = demo(coaps, image)
     except OSError as error:
         end(explained(error))
+    say(f"The demo took {time.monotonic() - began:.1f} s.")
     raise typer.Exit(code)

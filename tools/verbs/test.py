@@ -20,8 +20,8 @@ verb = new_verb()
 def test(context: typer.Context) -> None:
     """Run the tests.
 
-    Every argument goes to pytest, which runs in the project's folder. Without any, the whole
-    suite runs in two processes.
+    Every argument goes to pytest, which runs in the project's folder, in two processes unless -n
+    or -p no:xdist says otherwise, or a debugger is asked for.
 
     Example: python3 -m tools test -x -k provisioning
     """
@@ -38,4 +38,15 @@ def test(context: typer.Context) -> None:
 
     os.chdir(ROOT)
     sys.stdout, sys.stderr = unguarded(sys.stdout), unguarded(sys.stderr)
-    raise typer.Exit(pytest.main(context.args or ["-n", "2", "--dist", "worksteal"]))
+    arguments = context.args
+    if not _chooses_processes(arguments):
+        arguments = ["-n", "2", "--dist", "worksteal", *arguments]
+    raise typer.Exit(pytest.main(arguments))
+
+
+def _chooses_processes(arguments: list[str]) -> bool:
+    """Whether arguments of pytest say how many processes there are, or need a single one."""
+    chosen = ("-n", "--numprocesses", "--maxprocesses", "--pdb", "--trace", "-pno:xdist")
+    return "-p no:xdist" in " ".join(arguments) or any(
+        each.startswith(chosen) for each in arguments
+    )

@@ -1,0 +1,23 @@
+"""Processes that tests start: none outlives its test, and nobody waits for one for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+_TIME_OUT = 60  # seconds
+
+
+@contextmanager
+def started(command: Iterable, **options) -> Iterator[subprocess.Popen]:
+    """A process, with subprocess.Popen's options; ended when the block is left, or time is out."""
+    with subprocess.Popen([*map(str, command)], **options) as process:
+        timer = threading.Timer(_TIME_OUT, process.kill)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            process.kill()
