@@ -7,7 +7,9 @@ import errno
 import json
 import os
 import pty
+import socket
 import threading
+import time
 
 import pytest
 import serial
@@ -17,10 +19,12 @@ from host_tests.power_up_bench import KEY, SECRET
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.flash import facts, ports, troubles
+from tools.flash import content, doctor_board, facts, ports, troubles
 from tools.flash.board import Job, flash
+from tools.flash.doctor_board import examine_board
 from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
+from tools.flash.findings import FAILURE
 from tools.flash.link import Link
 from tools.flash.ports import Port
 from tools.virtual_board.flash import FAT
@@ -271,6 +275,48 @@ def test_doctor_names_the_networks_and_knows_that_some_hide(desk):
     assert 'warning  the board does not hear "home", but a network that hides' in done.stdout
     assert '"neighbour" at -50 dBm' in done.stdout and "\x1b" not in done.stdout
     assert "ok       the board is not provisioned" in done.stdout
+
+
+TICKS = b"""\
+    import time
+    while True:
+        print("mine goes on")
+        time.sleep_ms(20)
+"""
+
+
+def goes_on(board) -> bool:
+    with serial.Serial(str(board.link), timeout=5) as port:
+        return b"mine goes on" in port.read_until(b"mine goes on")
+
+
+@needs_micropython
+def test_a_board_that_is_refused_goes_on(desk):
+    board = desk.board()
+    with Link(str(board.link)) as link:
+        link.put("/main.py", b"if True:\n" + TICKS)
+    assert desk.flash(board, b"{}").exit_code == 5
+    assert goes_on(board)
+    assert desk.tools("reset", "--port", board.link, "--all").returncode == 1
+    assert goes_on(board)
+
+
+@needs_micropython
+def test_doctor_has_an_end(desk, monkeypatch):
+    """Whatever the board waits for: here for a server that says nothing, for 93 s."""
+    board = desk.board()
+    assert desk.flash(board, app=b"def run(credentials):\n" + TICKS).result == "provisioned"
+    monkeypatch.setattr(doctor_board, "_ENDS_WITHIN", 3.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        config = json.loads(desk.config())
+        config["server"] = f"coap://127.0.0.1:{silent.getsockname()[1]}"
+        config = json.dumps(config).encode()
+        began = time.monotonic()
+        *_, last = examine_board(str(board.link), config, content.check_config(config), "x")
+    assert 2 < time.monotonic() - began < 6
+    assert last.level == FAILURE and "does not come to an end" in last.what
+    assert goes_on(board)
 
 
 @needs_micropython

@@ -43,7 +43,8 @@ class Link:
 
     `may_stop`: false for a board that is asked only when it is at its prompt; RunsError says that
     it is not. `ends_within`: seconds after which no question is waited for any more. Raises
-    FlashingError for everything that can go wrong, with what to do about it.
+    FlashingError for everything that can go wrong, with what to do about it; the board's program
+    starts again then, if it can.
     """
 
     def __init__(self, port: str, may_stop: bool = True, ends_within: float = math.inf):
@@ -65,7 +66,10 @@ class Link:
             raise
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind, *exception) -> None:
+        if kind and issubclass(kind, FlashingError):
+            with contextlib.suppress(FlashingError):
+                self.start()
         self.close()
 
     def close(self) -> None:
@@ -126,6 +130,7 @@ class Link:
     def start(self) -> None:
         """Soft-reset the board, so that boot.py and main.py run."""
         with self._explained():
+            self._transport.serial.write(b"\r\x03")
             self._transport.exit_raw_repl()
             self._transport.read_until(1, PROMPT.encode(), timeout=2, timeout_overall=2)
             self._transport.serial.write(b"\x04")
