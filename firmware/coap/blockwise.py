@@ -6,13 +6,16 @@ A body that fits one message stays one message, with no Block option.
 from micropython import const
 
 from ..errors import CoapError
+from .merge import merge
 from .message import code_name, uint, uint_bytes
 
 _ETAG = const(4)
+_OBSERVE = const(6)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _SIZE2 = const(28)
 _SIZE1 = const(60)
+_FETCH = const(5)
 _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
@@ -27,6 +30,8 @@ def run(client, code, token, options, payload, response, acknowledge):
     what was acknowledged, and to resume a transfer takes all of its responses.
     """
     steps = transfer(options, payload, client.limit, client.transport.largest_block, response)
+    # What a FETCH asks for stands in its payload (RFC 8132 section 2): each message says it.
+    repeated = payload if code == _FETCH and len(payload) <= client.transport.largest_block else b""
     try:
         options, payload = next(steps)
         while True:
@@ -35,7 +40,7 @@ def run(client, code, token, options, payload, response, acknowledge):
                 if acknowledge:
                     client.acknowledge()
                 token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
-            response = yield from client.ask(code, token, options, payload, is_first)
+            response = yield from client.ask(code, token, options, payload or repeated, is_first)
             options, payload = steps.send(response)
     except StopIteration as end:
         return end.value
@@ -44,10 +49,11 @@ def run(client, code, token, options, payload, response, acknowledge):
 def transfer(options, payload, limit, largest_block, response=None):
     """Yield (options, payload) of each message, be sent its response; return the last response.
 
-    That one has the whole body as its payload. `options`: (number, value) in ascending order, all
-    below Block2. `limit`: the most bytes that either body may have. `largest_block`: the most that
-    a request may carry. `response`: the first message's, when it was sent before. Raises CoapError
-    for a body over the limit and for blocks that do not fit together.
+    That one has the whole body as its payload, and the options of its first block. `options`:
+    (number, value) in ascending order. `limit`: the most bytes that either body may have.
+    `largest_block`: the most that a request may carry. `response`: the first message's, when it
+    was sent before. Raises CoapError for a body over the limit and for blocks that do not fit
+    together.
     """
     _check(len(payload), limit)
     payload = memoryview(payload)
@@ -63,7 +69,7 @@ def transfer(options, payload, limit, largest_block, response=None):
             if more and not sent:
                 # RFC 7959 section 4. Without it ThingsBoard makes room for the most it ever takes.
                 block1.append((_SIZE1, uint_bytes(len(payload))))
-            response = yield options + block1, payload[sent:end]
+            response = yield merge(options, block1), payload[sent:end]
         block1 = response.option(_BLOCK1)
         named = szx if block1 is None else uint(block1)
         wanted = min(named & 7, szx)
@@ -87,6 +93,10 @@ def transfer(options, payload, limit, largest_block, response=None):
         return response
     _check(uint(_elective(response, _SIZE2, 4)), limit)
     etag = bytes(_elective(response, _ETAG, 8))
+    # Copies: they are not to keep the datagram.
+    first = [(number, bytes(value)) for number, value in response.options]
+    # Only the first message registers (RFC 7959 section 3.4).
+    options = [option for option in options if option[0] != _OBSERVE]
     body = bytearray()
     while True:
         if block2 is None or response.code != code:
@@ -107,9 +117,10 @@ def transfer(options, payload, limit, largest_block, response=None):
         body.extend(response.payload)
         if not more:
             response.payload = bytes(body)
+            response.options = first
             return response
         # The next number of the same size, and no `more`, whose bit carries over.
-        response = yield options + [(_BLOCK2, uint_bytes(block2 + 8))], b""
+        response = yield merge(options, ((_BLOCK2, uint_bytes(block2 + 8)),)), b""
         block2 = response.option(_BLOCK2)
 
 

@@ -28,6 +28,7 @@ _IDLE = const(50)
 # EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), in ms: then a server forgets the first of the blocks.
 _LONGEST_TRANSFER = const(247_000)
 _HEADER = const(4)
+_NON = const(1)
 
 
 class Client:
@@ -55,13 +56,13 @@ class Client:
         self.message_id = uint(random(2))
         self.exchange = Exchange()
 
-    def get(self, path):
-        """GET a path; see `request`."""
-        return self.request(GET, path)
+    def get(self, path, **how):
+        """GET a path; see `steps`."""
+        return self.request(GET, path, **how)
 
-    def post(self, path, payload, content_format=JSON):
-        """POST a payload to a path; see `request`."""
-        return self.request(POST, path, payload, content_format)
+    def post(self, path, payload, content_format=JSON, **how):
+        """POST a payload to a path; see `steps`."""
+        return self.request(POST, path, payload, content_format, **how)
 
     def request(self, *what, **how):
         """Send a request and return its response; see `steps`."""
@@ -77,18 +78,21 @@ class Client:
         token=None,
         acknowledge=True,
         options=(),
+        confirmable=True,
+        timeout=_LONGEST_TRANSFER,
     ):
-        """The steps of a request; they return its response.
+        """The steps of a request; they return its response, a Message with the whole `payload`.
 
-        That is a Message with `code` and the whole `payload`. Block n of a body goes out with
-        Message ID `message_id` + n, which with `token` is drawn when not given; a token is random
-        and never empty. With `acknowledge` False no confirmable response, nor any block of one, is
+        `code`: a method, see firmware.coap.numbers. Block n of a body goes out with Message ID
+        `message_id` + n, which with `token` is drawn when not given; a token is random and never
+        empty. With `acknowledge` False no confirmable response, nor any block of one, is
         acknowledged but by `acknowledge`, so that the caller can make sure of what it says first;
-        nor is a duplicate of it reset. `options`: (number, value) in ascending order, beside those
-        of the server's name, the path and the content format.
+        nor is a duplicate of it reset. `options`: (number, value), beside those of the server's
+        name, the path and the content format. With `confirmable` False a message is sent once.
+        `timeout`: in ms, for the whole of it.
 
-        After 247 s no more blocks are sent or asked for. Raises CoapError: NetworkError when the
-        first datagram could not be sent, NoResponse; ValueError for a path that no URI can have.
+        Raises CoapError: NetworkError when the first datagram could not be sent, NoResponse;
+        ValueError for a path that no URI can have.
         """
         if message_id is not None:
             self.message_id = message_id
@@ -97,6 +101,8 @@ class Client:
         token = token or self.random(8)
         if not acknowledge:
             self.exchange.held = token[:-1]
+        self.type = CON if confirmable else _NON
+        self.timeout = timeout
         if path != self.path or content_format != self.content_format or options:
             prepared = request_options(self.name, path, content_format, options)
             self.options = bytes(encode(CON, code, 0, b"", prepared)[_HEADER:])
@@ -148,7 +154,7 @@ class Client:
         self.exchange.token = None
         answer = self.exchange.on_datagram(datagram)
         if answer:
-            self._send(answer)
+            self.send(answer)
 
     def drive(self, steps):
         """Run steps to their end; return what they return."""
@@ -179,14 +185,10 @@ class Client:
         """
         if is_first:
             self.began = self.ticks()
-        elif ticks_diff(self.ticks(), self.began) > _LONGEST_TRANSFER:
-            from .failure import too_slow
-
-            raise too_slow()
-        request = encode(CON, code, self.message_id, token, options, payload)
+        request = encode(self.type, code, self.message_id, token, options, payload)
         self.message_id = self.message_id + 1 & 0xFFFF
         exchange = self.exchange
-        self._send(exchange.start(request, token), is_first)
+        self.send(exchange.start(request, token), is_first)
         while exchange.response is None:
             if exchange.failed:
                 from .failure import explain
@@ -197,15 +199,20 @@ class Client:
                 deadline = ticks_add(now, exchange.timer)
                 exchange.timer = None
             timeout = ticks_diff(deadline, now)
+            left = self.timeout - ticks_diff(now, self.began)
+            if left <= 0:
+                from .failure import too_late
+
+                raise too_late(self.timeout, exchange)
             answer = None
             if timeout <= 0:
                 answer = exchange.on_timer()
             else:
-                datagram = yield timeout
+                datagram = yield min(timeout, left)
                 if datagram is not None:
                     answer = exchange.on_datagram(datagram)
             if answer:
-                self._send(answer)
+                self.send(answer)
         response = exchange.response
         if may_repeat and response.code == _UNAUTHORIZED and response.option(_ECHO):
             from .echo import repeat
@@ -216,14 +223,14 @@ class Client:
     def acknowledge(self):
         """Acknowledge the confirmable responses to the last request that are not yet."""
         for datagram in self.exchange.acknowledge():
-            self._send(datagram)
+            self.send(datagram)
 
     def close(self):
         """Give the transport back."""
         self.transport.close()
 
-    def _send(self, datagram, has_to_go=False):
-        """Send. What this board cannot send is as good as lost, unless it has to go.
+    def send(self, datagram, has_to_go=False):
+        """Send a datagram. What this board cannot send is as good as lost, unless it has to go.
 
         The next retransmission repeats it.
         """

@@ -1,10 +1,12 @@
-"""Confirmable requests and their responses, RFC 7252 sections 4 and 5. No socket, no clock.
+"""Requests and their responses, RFC 7252 sections 4 and 5. No socket, no clock.
 
 start()  ──►  WAITING FOR ACK  ── piggybacked, or a response with no ACK ──►  response
                │  on_timer(): again, MAX_RETRANSMIT times                       ▲
                │  empty ACK                                                     │
                └─►  WAITING FOR RESPONSE  ── confirmable or non-confirmable ────┘
                      on_timer(): failed
+
+A non-confirmable request is sent once, and waits as a confirmable one does after its last time.
 """
 
 from micropython import const
@@ -14,6 +16,7 @@ from .message import ACK, CON, EMPTY, RST, decode, encode
 
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
+_NON = const(0x10)  # in the first byte of a message
 _REMEMBERED_ACKS = const(4)
 
 # RFC 7252 section 4.6. One byte more is received, which shows a datagram that was cut.
@@ -51,7 +54,7 @@ class Exchange:
     held = None
 
     def start(self, request, token):
-        """Return the request, an encoded confirmable message with this token.
+        """Return the request, an encoded message with this token.
 
         The token has to be random and not empty: it draws the initial time-out, too, so that
         boards differ; one that is given again draws the same.
@@ -60,7 +63,8 @@ class Exchange:
         self.token = token
         self.response = None
         self.failed = self.got_ack = self.was_reset = False
-        self.ignored = self.transmissions = 0
+        self.ignored = 0
+        self.transmissions = self.MAX_RETRANSMIT if request[0] & _NON else 0
         spread = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR) - self.ACK_TIMEOUT
         self.timeout = self.ACK_TIMEOUT + (spread * (token[0] << 8 | token[-1]) >> 16)
         return self.on_timer()

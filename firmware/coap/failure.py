@@ -11,6 +11,8 @@ def explain(exchange):
             "Check that the port is the server's CoAP port, 5683 as a rule.",
         )
     what = "no answer to %d datagrams" % exchange.transmissions
+    if exchange.request[0] & 0x10:
+        what = "no answer to a non-confirmable request"
     if exchange.got_ack:
         what = "the server acknowledged the request but did not answer it"
     if exchange.ignored:
@@ -20,12 +22,14 @@ def explain(exchange):
     return error
 
 
-def too_slow():
-    """Return the NoResponse of a server that gives block by block for too long."""
-    return NoResponse(
-        "the server had not ended a block-wise transfer after 247 s",
+def too_late(timeout, exchange):
+    """Return the NoResponse of a request whose time, in ms, is over."""
+    error = NoResponse(
+        "the server had not ended its response after %g s" % (timeout / 1000),
         "Check how busy the server is, and how many datagrams get lost on the way.",
     )
+    error.acknowledged = exchange.got_ack
+    return error
 
 
 def bad_path(part):

@@ -14,8 +14,7 @@ def request_options(name, path, content_format, more=()):
     """Return a request's options, (number, value) in ascending order.
 
     `name`: the server's for Uri-Host, or None. `path`: such as "/a/b?c=d". `content_format`: its
-    number, or None. `more`: others, in ascending order. Raises ValueError for a path that no URI
-    can have.
+    number, or None. `more`: others. Raises ValueError for a path that no URI can have.
     """
     options = []
     if name:
@@ -35,9 +34,8 @@ def request_options(name, path, content_format, more=()):
             from .failure import bad_path
 
             raise bad_path(value)
-    for option in more:
-        place = len(options)
-        while place and options[place - 1][0] > option[0]:
-            place -= 1
-        options.insert(place, option)
+    if more:
+        from .merge import merge
+
+        return merge(options, more)
     return options
