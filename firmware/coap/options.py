@@ -13,7 +13,8 @@ _URI_QUERY = const(15)
 def request_options(name, path, content_format, more=()):
     """Return a request's options, (number, value) in ascending order.
 
-    `name`: the server's for Uri-Host, or None. `path`: such as "/a/b?c=d". `content_format`: its
+    `name`: the server's for Uri-Host, or None. `path`: such as "/a/b?c=d", in which
+    %2F is a "/" that separates nothing, as in a URI. `content_format`: its
     number, or None. `more`: others. Raises ValueError for a path that no URI can have.
     """
     options = []
@@ -28,9 +29,13 @@ def request_options(name, path, content_format, more=()):
         options.append((_CONTENT_FORMAT, uint_bytes(content_format)))
     for argument in query.split(b"&") if query else ():
         options.append((_URI_QUERY, argument))
+    if "%" in path:
+        from .percent import unquote_options
+
+        options = unquote_options(options)
     for number, value in options:
         # RFC 7252 sections 5.10 and 6.5.
-        if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
+        if len(value) > 255 or (number == _URI_PATH and value in (b".", b"..")):
             from .failure import bad_path
 
             raise bad_path(value)

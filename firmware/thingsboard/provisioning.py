@@ -54,7 +54,13 @@ def attributes_path(token=None):
 
     Without one: that of the certificate in the DTLS session.
     """
-    return "/api/v1/%s/attributes" % token if token else "/api/v1/attributes"
+    if not token:
+        return "/api/v1/attributes"
+    if "%" in token or "/" in token or "?" in token:
+        from firmware.coap.percent import quote
+
+        token = quote(token)
+    return "/api/v1/%s/attributes" % token
 
 
 def is_accepted(response):

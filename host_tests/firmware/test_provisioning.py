@@ -228,3 +228,5 @@ def test_request_body_of_any_text():
 
 def test_the_attributes_of_a_token():
     assert provisioning.attributes_path("abc") == "/api/v1/abc/attributes"
+    # A person may choose any token.
+    assert provisioning.attributes_path("a/b?%") == "/api/v1/a%2Fb%3F%25/attributes"
