@@ -4,11 +4,14 @@ import json
 import random
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aiocoap import ACK, CON, GET, NON, POST, RST, Message
 
+from tools.fake_thingsboard.link import DOUBLED, LOST
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.script import parse_script
 from tools.fake_thingsboard.server import FakeThingsBoard
 
 KEY, SECRET = "u7piawkboq8v32dmcmpp", "jpmwdn8ptlswmf4m29bw"
@@ -53,6 +56,18 @@ class Client:
     def receive(self, timeout=1.0):
         self.socket.settimeout(timeout)
         return Message.decode(self.socket.recv(2048))
+
+    def observe(self, path, mid=7):
+        message = Message(code=GET, uri_path=path, observe=0)
+        self.send(message, mid, CON, b"\xaa\xbb")
+        return self.take()
+
+    def take(self):
+        """Receive, and acknowledge what is confirmable."""
+        message = self.receive()
+        if message.mtype is CON:
+            self.empty(ACK, message.mid)
+        return message
 
     def hears_nothing(self, seconds=0.05):
         self.socket.settimeout(seconds)
@@ -320,3 +335,113 @@ def test_log_shortens_secrets_and_marks_duplicates(start):
     assert lines[5] == f"{peer} < CON 4.04 8 bytes"
     assert lines[6].startswith(f"{peer} > CON POST /api/v1/…/telemetry")
     assert lines[6].endswith("(not JSON)") and len(lines) == 8
+
+
+# What an operator does to a server that runs, and what datagrams come over
+
+RPC = ("api", "v1", TOKEN, "rpc")
+
+
+@pytest.fixture
+def observed(start):
+    """A server, and a client that observes the RPC of its device, a."""
+    server, client = start()
+    server.thingsboard.add_device("a", TOKEN)
+    client.observe(RPC)
+    return server, client
+
+
+def test_a_call_gives_what_the_device_replies(observed):
+    server, client = observed
+
+    def answer():
+        call = client.take()
+        assert json.loads(call.payload) == {"id": 0, "method": "add", "params": [1, 2]}
+        client.request(path=(*RPC, "0"), payload=b'{"sum": 3}', mid=8)
+        client.take()
+
+    with ThreadPoolExecutor() as pool:
+        answering = pool.submit(answer)
+        assert server.call_rpc("a", "add", [1, 2]) == {"sum": 3}
+        answering.result()
+        taking = pool.submit(client.take)
+        assert server.call_rpc("a", "beep", one_way=True, persistent=True) is None
+        assert json.loads(taking.result().payload)["method"] == "beep"
+    with pytest.raises(TimeoutError, match="a has not answered add"):
+        server.call_rpc("a", "add", timeout=20)
+    with pytest.raises(KeyError):
+        server.call_rpc("b", "add")
+
+
+def test_an_operator_acts_from_any_thread_and_it_is_sent_by_itself(start):
+    server, client = start()
+    server.thingsboard.add_device("a", TOKEN)
+    client.observe(ATTRIBUTES)
+    server.operator.set_shared("a", {"interval": 5})
+    assert client.take().payload == b'{"interval":5}'
+    server.operator.delete_shared("a", ["interval"])
+    assert client.take().payload == b'{"deleted":["interval"]}'
+    assert server.wait_until(lambda: server.operator.observes("a", "attributes"))
+    server.restart()
+    assert not server.operator.observes("a", "attributes")
+    server.operator.set_shared("a", {"interval": 6})
+    server.stop(0.1)
+    client.request(GET, ATTRIBUTES, mid=9)
+    assert client.hears_nothing()
+    assert not server.wait_until(lambda: server.operator.observes("a", "attributes"), 0.06)
+    client.request(GET, ATTRIBUTES, mid=9)
+    assert client.take().payload == b'{"shared":{"interval":6}}'
+    server.operator.change_token("a")
+    client.request(GET, ATTRIBUTES, mid=10)
+    assert client.receive().code == 0x81
+
+
+def test_a_script_is_followed_and_what_happens_told(start):
+    said = []
+    server, client = start(tell=said.append)
+    server.thingsboard.add_device("a", TOKEN)
+    server.follow(parse_script("wait for a attributes\nafter 20 ms set interval 5"), said.append)
+    client.observe(ATTRIBUTES)
+    assert client.take().payload == b'{"interval":5}'
+    client.request(path=("api", "v1", TOKEN, "telemetry"), payload=b'{"t":1}', mid=8)
+    client.take()
+    assert server.wait_until(lambda: len(said) == 4)
+    assert said == [
+        "done: wait for a attributes",
+        "a: observes its attributes",
+        "done: after 20 ms set interval 5",
+        'a: telemetry {"t":1}',
+    ]
+
+
+def test_a_link_loses_doubles_and_delays_datagrams_both_ways(start):
+    server, client = start()
+    server.link.to_server.extend([LOST, DOUBLED, (50,)])
+    server.link.to_devices.extend([LOST])
+    client.request(payload=body(deviceName="a", token=TOKEN))
+    assert client.hears_nothing() and not server.received
+    client.request(payload=body(deviceName="a", token=TOKEN))
+    # The first reply is lost; it comes again to the second of the two.
+    assert_success(client.receive(), ACK)
+    assert client.hears_nothing() and len(server.sent) == 2
+    began = time.monotonic()
+    client.request(GET, ATTRIBUTES, mid=8)
+    client.take()
+    assert time.monotonic() - began >= 0.05
+    server.link.is_cut = True
+    client.request(GET, ATTRIBUTES, mid=9)
+    assert client.hears_nothing()
+
+
+def test_a_link_forgets_as_a_nat_does(start):
+    server, client = start()
+    server.thingsboard.add_device("a", TOKEN)
+    client.observe(ATTRIBUTES)
+    server.link.forget()
+    server.operator.set_shared("a", {"interval": 5})
+    assert client.hears_nothing()
+    client.observe(ATTRIBUTES, mid=8)
+    server.operator.set_shared("a", {"interval": 6})
+    assert client.take().payload == b'{"interval":6}'
+    old, new = {each.peer for each in server.received}
+    assert old != new

@@ -137,6 +137,26 @@ def test_a_new_session_is_a_new_execution(thingsboard, connect):
     assert len(thingsboard.devices) == 2
 
 
+def test_a_server_that_restarts_has_no_sessions_and_knows_a_certificate_in_a_new_one(
+    thingsboard, issued, client
+):
+    thingsboard.add_device("a", certificate=client.pem.decode())
+    with FakeThingsBoard(thingsboard) as server:
+        upstream = server.host, server.port
+        options = {"on_session": server.open_session}
+        with DTLSRelay(upstream, issued.chain_pem, issued.key_pem, **options) as relay:
+            server.operator.on_restart = relay.forget_sessions
+            session = Session(relay, client)
+            assert session.ask(GET, NO_TOKEN).code == NOT_FOUND
+            server.restart()
+            with pytest.raises(TimeoutError):
+                session.ask(GET, NO_TOKEN, timeout=0.1)
+            session.socket.close()
+            session = Session(relay, client)
+            assert session.ask(GET, NO_TOKEN).code == NOT_FOUND
+            session.socket.close()
+
+
 def test_1093_bytes_are_answered_and_1094_are_not(thingsboard, connect):
     thingsboard.add_device("a", TOKEN)
     session = connect()

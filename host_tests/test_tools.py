@@ -116,6 +116,10 @@ def test_help_lists_the_verbs():
         ("serve", "--port", "sixty"),
         ("serve", "--strategy", "none"),
         ("serve", "--device", "a", "--device", "a"),
+        ("serve", "--script", "missing.txt"),
+        ("serve", "--script", "README.md"),
+        ("serve", "--software", "pyproject.toml"),
+        ("serve", "--software", "missing.bundle", "--title", "app", "--version", "1"),
         ("power-up",),
         ("power-up", "--flash", "new.img"),
         ("power-up", "--flash", "new.img", "--config", "missing.json"),
@@ -271,6 +275,27 @@ def test_serve_takes_its_time_for_the_first_reply_and_keeps_attributes():
         assert decode(client.recv(2048))[:2] == (CON, 0x41)
         assert ask(2, ("T", "attributes"), b'{"a":1}', 2)[:2] == (CON, 0x41)
         assert ask(1, ("T", "attributes"), b"", 3).payload == b'{"client":{"a":1}}'
+        process.terminate()
+
+
+def test_serve_follows_a_script_and_its_console(tmp_path):
+    """Also into the shared attributes that announce the software."""
+    package, script = tmp_path / "app.bundle", tmp_path / "script.txt"
+    package.write_bytes(b"bundle")
+    script.write_text("wait for sensor-1\nset sensor-1 interval 5\n", encoding="utf-8")
+    options = ["--port", "0", "--device", "sensor-1", "--console", "--script", str(script)]
+    options += ["--software", str(package), "--title", "app", "--version", "1.2.0"]
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "serve", *options]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started(command, cwd=ROOT, **pipes, text=True, bufsize=1) as process:
+        said = [process.stdout.readline() for _ in range(3)]
+        assert said[1:] == ["done: wait for sensor-1\n", "done: set sensor-1 interval 5\n"]
+        process.stdin.write("sett x\nshow sensor-1\n")
+        assert process.stdout.readline() == "there is no command 'sett': did you mean 'set'?\n"
+        assert process.stdout.readline() == "sensor-1: ACCESS_TOKEN, observes nothing\n"
+        shared = json.loads(process.stdout.readline().partition("attributes ")[2])
+        assert (shared["interval"], shared["sw_title"], shared["sw_size"]) == (5, "app", 6)
+        process.stdin.close()  # it serves on
         process.terminate()
 
 

@@ -47,6 +47,11 @@ class Call(NamedTuple):
         return self.state in (QUEUED, TIMEOUT)
 
     @property
+    def is_delivered(self) -> bool:
+        """Whether its device has it, or as one-way call was sent it."""
+        return self.state in (DELIVERED, SUCCESSFUL) or (self.state == SENT and not self.is_pending)
+
+    @property
     def body(self) -> str:
         """What the device is told."""
         return f'{{"id":{self.id},"method":{to_json(self.method)},"params":{self.params}}}'

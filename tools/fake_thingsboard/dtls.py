@@ -12,6 +12,7 @@ import os
 import selectors
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from cryptography import x509
@@ -65,6 +66,7 @@ class DTLSRelay:
         self._cookie_key = os.urandom(16)
         self._context = self._make_context(certificate, key, client_ca, ciphers)
         self._stopping = threading.Event()
+        self._to_forget: deque[threading.Event] = deque()  # each set when it is done
 
     @property
     def uri(self) -> str:
@@ -89,8 +91,9 @@ class DTLSRelay:
 
     def forget_sessions(self) -> None:
         """Lose every session, as a server does that restarts; no client is told."""
-        for session in list(self._sessions.values()):
-            self._forget(session)
+        forgotten = threading.Event()
+        self._to_forget.append(forgotten)
+        forgotten.wait(1.0)
 
     def _make_context(self, certificate, key, client_ca, ciphers) -> SSL.Context:
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
@@ -128,6 +131,10 @@ class DTLSRelay:
         while not self._stopping.is_set():
             for key, _ in self._selector.select(_TICK):
                 key.data()
+            while self._to_forget:
+                for session in list(self._sessions.values()):
+                    self._forget(session)
+                self._to_forget.popleft().set()
             now = time.monotonic()
             for session in list(self._sessions.values()):
                 session.retransmit()

@@ -209,10 +209,10 @@ class Endpoint(MessageLayer):
         call = self._call(name, number)
         if call is None or not call.is_pending:
             return []
-        if kind == "undelivered" and self._undelivered.get(what) == now:
+        if kind == "undelivered" and self._undelivered.get(what, now + 1) <= now:
             del self._undelivered[what]
             self.thingsboard.save_call(name, call.undelivered())
-        elif kind == "expired" and call.expires_at == now:
+        elif kind == "expired" and call.expires_at <= now:
             self.thingsboard.save_call(name, call._replace(state=EXPIRED))
         return []
 

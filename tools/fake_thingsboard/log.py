@@ -27,7 +27,7 @@ def describe(message, size):
     words.append(f"{size} bytes")
     if message.payload and not block:
         words.append(_body(message.payload))
-    return _printable(" ".join(words))
+    return printable(" ".join(words))
 
 
 def shorten(secret):
@@ -60,5 +60,5 @@ def _shorten_within(value, field=None):
     return value
 
 
-def _printable(text):
+def printable(text):
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -196,10 +196,13 @@ class ThingsBoard(Tenant):
         if call_id is not None:
             self._add_call_reply(device, call_id, to_json(body))
             return Reply(CREATED, way=BARE)
-        answer = self.answer_call and self.answer_call(body)
+        answer = self.answer_call(body) if self.answer_call else self._reply_to(body["method"])
         if answer is None:
             return Reply(EMPTY)
         return Reply(CONTENT, json_payload(answer), JSON, way=BARE)
+
+    def _reply_to(self, method):
+        return self.replies.get(method) if isinstance(method, str) else None
 
     def _add_call_reply(self, device, call_id, body):
         replies = (*device.call_replies, (call_id, body))
@@ -223,7 +226,10 @@ class ThingsBoard(Tenant):
             device = self._find_preprovisioned(request.name)
         if device is None:
             return PROVISION_FAILURE
-        self.save(device)
+        if device.name in self.devices:
+            self.save(device)
+        else:
+            self._add(device)
         self.set_attributes(device.name, "server", {"provisionState": "provisioned"})
         return provisioned(device.credentials)
 

@@ -1,12 +1,13 @@
-"""A ThingsBoard to test with, until Ctrl-C."""
+"""A ThingsBoard to test with, until Ctrl-C, and its operator's console."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.script import Command, CommandError, parse
 from tools.fake_thingsboard.server import FakeThingsBoard
 
 
@@ -17,21 +18,25 @@ def serve(
     delay: float,
     first_reply_after: float,
     credentials: tuple[bytes, bytes] | None,
+    script: list[Command],
+    console: Iterable[str],
     say: Callable[[str], None],
 ) -> None:
     """Serve on a UDP port; over DTLS with a certificate and its key in PEM, as `credentials`.
 
-    `delay` and `first_reply_after` are those of FakeThingsBoard.
+    `delay` and `first_reply_after` are those of FakeThingsBoard. `script` is done beside what
+    `console` gives, line by line.
 
     Raises OSError when it cannot listen, ValueError for credentials that will not do.
     """
     # Behind DTLS it listens on a port of its own, on this computer only.
     inside = ("127.0.0.1", 0) if credentials else (host, port)
     server = FakeThingsBoard(
-        thingsboard, *inside, delay=delay, first_reply_after=first_reply_after, log=say
+        thingsboard, *inside, delay=delay, first_reply_after=first_reply_after, log=say, tell=say
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(server)
+        uri = server.uri
         if credentials:
             from tools.fake_thingsboard.dtls import DTLSRelay
 
@@ -39,8 +44,16 @@ def serve(
             relay = DTLSRelay(
                 upstream, *credentials, host, port, on_session=server.open_session, log=say
             )
-            server = stack.enter_context(relay)
-        say(f"ThingsBoard to test with: {server.uri} (Ctrl-C ends it)")
+            uri = stack.enter_context(relay).uri
+            server.operator.on_restart = relay.forget_sessions
+        say(f"ThingsBoard to test with: {uri} (Ctrl-C ends it)")
+        server.follow(script, say)
+        for line in console:
+            if line.strip():
+                try:
+                    server.follow([parse(line)], say)
+                except CommandError as error:
+                    say(str(error))
         threading.Event().wait()
 
 

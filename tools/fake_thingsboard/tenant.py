@@ -88,7 +88,7 @@ class Tenant:
 
     `on_change` is called with each Change, `on_uplink` with the name of a device that asks.
     `answer_call(request)`: what the rule chain replies to an RPC request of a device, both as JSON
-    values; None, as by default: nothing, ever.
+    values; None: nothing, ever, as by default but for the methods in `replies`.
     """
 
     profile = "default"
@@ -134,6 +134,8 @@ class Tenant:
         self.on_change = lambda change: None
         self.on_uplink = lambda name: None
         self.answer_call = None
+        self.replies = {}
+        self.packages = ()  # that the profile assigns to its devices
         self._randbytes = randbytes
 
     def add_device(
@@ -151,7 +153,7 @@ class Tenant:
             credentials = Credentials("ACCESS_TOKEN", token or self.random_text())
         self._require_unique(credentials)
         shared = to_json(shared_attributes or {})
-        return self.save(Device(name, credentials, profile, shared_attributes=shared))
+        return self._add(Device(name, credentials, profile, shared_attributes=shared))
 
     def delete_device(self, name):
         """Delete a device: its name and credentials are free again."""
@@ -239,6 +241,12 @@ class Tenant:
         self.delete_attributes(name, "shared", keys_of_others(package.kind))
         self._set_attributes(name, "shared", package.attributes)
 
+    def assign_to_all(self, package):
+        """Assign an ota.Package to all devices, and to those that will come."""
+        self.packages = (*(each for each in self.packages if each.kind != package.kind), package)
+        for name in list(self.devices):
+            self.assign_package(name, package)
+
     def unassign_package(self, name, kind):
         """Take the package of a kind away from a device."""
         device = self.devices[name]
@@ -259,6 +267,7 @@ class Tenant:
         twin = copy.copy(self)
         twin.devices = self.devices.copy()
         twin.names = self.names.copy()
+        twin.replies = self.replies.copy()
         twin.allowances = self.allowances.copy()
         twin.on_change = lambda change: None
         twin.on_uplink = lambda name: None
@@ -282,6 +291,13 @@ class Tenant:
         self.devices[device.name] = device
         self.names[device.credentials.id] = device.name
         return device
+
+    def _add(self, device):
+        """Add a device, with what its profile assigns; returns it."""
+        self.save(device)
+        for package in self.packages:
+            self.assign_package(device.name, package)
+        return self.devices[device.name]
 
     def random_text(self):
         """20 random letters and digits."""

@@ -59,6 +59,33 @@ def serve(
             " ThingsBoard, 2 to 4.",
         ),
     ] = 0.0,
+    software: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A package that all devices are assigned as software, with --title and --version.",
+            show_default=False,
+        ),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of --software.", show_default=False)] = "",
+    version: Annotated[str, typer.Option(help="Of --software.", show_default=False)] = "",
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the operator does: a file of commands, one a line; 'help' in the console"
+            " lists them.",
+            show_default=False,
+        ),
+    ] = None,
+    console: Annotated[
+        bool | None,
+        typer.Option(
+            help="Take the operator's commands from standard input, as it does unless told"
+            " otherwise when that is a terminal.",
+            show_default=False,
+        ),
+    ] = None,
     coaps: Annotated[
         bool, typer.Option("--coaps", help="Speak CoAP over DTLS, with --cert or --new-ca.")
     ] = False,
@@ -84,11 +111,25 @@ def serve(
     """Be a ThingsBoard to test with, until Ctrl-C.
 
     It speaks CoAP over UDP and prints a line for each datagram, with --coaps for each that was
-    inside DTLS.
+    inside DTLS, and for what devices send and reply. You are its operator: type 'help'.
 
     Example: python3 -m tools serve --strategy preprovisioned --device sensor-1
+
+    With --script FILE, where FILE may be:
+
+    \b
+      wait for sensor-1 rpc
+      call sensor-1 setRelay true
+      after 5 s set targetTemperature 21
+      after 1 min stop 20 s
+      after 10 s token sensor-1
+      delete sensor-1
     """
+    import sys
+
     from tools.fake_thingsboard.model import ThingsBoard
+    from tools.fake_thingsboard.ota import Package
+    from tools.fake_thingsboard.script import CommandError, parse_script, read_package_file
     from tools.fake_thingsboard.serve import serve
 
     thingsboard = ThingsBoard(
@@ -99,11 +140,37 @@ def serve(
             thingsboard.add_device(name)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--device") from None
+    if bool(software) != bool(title and version) or bool(title) != bool(version):
+        raise typer.BadParameter("--title and --version go with it", param_hint="--software")
+    if software:
+        try:
+            data = read_package_file(str(software))
+        except CommandError as error:
+            raise typer.BadParameter(str(error), param_hint="--software") from None
+        thingsboard.assign_to_all(Package("sw", title, version, data))
+    commands = []
+    try:
+        if script:
+            commands = parse_script(existing_file(script, "--script").read_text(encoding="utf-8"))
+    except (CommandError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{script}: {error}", param_hint="--script") from None
+    if console is None:
+        console = sys.stdin is not None and sys.stdin.isatty()
     if port is None:
         port = 5684 if coaps else 5683
     credentials = _credentials(host, coaps, cert, cert_key, new_ca)
     try:
-        serve(thingsboard, host, port, delay, first_reply_after, credentials, typer.echo)
+        serve(
+            thingsboard,
+            host,
+            port,
+            delay,
+            first_reply_after,
+            credentials,
+            commands,
+            sys.stdin if console else (),
+            typer.echo,
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--cert") from None
     except OSError as error:
