@@ -91,6 +91,24 @@ def test_the_application_s_join_heals_too(ups):
     assert "answer 65" in console(outcome), console(outcome)
 
 
+@boards
+def test_a_board_that_has_lost_its_network_looks_for_no_name(ups):
+    """A Pico W would do so for ever."""
+    app = """
+        import network
+        from firmware.board.hardware import Board
+
+        def run(credentials):
+            network.WLAN(network.STA_IF).disconnect()
+            try:
+                Board().resolve("localhost", 1)
+            except OSError as error:
+                print("app:", error)
+    """
+    ups.put(app=app)
+    assert "app: the board has left its Wi-Fi" in console(ups.power_up(stay=True))
+
+
 # Any exception before app.py
 
 SHADOWS = {

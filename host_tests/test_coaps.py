@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -33,7 +32,6 @@ from tools.virtual_board.scenario import Scenario
 
 boards = pytest.mark.parametrize("lane", BOARDS)
 one_lane = pytest.mark.parametrize("lane", BOARDS[:1])
-pico_w = pytest.mark.parametrize("lane", BOARDS[1:])
 cpython = pytest.mark.parametrize("lane", [("esp32", "cpython")])
 NAMES = ["localhost", "127.0.0.1"]
 APPLICATION_DATA, ALERT = 23, 21
@@ -148,19 +146,6 @@ def test_provisioning(ups, made, wire, name):
     ups.provision()
     assert wire.handshakes == 1
     assert len(ups.server.received) == 1
-
-
-@pico_w
-def test_an_ipv6_address(ups, server, made):
-    issued = issue(["::1"], made.ca)
-    try:
-        wire = Wire(server, issued, host="::1").__enter__()
-    except OSError as error:
-        pytest.skip(f"no IPv6 on this computer: {error}")
-    with contextlib.ExitStack() as stack:
-        stack.push(wire)
-        put(ups, made, wire)
-        ups.provision()
 
 
 @boards

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import struct
+import subprocess
+import sys
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
@@ -18,11 +21,13 @@ import pytest
 from host_tests.pico_w import probes
 from host_tests.pico_w.desk import Desk, blank
 from host_tests.pico_w.lane import in_full, on_pico_w, why_not
-from host_tests.pico_w.world import APP, ID, NAME, SERVER, World, new_files
+from host_tests.pico_w.world import CTRL_C, CTRL_D, ID, NAME, PROMPT, SERVER, World, new_files
+from host_tests.power_up_bench import KEY, SECRET, config_for
 from host_tests.virtual_bench import NO_MICROPYTHON, UP, Bench
 from tools.fake_thingsboard.certificates import Issued, issue, new_ca
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, decode
 from tools.fake_thingsboard.dtls import DTLSRelay
+from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash import content
 from tools.measure import pico_w
@@ -30,11 +35,12 @@ from tools.pico_w.image import find_image
 from tools.pico_w.loopback import Loopback
 from tools.pico_w.machine import Machine
 from tools.pico_w.network import steady
+from tools.set_up import ROOT
 
 if why_not():
     pytest.skip(why_not(), allow_module_level=True)
 
-APPLICATION = "app.py: free"
+APPLICATION = "app.py at"
 STAMP = re.compile(r"\[ *\d+\.\d{3}\] ")
 PORT = 5683
 
@@ -53,6 +59,25 @@ def losing(*lost: tuple[str, int]):
     """A fate: these datagrams get lost, such as ("up", 0)."""
     return lambda way, number, datagram: (
         [] if (way, number) in lost else steady(way, number, datagram)
+    )
+
+
+# What a board asks whose first reply was lost, and that ThingsBoard does not know again: the token
+# that it proposed turns out to be its own.
+PROBED = ["provision", "provision", "attributes"]
+
+
+def asked(world: World) -> list[str]:
+    """The last of the path of each request that the board sent."""
+    sent = [decode(data) for _, _, data in world.network.up]
+    return [message.path[-1] for message in sent if message.type == CON]
+
+
+def behind_another_port(world: World) -> None:
+    """To ThingsBoard the board is another client from now on."""
+    received = world.endpoint.received
+    world.endpoint.received = lambda peer, datagram, now: received(
+        ("203.0.113.9", peer[1]), datagram, now
     )
 
 
@@ -119,6 +144,33 @@ def test_a_watchdog_resets_a_board_that_hangs(world):
     world.until("hangs")
     assert "found in /credentials.json" in world.console
     assert len(world.network.up) == 1
+
+
+# Heap, time and flash, beside tools/measure/pico_w.json
+
+
+@on_pico_w
+def test_heap_time_and_flash_operations_are_no_worse_than_recorded(world):
+    bench = pico_w.Run(world.image, print)
+    free = bench.calibrate()
+    assert abs(bench.heap.free(bench.machine) - free) < 1_000  # read as the board reads it
+    found = {"free_asking": bench.heap.free(world.machine)}
+    world.until("saved in /credentials.json")
+    found["free_provisioned"] = bench.heap.free(world.machine)
+    times = {"ms_credentials": world.machine.ms}
+    world.until(PROMPT)
+    _, found["free_application"] = pico_w.started(world.console)
+    operations = world.machine.flash_chip.operations
+    world.power_up(world.machine.files)
+    world.until(PROMPT)
+    started = pico_w.started(world.console)
+    times["ms_application_again"], found["free_application_again"] = started
+    recorded = pico_w.recorded()["firstboot"]
+    worse = {key: free for key, free in found.items() if free < recorded[key] * 0.95}
+    worse |= {key: ms for key, ms in times.items() if ms > recorded[key] * 1.05}
+    if len(operations) > recorded["erases"] + recorded["programs"]:
+        worse["operations"] = len(operations)
+    assert not worse, f"{worse}: recorded are {recorded}"
 
 
 # Strategies and refusals
@@ -205,6 +257,23 @@ def test_a_name_that_is_not_known(world):
 
 @in_full
 @on_pico_w
+def test_a_name_that_nobody_answers_for(world):
+    world.network.names[SERVER] = None
+    world.restart()
+    world.until("next try in")
+    assert f"{SERVER} was not found" in world.console and not world.network.up
+
+
+@in_full
+@on_pico_w
+def test_a_server_over_ipv6(world):
+    world.restart(new_files(server="coap://[2001:db8::1]"))
+    world.until("next try in")
+    assert "failed: this board could not send: [Errno 113] EHOSTUNREACH" in world.console
+
+
+@in_full
+@on_pico_w
 def test_a_server_that_moved_after_a_lost_reply(world):
     world.network.fate = losing(*(("down", number) for number in range(5)))
     world.until("next try in")
@@ -216,17 +285,38 @@ def test_a_server_that_moved_after_a_lost_reply(world):
 @in_full
 @on_pico_w
 def test_a_nat_that_forgets_after_a_lost_reply(world):
-    """ThingsBoard sees another client, answers it FAILURE, and the token turns out to be ours."""
     world.network.fate = losing(("down", 0))
     world.wait(1_500)
-    received = world.endpoint.received
-    world.endpoint.received = lambda peer, datagram, now: received(
-        ("203.0.113.9", peer[1]), datagram, now
-    )
+    behind_another_port(world)
     provision(world)
-    sent = [decode(data) for _, _, data in world.network.up]
-    asked = [message.path[-1] for message in sent if message.type == CON]
-    assert asked == ["provision", "provision", "attributes"]
+    assert asked(world) == PROBED
+
+
+@in_full
+@on_pico_w
+def test_a_board_whose_address_changed_after_a_lost_reply(world):
+    """What ThingsBoard repeats of its answer to the other address comes to nobody."""
+    world.network.fate = losing(("down", 0))
+    world.wait(1_500)
+    world.leave()
+    world.network.guest = "10.0.0.7"
+    world.type(CTRL_D)
+    provision(world)
+    assert '"home" as 10.0.0.7' in world.console
+    assert asked(world) == PROBED
+
+
+@in_full
+@on_pico_w
+def test_a_stale_duplicate_is_not_the_next_answer(world):
+    """FAILURE comes again while the board asks whether its token is known."""
+    world.network.fate = losing(("down", 0))
+    world.wait(1_500)
+    behind_another_port(world)
+    world.endpoint.delay = 100
+    world.network.fate = lambda way, number, datagram: [(2, datagram), (60, datagram)]
+    provision(world)
+    assert asked(world) == PROBED
 
 
 # Datagrams
@@ -336,6 +426,34 @@ def test_junk_before_the_reply_is_ignored(world):
 
 @in_full
 @on_pico_w
+def test_a_reply_with_many_options(world):
+    """Twelve more, of a number that nobody has to understand (RFC 7252 section 5.4.1)."""
+
+    def answer(guest, server, datagram):
+        (reply,) = world.endpoint.received(guest, datagram, world.now)
+        options, marker, payload = reply.datagram.partition(b"\xff{")
+        more = options + b"\xd0\x33" + b"\0" * 11  # an option delta of 64, eleven of 0
+        world.network.answer(guest[1], server, more + marker + payload)
+
+    world.answer = answer
+    provision(world)
+    assert len(world.network.up) == 1
+
+
+@in_full
+@on_pico_w
+def test_a_certificate_goes_in_blocks_both_ways(world):
+    certificate = "MIIB" + "certificate+" * 150
+    body = {"credentialsType": "X509_CERTIFICATE", "hash": certificate}
+    world.restart(new_files(provisioning=body))
+    world.until(APPLICATION)
+    assert json.loads(world.read("/credentials.json"))["credentialsValue"] == certificate
+    sizes = [len(data) for _, _, data in world.network.up]
+    assert len(sizes) == 3 and max(sizes) > 1024
+
+
+@in_full
+@on_pico_w
 def test_a_reset_is_no_answer(world):
     def answer(guest, server, datagram):
         world.network.answer(guest[1], server, b"\x70\0" + datagram[2:4])
@@ -369,15 +487,46 @@ def test_ctrl_c_while_it_waits_to_ask_again(world):
 
 @on_pico_w
 def test_ctrl_c_while_it_joins(world):
-    world.interrupt()
-    world.run("import network; network.WLAN(network.STA_IF).disconnect()")
-    world.network.guest = "0.0.0.0"
-    world.console = ""
-    world.type(b"\x04")
+    world.leave()
+    world.network.guest = "0.0.0.0"  # what the board takes for no address
+    world.type(CTRL_D)
     world.until("joining")
     world.wait(1_000)
     world.interrupt()
     assert "KeyboardInterrupt" in world.console and "joined" not in world.console
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_waits_to_join_again(world):
+    world.leave()
+    world.network.guest = "0.0.0.0"
+    world.type(CTRL_D)
+    world.until("next try in")
+    assert "but it gives no address" in world.console
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console and not world.network.up
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_waits_for_another_config(world):
+    world.restart(new_files(watchdog="soon"))
+    world.until("next try in")
+    world.wait(1_000)
+    world.interrupt()
+    assert "KeyboardInterrupt" in world.console and not world.network.up
+
+
+@in_full
+@on_pico_w
+def test_ctrl_c_while_it_waits_to_restart_after_a_crash(world):
+    world.restart(new_files(app=b"1 / 0\n", restart_after_crash=60))
+    world.until("Ctrl-C for the REPL")
+    world.wait(1_000)
+    world.interrupt()
+    assert "ZeroDivisionError" in world.console and "KeyboardInterrupt" in world.console
+    world.check()
 
 
 @in_full
@@ -496,6 +645,42 @@ def test_the_virtual_board_does_as_the_image_does(world, tmp_path):
     assert not different, f"(virtual board, image): {different}"
 
 
+@in_full
+@pytest.mark.skipif(bool(NO_MICROPYTHON), reason=NO_MICROPYTHON or "-")
+@on_pico_w
+def test_the_virtual_board_looks_for_names_as_the_image_does(world, tmp_path):
+    name = "HOST = 'silent.invalid'\n"
+    bench = Bench(Path(tmp_path))
+    bench.put(f"{UP}\nup()\n{name}{probes.NAME_SCRIPT}", "rp2")
+    board = bench.board("rp2", silent_until="cycle")
+    board.on_line = lambda line: line == "without a network" and board.interrupt()
+    played = board.power_up(20).lines
+
+    world.interrupt()
+    world.network.names["silent.invalid"] = None
+    world.start(name + probes.NAME_SCRIPT)
+    world.until("without a network")
+    world.wait(20_000)
+    world.type(CTRL_C)
+    output, errors = world.end(5_000)
+    seen = [*output.splitlines(), errors.splitlines()[-1]]
+    assert [*played[: played.index("Traceback (most recent call last):")], played[-1]] == seen
+    assert seen[-2:] == ["without a network", "KeyboardInterrupt: "]
+
+
+@in_full
+@on_pico_w
+def test_a_watchdog_of_no_time_resets_at_once(world):
+    """As the virtual board's does: host_tests/test_virtual_board.py."""
+    world.interrupt()
+    world.console = ""
+    world.type(b"import machine; machine.WDT(timeout=0); print('goes' + ' on')\r\n")
+    world.until("firstboot")
+    assert "goes on" not in world.console
+    world.interrupt()
+    assert world.run("import machine; print(machine.reset_cause())") == "3\n"
+
+
 # The tools, at its serial port
 
 
@@ -512,7 +697,7 @@ def test_flash_on_a_new_board(world, tmp_path):
     """Compiled for its word size, through mpremote, with its radio on since before."""
     world.restart(blank())
     app = Path(tmp_path, "app.py")
-    app.write_bytes(APP)
+    app.write_bytes(pico_w.APP)
     with Desk(world, tmp_path) as desk:
         said = desk.verb("flash", "--config", str(desk.config), "--app", str(app))
         assert "provisioned" in said and "MicroPython 1.26.1" in said
@@ -555,6 +740,75 @@ def test_mip_install_on_a_board(world, tmp_path):
         desk.mpremote("mip", "install", str(package))
         assert desk.mpremote("exec", "import thing; print(thing.answer)").strip() == "42"
     assert world.read("/lib/thing.py") == b"answer = 42\n"
+
+
+# The verbs, each with a board of its own
+
+
+def run_verb(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def power_ups(folder: Path, played_by: list[str], host: str, server: FakeThingsBoard) -> list:
+    """The exit code and the console of power-ups, of whatever can come of them."""
+    flash, config = folder / "flash", folder / "config.json"
+    uri = f"coap://{host}:{server.port}"
+    seen = []
+    for given, *more in (
+        (config_for(uri),),
+        (None,),
+        (config_for(uri, provisioning={"provisionDeviceSecret": "another"}),),
+        (config_for(uri, watchdog="soon"),),
+        (config_for(f"coap://{host}:9"), "--timeout", "2.5"),
+    ):
+        if given:
+            flash.unlink(missing_ok=True)
+            config.write_text(json.dumps(given))
+            more += ["--config", config]
+        ended = run_verb("power-up", *played_by, "--flash", flash, "--json", *more)
+        outcome = json.loads(ended.stdout)
+        text = STAMP.sub("", "\n".join(outcome["lines"]))
+        text = re.sub(r"micropython [\d.]+|(10|127)\.0\.0\.\d|\b[0-9a-f]{16}\b", "…", text)
+        seen.append((ended.returncode, outcome["ended"], text))
+        if given == config_for(uri):
+            (device,) = server.thingsboard.devices.values()
+            saved = json.loads(run_verb("read", "--flash", flash, "/credentials.json").stdout)
+            assert saved["credentialsValue"] == device.token
+    return seen
+
+
+@in_full
+@pytest.mark.skipif(bool(NO_MICROPYTHON), reason=NO_MICROPYTHON or "-")
+def test_power_up_ends_and_prints_as_on_the_virtual_board(tmp_path):
+    seen = []
+    for played_by, host in (
+        (["--runtime", "pico-w"], "10.0.0.1"),
+        (["--runtime", "micropython", "--board", "rp2"], "127.0.0.1"),
+    ):
+        folder = tmp_path / played_by[1]
+        folder.mkdir()
+        with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+            seen.append(power_ups(folder, played_by, host, server))
+            assert len(server.received) == 2
+    assert seen[0] == seen[1]
+    assert [code for code, _, _ in seen[0]] == [0, 0, 3, 5, 4]
+
+
+@in_full
+def test_a_board_at_a_serial_port_until_ctrl_c(tmp_path):
+    flash, link = tmp_path / "board.img", tmp_path / "port"
+    arguments = ["--runtime", "pico-w", "--flash", flash, "--link", link, "--id", "01" * 8]
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "board", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as board:
+        assert "a new board's flash" in board.stderr.readline()
+        assert f"pico-w at {link}" in board.stderr.readline()
+        code = "import machine; open('kept', 'w').write(machine.unique_id().hex())"
+        mpremote = [sys.executable, "-m", "mpremote", "connect", str(link), "exec", code]
+        subprocess.run(mpremote, check=True, stdin=subprocess.DEVNULL)
+        board.send_signal(signal.SIGINT)
+        assert board.wait(20) == 0
+    assert run_verb("read", "--flash", flash, "/kept").stdout == b"01" * 8
 
 
 # coaps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -13,7 +14,9 @@ from rp2040py.external.cyw43 import net
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals.ssi import SSI_DR0, SSI_SSIENR
 from rp2040py.rp2040 import RP2040
+from typer.testing import CliRunner
 
+from tools.cli import app
 from tools.measure import pico_w
 from tools.pico_w import image as images
 from tools.pico_w.board import Follower
@@ -34,7 +37,7 @@ def uf2(text: bytes) -> bytes:
     blocks = b""
     for number in range(0, len(code), 256):
         header = struct.pack(
-            "<8I", 0x0A324655, 0x9E5D5157, 0, 0x10000000 + number, 256, 0, 1, 0xE48BFF56
+            "<8I", 0x0A324655, 0x9E5D5157, 0, 0x10000000 + number, 256, 0, 2, 0xE48BFF56
         )
         block = header + code[number : number + 256]
         blocks += block.ljust(508, b"\0") + struct.pack("<I", 0x0AB16F30)
@@ -44,9 +47,12 @@ def uf2(text: bytes) -> bytes:
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache of images, and nothing named."""
-    monkeypatch.setattr(images, "CACHE", tmp_path)
+    cache = tmp_path / ".cache" / "rp2040py"
+    cache.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where rp2040py finds it
+    monkeypatch.setattr(images, "CACHE", cache)
     monkeypatch.delenv(images.VARIABLE, raising=False)
-    return tmp_path
+    return cache
 
 
 def put(path: Path, version: str, board: bytes = BOARD) -> Path:
@@ -65,7 +71,8 @@ def test_an_image_says_its_version(tmp_path):
     ("content", "says"),
     [
         (None, "cannot be read"),
-        (b"not at all", "is no UF2 file"),
+        (b"not at all", "is no whole UF2 file"),
+        (uf2(b"v1.26.1 on 2025-09-11 " + BOARD)[:512], "1 of its 2 blocks are there"),
         (uf2(b"v1.27.0 on 2025-12-09 Raspberry Pi Pico with RP2040"), "no MicroPython for a"),
         (uf2(b"CircuitPython " + BOARD), "no MicroPython for a"),
         (uf2(b"v1.25.0 on 2025-04-15 " + BOARD), "is MicroPython 1.25.0; 1.26.1 or newer"),
@@ -94,6 +101,40 @@ def test_the_image_is_the_one_named_then_the_one_of_the_environment_then_the_cac
     monkeypatch.setenv(images.VARIABLE, str(newer))
     assert find_image() == newer
     assert find_image(tested) == tested
+
+
+NO_IMAGE = {
+    "demo": ["--pico-w"],
+    "power-up": ["--runtime", "pico-w", "--config", "config.json", "--flash", "board.img"],
+    "board": ["--runtime", "pico-w", "--flash", "board.img", "--link", "port"],
+    "measure": ["--pico-w"],
+}
+
+
+@pytest.mark.parametrize("verb", NO_IMAGE)
+def test_without_an_image_and_the_internet_a_verb_says_how_to_get_one(
+    cache, tmp_path, monkeypatch, verb
+):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody is
+    monkeypatch.chdir(tmp_path)
+    Path("config.json").write_text("{}")
+    ended = CliRunner().invoke(app, [verb, *NO_IMAGE[verb]])
+    assert ended.exit_code == 1
+    assert ended.output.splitlines() == [
+        "downloading RPI_PICO_W 1.26.1 from micropython.org (once) …",
+        f"There is no MicroPython image for a Pico W. {images.HOW}",
+    ]
+    assert not list(cache.iterdir()) and not Path("board.img").exists()
+
+
+def test_a_download_that_was_broken_off_is_made_again(cache, monkeypatch):
+    whole = uf2(b"v1.26.1 on 2025-09-11 " + BOARD)
+    answers = [io.BytesIO(whole), io.BytesIO(whole[:700])]
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: answers.pop())
+    with pytest.raises(ImageError, match="no whole UF2 file"):
+        find_image(None, str)
+    image = find_image(None, str)
+    assert image.read_bytes() == whole and find_image() == image
 
 
 # The network

@@ -447,7 +447,17 @@ def test_server_over_ipv6_is_out_of_an_esp32_s_reach(ups):
     )
 
 
-@pytest.mark.parametrize("lane", LANES[1:])
+@pico_w
+def test_server_over_ipv6_is_out_of_a_pico_w_s_reach(ups):
+    """As of the image's, in a network that has no IPv6: host_tests/test_pico_w.py."""
+    ups.put(config_for("coap://[2001:db8::1]"))
+    has(
+        ups.power_up(cut_at="next try in"),
+        "failed: this board could not send: [Errno 113] EHOSTUNREACH",
+    )
+
+
+@pytest.mark.parametrize("lane", LANES[2:])
 def test_server_over_ipv6(tmp_path, lane):
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:

@@ -138,6 +138,17 @@ def test_watchdog_of_the_pico_w_has_a_cap(bench, runtime):
 
 
 @both_runtimes
+def test_watchdog_of_no_time_resets_a_pico_w_at_once(bench, runtime):
+    main = """
+        import machine
+        print(machine.reset_cause())
+        if machine.reset_cause() == machine.PWRON_RESET:
+            machine.WDT(timeout=0)
+    """
+    assert bench.play(main, "rp2", runtime).lines == ["1", "3"]
+
+
+@both_runtimes
 def test_power_cut_and_power_up_again(bench, runtime):
     main = """
         import time, os

@@ -62,6 +62,9 @@ class Board:
 
     def resolve(self, host, port):
         """Return the IP addresses of a host, see firmware.coap.udp."""
+        if not network.WLAN(network.STA_IF).isconnected():
+            # A Pico W would look for the name for ever.
+            raise OSError("the board has left its Wi-Fi")
         from firmware.coap.udp import resolve
 
         return resolve(host, port)

@@ -16,7 +16,8 @@ def connect(uri, secure=None, client=Client, **options):
 
     `secure`: what opens a DTLS session for coaps, see firmware.board.hardware.
     `client`: the class, this one or firmware.coap.aio's. `options`: Client's. Raises ValueError for
-    what is no CoAP URI or no server's; CoapError, also for coaps without `secure`.
+    what is no CoAP URI or no server's; CoapError, also for coaps without `secure`. Join first: a
+    Pico W without a network looks for a name for ever.
     """
     host, port, name, is_secure = parse(uri)
     if name is None or len(name.encode()) > 63 or ".." in "." + name:

@@ -36,8 +36,11 @@ class UDP:
         family, _, _, _, self.peer = _look_up(address, port)[0]
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            if local_port:
-                self.socket.bind(("::" if ":" in address else "0.0.0.0", local_port))
+            if ":" in address:
+                # A Pico W's socket is one of IPv4 until then.
+                self.socket.bind(("::", local_port))
+            elif local_port:
+                self.socket.bind(("0.0.0.0", local_port))
             self.socket.connect(self.peer)
         except OSError:
             self.socket.close()

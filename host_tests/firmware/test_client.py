@@ -974,6 +974,12 @@ def test_udp_takes_any_port_unless_told():
     assert "bind" not in [call[0] for call in fake.calls]
 
 
+def test_udp_over_ipv6_is_bound_even_to_any_port():
+    fake = _Socket()
+    opened(fake, "2001:db8::1", 5683)
+    assert ("bind", ("::", 0)) in fake.calls
+
+
 def test_udp_that_cannot_be_had_is_closed():
     fake = _Socket(unreachable=True)
     raises(OSError, opened, fake, "192.0.2.1", 5683)

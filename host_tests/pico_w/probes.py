@@ -5,6 +5,26 @@ from __future__ import annotations
 import socket
 import threading
 
+# What a board does while it looks for the name HOST, which nobody answers for; and again when it
+# has left its network, which Ctrl-C ends.
+NAME_SCRIPT = """
+import network, socket, time
+
+wlan = network.WLAN(network.STA_IF)
+before = time.ticks_ms()
+try:
+    print(socket.getaddrinfo(HOST, 1))
+except OSError as error:
+    print(error.args, "after", (time.ticks_diff(time.ticks_ms(), before) + 500) // 1000, "s")
+wlan.disconnect()
+while wlan.isconnected():
+    time.sleep_ms(10)
+print(socket.getaddrinfo("10.0.0.1", 1)[0][-1])
+print("without a network")
+socket.getaddrinfo(HOST, 1)
+print("it ended")
+"""
+
 # A line for each probe: its name and what came of it. HOST and PORT are the peer's.
 SCRIPT = """
 import machine, network, os, select, socket, sys, time
@@ -201,6 +221,42 @@ def large(size):
     return send
 
 
+def outcomes(*actions):
+    got = []
+    for action in actions:
+        try:
+            got.append(action())
+        except OSError as error:
+            got.append(error.args)
+    return got
+
+
+def ipv6(port=0, family=socket.AF_INET):
+    address = socket.getaddrinfo("fd00::1", 9, 0, DGRAM)[0][-1]
+    each = socket.socket(family, DGRAM)
+    each.setblocking(False)
+    try:
+        return outcomes(
+            lambda: each.sendto(b"x", address),
+            lambda: port and each.bind(("::", port)),
+            lambda: each.connect(address),
+            lambda: each.send(b"x"),
+            lambda: each.sendto(b"x", address),
+            lambda: each.recv(1),
+        )
+    finally:
+        each.close()
+
+
+def ipv6_stream():
+    each = socket.socket()
+    each.settimeout(1)
+    try:
+        each.connect(socket.getaddrinfo("fd00::1", 9)[0][-1])
+    finally:
+        each.close()
+
+
 def files():
     with open("/probe.new", "w") as file:
         written = file.write("new")
@@ -216,6 +272,13 @@ def files():
 probe("address", lambda: [each[:4] for each in socket.getaddrinfo(HOST, PORT, 0, DGRAM)])
 probe("address of a stream", lambda: [each[:4] for each in socket.getaddrinfo(HOST, PORT)])
 probe("unknown name", lambda: socket.getaddrinfo("nobody.invalid", 1))
+probe("IPv6 address", lambda: socket.getaddrinfo("fd00::1", 1, 0, DGRAM))
+probe("IPv6 address of a stream", lambda: socket.getaddrinfo("::1", 1))
+probe("IPv6 peer", ipv6)
+probe("IPv6 peer of a bound socket", lambda: ipv6(21002))
+probe("IPv6 stream", ipv6_stream)
+probe("IPv6 socket", lambda: ipv6(0, socket.AF_INET6))
+probe("IPv6 socket that is bound", lambda: ipv6(21003, socket.AF_INET6))
 probe("echo", lambda: ask(b"echo:hello", 10))
 probe("cut short", lambda: ask(b"echo:hello", 2, 10))
 probe("no answer", lambda: ask(b"silent", 10))
@@ -256,6 +319,8 @@ probe("pin 99", lambda: machine.Pin(99, machine.Pin.OUT))
 probe("pin of no name", lambda: machine.Pin("NOTHING", machine.Pin.OUT))
 probe("pin None", lambda: machine.Pin(None, machine.Pin.OUT))
 probe("long watchdog", lambda: machine.WDT(timeout=9000))
+probe("short watchdog", lambda: machine.WDT(timeout=-1))
+probe("another watchdog", lambda: machine.WDT(1))
 probe("id", lambda: len(machine.unique_id()))
 probe("frequency", machine.freq)
 probe("reset cause", machine.reset_cause)

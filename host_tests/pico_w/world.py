@@ -20,6 +20,7 @@ from host_tests.pico_w.board_clock import SERVER
 from host_tests.power_up_bench import KEY, SECRET, config_for
 from tools.fake_thingsboard.endpoint import Endpoint, Sending
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.measure.pico_w import APP
 from tools.pico_w.flash_chip import Operation
 from tools.pico_w.flash_file import put_firmware
 from tools.pico_w.machine import Machine
@@ -29,13 +30,6 @@ from tools.virtual_board.flash import read_file
 
 ID = bytes.fromhex("e66138528334ab21")
 NAME = f"sensor-{ID.hex()}"
-APP = b"""\
-import gc
-
-def run(credentials):
-    gc.collect()
-    print("app.py: free", gc.mem_free())
-"""
 PROMPT = ">>> "
 CTRL_C, CTRL_D = b"\x03", b"\x04"
 PATIENCE = 300  # seconds of computing, for one wait of a test; forks have their own
@@ -90,21 +84,37 @@ class World:
         self.type(CTRL_C)
         self.until(PROMPT, 5_000)
 
+    def leave(self) -> None:
+        """Interrupt the board and have it leave its network; its next start joins anew."""
+        self.interrupt()
+        self.run("import network; network.WLAN(network.STA_IF).disconnect()")
+        self.console = ""
+
     def type(self, text: bytes) -> None:
         self.machine.console.type(text)
 
     def run(self, code: str, ms: float = 60_000) -> str:
         """Run code in the raw REPL, at whose prompt the board is; gives what it prints."""
+        self.start(code)
+        output, errors = self.end(ms)
+        assert not errors, errors
+        return output
+
+    def start(self, code: str) -> None:
+        """Begin what `run` does."""
         self.console = ""
         self.type(b"\r\x01")
         self.until("raw REPL; CTRL-B to exit\r\n>", 5_000)
         self.console = ""
         self.type(code.encode() + CTRL_D)
+
+    def end(self, ms: float) -> tuple[str, str]:
+        """Wait until what was started ends; gives what it printed, and its traceback."""
         self.until("\x04>", ms)
         self.type(b"\x02")
-        output, errors, _ = self.console.partition("OK")[2].split("\x04")
-        assert not errors, errors
-        return output.replace("\r\n", "\n")
+        said = self.console.replace("\r\n", "\n").partition("OK")[2]
+        output, errors, _ = said.split("\x04")
+        return output, errors
 
     def until(self, text: str, ms: float = 120_000) -> None:
         """Let the board run until its console has `text`; fail when it has not within `ms`."""

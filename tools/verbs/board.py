@@ -50,7 +50,7 @@ def board(
             from tools.pico_w.at_a_port import board
             from tools.pico_w.image import find_image
 
-            board(flash, link, find_image(image, may_fetch=True), unique_id, say)
+            board(flash, link, find_image(image, say), unique_id, say)
         else:
             from tools.virtual_board.at_a_port import board
 

@@ -37,7 +37,7 @@ def demo(
         from tools.pico_w.image import ImageError, find_image
 
         try:
-            image = find_image(image, may_fetch=True)
+            image = find_image(image, say)
         except ImageError as error:
             end(str(error))
     began = time.monotonic()

@@ -93,7 +93,7 @@ def _measure_pico_w(found, image, as_json, record) -> None:
 
     try:
         measured = pico_w.measure(
-            find_image(image, may_fetch=True),
+            find_image(image, say),
             dict(found).get(peers.MICROCOAPY),
             lambda what: say(f"measuring {what} …"),
         )

@@ -111,14 +111,17 @@ def power_up(
         scenario = (
             Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
         )
+        if is_pico_w and not set_up_only:
+            from tools.pico_w.image import find_image
+
+            image = find_image(image, say)
         _prepare(flash, kind, runtime, config, app, set_up_only)
         if set_up_only:
             return
         if is_pico_w:
             from tools.pico_w.board import PicoW
-            from tools.pico_w.image import find_image
 
-            played = PicoW(flash, find_image(image, may_fetch=True), on_line)
+            played = PicoW(flash, image, on_line)
         else:
             from tools.virtual_board.board import VirtualBoard
 

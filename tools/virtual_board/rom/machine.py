@@ -7,7 +7,7 @@ import supervisor
 from clock import clock
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
-_WATCHDOG_MS_MAX = None if _ESP32 else 8388
+_WATCHDOG_MS_MAX = 8388  # of a Pico W
 
 PWRON_RESET = 1
 WDT_RESET = 3
@@ -134,10 +134,15 @@ class RTC:
 
 class WDT:
     def __init__(self, id=0, timeout=5000):
-        if timeout <= 0:
-            raise ValueError("WDT timeout too short")
-        if _WATCHDOG_MS_MAX and timeout > _WATCHDOG_MS_MAX:
+        if _ESP32:
+            if timeout <= 0:
+                raise ValueError("WDT timeout too short")
+        elif id != 0:
+            raise ValueError("WDT(" + str(id) + ") doesn't exist")
+        elif not 0 <= timeout <= _WATCHDOG_MS_MAX:
             raise ValueError("timeout exceeds " + str(_WATCHDOG_MS_MAX))
+        elif timeout == 0:
+            supervisor.reset("watchdog")
         supervisor.tell("watchdog", timeout_ms=timeout)
 
     def feed(self):

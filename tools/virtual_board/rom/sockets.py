@@ -3,7 +3,8 @@
 Addresses are tuples and errors have the board's numbers. A datagram socket keeps a few received
 datagrams and drops newer ones, as lwIP does. Without an address from Wi-Fi nothing is sent and
 nothing is received. An ESP32's getaddrinfo finds no IPv6 address, and once a datagram of 0 bytes
-was received its recv gives nothing else until the socket is connected again.
+was received its recv gives nothing else until the socket is connected again. A Pico W takes IPv6
+addresses and reaches none; without an address of its own it looks for a name for ever.
 """
 
 import io
@@ -29,6 +30,8 @@ IPPROTO_TCP = 6
 IPPROTO_UDP = 17
 
 _NAME_UNKNOWN = -202 if _ESP32 else -2
+# How long a Pico W looks for a name that nobody answers for.
+_NAME_MS = 6700
 _HOST_OPTIONS = {SO_REUSEADDR: host.SO_REUSEADDR, SO_BROADCAST: host.SO_BROADCAST}
 # About what ten of lwIP's packet buffers hold; it cannot put together larger ones.
 _DATAGRAM_BYTES_MAX = 15000
@@ -43,6 +46,8 @@ _open_sockets = {SOCK_DGRAM: [], SOCK_STREAM: []}
 
 def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
     if (not station.has_address or station.is_silent) and not _is_literal(name):
+        if not _ESP32:
+            _look_in_vain()
         raise OSError(_NAME_UNKNOWN)
     found = []
     try:
@@ -53,11 +58,19 @@ def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
         # Pico W answers SOCK_STREAM whatever is asked for.
         kind = entry[1] if _ESP32 else SOCK_STREAM
         address = _tuple(entry[4])
-        if _ESP32 and entry[0] == AF_INET6:
+        if not _ESP32:
+            found.append((AF_INET, kind, 0, "", (address[0].upper(), port)))
+        elif entry[0] == AF_INET6:
             found.append((AF_INET6, kind, 0, address[0], None))
         else:
-            found.append((entry[0], kind, entry[2] if _ESP32 else 0, "", address))
+            found.append((entry[0], kind, entry[2], "", address))
     return found if _ESP32 else found[:1]
+
+
+def _look_in_vain():
+    while not station.has_address:
+        time.sleep_ms(20)
+    time.sleep_ms(_NAME_MS)
 
 
 def _is_literal(name):
@@ -70,6 +83,10 @@ def _is_literal(name):
     return not name
 
 
+def _is_ipv6(address):
+    return ":" in address[0]
+
+
 def _tuple(packed):
     parts = host.sockaddr(packed)
     return (host.inet_ntop(parts[0], parts[1]), parts[2])
@@ -80,12 +97,14 @@ class socket(io.IOBase):
         opened = _open_sockets[type]
         if not _ESP32 and len(opened) >= _SOCKETS_MAX[type]:
             raise OSError(error_numbers.ENOMEM)
+        family = family if _ESP32 else AF_INET  # a Pico W's are all the same
         self._host = accepted or host.socket(family, type, proto)
         self._host.setblocking(False)
         self._family = family
         self._type = type
         self._timeout_ms = None
         self._peer = None
+        self._is_bound_to_ipv6 = False
         self._queue = []
         self._gives_nothing = False
         self._readable = select.poll()
@@ -95,11 +114,19 @@ class socket(io.IOBase):
         opened.append(self)
 
     def bind(self, address):
+        if not _ESP32 and _is_ipv6(address):
+            self._is_bound_to_ipv6 = True
+            address = ("", address[1])
         self._call(self._host.bind, self._packed(address))
 
     def connect(self, address):
-        self._peer = self._packed(address)
         self._gives_nothing = False
+        if not _ESP32 and _is_ipv6(address):
+            if self._type != SOCK_DGRAM:
+                raise OSError(error_numbers.EHOSTUNREACH)
+            self._peer = address
+            return
+        self._peer = self._packed(address)
         try:
             self._host.connect(self._peer)
         except OSError as error:
@@ -143,7 +170,9 @@ class socket(io.IOBase):
             data = data[self.send(data) :]
 
     def sendto(self, data, address):
-        return self._send(self._host.sendto, data, self._packed(address))
+        if _ESP32 or not _is_ipv6(address):
+            address = self._packed(address)
+        return self._send(self._host.sendto, data, address)
 
     def recv(self, size):
         return self.recvfrom(size)[0]
@@ -226,8 +255,13 @@ class socket(io.IOBase):
         if not _ESP32 and self._type == SOCK_DGRAM:
             if len(arguments[0]) > _SENT_BYTES_MAX:
                 raise OSError(error_numbers.ENOMEM)
-            if self._peer is None and len(arguments) == 1:
+            to = arguments[1] if len(arguments) > 1 else self._peer
+            if to is None:
                 return len(arguments[0])  # to nobody, and nothing says so
+            if isinstance(to, tuple):
+                raise OSError(
+                    error_numbers.EHOSTUNREACH if self._is_bound_to_ipv6 else error_numbers.EINVAL
+                )
         try:
             return send(*arguments)
         except OSError as error:
