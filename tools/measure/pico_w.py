@@ -28,7 +28,7 @@ _CREATED = 0x41
 _SAMPLE = 0.25  # ms
 _KEY, _SECRET = "0123456789abcdefghij", "jihgfedcba9876543210"
 _ID = bytes.fromhex("e66138528334ab21")
-# Not more than that: the board compiles it.
+# As short as can be: the board compiles it.
 APP = b"""\
 import gc, time
 
