@@ -443,7 +443,9 @@ def test_the_clock_is_set_before_the_handshake(ups, made, wire):
         put(ups, made, wire, boot=times.boot, app=SHOW_THE_CLOCK, ntp=["127.0.0.1"])
         outcome = ups.power_up(stay=True)
         assert times.requests == 1
-    has(outcome, "provisioning: asking", "clock set to 20", "UTC by 127.0.0.1", "provisioned:")
+    has(
+        outcome, "provisioning: asking", "clock set to 20", "UTC by host 1 of `ntp`", "provisioned:"
+    )
     shown = clock_of(outcome)
     assert shown["epoch"] == {"esp32": "2000", "rp2": "1970"}[ups.kind]
     assert abs(int(shown["now"]) - time.time()) < 30
@@ -458,7 +460,7 @@ def test_without_time_the_floor_counts(ups, made, wire):
         put(ups, made, wire, None, times.boot, SHOW_THE_CLOCK, 30, ntp=["127.0.0.1"])
         outcome = ups.power_up(stay=True)
     says = "clock set to this firmware's date, 20"
-    has(outcome, says, "no answer from 127.0.0.1", "checked against that date", "provisioned:")
+    has(outcome, says, "no answer from any host of", "checked against that date", "provisioned:")
     assert 0 <= int(clock_of(outcome)["now"]) - BUILT < 120
 
 
@@ -769,7 +771,7 @@ def test_libcoap_s_servers(ups, made, tmp_path, program, key):
         config = secure(f"coaps://localhost:{port}")
         ups.put(config, files={"ca.der": made.ca.der})
         outcome = ups.power_up(cut_at="next try in")
-        has(outcome, "refused: the server answered 4.")
+        has(outcome, "failed: the server answered 4.")
 
 
 @needs_micropython

@@ -836,6 +836,17 @@ def test_a_watchdog_is_fed_through_a_long_wait(ups):
 
 
 @boards
+def test_a_watchdog_outlives_a_scan(ups):
+    """Nothing feeds it in a scan: 1 s is too short for one."""
+    away = {"ssid": "away", "password": PASSWORD}
+    home = {"ssid": "home", "password": PASSWORD}
+    config = config_for(ups.server.uri, watchdog=1)
+    ups.put(json.dumps({**config, "wifi": [home, away]}).encode())
+    outcome = ups.provision(networks=[{**home, "delay_ms": 10}], scan_ms=1500)
+    assert not [event for event in outcome.events if event["event"] == "reset"]
+
+
+@boards
 def test_no_watchdog_unless_asked_for(ups):
     ups.put()
     assert not [e for e in ups.provision().events if e["event"] in ("watchdog", "feed")]

@@ -35,8 +35,9 @@ class Board:
     ticks = staticmethod(time.ticks_ms)
     random = staticmethod(os.urandom)
     reset = staticmethod(machine.reset)
-    # The watchdog's, one for all: an application's Board feeds what the first one started.
-    _feed = None
+    # How long the watchdog waits, in s, None for none, and what feeds it: one for all, since an
+    # application's Board feeds what the first one started.
+    watchdog = _feed = None
     # What firmware.provisioning.rejection goes on with.
     attempt_again = None
     # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
@@ -108,6 +109,7 @@ class Board:
                 # The Pico W's can wait no longer.
                 watchdog = machine.WDT(timeout=8388)
             Board._feed = watchdog.feed
+            Board.watchdog = seconds
 
     def idle(self):
         """What every wait does at least every 50 ms: feed the watchdog, move the LED."""

@@ -1,10 +1,20 @@
 """What networks are in range. Imported only by who has to know."""
 
+from micropython import const
+
+# What a scan takes at most, in s, but on a radio that is to be reset anyway.
+_SCAN = const(5)
+
 
 def heard(board):
-    """Return the networks in range, the strongest first: (name in bytes, security, 0 for none)."""
+    """Return the networks in range, the strongest first: (name in bytes, security, 0 for none).
+
+    None when the watchdog is shorter than a scan: nothing feeds it meanwhile.
+    """
     found = []
     board.idle()
+    if board.watchdog and board.watchdog < _SCAN:
+        return found
     try:
         for entry in board.network.WLAN(board.network.STA_IF).scan():
             found.append((-entry[3], entry[0], entry[4]))

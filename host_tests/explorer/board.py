@@ -49,6 +49,7 @@ class Board:
 
     root = ""
     chip = ""
+    watchdog = None
     description = "the explorer"
     idle = staticmethod(lambda: None)
 

@@ -101,7 +101,7 @@ def asked(board, servers=SERVERS):
 def test_a_server_that_answers_sets_the_clock():
     board = asked(Board(a_example=good, b_example=None))
     assert board.now == NOW and board.clock_is_set
-    assert board.says("clock set to %s UTC by a.example" % shown_1970(NOW))
+    assert board.says("clock set to %s UTC by host 1 of `ntp`" % shown_1970(NOW))
 
 
 def says(seconds):
@@ -121,12 +121,21 @@ def test_what_two_servers_agree_on_counts():
             names,
         )
         assert board.now - NOW in (0, 1, 2), lie
-        assert board.says("by c.example")
+        assert board.says("by host 3 of `ntp`")
 
 
 def test_two_that_agree_are_enough():
     board = asked(Board(a_example=good, b_example=good, c_example=good), SERVERS + ["c.example"])
     assert board.asked == SERVERS
+
+
+def test_a_token_in_the_place_of_a_host_is_not_shown():
+    """Not by a network that answers whatever it is asked, either."""
+    for server in (good, silent, None):
+        board = Board()
+        board.servers = {"Tok.en-1": server}
+        asked(board, ["Tok.en-1"])
+        assert board.asked[0] == "Tok.en-1" and "Tok" not in "".join(board.lines)
 
 
 def test_a_lie_ends_when_a_certificate_disagrees():
@@ -169,7 +178,7 @@ def test_silence_ends_at_the_deadline_and_the_floor_counts():
     board = asked(Board(a_example=silent, b_example=silent))
     assert 7_000 <= board.clock.slept <= 12_000
     assert board.now == BUILT
-    assert board.says("clock set to this firmware's date", "no answer from a.example, b.example")
+    assert board.says("clock set to this firmware's date", "no answer from any host of `ntp`")
     assert board.idled * 50 >= board.clock.slept
 
 

@@ -707,6 +707,7 @@ def test_the_watchdog():
         board.start_watchdog(60)
         board.start_watchdog(60)
         assert [timeout for timeout, _ in WDT.made] == [8388]
+        assert board.watchdog == 60
         board.sleep(10_000)
         assert clock.slept == 10_000
         assert WDT.made[0][1].fed >= 200
@@ -715,7 +716,7 @@ def test_the_watchdog():
         assert WDT.made[0][1].fed >= fed + 200, "a second Board does not feed the watchdog"
     finally:
         hardware.machine, hardware.time = before
-        hardware.Board._feed = None
+        hardware.Board._feed = hardware.Board.watchdog = None
 
 
 def test_a_board_sleeps_as_long_as_asked():

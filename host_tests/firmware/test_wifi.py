@@ -325,6 +325,15 @@ def test_a_network_alone_is_not_looked_for():
     assert world.network.named("scan") == []
 
 
+def test_a_watchdog_that_would_end_a_scan():
+    for watchdog, first in ((None, "Garage"), (5, "Garage"), (4, "Home")):
+        world, config = several("rp2", "Garage")
+        world.board.watchdog = watchdog
+        world.network.heard = [("Garage", 3, -50)]
+        join(world, config)
+        assert tried(world) == [first], watchdog
+
+
 def test_of_several_the_one_that_carried_nothing_comes_last():
     world, config = several("esp32", "Garage")
     world.network.heard = [("Home", 3, -20), ("Garage", 3, -50)]

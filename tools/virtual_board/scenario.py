@@ -3,7 +3,7 @@
 | key | default | meaning |
 |---|---|---|
 | `networks` | the network that config.json names | list of networks in range, see below |
-| `scan_ms` | 200 | how long the board looks for a network that is not there |
+| `scan_ms` | 200 | how long scan() takes, and the board to look for a network that is not there |
 | `first_join_refused` | false | the first join reports a bad password, whatever the password |
 | `wrong_password_shows_connecting` | false | ESP32: a wrong password looks like 1001 for ever |
 | `silent_until` | null | joined, but nothing gets through, until one of the cures below |

@@ -3,6 +3,8 @@
 Status codes and errors follow ports/esp32/network_wlan.c and extmod/network_cyw43.c.
 """
 
+import time
+
 import radio
 import supervisor
 from station import station
@@ -170,6 +172,7 @@ class WLAN:
             raise OSError("STA must be active")
         if _ESP32 and state in (radio.JOINING, radio.NO_ADDRESS):
             raise OSError("Wifi Internal State Error")
+        time.sleep_ms(supervisor.scenario["scan_ms"])
         return [
             (
                 b"" if network.get("hidden") else network["ssid"].encode(),
