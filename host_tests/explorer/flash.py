@@ -10,7 +10,6 @@ from tools.virtual_board.boards import KINDS
 
 BLOCK_SIZE = 4096
 _ERASED = b"\xff" * BLOCK_SIZE
-_READ_SIZE = 32
 _LOOKAHEAD_SIZE = 32
 _BLOCK_CYCLES = 100  # MicroPython's
 _DISK_VERSION = 0x00020000
@@ -95,19 +94,21 @@ class Chip:
 class Files:
     """`open` and `os` over the littlefs on a chip, with OSError where MicroPython raises it.
 
-    Raises LittleFSError when there is no file system on it.
+    Raises LittleFSError when there is no file system on it. `is_read`: nothing is written, so the
+    cache may be larger than on a board.
     """
 
-    def __init__(self, chip: Chip, kind: str, format: bool = False):
+    def __init__(self, chip: Chip, kind: str, format: bool = False, is_read: bool = False):
         prog_size = KINDS[kind].prog_size
+        cache_size = BLOCK_SIZE if is_read else 4 * prog_size
         self._littlefs = LittleFS(
             context=chip,
             mount=False,
             block_size=BLOCK_SIZE,
             block_count=len(chip.blocks),
-            read_size=_READ_SIZE,
+            read_size=cache_size,  # as much at once as fits: that changes nothing on the chip
             prog_size=prog_size,
-            cache_size=4 * prog_size,
+            cache_size=cache_size,
             lookahead_size=_LOOKAHEAD_SIZE,
             block_cycles=_BLOCK_CYCLES,
             disk_version=_DISK_VERSION,

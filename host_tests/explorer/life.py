@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import NamedTuple
-from unittest.mock import patch
 
 from firmware.board import security
 from firmware.errors import FirstbootError
 from firmware.provisioning.record import fingerprint
 from firmware.provisioning.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
-from host_tests.explorer.board import Board, power_up, quick
+from host_tests.explorer.board import Board, power_up, quick, replaced
 from host_tests.explorer.folder import Folder
 from host_tests.explorer.network import Network
 from host_tests.explorer.run import Violation
@@ -139,12 +136,7 @@ class _Life:
 
     def _run(self) -> None:
         self.was_rejected = False
-        with ExitStack() as stack:
-            stack.enter_context(patch.object(gc, "collect", lambda: None))
-            if self.town.setting.transport == "coaps":
-                stack.enter_context(patch.object(security, "make_context", _make_context))
-                stack.enter_context(patch.object(security, "DTLS", _open_session))
-                stack.enter_context(patch.object(security, "set_clock", lambda *asked: None))
+        with replaced(*(_SECURE if self.town.setting.transport == "coaps" else ())):
             credentials, _ = power_up(self.board)
             while True:
                 if self.town.takes(credentials) and not self.town.is_told_so:
@@ -469,3 +461,10 @@ def _value_in(payload: bytes):
         return json.loads(payload).get("credentialsValue")
     except ValueError:
         return None
+
+
+_SECURE = (
+    (security, "make_context", _make_context),
+    (security, "DTLS", _open_session),
+    (security, "set_clock", lambda *asked: None),
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from littlefs import LittleFSError
 
 from host_tests.explorer.board import ADDRESSES, Board, power_up
 from host_tests.explorer.flash import Chip, Files, Image
+from host_tests.explorer.folder import Folder
 from host_tests.explorer.network import Network
 from host_tests.explorer.scene import (
     ANOTHER_BOARD,
@@ -71,17 +72,19 @@ def run(
     fates: Mapping[int, str] | None = None,
     watch: bool = True,
     decays: int | None = None,
+    on_flash: bool = True,
 ) -> Outcome:
     """Power up until the board is provisioned. Raises Violation.
 
     With `watch`, the outcome's `moments` are all those at which the power may fail. `fates`: what
-    becomes of the n-th datagram. `decays`: the flash operation that is spoilt afterwards.
+    becomes of the n-th datagram. `decays`: the flash operation that is spoilt afterwards. Where
+    nothing of that happens on the flash, its files may be in memory instead of `on_flash`.
     """
-    return _PowerUp(state, setting, seed, fates or {}, watch, decays).outcome
+    return _PowerUp(state, setting, seed, fates or {}, watch, decays, on_flash).outcome
 
 
 class _PowerUp:
-    def __init__(self, state: State, setting: Setting, seed: str, fates, watch: bool, decays):
+    def __init__(self, state: State, setting: Setting, seed: str, fates, watch, decays, on_flash):
         self.setting = setting
         self.moments: list[Moment] = []
         self.end = PROVISIONED
@@ -93,8 +96,12 @@ class _PowerUp:
         self.wire.fates = dict(fates)
         self._started = self.wire.now
         try:
-            files = Files(self.chip, setting.kind)
-            self._was_provisioned = CREDENTIALS in dict(contents(state.image, setting.kind))
+            found = dict(contents(state.image, setting.kind))
+            self._was_provisioned = CREDENTIALS in found
+            if on_flash:
+                files = Files(self.chip, setting.kind)
+            else:
+                files = Folder(found, "littlefs", lambda operation: None)
         except LittleFSError as error:
             raise Violation(f"the flash does not mount: {error}") from error
         address = ADDRESSES[state.address]
@@ -113,7 +120,7 @@ class _PowerUp:
             raise Violation(f"{type(error).__name__}: {error}", self.board.lines) from error
         self._moment("once provisioned", self.chip.image)
         image = self.chip.image
-        self._check(credentials, image)
+        self._check(credentials)
         counts = self.wire.count, self.chip.operations
         return Outcome(self.end, self.moments, image, self.wire, self.board.lines, *counts)
 
@@ -197,9 +204,18 @@ class _PowerUp:
 
     # Invariants
 
-    def _check(self, credentials: dict, image: Image) -> None:
+    def _files(self) -> dict[str, dict]:
+        """Every JSON file. Raises Violation for one that is none, or was set aside."""
+        if isinstance(self.board.files, Folder):
+            return _parsed(self.board.files.files.items())
+        try:
+            return _parsed(contents(self.chip.image, self.setting.kind))
+        except (LittleFSError, OSError) as error:
+            raise Violation(f"the flash cannot be read: {error}") from error
+
+    def _check(self, credentials: dict) -> None:
         lines = self.board.lines
-        files = _files(image, self.setting)
+        files = self._files()
         devices = self.wire.server.thingsboard.devices
         if list(devices) != [NAME]:
             raise Violation(f"the server holds {sorted(devices)}", lines)
@@ -222,7 +238,7 @@ class _PowerUp:
         waiting = self.wire.server.unacknowledged.get((peer, message.message_id))
         reply = waiting and _reply(waiting.datagram)
         if reply and reply.get("status") == "SUCCESS":
-            saved = _files(self.chip.image, self.setting).get(CREDENTIALS, {})
+            saved = self._files().get(CREDENTIALS, {})
             if saved.get("credentialsValue") != reply["credentialsValue"]:
                 raise Violation("acknowledged before it was saved", self.board.lines)
 
@@ -232,13 +248,8 @@ def _reply(datagram: bytes) -> dict | None:
     return json.loads(payload) if payload.startswith(b"{") else None
 
 
-def _files(image: Image, setting: Setting) -> dict[str, dict]:
-    """Every JSON file on flash. Raises Violation for one that is none, or was set aside."""
+def _parsed(found: Iterable[tuple[str, bytes]]) -> dict[str, dict]:
     files = {}
-    try:
-        found = contents(image, setting.kind)
-    except (LittleFSError, OSError) as error:
-        raise Violation(f"the flash cannot be read: {error}") from error
     for path, content in found:
         if ".bad" in path:
             raise Violation(f"{path} was set aside: it was corrupt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from host_tests.explorer.flash import Chip, Files, Image
@@ -36,18 +36,23 @@ class Setting(NamedTuple):
 
     @property
     def config(self) -> bytes:
-        return json.dumps(
-            {
-                "wifi": {"ssid": "home", "password": "correct horse"},
-                "server": "coap://thingsboard.example.com",
-                "provisioning": {
-                    "deviceName": NAME,
-                    "provisionDeviceKey": KEY,
-                    "provisionDeviceSecret": SECRET,
-                },
-                "access_token": self.access_token,
-            }
-        ).encode()
+        return _config(self.access_token)
+
+
+@cache
+def _config(access_token: str) -> bytes:
+    return json.dumps(
+        {
+            "wifi": {"ssid": "home", "password": "correct horse"},
+            "server": "coap://thingsboard.example.com",
+            "provisioning": {
+                "deviceName": NAME,
+                "provisionDeviceKey": KEY,
+                "provisionDeviceSecret": SECRET,
+            },
+            "access_token": access_token,
+        }
+    ).encode()
 
 
 class Step(NamedTuple):
@@ -69,7 +74,7 @@ class State(NamedTuple):
 @lru_cache(maxsize=4096)
 def contents(image: Image, kind: str) -> tuple[tuple[str, bytes], ...]:
     """Every file on an image. Raises LittleFSError when it does not mount."""
-    return tuple(Files(Chip(image), kind).read_all().items())
+    return tuple(Files(Chip(image), kind, is_read=True).read_all().items())
 
 
 def key_of(state: State, setting: Setting) -> tuple:
@@ -141,9 +146,14 @@ def _what(names: Names, what) -> Any:
 
 
 def _datagram(names: Names, datagram: bytes) -> tuple:
+    type, code, token, payload = _decoded(datagram)
+    return type, code, names("coap_token", token), payload and named_content(names, payload)
+
+
+@lru_cache(maxsize=65536)
+def _decoded(datagram: bytes) -> tuple:
     message = decode(datagram)
-    payload = named_content(names, message.payload) if message.payload else b""
-    return message.type, message.code, names("coap_token", message.token), payload
+    return message.type, message.code, message.token, message.payload
 
 
 _RANDOM = {
@@ -158,20 +168,33 @@ _RANDOM = {
 
 
 def named_content(names: Names, content: bytes) -> Any:
-    fields = _fields(content)
-    return content if fields is None else _named(names, fields)
-
-
-def _named(names: Names, value: Any, field: str = "") -> Any:
-    """A JSON value, hashable, its random parts as `names` has them."""
-    if isinstance(value, dict):
-        return tuple((key, _named(names, value[key], key)) for key in value)
-    if isinstance(value, list):
-        return tuple(_named(names, each, field) for each in value)
-    return names(_RANDOM[field], value) if field in _RANDOM else value
+    """A content by what is not random in it, and by the numbers of what is."""
+    fixed, random = _taken_apart(content)
+    return fixed, tuple(names(kind, value) for kind, value in random)
 
 
 @lru_cache(maxsize=65536)
+def _taken_apart(content: bytes) -> tuple[Any, tuple]:
+    """A content without its random values, and those: (kind, value)."""
+    fields = _fields(content)
+    if fields is None:
+        return content, ()
+    random = []
+    return _without_random(fields, "", random), tuple(random)
+
+
+def _without_random(value: Any, field: str, random: list) -> Any:
+    """A JSON value, hashable; what is random in it goes into `random`, in the order it has."""
+    if isinstance(value, dict):
+        return tuple((key, _without_random(value[key], key, random)) for key in value)
+    if isinstance(value, list):
+        return tuple(_without_random(each, field, random) for each in value)
+    if field not in _RANDOM:
+        return value
+    random.append((_RANDOM[field], value))
+    return field, value is None
+
+
 def _fields(content: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(content)

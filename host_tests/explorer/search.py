@@ -100,17 +100,21 @@ class Search:
         fates: Mapping[int, str] | None = None,
         watch: bool = True,
         decays: int | None = None,
+        on_flash: bool = True,
     ) -> Outcome:
         """Run one power-up; see host_tests.explorer.run."""
         try:
-            return run(state, self.setting, self.seed, fates, watch, decays)
+            return run(state, self.setting, self.seed, fates, watch, decays, on_flash)
         except Violation as violation:
             raise Broken(violation, self.setting, self.seed, state.schedule) from violation
 
     def with_fates(self, state: State, fates: Mapping[int, str], cut: bool) -> Outcome:
-        """Run one power-up with fates of datagrams; with `cut`, also every cut of it."""
+        """Run one power-up with fates of datagrams; with `cut`, also every cut of it.
+
+        Without, it has nothing to do with the flash.
+        """
         state = state._replace(schedule=(*state.schedule, fates_step(fates)))
-        outcome = self.run(state, fates, watch=cut)
+        outcome = self.run(state, fates, watch=cut, on_flash=cut)
         self.tally.count(outcome.end)
         if cut:
             self._run_level(self._successors(state, outcome, False), True, False)
