@@ -57,6 +57,7 @@ PURE = (
     "firmware.coap.message",
     "firmware.coap.numbers",
     "firmware.coap.observe",
+    "firmware.coap.observe_blocks",
     "firmware.coap.options",
     "firmware.coap.percent",
     "firmware.coap.unconfirmed",

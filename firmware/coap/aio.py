@@ -41,6 +41,8 @@ class Client(client.Client):
         """Give observations what comes within so long."""
         end = ticks_add(self.ticks(), ms)
         while True:
+            while self.later:
+                await self.drive(self.later[0].finish(self))
             # A request that another task makes takes it itself.
             datagram = None if self._lock.locked() else self.receive(0)
             if datagram is not None:

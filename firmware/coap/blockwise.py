@@ -7,7 +7,7 @@ from micropython import const
 
 from ..errors import CoapError
 from .merge import merge
-from .message import code_name, uint, uint_bytes
+from .message import CON, code_name, uint, uint_bytes
 
 _ETAG = const(4)
 _OBSERVE = const(6)
@@ -20,6 +20,14 @@ _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
 _LARGEST_SZX = const(6)
+
+
+def begin(client, timeout=247_000):
+    """Begin a transfer with a Client that is not one of its `steps`."""
+    client.exchange.owed = ()
+    client.type = CON
+    client.timeout = timeout
+    client.began = client.ticks()
 
 
 def run(client, code, token, options, payload, response, acknowledge):

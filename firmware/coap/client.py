@@ -43,6 +43,8 @@ class Client:
 
     # Of the last request: most requests go to one path.
     path = content_format = options = None
+    # Observations that have put something off until no request is under way.
+    later = ()
 
     def __init__(self, transport, name=None, idle=None, limit=4096, ticks=ticks_ms, random=urandom):
         # What loading left is freed: a datagram wants 1.2 KB in one piece.
@@ -142,6 +144,8 @@ class Client:
         """The steps of `wait`."""
         end = ticks_add(self.ticks(), ms)
         while True:
+            while self.later:
+                yield from self.later[0].finish(self)
             timeout = ticks_diff(end, self.ticks())
             if timeout <= 0:
                 return

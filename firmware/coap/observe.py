@@ -11,6 +11,8 @@ from micropython import const
 from .message import ACK, CON, EMPTY, GET, encode, uint
 
 _OBSERVE = const(6)
+_MAX_AGE = const(14)
+_BLOCK2 = const(23)
 _CONTENT = const(0x45)
 _VALID = const(0x43)
 _HALF = const(1 << 23)  # of the numbers that Observe has
@@ -22,19 +24,25 @@ class Observation:
 
     `on_notification(observation, message)`: called for each notification that is newer than those
     before it, also in the middle of a request: it makes none itself. When it returns False the
-    notification is not acknowledged, and comes again. `ticks`: time.ticks_ms, and `ticks_diff`.
+    notification is not acknowledged, and comes again. Of one that comes in blocks the first is
+    acknowledged, and the rest is fetched in the client's next `wait`, which then takes longer; so
+    it is handed over once, whatever is returned. `ticks`: time.ticks_ms, and `ticks_diff`.
+    `options`: (number, value), beside those of the path.
 
     `token`: the registration's, None when there is none. `number`: of the last notification.
     `skipped`: how many numbers were left out before it; servers that count show by it that one was
-    lost. `ended`: the code of the message that ended it.
+    lost. `max_age`: for how many seconds from then on the server promises a state that is not
+    older (RFC 7641 section 3.3.1). `ended`: the code of the message that ended it.
     """
 
-    token = number = ended = None
+    token = number = ended = partial = None
     skipped = 0
+    max_age = 60
 
-    def __init__(self, path, on_notification, ticks, ticks_diff):
+    def __init__(self, path, on_notification, ticks, ticks_diff, options=()):
         self.path = path
         self.on_notification = on_notification
+        self.options = options
         self._ticks = ticks
         self._ticks_diff = ticks_diff
 
@@ -43,40 +51,77 @@ class Observation:
 
         Afterwards `token` is None when the server does not let it be observed.
         """
-        self.token = self.number = self.ended = None
+        self.number = self.ended = self.partial = None
+        self.forget(client)
+        self.client = client
+        self.token = client.random(8)
+        # Before the response is whole: the server may send notifications between its blocks.
+        client.exchange.listeners.append(self)
+        options = ((_OBSERVE, b""),) + tuple(self.options)
+        try:
+            response = yield from client.steps(GET, self.path, options=options, token=self.token)
+            number = response.option(_OBSERVE)
+            if response.code in (_CONTENT, _VALID) and number is not None and not self.ended:
+                self._note(uint(number), response)
+            return response
+        finally:
+            if self.number is None:
+                self.forget(client)
+
+    def forget(self, client):
+        """Take no more notifications: the server learns of it by the Reset of the next one."""
+        self.token = None
         exchange = client.exchange
         exchange.listeners = [each for each in exchange.listeners if each is not self]
-        token = client.random(8)
-        response = yield from client.steps(GET, self.path, options=((_OBSERVE, b""),), token=token)
-        number = response.option(_OBSERVE)
-        if response.code in (_CONTENT, _VALID) and number is not None:
-            self.token = token
-            self._note(uint(number))
-            exchange.listeners.append(self)
-        return response
+
+    def is_fresh(self):
+        """Return whether `max_age` is not over; asked within 6 days, before ticks wrap."""
+        return self._ticks_diff(self._ticks(), self._at) <= self.max_age * 1000
 
     def on_message(self, message):
         """Take a message with the registration's token; return its acknowledgement, or None."""
         number = message.option(_OBSERVE)
+        block2 = message.option(_BLOCK2)
         if message.code not in (_CONTENT, _VALID) or number is None:
             self.token = None
             self.ended = message.code
+        elif self.number is None:
+            # Between the blocks of the registration's response: that one is older.
+            if message.type == CON:
+                return None
+            self._put_off(message)
         elif self._is_newer(uint(number)):
-            before = self.number, self.skipped, self._at
-            self._note(uint(number))
-            if self.on_notification(self, message) is False:
-                self.number, self.skipped, self._at = before
+            before = self.number, self.skipped, self._at, self.max_age, self.partial
+            self._note(uint(number), message)
+            self.partial = None
+            if block2 is not None and uint(block2) & 8:
+                self._put_off(message)
+            elif self.on_notification(self, message) is False:
+                self.number, self.skipped, self._at, self.max_age, self.partial = before
                 return None
         if message.type == CON:
             return encode(ACK, EMPTY, message.message_id, b"", ())
         return None
+
+    def finish(self, client):
+        """The steps that hand over what was put off."""
+        from .observe_blocks import finish
+
+        return finish(self, client)
+
+    def _put_off(self, message):
+        self.partial = message
+        if self not in self.client.later:
+            self.client.later += (self,)
 
     def _is_newer(self, number):
         """Return whether a notification is newer than the last (RFC 7641 section 3.4)."""
         ahead = number - self.number & (2 * _HALF - 1)
         return 0 < ahead < _HALF or self._ticks_diff(self._ticks(), self._at) > _FRESHNESS
 
-    def _note(self, number):
+    def _note(self, number, message):
         self.skipped = 0 if self.number is None else number - self.number - 1 & (2 * _HALF - 1)
         self.number = number
+        max_age = message.option(_MAX_AGE)
+        self.max_age = 60 if max_age is None else uint(max_age)
         self._at = self._ticks()

@@ -268,6 +268,37 @@ def test_observations_beside_requests():
     run(scenario, mute)
 
 
+def test_a_notification_in_blocks():
+    async def scenario(client, transport, clock):
+        seen = []
+
+        def server(datagram):
+            message = decode(memoryview(datagram))
+            if not message.code:
+                return ()
+            if message.option(OBSERVE) is not None:
+                return [(1, reply(datagram, CONTENT, [(OBSERVE, b"\x01")], b"state"))]
+            if message.option(23) is None:
+                return echo(datagram)
+            return [(20, reply(datagram, CONTENT, [(23, b"\x10")], b"rest"))]
+
+        transport._server = server
+        observation = Observation(
+            "/a",
+            lambda observation, message: seen.append(message.payload),
+            clock.ticks_ms,
+            clock.ticks_diff,
+        )
+        await client.observe(observation)
+        options = [(OBSERVE, b"\x02"), (23, b"\x08")]
+        notification = encode(CON, CONTENT, 0x7000, observation.token, options, b"first of them   ")
+        transport.arrive(50, bytes(notification))
+        response, _ = await asyncio.gather(client.get("/c"), client.wait(500))
+        assert response.payload == b"c" and seen == [b"first of them   rest"]
+
+    run(scenario, mute)
+
+
 def test_idle_is_called_while_it_waits():
     called = []
 

@@ -2,8 +2,10 @@
 
 from firmware.coap.message import ACK, CON, GET, RST, decode, encode, uint_bytes
 from firmware.coap.observe import Observation
+from firmware.coap.observe_blocks import deregister
+from firmware.errors import CoapError, NoResponse
 from host_tests.firmware.coap_helpers import NON, Tokens, empty, make_client, reply, separate
-from host_tests.firmware.helpers import Clock
+from host_tests.firmware.helpers import Clock, raises
 
 OBSERVE = 6
 CONTENT, DELETED, VALID = 0x45, 0x42, 0x43
@@ -244,3 +246,262 @@ def test_a_wait_ends_in_time_whatever_comes():
     before = bench.clock.slept
     bench.client.wait(1000)
     assert bench.clock.slept - before == 1000
+
+
+class Blocks:
+    """A server of one observed state, in blocks of 16 bytes, each after 10 ms.
+
+    `between(number)`: called before it answers a request for a later block; what it returns comes
+    before the answer. `asks`: (has Observe, number of the block) of each request.
+    """
+
+    def __init__(self, state, number=10):
+        self.state = state
+        self.number = number
+        self.tag = b"1"
+        self.asks = []
+        self.answers = True
+        self.between = lambda number: ()
+
+    def change(self, state):
+        self.state = state
+        self.number += 1
+        self.tag = b"%d" % self.number
+
+    def options(self, block, observe):
+        more = (block + 1) * 16 < len(self.state)
+        options = [(4, self.tag)] + ([(OBSERVE, uint_bytes(self.number))] if observe else [])
+        return options + [(23, bytes((block << 4 | more << 3,)))]
+
+    def __call__(self, datagram):
+        message = decode(memoryview(datagram))
+        if not message.code:
+            return ()
+        observe = message.option(OBSERVE)
+        block = message.option(23)
+        block = block[0] >> 4 if block else 0
+        self.asks.append((observe is not None, block))
+        before = [(5, each) for each in self.between(block)] if block else []
+        if not self.answers:
+            return before
+        payload = self.state[block * 16 : block * 16 + 16]
+        options = self.options(block, observe == b"")
+        return before + [(10, reply(datagram, CONTENT, options, payload))]
+
+    def notification(self, token, type=CON, message_id=0x7000):
+        options = self.options(0, True)
+        return bytes(encode(type, CONTENT, message_id, token, options, self.state[:16]))
+
+
+def state(number):
+    return (b"state %d " % number * 6)[:40]
+
+
+def in_blocks(**how):
+    """Return a Bench and its Blocks, registered; what was asked is forgotten."""
+    server = Blocks(state(0))
+    bench = Bench(server=server, **how)
+    server.asks.clear()
+    return bench, server
+
+
+def test_a_registration_in_blocks():
+    server = Blocks(state(0))
+    bench = Bench(server=server)
+    assert server.asks == [(True, 0), (False, 1), (False, 2)]
+    assert bench.response.payload == state(0)
+    assert bytes(bench.response.option(OBSERVE)) == b"\x0a"
+    assert bytes(bench.response.option(4)) == b"1"
+    assert bench.observation.number == 10
+    assert bench.notify(11, b"x") == acknowledged() and bench.seen == [(11, b"x")]
+
+
+def test_a_notification_in_blocks():
+    bench, server = in_blocks()
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+    bench.client.wait(100)
+    assert bench.transport.sent[0][1] == empty(ACK, 0x7000)
+    assert server.asks == [(False, 1), (False, 2)]
+    assert bench.seen == [(11, state(1))]
+    tokens = [decode(memoryview(datagram)).token for _, datagram in bench.transport.sent[1:]]
+    assert bench.token not in tokens and tokens[0] != tokens[1]
+    assert bench.client.later == () and bench.observation.partial is None
+    assert bench.notify(12, b"x") == acknowledged() and bench.seen[1:] == [(12, b"x")]
+
+
+def test_a_duplicate_of_a_notification_in_blocks():
+    bench, server = in_blocks()
+    server.change(state(1))
+    for delay in (0, 7, 50):
+        bench.transport.arrive(delay, server.notification(bench.token))
+    bench.client.wait(100)
+    assert bench.seen == [(11, state(1))] and len(server.asks) == 2
+
+
+def test_a_notification_in_blocks_in_the_middle_of_a_request():
+    bench, server = in_blocks()
+    server.change(state(1))
+    bench.transport.arrive(5, server.notification(bench.token))
+    assert bench.client.get("/b").payload == state(1)
+    assert bench.seen == []
+    bench.client.wait(100)
+    assert bench.seen == [(11, state(1))]
+
+
+def test_a_state_that_changes_while_its_blocks_are_fetched():
+    """RFC 7959 section 2.4: another ETag, so the blocks are of two states."""
+    bench, server = in_blocks()
+    server.change(state(1))
+    first = server.notification(bench.token)
+    server.change(state(2))
+    bench.transport.arrive(0, first)
+    bench.client.wait(100)
+    assert server.asks == [(False, 1), (False, 0), (False, 1), (False, 2)]
+    assert bench.seen == [(11, state(2))]
+
+
+def check_newer(in_blocks_too):
+    """Something newer comes while the blocks of a notification are fetched, and alone counts."""
+    bench, server = in_blocks()
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+
+    def between(block):
+        server.between = lambda block: ()
+        if in_blocks_too:
+            server.change(state(2))
+            return [server.notification(bench.token, message_id=0x7001)]
+        # The rest of the older state is given all the same.
+        options = [(OBSERVE, b"\x0c")]
+        return [bytes(encode(CON, CONTENT, 0x7001, bench.token, options, state(2)))]
+
+    server.between = between
+    bench.client.wait(200)
+    assert bench.seen == [(12, state(2))]
+    assert bench.client.later == ()
+
+
+def test_newer_notifications_while_blocks_are_fetched():
+    check_newer(True)
+    check_newer(False)
+
+
+def test_silence_while_blocks_are_fetched():
+    bench, server = in_blocks()
+    server.change(state(1))
+    server.answers = False
+    bench.transport.arrive(0, server.notification(bench.token))
+    raises(NoResponse, bench.client.wait, 100)
+    server.answers = True
+    assert bench.seen == [] and bench.observation.token
+    bench.client.wait(100)
+    assert bench.seen == [(11, state(1))]
+
+
+def test_a_notification_over_the_limit():
+    bench, server = in_blocks()
+    bench.client.limit = 39
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+    assert "over the limit" in raises(CoapError, bench.client.wait, 100).what
+    bench.client.wait(100)
+    assert bench.seen == [] and bench.notify(12, b"x") == acknowledged()
+
+
+def check_between_blocks(type):
+    server = Blocks(state(0))
+    bench = Bench(server=server)
+    early = []
+
+    def between(block):
+        if not early:
+            options = [(OBSERVE, b"\x0b")]
+            token = bench.observation.token
+            early.append(bytes(encode(type, CONTENT, 0x7000, token, options, b"new")))
+            return early
+        return ()
+
+    server.between = between
+    response = bench.client.observe(bench.observation)
+    assert response.payload == state(0) and bench.observation.number == 10
+    assert bench.seen == []
+    sent = [datagram for _, datagram in bench.transport.sent]
+    assert empty(ACK, 0x7000) not in sent and empty(RST, 0x7000) not in sent
+    if type == CON:  # not acknowledged, it comes again
+        bench.transport.arrive(0, early[0])
+    bench.client.wait(10)
+    assert bench.seen == [(11, b"new")] and bench.client.later == ()
+
+
+def test_notifications_between_the_blocks_of_a_registration():
+    check_between_blocks(CON)
+    check_between_blocks(NON)
+
+
+def test_an_end_between_the_blocks_of_a_registration():
+    server = Blocks(state(0))
+    bench = Bench(server=server)
+    server.between = lambda block: [
+        bytes(encode(CON, NOT_FOUND, 0x7000, bench.observation.token or b"", ()))
+    ]
+    bench.client.observe(bench.observation)
+    assert bench.observation.token is None and bench.observation.ended == NOT_FOUND
+
+
+def test_a_registration_that_nobody_answers():
+    bench = Bench()
+    bench.transport._server = lambda datagram: ()
+    raises(NoResponse, bench.client.observe, bench.observation)
+    assert bench.observation.token is None and bench.client.exchange.listeners == []
+
+
+def test_freshness():
+    bench = Bench(clock=Clock(WRAP - 30_000))
+    assert bench.observation.max_age == 60
+    bench.clock.sleep_ms(59_000)
+    assert bench.observation.is_fresh()
+    bench.clock.sleep_ms(2000)
+    assert not bench.observation.is_fresh()
+    options = [(OBSERVE, b"\x0b"), (14, b"\x05")]
+    bench.transport.arrive(0, bytes(encode(NON, CONTENT, 1, bench.token, options, b"x")))
+    bench.client.wait(1)
+    assert bench.observation.max_age == 5 and bench.observation.is_fresh()
+    bench.clock.sleep_ms(5001)
+    assert not bench.observation.is_fresh()
+    bench.notify(12)
+    assert bench.observation.max_age == 60
+
+
+def test_options_of_an_observation():
+    requests = []
+
+    def server(datagram):
+        requests.append(decode(memoryview(datagram)).options)
+        return [(1, reply(datagram, CONTENT, [(OBSERVE, b"\x0a")]))]
+
+    bench = Bench(server=server)
+    accepting = Observation(
+        "/a?q", None, bench.clock.ticks_ms, bench.clock.ticks_diff, ((17, b"\x32"),)
+    )
+    bench.client.observe(accepting)
+    assert requests[1] == [(OBSERVE, b""), (11, b"a"), (15, b"q"), (17, b"\x32")]
+
+
+def test_forgotten_and_deregistered():
+    bench = Bench()
+    bench.observation.forget(bench.client)
+    assert bench.notify(11) == reset() and bench.seen == []
+    bench = Bench()
+    requests = []
+
+    def server(datagram):
+        requests.append(decode(memoryview(datagram)))
+        return [(1, reply(datagram, CONTENT))]
+
+    bench.transport._server = server
+    bench.client.drive(deregister(bench.observation, bench.client, timeout=1000))
+    (request,) = requests
+    assert request.options == [(OBSERVE, b"\x01"), (11, b"a")]
+    assert bytes(request.token) == bench.token and bench.observation.token is None
+    assert bench.notify(11) == reset()
