@@ -204,6 +204,8 @@ def test_a_board_that_was_provisioned_as_another(desk):
     result = desk.flash(board, config.replace(b"127.0.0.1", b"localhost"))
     assert (result.result, result.name) == ("provisioned as another", old.name)
     assert 'not "sensor' in result.detail and "on coap://localhost:" in result.detail
+    assert "delete it there first, or its server attribute" in result.detail
+    assert ",." not in result.detail and ".." not in result.detail
     assert desk.flash(board).result == "provisioned"
 
 

@@ -32,20 +32,20 @@ from tools.virtual_board.interpreter import find_micropython
 ROOT = Path(set_up.ROOT)
 VERBS = (
     "demo",
-    "test",
-    "serve",
-    "power-up",
-    "board",
-    "read",
-    "provision",
-    "measure",
-    "storm",
-    "pictures",
     "init",
     "boards",
     "flash",
     "doctor",
     "reset",
+    "provision",
+    "serve",
+    "power-up",
+    "board",
+    "read",
+    "storm",
+    "measure",
+    "pictures",
+    "test",
 )
 KEY, SECRET = "provision-key", "provision-secret"
 RUNTIMES = ["cpython", *(["micropython"] if find_micropython().command else [])]
@@ -372,11 +372,11 @@ def test_set_up_is_done_again_when_its_python_is_gone(project):
 
 
 def test_set_up_that_fails_says_what_pip_said_and_is_done_again(project, monkeypatch, capsys):
-    failing = [sys.executable, "-c", "import sys; print('No route to the index'); sys.exit(1)"]
+    failing = [sys.executable, "-c", "import sys; print('No \\x1b route'); sys.exit(1)"]
     monkeypatch.setattr(set_up, "_make_without_packages", lambda lock: failing)
     with pytest.raises(SystemExit, match="check the network") as ended:
         set_up.set_up()
-    assert "  No route to the index" in str(ended.value)
+    assert "  No \\x1b route" in str(ended.value)
     assert not set_up.is_set_up()
 
 

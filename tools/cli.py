@@ -15,20 +15,20 @@ from tools.terminal import guard
 HELP = ["-h", "--help"]
 VERBS = (
     "demo",
-    "test",
-    "serve",
-    "power-up",
-    "board",
-    "read",
-    "provision",
-    "measure",
-    "storm",
-    "pictures",
     "init",
     "boards",
     "flash",
     "doctor",
     "reset",
+    "provision",
+    "serve",
+    "power-up",
+    "board",
+    "read",
+    "storm",
+    "measure",
+    "pictures",
+    "test",
 )
 
 

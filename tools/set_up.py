@@ -303,8 +303,10 @@ def _run(command: list[str], lock: int) -> tuple[int, str]:
 
 
 def _last(lines: list[str]) -> str:
-    said = [line for line in lines if line.strip()]
-    return "\n".join(f"  {line.rstrip()}" for line in said[-_LAST_LINES:])
+    from tools.terminal import printable
+
+    said = [printable(line.rstrip()) for line in lines if line.strip()]
+    return "\n".join(f"  {line}" for line in said[-_LAST_LINES:])
 
 
 class _Progress:

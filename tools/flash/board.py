@@ -18,6 +18,7 @@ from tools.flash.errors import (
     REFUSED,
     TIME_RAN_OUT,
     FlashingError,
+    sentences,
 )
 from tools.flash.follow import Outcome, follow
 from tools.flash.link import Link
@@ -135,7 +136,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     facts.check(board, job.as_source)
     progress.on_step(str(board))
     for what, fix in facts.warnings(board):
-        progress.on_warning(f"{what}. {fix}")
+        progress.on_warning(sentences(what, fix))
     found = install.survey(link, job.firmware)
     config = _config(link, job, board, row, found, result, progress)
     wanted = {**job.firmware, CONFIG: config}
@@ -151,7 +152,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     size = sum(len(each) for each in plan.put.values())
     progress.on_total(size)
     if plan.put or plan.remove:
-        progress.on_step(f"writing {len(plan.put)} files, {-(-size // 1024)} KB")
+        files = "1 file" if len(plan.put) == 1 else f"{len(plan.put)} files"
+        progress.on_step(f"writing {files}, {-(-size // 1024)} KB")
     else:
         progress.on_step("every file is up to date")
     install.apply(link, plan, found, progress.on_bytes)
@@ -198,11 +200,7 @@ def _conclude(outcome: Outcome, before: dict, config: bytes, result: Result) -> 
             found = outcome.name, content.server_of(before)
         if found != wanted:
             result.exit_code = PROVISIONED_AS_ANOTHER
-            result.detail = ". ".join(
-                [
-                    f'the board is "{found[0]}" on {found[1]}, not "{wanted[0]}" on {wanted[1]}',
-                    *outcome.notes,
-                ]
-            )
+            what = f'the board is "{found[0]}" on {found[1]}, not "{wanted[0]}" on {wanted[1]}'
+            result.detail = sentences(what, *outcome.notes)
         result.name = found[0]
     result.result = RESULTS[result.exit_code]

@@ -10,7 +10,7 @@ import typer
 from tools.flash import content, many, ports
 from tools.flash.board import BROKEN_OFF, Job
 from tools.flash.doctor import examine_server
-from tools.flash.errors import NO_MICROPYTHON, FlashingError
+from tools.flash.errors import NO_MICROPYTHON, FlashingError, sentences
 from tools.flash.findings import FAILURE
 from tools.flash.results import ResultsFile, write_bulk_import
 from tools.flash.show import Screen
@@ -47,7 +47,8 @@ def flash(
     settings = content.check_config(text, name=config)
     for finding in examine_server(settings["server"]):
         if finding.level == FAILURE:
-            typer.echo(f"warning: from this computer, {finding.what}. {finding.fix}", err=True)
+            what = sentences(finding.what, finding.fix)
+            typer.echo(f"warning: from this computer, {what}", err=True)
     rows = content.read_rows(boards) if boards else None
     if micropython:
         named = [micropython(named[0] if named else None)]

@@ -15,11 +15,20 @@ from __future__ import annotations
 ) = range(9)
 
 
+def sentences(*texts: str) -> str:
+    """Texts as one, with full stops between them where they have no mark of their own."""
+    joined = ""
+    for text in filter(None, texts):
+        between = " " if joined.endswith((",", ".", ":", ";", "?")) else ". "
+        joined = f"{joined}{between}{text}" if joined else text
+    return joined
+
+
 class FlashingError(Exception):
     """Why a board cannot be used. `what` happened; `fix`: what to do next; `exit_code`."""
 
     def __init__(self, what: str, fix: str, exit_code: int = FAILED):
-        super().__init__(f"{what}. {fix}")
+        super().__init__(sentences(what, fix))
         self.what = what
         self.fix = fix
         self.exit_code = exit_code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tools.flash.errors import sentences
+
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 
 
@@ -15,7 +17,7 @@ class Finding(NamedTuple):
     fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.level:8} {self.what}" + (f". {self.fix}" if self.fix else "")
+        return f"{self.level:8} {sentences(self.what, self.fix)}"
 
 
 def doubtful(settings: dict, chip: str = "") -> list[Finding]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.flash.errors import APP_FAILED, FAILED, TIME_RAN_OUT
+from tools.flash.errors import APP_FAILED, FAILED, TIME_RAN_OUT, sentences
 from tools.flash.link import PROMPT, Link
 from tools.virtual_board.console import Console
 
@@ -50,7 +50,7 @@ def follow(
         if text.startswith(f"{console.state}:"):
             headline = text
         elif text.startswith("  "):
-            headline += "." + text[1:]
+            headline = sentences(headline, text.strip())
         if console.provisioned or console.gave_up:
             outcome.exit_code = console.exit_code
             break

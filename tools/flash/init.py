@@ -34,6 +34,10 @@ def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
         raise FlashingError(
             f"{path} is there already", "Name another --config, or use --force", WRONG_USAGE
         )
+    if not path.absolute().parent.is_dir():
+        raise FlashingError(
+            f"there is no folder {path.parent}", "Make it, or name another --config", WRONG_USAGE
+        )
     interactive = sys.stdin.isatty()
     missing = [name for name in ("ssid", "server", "key", "secret") if not given[name]]
     if missing and not interactive:

@@ -35,7 +35,7 @@ def why_not_open(port: str) -> FlashingError | None:
         if missing:
             return FlashingError(
                 f"there is no port {port}",
-                "Plug the board in; `flash` without --port shows what is there",
+                "Plug the board in; `boards` shows what is there",
             )
         if denied:
             fix = "Give yourself the right to use it"

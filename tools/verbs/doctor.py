@@ -18,9 +18,10 @@ def doctor(
     port: Port = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Find out why a board does not provision: the server, the network, the board.
+    """Find out why a board does not provision.
 
-    Without --port it looks from this computer only.
+    Looks at config.json, the server and its certificates; with --port also at the board and what
+    it hears and reaches, which takes three minutes at the most.
 
     Example: python3 -m tools doctor --config config.json
     """

@@ -94,10 +94,11 @@ def flash(
         bool, typer.Option("--json", help="Print the results as JSON; the rest goes to stderr.")
     ] = False,
 ) -> None:
-    """Put the firmware on a board and follow it until it is provisioned.
+    """Put the firmware on a board, and see it provisioned.
 
-    Only what differs is written, and all of it is read back. It can be broken off anywhere: run
-    it again and it goes on. With several boards, name one, or use --all or --csv.
+    Its console is followed until then. Only what differs is written, and all of it is read back.
+    It can be broken off anywhere: run it again and it goes on. With several boards, name one, or
+    use --all or --csv.
 
     Example: python3 -m tools flash --config config.json
     """

@@ -42,7 +42,7 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a config.json: asks five questions, or takes the answers as options.
+    """Write a config.json, from five answers or from options.
 
     The networks in range are offered, and whether the server answers CoAP is looked at. Only you
     can read the file.

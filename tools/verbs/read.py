@@ -33,7 +33,7 @@ def read(
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
     if sys.stdout.isatty():
-        typer.echo(content.decode(errors="replace"), nl=False)
+        typer.echo(content.decode(errors="replace"), nl=not content.endswith(b"\n"))
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

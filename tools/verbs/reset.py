@@ -27,7 +27,9 @@ def reset(
         ),
     ] = False,
 ) -> None:
-    """Make a board forget its credentials, or everything of firstboot's.
+    """Make a board forget its credentials, or everything.
+
+    Everything is what is firstboot's; files of yours stay.
 
     ThingsBoard still has the device, and what to do about that is said. An attempt that is
     pending, because a reply was lost, stays without --attempt: with it the board can still get

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -174,10 +175,10 @@ def serve(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--cert") from None
     except OSError as error:
-        end(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. "
-            "End what listens there, or name another --port."
-        )
+        fix = "Name an address of this computer with --host"
+        if error.errno == errno.EADDRINUSE:
+            fix = "End what listens there, or name another --port"
+        end(f"Cannot listen on {host} port {port}: {error.strerror or error}. {fix}.")
 
 
 def _credentials(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | None:

@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tools.program import NAME
+
 FAILED = 1
 POWER_UP_CODES = """\b
 Exit codes:
@@ -27,7 +29,7 @@ Exit codes:
   4  the time ran out
   5  bad configuration
   6  no MicroPython on the board, or one that is too old
-  7  the board was provisioned before, as another device or elsewhere
+  7  provisioned before, as another device or elsewhere
   8  it is provisioned, and app.py raised
   130  Ctrl-C"""
 PLAIN_CODES = """\b
@@ -85,7 +87,8 @@ def new_verb() -> typer.Typer:
 def existing_file(path: Path, option: str) -> Path:
     """The file that an option names; typer.BadParameter when it is not there."""
     if not path.is_file():
-        raise typer.BadParameter(f"there is no file {path}", param_hint=option)
+        more = f"; write one with {NAME} init" if option == "--config" else ""
+        raise typer.BadParameter(f"there is no file {path}{more}", param_hint=option)
     return path
 
 
