@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +73,6 @@ class PowerUps:
         self.runtime = runtime
         self.server = server
         self.board: VirtualBoard | None = None
-        self._source = flash.parent / "source"
         self._given = b""
         self._network: dict | None = None
 
@@ -99,16 +97,11 @@ class PowerUps:
         self._given = content
         if isinstance(config, dict) and isinstance(config["wifi"]["ssid"], str):
             self._network = {**config["wifi"], "delay_ms": 0}
-        self._source.mkdir()
-        for name in ("boot.py", "main.py"):
-            shutil.copy(PROJECT / name, self._source)
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / "firmware", self._source / "firmware", ignore=ignored)
-        clock = _FAST_CLOCK % speed if speed > 1 else ""
-        with (self._source / "boot.py").open("a", encoding="utf-8") as file:
-            file.write(clock + textwrap.dedent(boot))
         app_py = None if app is None else textwrap.dedent(app).encode()
-        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, self._source, files)
+        files = dict(files or {})
+        if begin := (_FAST_CLOCK % speed if speed > 1 else "") + textwrap.dedent(boot):
+            files["boot.py"] = (PROJECT / "boot.py").read_bytes() + begin.encode()
+        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, files=files)
 
     def power_up(
         self,

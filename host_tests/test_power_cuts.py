@@ -15,10 +15,11 @@ import pytest
 
 from tools.fake_thingsboard.model import STRATEGIES, ThingsBoard
 from tools.fake_thingsboard.server import REPLIES, FakeThingsBoard
+from tools.measure.bench import compile_to, firmware_files
 from tools.virtual_board import process
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
-from tools.virtual_board.flash import FAT, LITTLEFS, NotOnFlash, put_on_flash, read_file
+from tools.virtual_board.flash import FAT, LITTLEFS, PROJECT, NotOnFlash, put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = pytest.mark.skipif(
@@ -36,8 +37,16 @@ AT_A_TIME = 2
 class Site:
     """A board with its flash, and its ThingsBoard; what is drawn comes from `draw`."""
 
-    def __init__(self, folder: Path, kind: str, draw: random.Random, file_system: str = LITTLEFS):
+    def __init__(
+        self,
+        folder: Path,
+        kind: str,
+        draw: random.Random,
+        file_system: str = LITTLEFS,
+        source: Path = PROJECT,
+    ):
         self.file_system = file_system
+        self.source = source
         self.flash = folder / "flash.img"
         strategy = draw.choice(STRATEGIES)
         self.thingsboard = ThingsBoard(KEY, SECRET, strategy)
@@ -65,6 +74,7 @@ class Site:
             self.kind,
             "micropython",
             json.dumps(config).encode(),
+            source=self.source,
             file_system=self.file_system,
         )
         self.board = VirtualBoard(self.flash, self.kind, on_line=self.lines.append)
@@ -181,6 +191,10 @@ def cut_when_it_has_asked(site) -> None:
 
 
 def test_any_moment_of_a_first_power_up_may_be_cut(tmp_path):
+    """Of compiled firmware, as `flash` puts it on a board."""
+    compile_to(PROJECT, firmware_files(PROJECT), tmp_path)
+    for name in ("boot.py", "main.py"):
+        shutil.copy(PROJECT / name, tmp_path)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         # As many at a time as later, so that they take as long as later.
         takes = max(pool.map(lambda number: _power_up(tmp_path, -1 - number), range(AT_A_TIME)))
@@ -214,10 +228,10 @@ def _cut(folder: Path, number: int, takes: float) -> None:
 
 
 @contextmanager
-def _site(folder: Path, number: int):
+def _site(compiled: Path, number: int):
     draw = random.Random(f"{SEED}/{number}")
-    folder = folder / str(number)
+    folder = compiled / str(number)
     folder.mkdir()
-    with Site(folder, draw.choice(list(KINDS)), draw) as site:
+    with Site(folder, draw.choice(list(KINDS)), draw, source=compiled) as site:
         yield site, draw
     shutil.rmtree(folder)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError, UserContext
@@ -212,15 +213,32 @@ def _mounted(image: Path) -> LittleFS:
 
 
 def _write_image(image: Path, kind: str, contents: dict[str, bytes]) -> None:
+    # Firmware comes first, and is the same on many boards.
+    same, own = [], []
+    for each in contents.items():
+        is_same = not own and each[0].startswith(("boot.py", "main.py", "firmware/"))
+        (same if is_same else own).append(each)
+    files = _littlefs(_image_with(kind, tuple(same)), kind, _DISK_VERSION)
+    files.mount()
+    _write_files(files, own)
+    private.write(image, files.context.buffer)
+
+
+@lru_cache(maxsize=4)
+def _image_with(kind: str, contents: tuple[tuple[str, bytes], ...]) -> bytes:
     files = _littlefs(b"\xff" * KINDS[kind].flash_size, kind, _DISK_VERSION)
     files.format()
     files.mount()
-    for name, content in contents.items():
+    _write_files(files, contents)
+    return bytes(files.context.buffer)
+
+
+def _write_files(files: LittleFS, contents: Iterable[tuple[str, bytes]]) -> None:
+    for name, content in contents:
         files.makedirs(str(PurePosixPath(name).parent), exist_ok=True)
         with files.open(name, "wb") as file:
             file.write(content)
     files.unmount()
-    private.write(image, files.context.buffer)
 
 
 def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
