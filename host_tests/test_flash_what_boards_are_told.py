@@ -17,6 +17,7 @@ import serial
 
 from host_tests.flash_bench import DO_CONNECT, Desk, Heard
 from host_tests.power_up_bench import config_for
+from host_tests.readme import README
 from host_tests.virtual_bench import needs_micropython
 from tools.flash import board as flashing
 from tools.flash import drives, facts, ports, prompt
@@ -47,13 +48,13 @@ WITHOUT_A_PROMPT = {
     "ESP32-C3 without a program": (
         C3_ROM + INVALID,
         NO_MICROPYTHON,
-        ("ESP32_GENERIC_C3 at 0x0",),
+        ("has no MicroPython", "ESP32_GENERIC_C3 at 0x0"),
         ("0x1000",),
     ),
     "ESP32-S3 whose flash cannot be read": (
         S3_ROM + b"flash read err, 1000\r\n" * 2,
         NO_MICROPYTHON,
-        ("ESP32_GENERIC_S3 at 0x0",),
+        ("has no MicroPython", "ESP32_GENERIC_S3 at 0x0"),
         ("0x1000",),
     ),
     "download mode": (
@@ -65,16 +66,21 @@ WITHOUT_A_PROMPT = {
     "deep sleep": (
         b"ets Jul 29 2019 12:21:46\r\nrst:0x5 (DEEPSLEEP_RESET),boot:0x13\r\n",
         FAILED,
-        ("sleeps", HOLD_RESET),
+        ("sleeps most of the time", HOLD_RESET),
         ("erase",),
     ),
     "a voltage that drops": (
         ESP32_ROM + b"Brownout detector was triggered\r\n",
         FAILED,
-        ("voltage drops", "another cable"),
+        ("supply voltage drops", "another cable"),
         ("erase",),
     ),
-    "a program that heeds nothing": (b"21.5\r\n", FAILED, ("Ctrl-C", HOLD_RESET), ("erase",)),
+    "a program that heeds nothing": (
+        b"21.5\r\n",
+        FAILED,
+        ("Ctrl-C does not stop it", HOLD_RESET),
+        ("erase",),
+    ),
 }
 SWALLOWS = b"""
 import time
@@ -149,6 +155,14 @@ REACHED = {
 def desk(tmp_path):
     with Desk(tmp_path) as desk:
         yield desk
+
+
+def test_readme_has_the_same_table():
+    text = README.read_text(encoding="utf-8").partition("gives no prompt is told right")[2]
+    rows = [line for line in text.split("\n\n")[1].splitlines()[2:] if "nothing: it is" not in line]
+    assert {row.split("`")[1] for row in rows} == {
+        told[0] for _, _, told, _ in WITHOUT_A_PROMPT.values()
+    }
 
 
 @contextmanager
@@ -282,7 +296,7 @@ def test_a_deep_sleeper_is_told_so_and_reached_through_reset(desk, monkeypatch):
 def test_a_slow_board_is_waited_for(desk):
     board = desk.board()
     board.cut_power()
-    slow = threading.Timer(6, board.power_on)
+    slow = threading.Timer(3, board.power_on)
     slow.start()
     with Link(str(board.link)) as link:
         assert link.value("print(40 + 2)") == 42
