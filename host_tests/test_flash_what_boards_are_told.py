@@ -343,13 +343,18 @@ def count(port) -> int:
         return int(line.read_until(b"\n"))
 
 
-@needs_micropython
-def test_listing_boards_touches_none(desk):
+def one_that_runs_and_one_that_does_not(desk) -> tuple[list, int]:
+    """The boards, and how far the first one has counted."""
     boards = [desk.board(), desk.board("rp2")]
     with Link(str(boards[0].link)) as link:
         link.put("/main.py", COUNTS)
         link.start()
-    before = count(boards[0].link)
+    return boards, count(boards[0].link)
+
+
+@needs_micropython
+def test_listing_boards_touches_none(desk):
+    boards, before = one_that_runs_and_one_that_does_not(desk)
     seen = [(board.received, list(board.resets)) for board in boards]
     available = [
         Port(str(boards[0].link), "0001", "CP2102 USB to UART", 0x10C4, 0xEA60),
@@ -369,11 +374,7 @@ def test_listing_boards_touches_none(desk):
 @needs_micropython
 def test_a_board_that_is_asked_goes_on(desk):
     """What USB does not tell of a board is asked for when somebody names it by its id."""
-    boards = [desk.board(), desk.board("rp2")]
-    with Link(str(boards[0].link)) as link:
-        link.put("/main.py", COUNTS)
-        link.start()
-    before = count(boards[0].link)
+    boards, before = one_that_runs_and_one_that_does_not(desk)
     available = [Port(str(boards[0].link), "0001", "CP2102 USB to UART"), Port(str(boards[1].link))]
     running, idle = ports.ask_all(available)
     assert running == "CP2102 USB to UART, id:0001: it runs a program"
