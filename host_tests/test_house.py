@@ -60,6 +60,7 @@ PURE = (
     "firmware.coap.observe_blocks",
     "firmware.coap.options",
     "firmware.coap.percent",
+    "firmware.coap.stream",
     "firmware.coap.unconfirmed",
     "firmware.coap.uri",
     "firmware.coap.uri_doubts",

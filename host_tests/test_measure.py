@@ -113,6 +113,12 @@ def test_a_larger_response_takes_heap_in_proportion(there: Bench):
     assert large < 5 * small
 
 
+@pytest.mark.parametrize("kind", ["download", "upload"])
+def test_a_streamed_megabyte_takes_no_more_heap_than_two_kilobytes(there: Bench, kind):
+    small, large = (growth.heap_of(there, kind, size) for size in (2048, 1 << 20))
+    assert large <= small + 1024
+
+
 def test_every_module_is_weighed(there: Bench):
     weighed = modules.measure(there)
     assert weighed["firmware.coap.message"]["heap"] > weighed["firmware.coap.message"]["mpy"] > 0

@@ -20,6 +20,11 @@ _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
 _LARGEST_SZX = const(6)
+_MORE = const(8)  # in a Block option
+
+
+class Changed(CoapError):
+    """The blocks are of two states of the resource: what was got is to be thrown away."""
 
 
 def begin(client, timeout=247_000):
@@ -58,17 +63,23 @@ def transfer(options, payload, limit, largest_block, response=None):
     """Yield (options, payload) of each message, be sent its response; return the last response.
 
     That one has the whole body as its payload, and the options of its first block. `options`:
-    (number, value) in ascending order. `limit`: the most bytes that either body may have.
-    `largest_block`: the most that a request may carry. `response`: the first message's, when it
-    was sent before. Raises CoapError for a body over the limit and for blocks that do not fit
-    together.
+    (number, value) in ascending order. `payload`: bytes, or firmware.coap.stream's Source.
+    `limit`: the most bytes that either body may have. `largest_block`: the most that a request may
+    carry. `response`: the first message's, when it was sent before. Raises CoapError for a body
+    over the limit and for blocks that do not fit together.
     """
-    _check(len(payload), limit)
-    payload = memoryview(payload)
-    szx = _LARGEST_SZX
-    while 16 << szx > largest_block:
-        szx -= 1
     sent = 0
+    if hasattr(payload, "part"):
+        sent = payload.offset
+        part = payload.part
+    else:
+        check_size(len(payload), limit)
+        view = memoryview(payload)
+
+        def part(start, end):
+            return view[start:end]
+
+    szx = exponent(largest_block, sent)
     while True:
         end = sent + (16 << szx)
         more = end < len(payload)
@@ -77,18 +88,18 @@ def transfer(options, payload, limit, largest_block, response=None):
             if more and not sent:
                 # RFC 7959 section 4. Without it ThingsBoard makes room for the most it ever takes.
                 block1.append((_SIZE1, uint_bytes(len(payload))))
-            response = yield merge(options, block1), payload[sent:end]
+            response = yield merge(options, block1), part(sent, end)
         block1 = response.option(_BLOCK1)
         named = szx if block1 is None else uint(block1)
         wanted = min(named & 7, szx)
         code = response.code
         if code == _CONTINUE and not more:
-            raise _misfit("2.31 after the last block")
+            raise misfit("2.31 after the last block")
         if more and (code == _CONTINUE or (code >> 5 == _SUCCESS and block1 is not None)):
             # Its number is the request's, or counts blocks of the size that the server wants.
             number = named >> 4
             if block1 is None or sent not in (number << szx + 4, number << wanted + 4):
-                raise _misfit("%s for another block" % code_name(code))
+                raise misfit("%s for another block" % code_name(code))
             sent = end
         elif code != _REQUEST_ENTITY_TOO_LARGE or sent or wanted == szx:
             break
@@ -96,49 +107,70 @@ def transfer(options, payload, limit, largest_block, response=None):
         response = None
     block2 = response.option(_BLOCK2)
     if block2 is None:
-        _check(len(response.payload), limit)
+        check_size(len(response.payload), limit)
         response.payload = bytes(response.payload)
         return response
-    _check(uint(_elective(response, _SIZE2, 4)), limit)
-    etag = bytes(_elective(response, _ETAG, 8))
+    check_size(uint(elective(response, _SIZE2, 4)), limit)
+    etag = bytes(elective(response, _ETAG, 8))
     # Copies: they are not to keep the datagram.
     first = [(number, bytes(value)) for number, value in response.options]
     # Only the first message registers (RFC 7959 section 3.4).
     options = [option for option in options if option[0] != _OBSERVE]
     body = bytearray()
     while True:
-        if block2 is None or response.code != code:
-            raise _misfit("%s in the middle of a block-wise response" % code_name(response.code))
-        block2 = uint(block2)
-        size = 16 << (block2 & 7)
-        more = block2 & 8
-        length = len(response.payload)
-        if (
-            block2 & 7 == 7
-            or (block2 >> 4) * size != len(body)
-            or length > size
-            or (more and length != size)
-            or _elective(response, _ETAG, 8) != etag
-        ):
-            raise _misfit("a block that does not continue the response")
-        _check(len(body) + length, limit)
+        block2 = check_block(response, code, len(body), etag)
+        check_size(len(body) + len(response.payload), limit)
         body.extend(response.payload)
-        if not more:
+        if not block2 & _MORE:
             response.payload = bytes(body)
             response.options = first
             return response
         # The next number of the same size, and no `more`, whose bit carries over.
         response = yield merge(options, ((_BLOCK2, uint_bytes(block2 + 8)),)), b""
-        block2 = response.option(_BLOCK2)
 
 
-def _elective(response, number, longest):
+def exponent(size, position=0):
+    """Return the SZX of the largest blocks of at most so many bytes of which one begins there."""
+    szx = _LARGEST_SZX
+    while szx and (16 << szx > size or position & (16 << szx) - 1):
+        szx -= 1
+    return szx
+
+
+def check_block(response, code, position, etag):
+    """Return the Block2 of a response whose block is to be at a position of the body.
+
+    Raises CoapError for any other, Changed when its ETag is another.
+    """
+    block2 = response.option(_BLOCK2)
+    if block2 is None or response.code != code:
+        raise misfit("%s in the middle of a block-wise response" % code_name(response.code))
+    if elective(response, _ETAG, 8) != etag:
+        raise Changed(
+            "the resource changed in the middle of a block-wise response",
+            "Nothing to do at first: the next try gets the new one.",
+        )
+    block2 = uint(block2)
+    size = 16 << (block2 & 7)
+    length = len(response.payload)
+    if (
+        block2 & 7 == 7
+        or (block2 >> 4) * size != position
+        or length > size
+        or (block2 & _MORE and length != size)
+    ):
+        raise misfit("a block that does not continue the response")
+    return block2
+
+
+def elective(response, number, longest):
     """Return the value of an option; b"" for none, or one too long to be read (RFC 7252 5.4.3)."""
     value = response.option(number)
     return b"" if value is None or len(value) > longest else value
 
 
-def _check(size, limit):
+def check_size(size, limit):
+    """Raise CoapError for a body over the limit."""
     if size > limit:
         raise CoapError(
             "a body over the limit of %d bytes" % limit,
@@ -146,5 +178,6 @@ def _check(size, limit):
         )
 
 
-def _misfit(what):
+def misfit(what):
+    """Return the CoapError of a server that does not keep to RFC 7959."""
     return CoapError(what, "Check that this is the server you mean, and what stands before it.")

@@ -1,5 +1,6 @@
 """firmware.coap.blockwise: RFC 7959."""
 
+from firmware.coap.blockwise import Changed
 from firmware.coap.blockwise import transfer as steps
 from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint
 from firmware.errors import CoapError
@@ -74,7 +75,7 @@ def answer(transfer, code, options=(), payload=b""):
 def check_refused(word, transfer, code, options=(), payload=b""):
     """The answer raises CoapError with this word, and nothing more is to be sent."""
     error = raises(CoapError, answer, transfer, code, options, payload)
-    assert type(error) is CoapError
+    assert type(error) is (Changed if word == CHANGED_MEANWHILE else CoapError)
     assert word in error.what, error.what
     assert error.fix
     assert transfer.finished
@@ -413,6 +414,7 @@ def test_server_may_turn_to_smaller_blocks():
 
 
 DOES_NOT_CONTINUE = "does not continue"
+CHANGED_MEANWHILE = "the resource changed"
 
 
 def check_does_not_continue(code, options, payload, word=DOES_NOT_CONTINUE):
@@ -440,7 +442,7 @@ def test_blocks_that_do_not_fit_together():
 def test_etag_that_changes():
     for options in ([(ETAG, b"f")], [(ETAG, b"")], []):
         options = options + [(BLOCK2, block(1, 0, 0))]
-        check_does_not_continue(CONTENT, options, b"x")
+        check_does_not_continue(CONTENT, options, b"x", CHANGED_MEANWHILE)
 
 
 def test_etag_of_a_wrong_length_is_ignored():
@@ -456,7 +458,7 @@ def test_etag_of_the_greatest_length_counts():
     transfer = download()
     answer(transfer, CONTENT, [(ETAG, b"12345678"), (BLOCK2, block(0, 1, 0))], text(16))
     options = [(ETAG, b"12345679"), (BLOCK2, block(1, 0, 0))]
-    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options, b"x")
+    check_refused(CHANGED_MEANWHILE, transfer, CONTENT, options, b"x")
 
 
 def test_size2_of_a_wrong_length_is_ignored():
@@ -474,14 +476,14 @@ def test_of_an_option_that_comes_twice_the_first_counts():
     options = [(ETAG, b"e"), (ETAG, b"g"), (BLOCK2, block(1, 1, 0))]
     answer(transfer, CONTENT, options, text(16))
     options = [(ETAG, b"f"), (ETAG, b"e"), (BLOCK2, block(2, 0, 0))]
-    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options)
+    check_refused(CHANGED_MEANWHILE, transfer, CONTENT, options)
 
 
 def test_etag_that_appears():
     transfer = download()
     answer(transfer, CONTENT, [(BLOCK2, block(0, 1, 0))], text(16))
     options = [(ETAG, b"e"), (BLOCK2, block(1, 0, 0))]
-    check_refused(DOES_NOT_CONTINUE, transfer, CONTENT, options, b"x")
+    check_refused(CHANGED_MEANWHILE, transfer, CONTENT, options, b"x")
 
 
 def test_response_that_begins_in_the_middle():

@@ -32,13 +32,15 @@ def measure(bench: Bench, step: Callable = lambda what: None) -> dict[str, dict[
         for size in sizes:
             step(f"growth: {KINDS[kind][0]}, {size:,}")
             found[kind][size] = {
-                "heap": _least_heap(bench, kind, size),
+                "heap": heap_of(bench, kind, size),
                 **bench.run("grow", kind, size),
             }
     return found
 
 
-def _least_heap(bench: Bench, kind: str, size: int) -> int:
+def heap_of(bench: Bench, kind: str, size: int) -> int:
+    """The smallest heap for one of grow.py's kinds of work."""
+
     def works(heap: int) -> bool:
         arguments = ("grow", kind, size, "only")
         return bench.succeeds(*arguments, heap=heap, done="done", failed=NO_HEAP)

@@ -1,6 +1,7 @@
-"""How heap and time grow: `grow.py block2|config|exchanges SIZE [only]`.
+"""How heap and time grow: `grow.py block2|config|exchanges|download|upload SIZE [only]`.
 
-With `only` the work is done in whatever heap there is, and nothing is measured.
+With `only` the work is done in whatever heap there is, and nothing is measured; a download or an
+upload is only done so.
 """
 
 import gc
@@ -75,6 +76,54 @@ def exchanges(count):
     return lambda: client.get("/small")
 
 
+class Streams:
+    """A transport to a server that gives and takes a body of any size in blocks of 1024."""
+
+    largest_block = 1024
+
+    def __init__(self, size):
+        self.last = (size - 1) // 1024
+        self.block = bytes(1024)
+        self.number = 0
+
+    def send(self, datagram):
+        more = self.number < self.last
+        is_upload = datagram[1] == 2
+        # Block2, or Block1 as the request's: 2 bytes of a number, `more` and 1024.
+        value = (self.number << 4 | more << 3 | 6).to_bytes(2, "big")
+        code, option = (0x5F if more else 0x44, 27) if is_upload else (0x45, 23)
+        head = b"\x68" + bytes((code,)) + datagram[2:12] + bytes((0xD2, option - 13)) + value
+        self.reply = head if is_upload else head + b"\xff" + self.block
+        self.number += 1
+
+    def receive(self, size, timeout):
+        return self.reply
+
+
+def download(size):
+    from firmware.coap import stream
+
+    def work():
+        client = Client(Streams(size))
+        response = client.drive(stream.download(client, "/large", lambda data: None))
+        assert response.size == size
+
+    return work
+
+
+def upload(size):
+    from firmware.coap import stream
+
+    part = bytes(1024)
+
+    def work():
+        client = Client(Streams(size))
+        steps = stream.upload(client, 2, "/large", lambda offset, size: part, size)
+        assert client.drive(steps).code == 0x44
+
+    return work
+
+
 def measure(work, times):
     # What the first time loads stays, and is not what grows.
     work()
@@ -95,7 +144,13 @@ def measure(work, times):
     return {"allocated": allocated, "us": sorted(took)[_RUNS // 2], "level": level}
 
 
-KINDS = {"block2": block2, "config": config, "exchanges": exchanges}
+KINDS = {
+    "block2": block2,
+    "config": config,
+    "exchanges": exchanges,
+    "download": download,
+    "upload": upload,
+}
 kind, size = sys.argv[1], int(sys.argv[2])
 times = size if kind == "exchanges" else 1
 work = KINDS[kind](size)
