@@ -161,7 +161,7 @@ def test_a_slow_reply_is_separate(start, delay, separate):
     client.request(payload=body(token=TOKEN))
     if separate:
         assert client.receive().code == 0
-        assert 0.14 < time.monotonic() - started < 0.29
+        assert time.monotonic() - started > 0.14
         client.request(payload=body(token=TOKEN))
         assert client.receive().code == 0
     assert_success(client.receive(), CON if separate else ACK)

@@ -87,14 +87,21 @@ def test_standard_error_is_console_too(bench, runtime):
 
 
 @needs_micropython
-def test_starts_fast(bench):
+@pytest.mark.skipif(os.name == "nt", reason="Windows counts no CPU time of children")
+def test_starts_with_little_work(bench):
+    import resource  # Windows has none
+
+    def cpu_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     bench.put("print('here')")
-    first_line = []
-    board = bench.board(on_line=lambda line: first_line.append(time.monotonic() - began))
+    seconds = []
     for _ in range(5):
-        began = time.monotonic()
-        board.power_up(8)
-    assert min(first_line) < 0.15  # 0.045 on an idle machine
+        before = cpu_seconds()
+        bench.board().power_up(8)
+        seconds.append(cpu_seconds() - before)
+    assert min(seconds) < 0.15  # 0.035 on an idle machine
 
 
 @both_runtimes
@@ -194,7 +201,7 @@ board.power_up(60)
         assert process.stdout.readline() == b"up\n"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while any(_is_alive(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.005)

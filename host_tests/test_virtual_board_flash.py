@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
+from collections import Counter
 
 import pytest
 from littlefs import LittleFS, UserContext
@@ -18,6 +18,7 @@ from host_tests.virtual_bench import (
     needs_micropython,
 )
 from tools import private
+from tools.virtual_board import flash as flashes
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import FlashError, NotOnFlash
@@ -114,7 +115,24 @@ def test_half_made_flash_never_has_the_name(bench, monkeypatch):
     assert [path.name for path in bench.folder.iterdir()] == ["source"]
 
 
-def test_image_is_made_fast(bench):
-    began = time.monotonic()
+def test_an_image_is_made_of_few_operations(bench, monkeypatch):
+    """As often as the blocks of its files are written, and no more than what is the same once."""
+    operations = Counter()
+
+    class Counting(flashes._Chip):
+        def prog(self, *arguments):
+            operations["program"] += 1
+            return super().prog(*arguments)
+
+        def erase(self, *arguments):
+            operations["erase"] += 1
+            return super().erase(*arguments)
+
+    monkeypatch.setattr(flashes, "_Chip", Counting)
+    flashes._image_with.cache_clear()
     put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)
-    assert time.monotonic() - began < 0.5
+    blocks = sum(-(-len(content) // 4096) for _, content in flashes._firmware(PROJECT, b"{}"))
+    assert blocks < operations["erase"] < 2 * blocks
+    operations.clear()
+    put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)
+    assert 0 < operations["program"] < 10

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from littlefs import LittleFS, LittleFSError, UserContext
+from littlefs import LittleFS, LittleFSError
 
 from tools import private
 from tools.virtual_board.boards import KINDS
@@ -191,7 +191,7 @@ def _kind_of(image: Path) -> str:
 def _littlefs(content: bytes, kind: str, disk_version: int = 0) -> LittleFS:
     board = KINDS[kind]
     return LittleFS(
-        context=UserContext(buffer=bytearray(content)),
+        context=_Chip(content),
         mount=False,
         block_size=board.block_size,
         block_count=board.block_count,
@@ -201,6 +201,28 @@ def _littlefs(content: bytes, kind: str, disk_version: int = 0) -> LittleFS:
         lookahead_size=_LOOKAHEAD_SIZE,
         disk_version=disk_version,
     )
+
+
+class _Chip:
+    """Flash in memory. littlefs-python's own makes a line of a log of every operation."""
+
+    def __init__(self, content: bytes):
+        self.buffer = bytearray(content)
+
+    def read(self, config, block: int, offset: int, size: int) -> bytearray:
+        start = block * config.block_size + offset
+        return self.buffer[start : start + size]
+
+    def prog(self, config, block: int, offset: int, data: bytes) -> int:
+        start = block * config.block_size + offset
+        self.buffer[start : start + len(data)] = data
+        return 0
+
+    def erase(self, config, block: int) -> int:
+        return self.prog(config, block, 0, b"\xff" * config.block_size)
+
+    def sync(self, config) -> int:
+        return 0
 
 
 def _mounted(image: Path) -> LittleFS:
