@@ -53,6 +53,7 @@ PURE = (
     "firmware.coap.blockwise",
     "firmware.coap.echo",
     "firmware.coap.exchange",
+    "firmware.coap.links",
     "firmware.coap.merge",
     "firmware.coap.message",
     "firmware.coap.numbers",
