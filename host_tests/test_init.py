@@ -71,6 +71,17 @@ def test_five_questions(server, tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_mistake_is_asked_for_again(server, tmp_path):
+    answers = ["home", "short", "correct horse", "thingsboard..example.com", "x y", server.uri]
+    answers += [KEY, SECRET, "sensor-{ID}", "sensor-{id}"]
+    code, shown = in_a_terminal(answers, tmp_path)
+    assert code == 0, shown
+    assert "a password of 8 to 64 bytes" in shown and "short" not in shown
+    assert "has a part that is empty" in shown and "did you mean `{id}`?" in shown
+    written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert (written["server"], written["wifi"]["password"]) == (server.uri, "correct horse")
+
+
 def by_options(folder, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(
         [*COMMAND, *arguments],
@@ -91,6 +102,13 @@ def test_without_a_terminal(server, tmp_path):
     again = by_options(tmp_path, *options)
     assert again.returncode == 2 and "is there already" in again.stderr
     assert by_options(tmp_path, *options, "--force").returncode == 0
+
+
+def test_a_server_over_dtls_wants_its_ca(tmp_path):
+    done = by_options(tmp_path, "--ssid", "home", "--server", "coaps://localhost", "--key", KEY)
+    assert done.returncode == 0 and "beside it, as ca.pem" in done.stdout
+    written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert (written["server"], written["ca"]) == ("coaps://localhost", "ca.pem")
 
 
 def test_what_is_missing_is_named(tmp_path):

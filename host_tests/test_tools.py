@@ -137,6 +137,16 @@ def test_wrong_usage_is_2(arguments):
     assert ended.stderr.strip()
 
 
+@pytest.mark.parametrize(
+    ("host", "complaint"),
+    [("ü" * 64, "no host has such a name"), ("192.0.2.1", "Name an address of this computer")],
+)
+def test_serve_at_an_address_that_is_none(host, complaint):
+    done = tools("serve", "--host", host)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert complaint in done.stderr
+
+
 def test_power_up_provisions_once_and_read_shows_the_credentials(server, config_for, tmp_path):
     flash = tmp_path / "flash"
     first = power_up(flash, "--config", config_for(server.uri))

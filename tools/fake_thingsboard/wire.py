@@ -27,8 +27,10 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         bound.bind((host, port))
-    except OSError:
+    except (OSError, TypeError) as error:
         bound.close()
+        if isinstance(error, TypeError):
+            raise OSError("no host has such a name") from None
         raise
     bound.setblocking(False)
     return bound

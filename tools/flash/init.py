@@ -8,19 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from tools import private
 from tools.flash import content, ports
+from tools.flash.config_file import ConfigError
 from tools.flash.doctor import examine_server
 from tools.flash.doctor_board import networks_heard
-from tools.flash.errors import BAD_CONFIGURATION, WRONG_USAGE, FlashingError
+from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.flash.findings import FAILURE
 from tools.flash.link import Link
 from tools.program import NAME
 
 CLOUD = "coap://coap.thingsboard.cloud"
+_CA = "ca.pem"
 _OFFERED = 9
 _NMCLI = ("nmcli", "--terse", "--fields", "SSID", "device", "wifi", "list")
 
@@ -48,65 +51,85 @@ def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
             WRONG_USAGE,
         )
 
-    def ask(name: str, question: str, **options) -> str:
-        if given[name] is not None:
-            return given[name]
-        if not interactive:
-            return options.get("default", "")
-        return typer.prompt(question, **options)
-
-    ssid = given["ssid"] or _network()
-    password = ask("password", "2. Its password", hide_input=True, default="", show_default=False)
-    server = given["server"] or _server()
-    key = ask("key", "4. provisionDeviceKey, from the device profile's Device provisioning tab")
-    secret = ask("secret", "   provisionDeviceSecret, from the same place", hide_input=True)
-    name = ask("name", "5. The devices' names; {id} becomes the board's", default="sensor-{id}")
-    config = {
-        "wifi": {"ssid": ssid, "password": password},
-        "server": server,
+    # Each answer is checked at once, among answers that are good.
+    config: dict[str, Any] = {
+        "wifi": {"ssid": "network", "password": ""},
+        "server": CLOUD,
         "provisioning": {
-            "deviceName": name,
-            "provisionDeviceKey": key,
-            "provisionDeviceSecret": secret,
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": "key",
+            "provisionDeviceSecret": "secret",
         },
     }
+
+    def keep(place: str, answer: str) -> None:
+        section, _, key = place.rpartition(".")
+        (config[section] if section else config)[key] = answer
+        config.pop("ca", None)
+        if config["server"].lower().startswith("coaps:"):
+            config["ca"] = _CA
+        content.config_for(json.dumps(config).encode(), "0" * 12, name=path)
+
+    def ask(name: str, place: str, question: str, understand=str, **options) -> None:
+        if given[name] is not None or not interactive:
+            keep(place, given[name] if given[name] is not None else options.get("default", ""))
+            return
+
+        while True:
+            try:
+                keep(place, understand(typer.prompt(question, **options)))
+                return
+            except ConfigError as error:
+                typer.echo(f"   {'; '.join(error.problems)}")
+
+    offered = [] if given["ssid"] or not interactive else _networks()
+    which = "1. The Wi-Fi network's name" + (", or its number" if offered else "")
+    ask("ssid", "wifi.ssid", which, lambda answer: _chosen(answer, offered))
+    hidden = {"hide_input": True, "default": "", "show_default": False}
+    ask("password", "wifi.password", "2. Its password", **hidden)
+    question = "3. ThingsBoard's CoAP server, as a URI"
+    ask("server", "server", question, _uri, default=CLOUD)
+    while not _check(config["server"]) and not given["server"]:
+        if typer.confirm("   Take it all the same?"):
+            break
+        ask("server", "server", question, _uri, default=CLOUD)
+    key = "4. provisionDeviceKey, from the device profile's Device provisioning tab"
+    ask("key", "provisioning.provisionDeviceKey", key)
+    secret = "   provisionDeviceSecret, from the same place"
+    ask("secret", "provisioning.provisionDeviceSecret", secret, hide_input=True)
+    name = "5. The devices' names; {id} becomes the board's"
+    ask("name", "provisioning.deviceName", name, default="sensor-{id}")
     text = json.dumps(config, ensure_ascii=False, indent=2).encode() + b"\n"
-    content.config_for(text, "0" * 12, name=path)
-    if given["server"]:
-        _check(server)
     private.replace(path, text)
-    typer.echo(f"{path} is written; only you can read it. Next, with a board plugged in:")
+    typer.echo(f"{path} is written; only you can read it.")
+    if "ca" in config:
+        typer.echo(f"Put the certificate of the CA that issued the server's beside it, as {_CA}.")
+    typer.echo("Next, with a board plugged in:")
     where = "" if str(path) == "config.json" else f" --config {path}"
     typer.echo(f"  {NAME} flash{where}")
     typer.echo("With --install-micropython behind it, if the board has no MicroPython yet.")
 
 
-def _network() -> str:
+def _networks() -> list[str]:
     heard = list(dict.fromkeys(_of_this_computer() or _of_a_board()))[:_OFFERED]
     for number, name in enumerate(heard, 1):
         typer.echo(f"   {number}  {name}")
-    which = "1. The Wi-Fi network's name" + (", or its number" if heard else "")
-    answer = typer.prompt(which)
-    if answer.isdecimal() and 0 < int(answer) <= len(heard):
-        return heard[int(answer) - 1]
+    return heard
+
+
+def _chosen(answer: str, offered: list[str]) -> str:
+    if answer.isdecimal() and 0 < int(answer) <= len(offered):
+        return offered[int(answer) - 1]
     return answer
 
 
-def _server() -> str:
-    while True:
-        server = typer.prompt("3. ThingsBoard's CoAP server, as a URI", default=CLOUD)
-        if "://" not in server:
-            server = f"coap://{server}"
-        if _check(server) or typer.confirm("   Take it all the same?"):
-            return server
+def _uri(answer: str) -> str:
+    return answer if "://" in answer else f"coap://{answer}"
 
 
 def _check(server: str) -> bool:
     """Say what the server does; whether nothing is wrong with it."""
-    try:
-        findings = list(examine_server(server))
-    except ValueError as error:
-        raise FlashingError(f"{server}: {error}", "Correct it", BAD_CONFIGURATION) from None
+    findings = list(examine_server(server))
     for finding in findings:
         typer.echo(f"   {finding}")
     return not any(finding.level == FAILURE for finding in findings)
