@@ -185,6 +185,15 @@ def test_a_profile_for_mqtt():
     replay("mqtt_profile", ThingsBoard("mk51191", "ms51191", transport="MQTT"))
 
 
+def test_what_devices_ask_first():
+    thingsboard = ThingsBoard("", "")
+    for section in load("first_words"):
+        thingsboard.add_device(section.title, decode(section.of(">")[0]).path[2])
+    replay("first_words", thingsboard)
+    telemetry = [device.telemetry for device in thingsboard.devices.values()]
+    assert telemetry == [('{"temperature":21.5}',)] * 5
+
+
 def test_the_device_api():
     thingsboard = ThingsBoard("", "")
     thingsboard.add_device("a", "TK51350")
@@ -200,11 +209,12 @@ def test_the_device_api():
 def test_transfers_in_blocks():
     thingsboard = ThingsBoard("", "")
     thingsboard.add_device("a", "TK51350", shared_attributes={"big": "B" * 3000})
-    thingsboard.add_device("b", "B11ba20c")
+    for token in ("B11ba20c", "BO0b724f"):
+        thingsboard.add_device(token, token)
     endpoint = replay("blocks", thingsboard)
     lengths = [len(each) for each in thingsboard.devices["a"].telemetry]
     assert lengths == [1508, 1508]
-    assert endpoint.transfers.unsized == 1
+    assert endpoint.transfers.unsized == 7
 
 
 def test_slow_replies_duplicates_and_odd_attributes():
@@ -235,7 +245,7 @@ def test_observations():
         thingsboard.add_device(name, f"T{name}847c70")
     endpoint = replay("observations", thingsboard)
     names = [name for name, _ in endpoint.notifications.observations]
-    assert sorted(names) == ["INb31f82", "Wa8d961", "a", "edrx", "non", "port"]
+    assert sorted(names) == ["INb31f82", "Wa8d961", "a", "a", "edrx", "non", "port"]
 
 
 def test_rpc_and_claims():

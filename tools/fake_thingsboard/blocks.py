@@ -14,7 +14,7 @@ REQUEST_ENTITY_TOO_LARGE = 0x8D  # 4.13
 
 LARGEST_SZX = 6  # 1024 bytes
 LARGEST_BODY = 256 << 20  # bytes; what a body without Size1 is given
-HEAP = 6 * LARGEST_BODY  # bytes for bodies that are not complete
+HEAP = 7 * LARGEST_BODY - 1  # bytes for bodies that are not complete: six without Size1, and more
 LIFETIME = 300_000  # ms, from a transfer's last block
 
 
