@@ -75,7 +75,7 @@ def provision(
     try:
         *endpoint, secure = parse(server)
     except ValueError as error:
-        return _end(show, WRONG_USAGE, f"--server {server}: {error}")
+        return _end(show, WRONG_USAGE, f"--server: {error}")
     if secure and authorities is None and verify:
         return _end(show, WRONG_USAGE, "--server: coaps needs --ca, or --no-verify")
     folder = Path(_UNFIT.sub("_", name or "provision")[:100] + ".attempt")
