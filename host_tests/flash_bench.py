@@ -12,6 +12,7 @@ from typing import Any
 import serial
 
 from host_tests.power_up_bench import KEY, PASSWORD, SECRET, config_for
+from host_tests.processes import BARE
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash import board as flashing
@@ -112,7 +113,7 @@ class Desk:
             [sys.executable, "-c", "from tools.cli import main; main()", verb]
             + [str(each) for each in arguments],
             **{"cwd": self.folder, "stdin": subprocess.DEVNULL, "capture_output": True, **options},
-            env={"PATH": "", "PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "utf-8"},
+            env=BARE | {"PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "utf-8"},
             encoding="utf-8",
             timeout=60,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+# The environment of who has nothing, but for where Python keeps what it has compiled.
+BARE = {"PATH": "", **{n: v for n, v in os.environ.items() if n == "PYTHONPYCACHEPREFIX"}}
 _TIME_OUT = 60  # seconds
 
 

@@ -17,6 +17,7 @@ from host_tests.esp_rom import CHIP_IDS, FLASH_BYTES, EspRom, image_for
 from host_tests.flash_bench import Desk
 from host_tests.http_folder import Handler, served
 from host_tests.power_up_bench import config_for
+from host_tests.processes import BARE
 from host_tests.virtual_bench import needs_micropython
 from tools.flash import drives, micropython, ports
 from tools.flash.chips import CHIPS
@@ -149,7 +150,7 @@ def test_what_is_wrong_is_found_before_the_flash_is_erased(tmp_path, rom, config
         [sys.executable, "-c", "from tools.cli import main; main()", "flash", *more]
         + ["--port", str(board.link), "--install-micropython"],
         cwd=tmp_path,
-        env={"PATH": "", "PYTHONPATH": str(PROJECT)},
+        env=BARE | {"PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
     )

@@ -13,7 +13,7 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import KEY, SECRET
-from host_tests.processes import started
+from host_tests.processes import BARE, started
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -23,7 +23,7 @@ from tools.flash.ports import Port
 from tools.virtual_board.flash import PROJECT
 
 COMMAND = [sys.executable, "-c", "from tools.cli import main; main()", "init"]
-ENVIRONMENT = {"PYTHONPATH": str(PROJECT), "PATH": "", "TERM": "dumb"}
+ENVIRONMENT = BARE | {"PYTHONPATH": str(PROJECT), "TERM": "dumb"}
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from host_tests.esp_rom import EspRom, image_for
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import PASSWORD
+from host_tests.processes import BARE
 from host_tests.readme import read_block
 from host_tests.test_tools import VERBS, config_for, server  # noqa: F401
 from host_tests.virtual_bench import needs_micropython
@@ -33,7 +34,7 @@ START = "import sys; sys.path.insert(0, {site!r}); from firstboot import main; m
 def site(tmp_path_factory) -> Path:
     """Where a wheel of this project is installed, beside nothing else of it."""
     folder = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--disable-pip-version-check"]
+    command = [*set_up.pip_command(), "wheel", "--no-deps", "--disable-pip-version-check"]
     built = subprocess.run(
         [*command, "-w", str(folder), str(PROJECT)], capture_output=True, text=True
     )
@@ -49,7 +50,7 @@ def firstboot(site: Path, folder: Path, *arguments) -> subprocess.CompletedProce
     return subprocess.run(
         [sys.executable, "-c", START.format(site=str(site)), *map(str, arguments)],
         cwd=folder,
-        env={"PATH": "", "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=BARE | {"HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

