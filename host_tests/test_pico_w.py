@@ -796,6 +796,16 @@ def test_power_up_ends_and_prints_as_on_the_virtual_board(tmp_path):
 
 
 @in_full
+@pytest.mark.parametrize("how", ["coap", "coaps"])
+def test_demo(how):
+    ended = run_verb("demo", "--pico-w", *(["--coaps"] if how == "coaps" else []))
+    said = ended.stdout.decode()
+    assert ended.returncode == 0, said + ended.stderr.decode()
+    assert "on micropython 1.26.1" in said and f"ThingsBoard is at {how}://10.0.0.1:" in said
+    assert "at its second none" in said
+
+
+@in_full
 def test_a_board_at_a_serial_port_until_ctrl_c(tmp_path):
     flash, link = tmp_path / "board.img", tmp_path / "port"
     arguments = ["--runtime", "pico-w", "--flash", flash, "--link", link, "--id", "01" * 8]

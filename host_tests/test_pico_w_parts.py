@@ -19,12 +19,15 @@ from typer.testing import CliRunner
 from tools.cli import app
 from tools.measure import pico_w
 from tools.pico_w import image as images
-from tools.pico_w.board import Follower
+from tools.pico_w.board import Follower, PicoW
 from tools.pico_w.flash_chip import FlashChip
+from tools.pico_w.flash_file import make_erased
 from tools.pico_w.image import ImageError, find_image, version_of
 from tools.pico_w.loopback import Loopback
 from tools.pico_w.network import Network
 from tools.pico_w.random_bits import RandomBits
+from tools.virtual_board import lock
+from tools.virtual_board.errors import FlashError
 
 BOARD = b"Raspberry Pi Pico W with RP2040"
 MAC = bytes([0, 16, 24, 0, 0, 2])
@@ -443,6 +446,15 @@ def test_where_following_a_console_ends(text, stay, exit_code, ended):
     outcome = outcome_of(text, stay)
     assert outcome.exit_code == exit_code
     assert outcome.ended.startswith(ended) and bool(outcome.ended) == bool(ended)
+
+
+def test_a_flash_in_use_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_PATIENCE_S", 0)
+    flash = tmp_path / "board.img"
+    make_erased(flash)
+    board = PicoW(flash, tmp_path / "image.uf2")
+    with lock.locked(flash), pytest.raises(FlashError, match="is in another board"):
+        board.power_up()
 
 
 def test_no_image_is_in_the_project():

@@ -202,6 +202,40 @@ def test_an_ipv6_literal(bench, kind, address):
     assert bench.play(main, kind).lines == [address]
 
 
+@pytest.mark.parametrize(("kind", "seen"), [("esp32", "10 23"), ("rp2", "3 12")])
+def test_too_many_sockets(bench, kind, seen):
+    main = (
+        UP
+        + """
+opened = []
+try:
+    while True:
+        opened.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+except OSError as error:
+    print(len(opened), error.errno)
+"""
+    )
+    assert bench.play(main, kind).lines == [seen]
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("esp32", 112), ("rp2", 98)])
+def test_a_port_is_had_once_and_at_once_again(bench, kind, taken):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    main = (
+        UP
+        + f"""
+first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+first.bind({address})
+print(error_of(second.bind, {address}))
+first.close()
+print(error_of(second.bind, {address}))
+"""
+    )
+    assert bench.play(main, kind).lines == [str(taken), "None"]
+
+
 def test_recv_fails_while_the_scenario_says_so(bench, pair):
     main = (
         pair

@@ -31,8 +31,8 @@ class PicoW:
     """A Pico W with the MicroPython of `image` on `flash`, which put_firmware makes.
 
     Console lines go to `on_line` as they come. `network`: what is behind its access point. After
-    `power_up`, `board_s` says how long that took in emulated board time. Raises FlashError for
-    what is no flash.
+    `power_up`, `board_s` says how long that took in emulated board time, and `cycles` at its
+    clock. Raises FlashError for what is no flash.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PicoW:
         self.image = image
         self.on_line = on_line
         self.network = network or Network()
-        self.board_s = 0.0
+        self.board_s = self.cycles = 0.0
         self._machine: Machine | None = None
         self._is_cut = False
         check_flash(self.flash, KIND, RUNTIME)
@@ -74,8 +74,9 @@ class PicoW:
                     self._run(machine, network, follower, timeout)
                 finally:
                     file.close()
+                    self.board_s = machine.ms / 1000
+                    self.cycles = self.board_s * machine.frequency
         finally:
-            self.board_s = machine.ms / 1000
             self._machine = None
             network.close()
         return follower.outcome

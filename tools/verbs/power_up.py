@@ -139,7 +139,7 @@ def power_up(
     if outcome.exit_code == TIME_RAN_OUT:
         say(f"not provisioned after {timeout:g} s: the power was cut")
     if is_pico_w:
-        say(f"{played.board_s:.3f} s of emulated board time")
+        say(f"{played.board_s:.3f} s of emulated board time, {played.cycles:,.0f} cycles")
     if as_json:
         fields = ("exit_code", "ended", "lines")
         typer.echo(json.dumps({field: getattr(outcome, field) for field in fields}))

@@ -7,6 +7,7 @@ _ESP32 = supervisor.settings["kind"] == "esp32"
 EAGAIN = 11
 ENOMEM = 12
 EINVAL = 22
+ENFILE = 23
 ECONNREFUSED = 111
 ETIMEDOUT = 116 if _ESP32 else 110
 EHOSTUNREACH = 118 if _ESP32 else 113

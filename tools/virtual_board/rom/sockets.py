@@ -41,6 +41,7 @@ _INVALID = -22
 # What a Pico W has: its largest datagram to send, its sockets beside those of lwIP's own.
 _SENT_BYTES_MAX = 7504
 _SOCKETS_MAX = {SOCK_DGRAM: 3, SOCK_STREAM: 5}
+_SOCKETS_MAX_ESP32 = 10  # ESP-IDF's LWIP_MAX_SOCKETS, unless a build says otherwise
 _open_sockets = {SOCK_DGRAM: [], SOCK_STREAM: []}
 
 
@@ -95,6 +96,8 @@ def _tuple(packed):
 class socket(io.IOBase):
     def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, *, accepted=None):
         opened = _open_sockets[type]
+        if _ESP32 and sum(map(len, _open_sockets.values())) >= _SOCKETS_MAX_ESP32:
+            raise OSError(error_numbers.ENFILE)
         if not _ESP32 and len(opened) >= _SOCKETS_MAX[type]:
             raise OSError(error_numbers.ENOMEM)
         family = family if _ESP32 else AF_INET  # a Pico W's are all the same
