@@ -8,12 +8,12 @@ import pytest
 
 from tools.fake_thingsboard.blocks import HEAP, LARGEST_BODY, LIFETIME
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, Block, Message, decode, empty, encode
-from tools.fake_thingsboard.endpoint import EXCHANGE_LIFETIME, Endpoint
+from tools.fake_thingsboard.endpoint import CALLS_AFTER, EXCHANGE_LIFETIME, Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
 
 KEY, SECRET, TOKEN = "the-key", "the-secret", "A1b2C3d4E5f6G7h8I9j0"
 GET, POST = 1, 2
-CREATED, VALID, CONTINUE = 0x41, 0x43, 0x5F
+CREATED, DELETED, VALID, CONTINUE = 0x41, 0x42, 0x43, 0x5F
 BAD_REQUEST, NOT_FOUND, INCOMPLETE, FAILED = 0x80, 0x84, 0x88, 0xA0
 PEER = ("192.0.2.1", 20000)
 PROVISION = ("api", "v1", "provision")
@@ -27,8 +27,10 @@ def make_endpoint(**options) -> Endpoint:
     return Endpoint(thingsboard, **options)
 
 
-def request(code=GET, path=ATTRIBUTES, payload=b"", message_id=7, type=CON, **options) -> bytes:
-    return encode(Message(type, code, message_id, b"token", path, (), payload, **options))
+def request(
+    code=GET, path=ATTRIBUTES, payload=b"", message_id=7, type=CON, token=b"token", **options
+) -> bytes:
+    return encode(Message(type, code, message_id, token, path, (), payload, **options))
 
 
 def provision(message_id=7, **fields) -> bytes:
@@ -186,10 +188,15 @@ def test_a_copy_goes_on_as_the_original_would():
     ask(copy, provision(9, deviceName="c"), 100_000)
     assert copy.duplicates.snapshot(100_000) != endpoint.duplicates.snapshot(100_000)
     assert "c" in copy.thingsboard.devices and "c" not in endpoint.thingsboard.devices
-    for each in (copy, endpoint):
-        observe(each, 100_000, message_id=20)
-    assert share(copy, 1, 100_000) == [(1, b'{"v":1}')]
-    assert endpoint.notify(100_000) == []
+
+
+def test_a_copy_tells_its_own_observers():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    copy = endpoint.copy()
+    assert share(copy, 1, 0) == [(1, b'{"v":1}')]
+    assert endpoint.notify(0) == []
+    assert share(endpoint, 2, 0) == [(1, b'{"v":2}')]
 
 
 def observe(endpoint, now=0, path=ATTRIBUTES, message_id=7):
@@ -248,6 +255,55 @@ def test_of_an_observation_that_was_replaced_nothing_is_sent_again():
     assert run(endpoint, 100_000) == []
 
 
+@pytest.mark.parametrize("settled", [ACK, RST, None])
+def test_the_end_of_an_observation_waits_for_what_is_in_flight(settled):
+    endpoint = make_endpoint()
+    observe(endpoint)
+    share(endpoint, 1, 0)
+    ((_, message_id),) = endpoint.unacknowledged
+    endpoint.thingsboard.change_token("a", "new")
+    assert endpoint.notify(0) == []
+    if settled is None:
+        # It goes out in place of a retransmission, and counts as one.
+        sent = run(endpoint, 100_000)
+        assert [each[0] for each in sent] == [2_750, 8_250, 19_250, 41_250]
+        assert {each[1:3] for each in sent} == {(CON, DELETED)}
+    else:
+        told = ask(endpoint, empty(settled, message_id), 100)
+        assert [each[:2] for each in told] == ([(CON, DELETED)] if settled == ACK else [])
+
+
+@pytest.mark.parametrize("what", ["a notification", "a first reply", "a 2.02"])
+def test_who_does_not_acknowledge_what_it_observes_observes_nothing_any_more(what):
+    endpoint = make_endpoint()
+    endpoint.thingsboard.add_device("b", "another")
+    other = request(path=("api", "v1", "another", "attributes"), observe=0)
+    ask(endpoint, other, 0, ("192.0.2.2", 5))
+    observe(endpoint)
+    if what == "a first reply":
+        ask(endpoint, request(path=RPC, message_id=10, token=b"rpc", observe=0))
+    elif what == "a notification":
+        observe_rpc(endpoint)
+        assert len(call(endpoint, "m")) == 1
+    else:
+        observe_rpc(endpoint)
+        again = request(path=RPC, message_id=31, token=b"again", observe=0)
+        ended, valid = endpoint.received(PEER, again, 0)
+        assert decode(ended.datagram).code == DELETED
+        take(endpoint, [valid], 0)
+    run(endpoint, 100_000)
+    assert list(endpoint.notifications.observations) == [("b", "attributes")]
+
+
+def test_a_token_is_of_one_observation():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    ended, valid = endpoint.received(PEER, request(path=RPC, message_id=8, observe=0), 0)
+    assert decode(ended.datagram)[:2] == (CON, DELETED) and decode(ended.datagram).observe is None
+    assert decode(valid.datagram).code == VALID
+    assert list(endpoint.notifications.observations) == [("a", "rpc")]
+
+
 def test_a_session_without_a_certificate_from_the_port_of_one_with_one():
     endpoint = make_endpoint()
     endpoint.thingsboard.add_device("b", certificate="MIIB")
@@ -271,8 +327,12 @@ RPC = ("api", "v1", TOKEN, "rpc")
 
 def observe_rpc(endpoint, now=0, message_id=30, type=CON) -> list[str]:
     """Register for RPC, and acknowledge what comes. Gives the calls that come."""
-    registration = request(path=RPC, message_id=message_id, type=type, observe=0)
-    return take(endpoint, endpoint.received(PEER, registration, now), now)
+    registration = request(path=RPC, message_id=message_id, type=type, token=b"rpc", observe=0)
+    methods = take(endpoint, endpoint.received(PEER, registration, now), now)
+    while endpoint.wake_at is not None and endpoint.wake_at <= now + CALLS_AFTER:
+        due_at = endpoint.wake_at
+        methods += take(endpoint, endpoint.on_timer(due_at), due_at)
+    return methods
 
 
 def take(endpoint, sendings, now) -> list[str]:
@@ -299,13 +359,14 @@ def states(endpoint) -> list[str]:
 
 def test_a_call_waits_until_it_expires_for_a_device_that_observes():
     endpoint = make_endpoint()
-    for method, timeout in (("late", 5_000), ("in time", 5_001)):
+    for method, timeout in (("late", 5_000), ("in time", 5_100)):
         assert call(endpoint, method, timeout=timeout) == []
     assert run(endpoint, 5_000) == []
     assert observe_rpc(endpoint, 5_000) == ["in time"]
     assert states(endpoint) == ["EXPIRED", "DELIVERED"]
-    assert endpoint.wake_at == 5_001
-    endpoint.on_timer(5_003)  # late, as real timers are
+    run(endpoint, 5_099)
+    assert endpoint.wake_at == 5_100
+    endpoint.on_timer(5_102)  # late, as real timers are
     assert states(endpoint) == ["EXPIRED", "EXPIRED"]
     assert observe_rpc(endpoint, 6_000, 31) == []
 
@@ -338,12 +399,25 @@ def test_a_call_that_another_took_the_place_of_is_lost_until_the_next_registrati
     assert observe_rpc(endpoint, 20, 31) == ["first", "third"]
 
 
+def test_while_the_first_reply_is_not_acknowledged_only_the_last_call_waits():
+    endpoint = make_endpoint()
+    for method in ("first", "second", "third"):
+        call(endpoint, method)
+    registration = request(path=RPC, message_id=30, token=b"rpc", observe=0)
+    (valid,) = endpoint.received(PEER, registration, 0)
+    assert run(endpoint, 1_000) == []
+    assert take(endpoint, [valid], 1_000) == ["third"]
+    assert states(endpoint) == ["SENT", "SENT", "DELIVERED"]
+
+
 def test_a_call_whose_notification_is_never_acknowledged_is_given_up_after_six():
     endpoint = make_endpoint()
     now = 0
     call(endpoint, "m", timeout=10_000_000)
     for number in range(7):
-        endpoint.received(PEER, request(path=RPC, message_id=50 + number, observe=0), now)
+        registration = request(path=RPC, message_id=50 + number, token=b"rpc", observe=0)
+        take(endpoint, endpoint.received(PEER, registration, now), now)
+        run(endpoint, now + CALLS_AFTER)
         assert states(endpoint) == ["SENT" if number < 6 else "FAILED"]
         now += 100_000
         run(endpoint, now)
@@ -362,7 +436,7 @@ def test_a_restart_leaves_of_the_calls_what_was_not_sent_and_counts_anew():
     observe_rpc(endpoint)
     kept = {"is_persistent": True, "timeout": 1_000_000}
     take(endpoint, call(endpoint, "sent", **kept), 0)
-    endpoint.received(PEER, request(path=RPC, message_id=31, observe=1), 0)
+    endpoint.received(PEER, request(path=RPC, message_id=31, token=b"rpc", observe=1), 0)
     for method, kind in (("queued", kept), ("not kept", {}), ("queued, too", kept)):
         call(endpoint, method, **kind)
     endpoint.restart()
@@ -397,6 +471,7 @@ def test_a_device_that_slept_is_told_of_what_it_missed_but_not_of_all_that_was_d
     assert endpoint.notify(now) == call(endpoint, "m", now) == []
     assert call(endpoint, "lost", now, is_one_way=True) == []
     sendings = endpoint.received(PEER, request(POST, TELEMETRY, b"{}", 40), now)
+    sendings += endpoint.on_timer(now + CALLS_AFTER)
     update, created, rpc = (decode(each.datagram) for each in sendings)
     # ThingsBoard forgets what was deleted before another update that a device slept through.
     assert json.loads(update.payload) == {"b": 2, "deleted": ["c"]}

@@ -6,7 +6,7 @@ from collections import deque
 
 from tools.fake_thingsboard.blocks import is_past_the_end
 from tools.fake_thingsboard.calls import DELIVERED, DELIVERY_TIMEOUT, EXPIRED, FAILED, SENT, Call
-from tools.fake_thingsboard.codec import CON, EMPTY, RST, Message
+from tools.fake_thingsboard.codec import CON, EMPTY, RST, Message, decode
 from tools.fake_thingsboard.message_layer import MessageLayer, Sending
 from tools.fake_thingsboard.messages import (
     BARE,
@@ -25,6 +25,8 @@ from tools.fake_thingsboard.transmissions import Peer
 
 REPLIES = (PIGGYBACKED, SEPARATE, BARE)
 EXCHANGE_LIFETIME = 247_000
+
+CALLS_AFTER = 15  # ms, from a registration's reply to the calls that waited for it
 
 _NOBODY: Peer = ("", 0)
 _NOT_CONVERTED = to_json("Failed to convert device RPC command to CoAP msg")
@@ -163,22 +165,24 @@ class Endpoint(MessageLayer):
                 sendings += self.acknowledge(peer, request.message_id)
         if reply.code != EMPTY:
             datagram = self.encode(peer, request, reply, way, reply.observes and 0, now)
+            if reply.observes and request.type == CON and way != PIGGYBACKED:
+                first = Outgoing(peer, request, reply, 0, reply.observes)
+                self.notifications.sent(first, decode(datagram).message_id)
             if wait:
                 what = request.message_id, datagram
                 self.transmissions.at(now + wait, "reply", peer, what)
             else:
                 sendings += self.send_reply(peer, request.message_id, datagram, now)
-        if told and wait:
-            self.transmissions.at(now + wait, "calls", peer, told)
-        elif told:
-            sendings += self._send_calls(told, now)
+        if told:
+            self.transmissions.at(now + wait + CALLS_AFTER, "calls", peer, told)
         return sendings
 
     def settled(self, peer: Peer, message: Message, now: int) -> list[Sending]:
         """A confirmable message was acknowledged or reset."""
         key = self.notifications.key_of(peer, message.message_id)
         if key is None:
-            return []
+            farewell = self.notifications.farewell(peer, message.message_id)
+            return [] if message.type == RST else self._send_all(farewell, now)
         if message.type == RST:
             self.notifications.forget(key)
             return []
@@ -188,18 +192,22 @@ class Endpoint(MessageLayer):
         if call and self._undelivered.pop((name, call.number), None) and call.is_pending:
             self.thingsboard.save_call(name, call._replace(state=DELIVERED))
         wakes, woken = self._heard(name, now)
-        return sendings + woken + (self._send_calls(name, now) if wakes else [])
+        if wakes:
+            self.transmissions.at(now + CALLS_AFTER, "calls", peer, name)
+        return sendings + woken
 
     def superseded(self, peer: Peer, message_id: int, now: int) -> list[Sending]:
         """A newer notification in place of one that would be sent again."""
-        key = self.notifications.key_of(peer, message_id)
-        return self._send_all(self.notifications.superseded(key), now) if key else []
+        return self._send_all(self.notifications.superseded(peer, message_id), now)
 
     def given_up(self, peer: Peer, message_id: int) -> None:
-        """A message was never acknowledged."""
-        key = self.notifications.key_of(peer, message_id)
-        if key:
-            self.notifications.forget(key)
+        """A message was never acknowledged: if an observer did not, it observes nothing any more.
+
+        As Californium does (ObserveLayer, onTimeout), which means all that it observed.
+        """
+        if self.notifications.is_in_flight(peer, message_id):
+            for in_flight in self.notifications.cancel_all(peer):
+                self.transmissions.settle(peer, in_flight)
 
     def due(self, kind: str, what, now: int) -> list[Sending]:
         """Send calls after a late reply, or find that one was not delivered or has expired."""
@@ -293,7 +301,7 @@ class Endpoint(MessageLayer):
         if self.thingsboard.payload_type == PROTOBUF:
             failed = call._replace(state=FAILED, reply=_NOT_CONVERTED)
             self.thingsboard.save_call(name, failed)
-            return self._send_all(self.notifications.end(key, None), now)
+            return self._send_all(self.notifications.cancel(key), now)
         sleeps = self.power_saving.sleeps(name, now)
         if sleeps and (call.is_persistent or not call.is_one_way):
             return []
@@ -318,12 +326,13 @@ class Endpoint(MessageLayer):
     def _send_all(self, messages: list[Outgoing], now: int) -> list[Sending]:
         """Send to observers."""
         sendings = []
-        for peer, request, reply, observe, key, call, in_place_of in messages:
+        for outgoing in messages:
+            peer, request, reply, observe, key, _, in_place_of, cancels = outgoing
+            self.transmissions.settle(peer, cancels)
             before = self.transmissions.settle(peer, in_place_of)
             datagram = self.encode(peer, request, reply, BARE, observe, now, key is not None)
-            transmissions = before.transmissions if before and key else 0
-            message_id = self.send(peer, datagram, now, transmissions)
-            if key and message_id is not None:
-                self.notifications.sent(key, message_id, call)
+            message_id = self.send(peer, datagram, now, before.transmissions if before else 0)
+            if message_id is not None:
+                self.notifications.sent(outgoing, message_id)
             sendings.append(Sending(peer, datagram))
         return sendings

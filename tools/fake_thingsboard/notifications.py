@@ -31,7 +31,8 @@ class Outgoing(NamedTuple):
     """A message to an observer: in answer to `request`, with this `observe`, None for none.
 
     `key`: of the observation that it is a notification of, and `call` the number of the RPC request
-    that it is. `in_place_of`: Message ID of what is not sent again.
+    that it is. `in_place_of`: Message ID of what it goes out in place of, when that would be sent
+    again. `cancels`: Message ID of what is not sent again either.
     """
 
     peer: Peer
@@ -41,29 +42,39 @@ class Outgoing(NamedTuple):
     key: Key | None = None
     call: int | None = None
     in_place_of: int | None = None
+    cancels: int | None = None
 
 
 class Notifications:
-    """One observation of each feature of each device."""
+    """One observation of each feature of each device.
+
+    One confirmable message of an observation is in flight at a time: its first reply if that is
+    confirmable, a notification, or the 2.02 that ends it.
+    """
 
     def __init__(self) -> None:
         self.observations: dict[Key, Observation] = {}
         self._in_flight: dict[tuple[Peer, int], Key] = {}
+        # What is in flight of ended ones: the 2.02 that waits for it, None if that is it.
+        self._ended: dict[tuple[Peer, int], Outgoing | None] = {}
 
     def copy(self) -> Notifications:
         """An independent copy."""
         copy = Notifications()
         copy.observations = self.observations.copy()
         copy._in_flight = self._in_flight.copy()
+        copy._ended = self._ended.copy()
         return copy
 
     def register(self, key: Key, peer: Peer, request: Message) -> list[Outgoing]:
-        """Begin an observation; gives what the one that it takes the place of is told."""
-        old = self.observations.get(key)
-        is_same = old and (old.peer, old.request.token) == (peer, request.token)
-        ended = self.end(key, None if is_same else 0)
+        """Begin an observation; gives what those are told that it takes the place of."""
+        told = []
+        for other, observation in list(self.observations.items()):
+            if (observation.peer, observation.request.token) == (peer, request.token):
+                told += self.cancel(other)
+        told += self.end(key)
         self.observations[key] = Observation(peer, request)
-        return ended
+        return told
 
     def deregister(self, peer: Peer, token: bytes) -> None:
         """End what was registered from there with that token."""
@@ -71,13 +82,32 @@ class Notifications:
             if (observation.peer, observation.request.token) == (peer, token):
                 self.forget(key)
 
-    def end(self, key: Key, observe: int | None = 0) -> list[Outgoing]:
-        """End an observation, if it is there; gives what the observer is told."""
+    def end(self, key: Key) -> list[Outgoing]:
+        """End an observation, if it is there; gives what the observer is told now."""
         observation = self.forget(key)
         if observation is None:
             return []
+        farewell = Outgoing(observation.peer, observation.request, Reply(DELETED), 0)
+        if observation.in_flight is None:
+            return [farewell]
+        self._ended[observation.peer, observation.in_flight] = farewell
+        return []
+
+    def cancel(self, key: Key) -> list[Outgoing]:
+        """End an observation that Californium has given up already; gives what is sent at once."""
+        observation = self.forget(key)
         peer, request, _, in_flight, *_ = observation
-        return [Outgoing(peer, request, Reply(DELETED), observe, in_place_of=in_flight)]
+        return [Outgoing(peer, request, Reply(DELETED), None, cancels=in_flight)]
+
+    def cancel_all(self, peer: Peer) -> list[int]:
+        """End all observations of a peer without a word; gives what of them is in flight."""
+        keys = [key for key, each in self.observations.items() if each.peer == peer]
+        observations = [self.forget(key) for key in keys]
+        ended = [message_id for of, message_id in self._ended if of == peer]
+        for message_id in ended:
+            del self._ended[peer, message_id]
+        in_flight = [each.in_flight for each in observations if each.in_flight is not None]
+        return in_flight + ended
 
     def notify(self, key: Key, reply: Reply, call: int | None = None) -> list[Outgoing]:
         """Tell an observer, unless it has not acknowledged what it was told before."""
@@ -89,16 +119,26 @@ class Notifications:
             return []
         return [self._outgoing(key, reply, call)]
 
-    def sent(self, key: Key, message_id: int, call: int | None) -> None:
-        """A confirmable notification went out."""
-        observation = self.observations[key]
-        self._in_flight.pop((observation.peer, observation.in_flight), None)
-        self._in_flight[observation.peer, message_id] = key
-        self.observations[key] = observation._replace(in_flight=message_id, call=call, newest=None)
+    def sent(self, outgoing: Outgoing, message_id: int) -> None:
+        """A confirmable message of an observation went out."""
+        peer, key = outgoing.peer, outgoing.key
+        if key is not None:
+            observation = self.observations[key]
+            self._in_flight.pop((peer, observation.in_flight), None)
+            self._in_flight[peer, message_id] = key
+            self.observations[key] = observation._replace(
+                in_flight=message_id, call=outgoing.call, newest=None
+            )
+        elif outgoing.observe is not None:
+            self._ended[peer, message_id] = None
 
     def key_of(self, peer: Peer, message_id: int) -> Key | None:
         """Whose notification has this Message ID and is not acknowledged."""
         return self._in_flight.get((peer, message_id))
+
+    def is_in_flight(self, peer: Peer, message_id: int) -> bool:
+        """Whether an observation, perhaps an ended one, has this message in flight."""
+        return (peer, message_id) in self._in_flight or (peer, message_id) in self._ended
 
     def acknowledged(self, key: Key) -> list[Outgoing]:
         """The observer has its notification: now it is told the newest."""
@@ -107,13 +147,23 @@ class Notifications:
         self.observations[key] = observation._replace(in_flight=None, call=None)
         return [self._outgoing(key, *observation.newest)] if observation.newest else []
 
-    def superseded(self, key: Key) -> list[Outgoing]:
-        """What goes out in place of a notification that would be sent again; nothing: itself."""
+    def farewell(self, peer: Peer, message_id: int) -> list[Outgoing]:
+        """What is in flight of an ended observation is settled: what the observer is told now."""
+        farewell = self._ended.pop((peer, message_id), None)
+        return [farewell] if farewell else []
+
+    def superseded(self, peer: Peer, message_id: int) -> list[Outgoing]:
+        """What goes out in place of a message that would be sent again; nothing: itself."""
+        key = self.key_of(peer, message_id)
+        if key is None:
+            if self._ended.get((peer, message_id)) is None:
+                return []
+            (farewell,) = self.farewell(peer, message_id)
+            return [farewell._replace(in_place_of=message_id)]
         observation = self.observations[key]
         if observation.newest is None:
             return []
-        outgoing = self._outgoing(key, *observation.newest)
-        return [outgoing._replace(in_place_of=observation.in_flight)]
+        return [self._outgoing(key, *observation.newest)._replace(in_place_of=message_id)]
 
     def forget(self, key: Key) -> Observation | None:
         """End an observation without a word."""
