@@ -15,28 +15,16 @@ is provisioned needs none of it.
 """
 
 import gc
-import sys
 
 from micropython import const
 
 from firmware.board import credentials as store
 from firmware.board.kept import first_line, found_line, keep, use_codec
 from firmware.errors import FirstbootError
+from firmware.retry import backoff, give_back, spread, unexpected
 
-_FIRST_BACKOFF = const(4_000)
-_LONGEST_BACKOFF = const(900_000)
-_LEAST_BACKOFF = const(1_000)
 _LONGEST_RETRY = const(3_600_000)
 _STRANGE_TO_RESET = const(6)
-
-# One text, since a tuple of texts costs a board four times the memory.
-_STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.json_mistakes board.near"
-    " board.strict_json board.wifi board.wifi_failure board.wifi_scan"
-    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
-    " thingsboard.provisioning thingsboard.refusals"
-    " provisioning.attempt provisioning.record provisioning.recovery provisioning.provisioned"
-)
 
 
 def power_up(board):
@@ -57,14 +45,14 @@ def power_up(board):
             config = _read_config(board)
             _prepare(board, config)
             _join(board, config, trouble)
-            _give_back()
+            give_back()
             attempt = attempt or _new_attempt(board)
             credentials = _provision(board, attempt, config)
             # What is left to do wants its memory.
             attempt = None
             if _finish(board, credentials, config):
                 _keep(board, config, _remarks(board, credentials, config))
-            _give_back()
+            give_back()
             return credentials, config
         except FirstbootError as error:
             trouble = error
@@ -72,7 +60,7 @@ def power_up(board):
         except Exception as error:
             trouble = unexpected(error)
             strange += 1
-        _give_back()
+        give_back()
         # Of what may be another's word only the second in a row counts.
         doubtful = doubtful + 1 if trouble.is_doubtful else 0
         if doubtful == 1:
@@ -94,44 +82,6 @@ def power_up(board):
         board.sleep(wait)
 
 
-def unexpected(error):
-    """Show the traceback of an exception of whatever class; return it as a FirstbootError."""
-    sys.print_exception(error)
-    return FirstbootError(
-        "an unexpected %s: %s" % (type(error).__name__, error),
-        "Its traceback stands above. Look at files of yours with the name of a module, and put the"
-        " firmware on the board again.",
-    )
-
-
-def spread(wait, random):
-    """Return a wait in ms with up to half of it more. `random`: os.urandom.
-
-    Boards that were refused together must not come back together.
-    """
-    drawn = random(2)
-    return wait + (wait // 2 * (drawn[0] << 8 | drawn[1]) >> 16)
-
-
-def backoff(failures, random):
-    """Return how long to wait in ms: truncated exponential backoff with full jitter.
-
-    `failures`: how many came before this one. `random`: os.urandom.
-    """
-    ceiling = min(_LONGEST_BACKOFF, _FIRST_BACKOFF << min(failures, 8))
-    drawn = random(2)
-    return max(_LEAST_BACKOFF, ceiling * (drawn[0] << 8 | drawn[1]) >> 16)
-
-
-def _give_back():
-    """Free the modules of the steps that are done."""
-    for step in _STEPS.split():
-        module = "firmware." + step
-        package, _, name = module.rpartition(".")
-        if sys.modules.pop(module, None):
-            delattr(sys.modules[package], name)
-
-
 def _read_config(board, provisioned=False):
     from firmware.board import config
 
@@ -139,7 +89,7 @@ def _read_config(board, provisioned=False):
 
 
 def _join(board, config, trouble):
-    _give_back()
+    give_back()
     from firmware.board import wifi
 
     wifi.join(config, board, trouble)
@@ -172,7 +122,7 @@ def _find(board, credentials):
         board.indicator.say(*remark)
     if is_done:
         _keep(board, config, remarks)
-    _give_back()
+    give_back()
     return config
 
 
@@ -203,7 +153,7 @@ def _provision(board, attempt, config):
 
 
 def _finish(board, credentials, config):
-    _give_back()
+    give_back()
     from firmware.provisioning.provisioned import finish
 
     return finish(board, credentials, config)

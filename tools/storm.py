@@ -19,7 +19,7 @@ shims.install()
 from firmware.coap.client import JSON  # noqa: E402
 from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint_bytes  # noqa: E402
-from firmware.power_up import backoff  # noqa: E402
+from firmware.retry import backoff  # noqa: E402
 from firmware.thingsboard import provisioning  # noqa: E402
 from firmware.thingsboard.refusals import Failure, ProvisioningError  # noqa: E402
 from tools.fake_thingsboard.californium import Duplicates  # noqa: E402

@@ -56,10 +56,21 @@ class Board:
         """What the clock says, in seconds since 1970. A cold one says 2000 or 2021."""
         return int(time.time()) + _EPOCH
 
+    @property
+    def now_ms(self):
+        """The same in ms."""
+        return time.time_ns() // 1_000_000 + _EPOCH * 1000
+
     def set_clock(self, seconds):
         """Set the clock, in seconds since 1970, UTC."""
         date = time.gmtime(seconds - _EPOCH)
         machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
+
+    @property
+    def address(self):
+        """This board's IP address in the Wi-Fi, None when it is not joined."""
+        wlan = network.WLAN(network.STA_IF)
+        return wlan.ifconfig()[0] if wlan.isconnected() else None
 
     def resolve(self, host, port):
         """Return the IP addresses of a host, see firmware.coap.udp."""

@@ -94,6 +94,14 @@ def changed_or_deleted(name):
     )
 
 
+def not_json():
+    """Return the error of a device whose JSON ThingsBoard does not take."""
+    return ProvisioningError(
+        "ThingsBoard answered 4.00: it does not take JSON from this device",
+        "In the device profile, let the transport's payload type be JSON, not PROTOBUF.",
+    )
+
+
 def trouble(response):
     """Return the error of a server that cannot answer now."""
     error = ProvisioningError(

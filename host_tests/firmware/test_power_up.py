@@ -3,7 +3,6 @@
 import json
 import sys
 
-from firmware import power_up as power_up_module
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import (
     BAD_REQUEST,
@@ -458,7 +457,7 @@ def test_any_exception_is_shown_waited_out_and_tried_again():
     ):
         world = World()
         world.raised = [error]
-        shown = shown_by(power_up_module, lambda world=world: world.power_up())
+        shown = shown_by(retry_module, lambda world=world: world.power_up())
         assert shown == [error]
         assert world.get("/credentials.json")
         assert len(world.waits) == 1 and world.waits[0] <= 4_000
@@ -471,7 +470,7 @@ def test_an_exception_that_stays_resets_the_board():
     """What a reset cures, such as a module that was loaded by half, is cured."""
     world = World()
     world.raised = [AttributeError("no attribute 'loads'")] * 100
-    shown_by(power_up_module, lambda: world.power_up(tries=30))
+    shown_by(retry_module, lambda: world.power_up(tries=30))
     assert world.resets == 5
     world.raised = []
     world.stop_after = None

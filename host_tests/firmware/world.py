@@ -117,7 +117,8 @@ from firmware.board import hardware  # noqa: E402, F401
 from firmware.board.indicator import Indicator  # noqa: E402
 from firmware.board.kept import unchanged  # noqa: E402
 from firmware.board.storage import Storage  # noqa: E402
-from firmware.power_up import backoff, power_up  # noqa: E402, F401
+from firmware.power_up import power_up  # noqa: E402
+from firmware.retry import backoff  # noqa: E402, F401
 
 
 class Reset(BaseException):

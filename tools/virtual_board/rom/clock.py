@@ -27,6 +27,9 @@ class Clock:
     def time(self):
         return int(time.time()) + self._ahead - _EPOCH
 
+    def time_ns(self):
+        return time.time_ns() + (self._ahead - _EPOCH) * 1_000_000_000
+
     def gmtime(self, seconds=None):
         return time.gmtime((self.time() if seconds is None else seconds) + _EPOCH)[:8]
 

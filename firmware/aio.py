@@ -1,0 +1,83 @@
+"""What an application with asyncio imports: firmware.device's Device, whose methods are awaited.
+
+device = Device(credentials)
+device.on_rpc("setRelay", set_relay)        # a function, or an async one
+while True:
+    await device.send_telemetry({"temperature": 21.5})
+    await device.wait(60_000)
+"""
+
+import asyncio
+from time import ticks_add, ticks_diff
+
+from micropython import const
+
+from firmware import device
+from firmware.errors import FirstbootError
+
+_POLL = const(20)  # ms
+
+
+class Device(device.Device):
+    """See firmware.device.Device. What sends, asks or waits is awaited; several tasks may.
+
+    One task at least has to be in `wait`, for calls and changes to be answered. What holds the
+    other tasks: joining the Wi-Fi, looking up the server, a DTLS handshake, provisioning anew.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._lock = asyncio.Lock()
+
+    async def wait(self, ms):
+        """Wait so long; meanwhile send what waits, and answer calls and changes."""
+        session = self.session
+        end = ticks_add(session.board.ticks(), ms)
+        while True:
+            if session.is_due():
+                await self._drive(session.work())
+            for job in session.observed.jobs() if session.observed else ():
+                session.observed.finish(job, await self._call(*job[:2]))
+            left = ticks_diff(end, session.board.ticks())
+            if left <= 0:
+                return
+            if not session.is_due():
+                # A request that another task makes hears all that comes.
+                if session.client and not self._lock.locked():
+                    session.hear(0)
+                await asyncio.sleep_ms(min(left, _POLL))
+
+    async def _drive(self, steps):
+        async with self._lock:
+            try:
+                timeout = next(steps)
+                while True:
+                    try:
+                        datagram = await self._arrival(timeout)
+                    except FirstbootError as error:
+                        timeout = steps.throw(error)
+                    else:
+                        timeout = steps.send(datagram)
+            except StopIteration as end:
+                return end.value
+            finally:
+                steps.close()
+
+    async def _arrival(self, timeout):
+        """Wait up to so long, in ms; return a datagram, or None."""
+        ticks = self.session.board.ticks
+        end = ticks_add(ticks(), timeout)
+        while True:
+            datagram = self.session.receive(0)
+            left = ticks_diff(end, ticks())
+            if datagram is not None or left <= 0:
+                return datagram
+            await asyncio.sleep_ms(min(left, _POLL))
+
+    async def _call(self, handler, arguments):
+        """Call a handler; return what it returns, or what its exception is to ThingsBoard."""
+        try:
+            result = handler(*arguments)
+            return await result if hasattr(result, "send") else result
+        except Exception as error:
+            return device.bug(error)

@@ -1,0 +1,135 @@
+"""What a device observes in ThingsBoard: its shared attributes, and calls to it. No driver.
+
+An observation can be dead without a word: ThingsBoard gave up, restarted, or a router forgot the
+way. So each is registered again after `refresh`, when a notification was left out, after a request
+that took long, and in each new connection.
+"""
+
+import json
+from time import ticks_add, ticks_diff
+
+from firmware.coap.message import POST
+from firmware.coap.observe import Observation
+from firmware.retry import spread
+from firmware.thingsboard.device_api import api_path
+
+
+class Observed:
+    """`refresh`: in ms; up to half as much is added by chance, so that boards spread out."""
+
+    def __init__(self, refresh, board):
+        self._refresh = refresh
+        self._board = board
+        self._watches = []
+        self._attributes = self._calls = None
+        self._on_attributes = None
+        # By method; None: all that have no handler of their own.
+        self._on_calls = {}
+
+    def observe_attributes(self, handler):
+        """See firmware.device.Device.on_attributes."""
+        self._on_attributes = handler
+        if not self._attributes:
+            from firmware.thingsboard.attributes import SharedAttributes
+
+            self._attributes = SharedAttributes()
+            self._watches.append(_Watch("attributes", self._attributes, self._board.ticks))
+
+    def observe_calls(self, method, handler):
+        """See firmware.device.Device.on_rpc. `method`: None for all others."""
+        self._on_calls[method] = handler
+        if not self._calls:
+            from firmware.thingsboard.rpc import Calls
+
+            self._calls = Calls()
+            self._watches.append(_Watch("rpc", self._calls, self._board.ticks))
+
+    def is_due(self, client):
+        """Return whether there is something to send. `client`: None when there is no connection."""
+        if self._calls and self._calls.next_reply():
+            return True
+        if client and client.later:
+            return True
+        now = self._board.ticks()
+        return any(watch.is_due(now) for watch in self._watches)
+
+    def doubt(self):
+        """Register all again: ThingsBoard may have given up."""
+        for watch in self._watches:
+            watch.again_at = None
+
+    def on_disconnect(self):
+        """The connection is gone, and what was registered in it."""
+        for watch in self._watches:
+            watch.observation.token = None
+
+    def work(self, session):
+        """The steps that send replies, then register what is due.
+
+        In this order: ThingsBoard sends a call without a reply again at each registration.
+        """
+        while self._calls and self._calls.next_reply():
+            id, reply = self._calls.next_reply()
+            yield from session.ask(POST, "rpc/%d" % id, reply)
+            self._calls.replied(id)
+        for watch in self._watches:
+            if watch.is_due(self._board.ticks()):
+                watch.observation.path = api_path(session.credentials, watch.resource)
+                response = yield from session.register(watch.observation)
+                watch.taker.on_registration(response, watch.observation.number)
+                wait = spread(self._refresh, self._board.random)
+                watch.again_at = ticks_add(self._board.ticks(), wait)
+        while session.client.later:
+            yield from session.client.later[0].finish(session.client)
+
+    def jobs(self):
+        """Yield (handler, arguments, id of a call or None) of each handler to call."""
+        while self._attributes:
+            change = self._attributes.next_change()
+            if change is None:
+                break
+            yield self._on_attributes, (change,), None
+        while self._calls:
+            call = self._calls.next_call()
+            if not call:
+                break
+            id, method, params = call
+            handler = self._on_calls.get(method)
+            if handler:
+                yield handler, (params,), id
+            else:
+                yield self._on_calls.get(None) or _no_handler, (method, params), id
+
+    def finish(self, job, result):
+        """Note what a handler gave: the reply, if it was called for a call."""
+        id = job[2]
+        if id is None:
+            return
+        if not isinstance(result, dict):
+            result = {} if result is None else {"result": result}
+        self._calls.done(id, json.dumps(result).encode())
+
+
+class _Watch:
+    """A path that is observed. `taker`: what its notifications are for."""
+
+    # In ticks; None: now.
+    again_at = None
+
+    def __init__(self, resource, taker, ticks):
+        self.resource = resource
+        self.taker = taker
+        self.observation = Observation(None, taker.on_notification, ticks, ticks_diff)
+
+    def is_due(self, now):
+        return (
+            self.observation.token is None
+            or self.again_at is None
+            or self.taker.is_doubtful
+            or ticks_diff(self.again_at, now) <= 0
+        )
+
+
+def _no_handler(method, params):
+    """Answer a call that the application has no handler for."""
+    return {"error": "no handler for %s" % method}

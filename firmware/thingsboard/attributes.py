@@ -1,0 +1,115 @@
+"""A device's shared attributes, as far as it knows them. Pure.
+
+A registration's response has all of them, a notification what changed since. ThingsBoard counts its
+notifications and loses one that is superseded before it was acknowledged. So a number that was left
+out, and a deletion, which looks like an attribute "deleted", are no news to apply: what is true is
+asked for anew.
+"""
+
+import json
+
+_MOST_CHANGES = 8
+
+
+class SharedAttributes:
+    """`values`: what is known, None at first. `is_doubtful`: whether to ask for all of them."""
+
+    def __init__(self):
+        self.values = None
+        self.is_doubtful = True
+        self._changes = []
+
+    def on_registration(self, response, number):
+        """Take the response to a registration, with its Observe number."""
+        values = _object(response.payload)
+        # Not 0: a notification that overtook the response. It is no more than a change.
+        self.is_doubtful = values is None or number != 0
+        if self.is_doubtful:
+            return
+        if self.values is None:
+            changes = dict(values)
+            is_change = True
+        else:
+            changes = {key: None for key in self.values if key not in values}
+            self._compare(values, changes)
+            is_change = bool(changes)
+        self.values = values
+        if is_change:
+            self._changes.append(changes)
+
+    def on_notification(self, observation, message):
+        """Take a notification; return False when there is no room for it now."""
+        if len(self._changes) >= _MOST_CHANGES:
+            return False
+        values = _object(message.payload)
+        if values is None or observation.skipped or "deleted" in values or self.is_doubtful:
+            self.is_doubtful = True
+            return True
+        changes = {}
+        self._compare(values, changes)
+        self.values.update(values)
+        if changes:
+            self._changes.append(changes)
+        return True
+
+    def next_change(self):
+        """Return the next change, a dictionary in which None is a deletion; None: there is none.
+
+        The first has all attributes.
+        """
+        return self._changes.pop(0) if self._changes else None
+
+    def _compare(self, values, changes):
+        for key in values:
+            if key not in self.values or not _is_same(self.values[key], values[key]):
+                changes[key] = values[key]
+
+
+def query(client_keys, shared_keys):
+    """Return the query that asks for these attributes.
+
+    ThingsBoard divides at commas and decodes nothing: for a key that it would misread the query is
+    one that brings all, and `chosen` chooses.
+    """
+    parts = []
+    for name, keys in (("clientKeys", client_keys), ("sharedKeys", shared_keys)):
+        text = ",".join(keys)
+        if len(text) > 240 or any(mark in key for key in keys for mark in ",=&?/%"):
+            return ""
+        if keys:
+            parts.append("%s=%s" % (name, text))
+    return "?" + "&".join(parts) if parts else ""
+
+
+def chosen(payload, client_keys, shared_keys):
+    """Return {"client": {…}, "shared": {…}} of a response's payload, of these keys only."""
+    reply = _object(payload) or {}
+    found = {}
+    for scope, keys in (("client", client_keys), ("shared", shared_keys)):
+        values = reply.get(scope) or {}
+        found[scope] = {key: values[key] for key in keys if key in values}
+    return found
+
+
+def _is_same(one, other):
+    """Return whether two JSON values are the same. To Python True is 1, and 1 is 1.0."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return len(one) == len(other) and all(
+            key in other and _is_same(one[key], other[key]) for key in one
+        )
+    if isinstance(one, list):
+        return len(one) == len(other) and all(
+            _is_same(one[place], other[place]) for place in range(len(one))
+        )
+    return one == other
+
+
+def _object(payload):
+    """Return the JSON object in a payload, None for what is none."""
+    try:
+        values = json.loads(bytes(payload))
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
+        return None
+    return values if isinstance(values, dict) else None

@@ -1,0 +1,140 @@
+"""Telemetry that waits to be sent. Pure.
+
+Source: ThingsBoard's documentation, "CoAP Device API Reference", "Telemetry upload API".
+"""
+
+import json
+
+from micropython import const
+
+_DEEPEST = const(8)
+# ms since 1970; before it a clock was never set: a cold one says 2000 or 2021.
+_COLD = 1_700_000_000_000
+
+
+class Queue:
+    """Readings in the order in which they came, oldest first.
+
+    `limit`: the most bytes that they may have as JSON. `keeps`: what stays when there is no more
+    room: "newest" or "oldest". `dropped`: how many readings there was no room for.
+    """
+
+    def __init__(self, limit, keeps="newest"):
+        self.limit = limit
+        self.keeps = keeps
+        self.dropped = 0
+        self._size = 0
+        # The number of the first of `_readings`, counted from the first that ever came.
+        self._first = 0
+        # [ts in ms, or None; values as JSON]
+        self._readings = []
+
+    def __len__(self):
+        return len(self._readings)
+
+    @property
+    def oldest(self):
+        """The time of the oldest reading; None: there is none, or it has no time."""
+        return self._readings[0][0] if self._readings else None
+
+    def put(self, values, ts=None):
+        """Take a reading. `ts`: ms since 1970, by whatever clock, or None.
+
+        A second one of the same ms would take the first one's place in ThingsBoard: it is taken
+        for 1 ms later. Raises ValueError for what is no reading.
+        """
+        content = encoded(values)
+        if len(content) > self.limit:
+            raise ValueError(
+                "a reading of %d bytes, and the queue has room for %d" % (len(content), self.limit)
+            )
+        if ts is not None and self._readings and self._readings[-1][0] == ts:
+            ts += 1
+        while self._size + len(content) > self.limit:
+            self.dropped += 1
+            if self.keeps == "oldest":
+                return
+            self._remove(1)
+        self._readings.append([ts, content])
+        self._size += len(content)
+
+    def batch(self, largest):
+        """Return (number, body): the oldest readings that fit, and what `sent` takes then.
+
+        `largest`: the most bytes of the body. One reading alone may have more.
+        """
+        parts = []
+        size = 1
+        for ts, content in self._readings:
+            part = b'{"ts":%d,"values":%s}' % (ts, content) if is_known(ts) else content
+            size += len(part) + 1
+            if parts and size > largest:
+                break
+            parts.append(part)
+        number = self._first + len(parts)
+        return number, parts[0] if len(parts) == 1 else b"[%s]" % b",".join(parts)
+
+    def sent(self, number):
+        """Remove what `batch` gave with this number, but for what was dropped meanwhile."""
+        if number > self._first:
+            self._remove(number - self._first)
+
+    def shift(self, ms):
+        """Correct the times of a clock that was not set, now that it is: by so much."""
+        for reading in self._readings:
+            if reading[0] is not None and not is_known(reading[0]):
+                reading[0] += ms
+
+    def saved(self):
+        """Return all readings as bytes, for `restore`."""
+        parts = []
+        for ts, content in self._readings:
+            parts.append(b"[%s,%s]" % (b"%d" % ts if is_known(ts) else b"null", content))
+        return b"[%s]" % b",".join(parts)
+
+    def restore(self, content):
+        """Put back what `saved` gave, before all that is there."""
+        later = self._readings
+        self._readings = []
+        self._size = 0
+        for ts, values in json.loads(content):
+            self.put(values, ts)
+        for ts, content in later:
+            self.put(json.loads(content), ts)
+
+    def _remove(self, count):
+        for _, content in self._readings[:count]:
+            self._size -= len(content)
+        del self._readings[:count]
+        self._first += count
+
+
+def is_known(ts):
+    """Return whether a time, in ms since 1970 or None, is one of a clock that was set."""
+    return ts is not None and ts > _COLD
+
+
+def encoded(values):
+    """Return an object as JSON, in bytes. Raises ValueError for what JSON cannot say."""
+    if not isinstance(values, dict):
+        raise ValueError("ThingsBoard takes a dictionary, not a %s" % type(values).__name__)
+    _check(values, 0)
+    return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _check(value, depth):
+    if depth > _DEEPEST:
+        raise ValueError("values are nested more than %d deep" % _DEEPEST)
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError("a key is a text, not a %s" % type(key).__name__)
+            _check(value[key], depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _check(each, depth + 1)
+    elif isinstance(value, float):
+        if value - value != 0:
+            raise ValueError("JSON has no infinity and no NaN")
+    elif not (value is None or isinstance(value, (str, int))):
+        raise ValueError("JSON has no %s" % type(value).__name__)
