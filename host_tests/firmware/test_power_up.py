@@ -3,6 +3,7 @@
 import json
 import sys
 
+from firmware import retry as retry_module
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import (
     BAD_REQUEST,
