@@ -8,6 +8,7 @@ import pytest
 from tools.fake_thingsboard.californium import EXCHANGE_LIFETIME, Duplicates
 from tools.fake_thingsboard.messages import BARE, Reply
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.protobuf import attributes_message, is_protobuf, update_message
 
 GET, POST, PUT = 1, 2, 3
 KEY, SECRET = "u7piawkboq8v32dmcmpp", "jpmwdn8ptlswmf4m29bw"
@@ -387,3 +388,81 @@ def test_a_confirmable_reply_is_repeated_until_it_is_acknowledged_or_reset(
     assert duplicates.received(PEER, settle, 4) is None
     assert duplicates.received(PEER, REQUEST, 5) == [EMPTY_ACK]
     assert copy.received(PEER, REQUEST, 5) == [EMPTY_ACK, CONFIRMABLE]
+
+
+# A profile whose payloads are protobuf
+
+TIME = bytes.fromhex("0880d0c4cfa234")  # field 1: UPDATED_AT
+
+
+def test_attributes_in_protobuf():
+    found = {"client": {"b": True, "f": False}, "shared": {"n": 300, "d": 1.5, "s": "x", "j": [1]}}
+    values = {
+        "b": "0a01621801",  # key; bool_v; the type, 0, is left out
+        "f": "0a0166",
+        "n": "0a016e100120ac02",  # key; type LONG_V; long_v
+        "d": "0a0164100229000000000000f83f",
+        "s": "0a01731003320178",
+        "j": "0a016a10043a035b315d",
+    }
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    def value(key: str) -> bytes:
+        return TIME + field(2, bytes.fromhex(values[key]))
+
+    in_client = b"".join(field(2, value(key)) for key in "bf")
+    assert attributes_message(found) == in_client + b"".join(field(3, value(key)) for key in "ndsj")
+    update = {"n": 300, "deleted": ["a", "b"]}
+    assert update_message(update) == field(1, value("n")) + field(2, b"a") + field(2, b"b")
+    negative = update_message({"n": -1})
+    assert negative.endswith(bytes.fromhex("100120" + "ff" * 9 + "01"))
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_message"),
+    [
+        ("", True),
+        ("09000000000000f03f", True),
+        ("08010d00000000120161", True),
+        ("09000000", False),  # cut
+        ("1205", False),
+        ("08", False),
+        ("00", False),  # field 0
+        ("0b", False),  # a group
+        ("08" + "ff" * 11, False),  # a number without end
+        ("7b2274656d7065726174757265223a317d", False),  # {"temperature":1}
+    ],
+)
+def test_what_is_protobuf(payload, is_message):
+    assert is_protobuf(bytes.fromhex(payload)) == is_message
+
+
+def test_what_a_profile_for_protobuf_takes_and_refuses():
+    thingsboard = ThingsBoard(KEY, SECRET, payload_type="PROTOBUF")
+    thingsboard.add_device("a", TOKEN)
+    call = thingsboard.call("a", "m")
+
+    def post(*path, payload=b"\x08\x01"):
+        return thingsboard.handle(POST, ("api", "v1", TOKEN, *path), payload)
+
+    for path in (("telemetry",), ("attributes",), ("rpc", "0"), ("rpc",), ("claim",)):
+        assert post(*path, payload=b"{}") == BAD_REQUEST
+    assert post("telemetry") == post("attributes") == post("claim") == post("rpc", "0") == CREATED
+    assert post("rpc").code == 0
+    device = thingsboard.devices["a"]
+    assert device.telemetry == device.claims == ('"0801"',)
+    assert device.calls[call.number].reply == '"0801"'
+    with pytest.raises(ValueError, match="payload_type is 'XML': it must be one of JSON, PROTOBUF"):
+        ThingsBoard(KEY, SECRET, payload_type="XML")
+
+
+def test_a_last_part_that_is_no_number_makes_it_a_call_of_the_device():
+    thingsboard = make_thingsboard()
+    thingsboard.add_device("a", TOKEN)
+    thingsboard.replies["m"] = 1
+    path = ("api", "v1", TOKEN, "rpc", "x")
+    assert thingsboard.handle(POST, path, b'{"method":"m"}').payload == b"1"
+    assert thingsboard.handle(POST, path, b'{"method":["m"]}').code == 0
+    assert thingsboard.devices["a"].call_replies == ()

@@ -28,7 +28,6 @@ EXCHANGE_LIFETIME = 247_000
 
 CALLS_AFTER = 15  # ms, from a registration's reply to the calls that waited for it
 
-_NOBODY: Peer = ("", 0)
 _NOT_CONVERTED = to_json("Failed to convert device RPC command to CoAP msg")
 
 
@@ -75,7 +74,6 @@ class Endpoint(MessageLayer):
         self.sessions: dict[Peer, str] = {}
         self.down_until = 0
         self._changes: deque[Change] = deque()
-        self._undelivered: dict[tuple[str, int], int] = {}  # calls sent, and when that times out
         self._is_first = True
         self.thingsboard.restart()
 
@@ -91,7 +89,6 @@ class Endpoint(MessageLayer):
         twin.power_saving = self.power_saving.copy()
         twin.sessions = self.sessions.copy()
         twin._changes = self._changes.copy()
-        twin._undelivered = self._undelivered.copy()
         twin.thingsboard = self.thingsboard.copy()
         twin._listen()
         return twin
@@ -189,7 +186,7 @@ class Endpoint(MessageLayer):
         name, _ = key
         call = self._call(name, self.notifications.observations[key].call)
         sendings = self._send_all(self.notifications.acknowledged(key), now)
-        if call and self._undelivered.pop((name, call.number), None) and call.is_pending:
+        if call and self.transmissions.met("undelivered", (name, call.number)) and call.is_pending:
             self.thingsboard.save_call(name, call._replace(state=DELIVERED))
         wakes, woken = self._heard(name, now)
         if wakes:
@@ -215,21 +212,23 @@ class Endpoint(MessageLayer):
             return self._send_calls(what, now)
         name, number = what
         call = self._call(name, number)
-        if call is None or not call.is_pending:
-            return []
-        if kind == "undelivered" and self._undelivered.get(what, now + 1) <= now:
-            del self._undelivered[what]
-            self.thingsboard.save_call(name, call.undelivered())
-        elif kind == "expired" and call.expires_at <= now:
-            self.thingsboard.save_call(name, call._replace(state=EXPIRED))
+        if call and call.is_pending:
+            ended = call.undelivered() if kind == "undelivered" else call._replace(state=EXPIRED)
+            self.thingsboard.save_call(name, ended)
         return []
 
     def _listen(self) -> None:
         self.thingsboard.on_change = self.changed
         self.thingsboard.on_uplink = self._asked
 
+        self.thingsboard.on_answer = self._answered
+
     def _asked(self, name: str) -> None:
         self._asking = name
+
+    def _answered(self, name: str, number: int) -> None:
+        for kind in ("undelivered", "expired"):
+            self.transmissions.met(kind, (name, number))
 
     def _ask(self, peer: Peer, request: Message, now: int) -> Reply:
         self._asking = None
@@ -284,7 +283,7 @@ class Endpoint(MessageLayer):
         if call.expires_at <= now:
             call = call._replace(state=EXPIRED)
         self.thingsboard.save_call(name, call)
-        self.transmissions.at(call.expires_at, "expired", _NOBODY, (name, number))
+        self.transmissions.by(call.expires_at, "expired", (name, number))
         return self._send_call(name, call, now) if call.is_pending else []
 
     def _send_calls(self, name: str, now: int) -> list[Sending]:
@@ -312,8 +311,7 @@ class Endpoint(MessageLayer):
             return []
         if is_confirmable:
             at = min(now + DELIVERY_TIMEOUT, call.expires_at)
-            self._undelivered[name, call.number] = at
-            self.transmissions.at(at, "undelivered", _NOBODY, (name, call.number))
+            self.transmissions.by(at, "undelivered", (name, call.number))
         return self._notify(key, call.body.encode("utf-8", "replace"), JSON, now, call.number)
 
     def _notify(

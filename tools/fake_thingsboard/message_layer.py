@@ -147,17 +147,19 @@ class MessageLayer:
         if request.type == NON or way != PIGGYBACKED:
             message_type = request.type
             message_id = self._new_message_id(peer, is_notification and block2 is None)
-        message = Message(message_type, reply.code, message_id, request.token)
-        return encode(
-            message._replace(
-                payload=reply.payload,
-                content_format=reply.content_format,
-                observe=observe,
-                block1=block1,
-                block2=block2,
-                size2=size2,
-            )
+        message = Message(
+            message_type,
+            reply.code,
+            message_id,
+            request.token,
+            payload=reply.payload,
+            content_format=reply.content_format,
+            observe=observe,
+            block1=block1,
+            block2=block2,
+            size2=size2,
         )
+        return encode(message)
 
     def _new_message_id(self, peer: Peer, is_drawn: bool) -> int:
         if not is_drawn:

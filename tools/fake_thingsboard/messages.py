@@ -18,6 +18,7 @@ INTERNAL_SERVER_ERROR = 0xA0  # 5.00
 
 TEXT_PLAIN, LINK_FORMAT, OCTET_STREAM, JSON = 0, 40, 42, 50
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 # Ways to answer a confirmable request.
 PIGGYBACKED, SEPARATE, BARE = "piggybacked", "separate", "bare"
@@ -82,7 +83,7 @@ def parse_json(payload):
 
 def to_json(value):
     """JSON without spaces, as ThingsBoard writes it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def json_payload(value):

@@ -86,7 +86,8 @@ class Tenant:
     n telemetry messages of a device in so many ms, more get 5.00. `randbytes(n)` makes names
     and tokens: with `random.Random(1).randbytes` they are the same each time.
 
-    `on_change` is called with each Change, `on_uplink` with the name of a device that asks.
+    `on_change` is called with each Change, `on_uplink` with the name of a device that asks,
+    `on_answer` with the name of one that has answered a call, and the call's number.
     `answer_call(request)`: what the rule chain replies to an RPC request of a device, both as JSON
     values; None: nothing, ever, as by default but for the methods in `replies`.
     """
@@ -133,6 +134,7 @@ class Tenant:
         self.allowances = {}  # by name: how much telemetry a device may send, and when that was so
         self.on_change = lambda change: None
         self.on_uplink = lambda name: None
+        self.on_answer = lambda name, number: None
         self.answer_call = None
         self.replies = {}
         self.packages = ()  # that the profile assigns to its devices
@@ -211,6 +213,7 @@ class Tenant:
         for call in self.devices[name].calls:
             if call.id == id and call.is_pending:
                 self.save_call(name, call._replace(state=SUCCESSFUL, reply=reply))
+                self.on_answer(name, call.number)
 
     def may_send_telemetry(self, name):
         """Whether the rate limit allows a device one more message, which then counts."""
@@ -271,6 +274,7 @@ class Tenant:
         twin.allowances = self.allowances.copy()
         twin.on_change = lambda change: None
         twin.on_uplink = lambda name: None
+        twin.on_answer = lambda name, number: None
         return twin
 
     def snapshot(self):

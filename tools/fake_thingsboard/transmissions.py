@@ -8,6 +8,7 @@ from typing import NamedTuple
 MAX_RETRANSMIT = 4
 
 Peer = tuple[str, int]
+_NOBODY: Peer = ("", 0)
 
 
 class Unacknowledged(NamedTuple):
@@ -19,11 +20,13 @@ class Unacknowledged(NamedTuple):
 
 class Transmissions:
     """`unacknowledged`: by (peer, Message ID). Each is sent again after `ack_timeout`, and twice
-    that, and so on."""
+    that, and so on. `deadlines`: when what else is to be done has to be, by (kind, what).
+    """
 
     def __init__(self, ack_timeout: int):
         self.ack_timeout = ack_timeout
         self.unacknowledged: dict[tuple[Peer, int], Unacknowledged] = {}
+        self.deadlines: dict[tuple, int] = {}
         self._timers: list[tuple] = []  # (at, order, kind, peer, what)
         self._order = 0
 
@@ -31,6 +34,7 @@ class Transmissions:
         """An independent copy."""
         copy = Transmissions(self.ack_timeout)
         copy.unacknowledged = self.unacknowledged.copy()
+        copy.deadlines = self.deadlines.copy()
         copy._timers = self._timers.copy()
         copy._order = self._order
         return copy
@@ -38,14 +42,19 @@ class Transmissions:
     @property
     def wake_at(self) -> int | None:
         """When `due` is to be asked."""
-        return self._timers[0][0] if self._timers else None
+        while self._timers:
+            at, _, kind, peer, what = self._timers[0]
+            if self._is_wanted(at, kind, peer, what):
+                return at
+            heapq.heappop(self._timers)
+        return None
 
     def timers(self, now: int) -> list[tuple]:
         """What is still to come: (in ms, kind, peer, what)."""
         return [
             (at - now, kind, peer, what)
             for at, _, kind, peer, what in sorted(self._timers)
-            if self._is_wanted(kind, peer, what)
+            if self._is_wanted(at, kind, peer, what)
         ]
 
     def at(self, at: int, kind: str, peer: Peer, what) -> None:
@@ -53,11 +62,21 @@ class Transmissions:
         self._order += 1
         heapq.heappush(self._timers, (at, self._order, kind, peer, what))
 
+    def by(self, at: int, kind: str, what) -> None:
+        """Set a deadline, in place of one that is of the same kind and about the same."""
+        self.deadlines[kind, what] = at
+        self.at(at, kind, _NOBODY, what)
+
+    def met(self, kind: str, what) -> bool:
+        """A deadline was met; whether there was one."""
+        return self.deadlines.pop((kind, what), None) is not None
+
     def due(self, now: int) -> tuple | None:
         """Take the next thing that is due: (kind, peer, what); of "retransmit" the Message ID."""
         while self._timers and self._timers[0][0] <= now:
-            _, _, kind, peer, what = heapq.heappop(self._timers)
-            if self._is_wanted(kind, peer, what):
+            at, _, kind, peer, what = heapq.heappop(self._timers)
+            if self._is_wanted(at, kind, peer, what):
+                self.deadlines.pop((kind, what), None)
                 return kind, peer, what[0] if kind == "retransmit" else what
         return None
 
@@ -72,10 +91,10 @@ class Transmissions:
         """It was acknowledged, or reset, or nobody waits for that any more."""
         return self.unacknowledged.pop((peer, message_id), None)
 
-    def _is_wanted(self, kind: str, peer: Peer, what) -> bool:
-        """Not a retransmission of what was settled, or sent again meanwhile."""
-        if kind != "retransmit":
-            return True
-        message_id, transmissions = what
-        waiting = self.unacknowledged.get((peer, message_id))
-        return waiting is not None and waiting.transmissions == transmissions
+    def _is_wanted(self, at: int, kind: str, peer: Peer, what) -> bool:
+        """Not a retransmission of what was settled, or sent again meanwhile, nor a deadline met."""
+        if kind == "retransmit":
+            message_id, transmissions = what
+            waiting = self.unacknowledged.get((peer, message_id))
+            return waiting is not None and waiting.transmissions == transmissions
+        return peer is not _NOBODY or self.deadlines.get((kind, what)) == at
