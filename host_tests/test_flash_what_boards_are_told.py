@@ -21,7 +21,9 @@ from host_tests.readme import README
 from host_tests.virtual_bench import needs_micropython
 from tools.flash import board as flashing
 from tools.flash import drives, facts, ports, prompt
+from tools.flash import link as link_module
 from tools.flash.board import Job
+from tools.flash.board_watchdog import HAS_WATCHDOG
 from tools.flash.doctor_board import examine_board
 from tools.flash.errors import FAILED, NO_MICROPYTHON, FlashingError
 from tools.flash.findings import FAILURE
@@ -321,6 +323,17 @@ def test_a_board_that_resets_in_the_middle_is_told(desk):
 
 
 @needs_micropython
+def test_every_question_feeds_the_watchdog(desk, monkeypatch):
+    monkeypatch.setattr(link_module, "HAS_WATCHDOG", HAS_WATCHDOG.replace("8388", "600"))
+    board = desk.board()
+    desk.flash(board, config=desk.config(watchdog=1), start=False)
+    with Link(str(board.link)) as link:
+        for _ in range(4):
+            link.run("import time\ntime.sleep_ms(300)")
+    assert "watchdog" not in board.resets
+
+
+@needs_micropython
 def test_doctor_beside_a_watchdog(desk):
     board = desk.board()
     desk.flash(board, config=desk.config(watchdog=1))
@@ -367,6 +380,8 @@ def test_listing_boards_touches_none(desk):
     for number in ("id:e6614103e7452d2f", "id:E6614103E7452D2F"):
         assert ports.choose([number], False, available) == [str(boards[1].link)]
     assert ports.choose(["id:0001"], False, available) == [str(boards[0].link)]
+    with pytest.raises(FlashingError, match="no board with the serial number 99"):
+        ports.choose(["id:99"], False, available[1:])
     assert [(board.received, board.resets) for board in boards] == seen
     assert count(boards[0].link) > before
 
