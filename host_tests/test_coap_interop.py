@@ -17,6 +17,8 @@ from aiocoap import resource
 
 from host_tests.interop_scenarios import text
 from host_tests.micropython_lane import ROOT
+from tools.fake_thingsboard.certificates import issue, new_ca
+from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.virtual_board.interpreter import find_micropython
 
 MICROPYTHON = find_micropython()
@@ -187,7 +189,7 @@ def libcoap_server():
 SERVERS = {"aiocoap": aiocoap_server, "libcoap": libcoap_server}
 
 
-def run(interpreter: str, *arguments: object) -> None:
+def run(interpreter: str, *arguments: object, says: str = "done\n") -> None:
     if interpreter == "CPython":
         command = [sys.executable, "-c", ON_CPYTHON]
     elif MICROPYTHON.command is None:
@@ -202,7 +204,7 @@ def run(interpreter: str, *arguments: object) -> None:
         text=True,
         timeout=20,
     )
-    assert done.stdout.endswith("done\n"), done.stdout + done.stderr
+    assert (done.stdout + done.stderr).endswith(says), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("interpreter", ["CPython", "MicroPython"])
@@ -211,6 +213,22 @@ def run(interpreter: str, *arguments: object) -> None:
 def test_a_server_that_is_not_ours(server, driver, interpreter):
     with SERVERS[server]() as port:
         run(interpreter, server, driver, port)
+
+
+@pytest.mark.parametrize("driver", ["blocking", "asyncio"])
+def test_the_same_inside_of_dtls(driver, tmp_path):
+    """On MicroPython, whose tls has DTLS."""
+    ca, stranger = new_ca(), new_ca()
+    issued = issue(["127.0.0.1"], ca)
+    (tmp_path / "ca.der").write_bytes(ca.der)
+    (tmp_path / "stranger.der").write_bytes(stranger.der)
+    with (
+        aiocoap_server() as inside,
+        DTLSRelay(("127.0.0.1", inside), issued.chain_pem, issued.key_pem) as relay,
+    ):
+        run("MicroPython", "aiocoap", driver, relay.port, tmp_path / "ca.der")
+        says = "the server's certificate was not issued by the CA in `ca`\n"
+        run("MicroPython", "aiocoap", driver, relay.port, tmp_path / "stranger.der", says=says)
 
 
 @pytest.mark.parametrize("interpreter", ["CPython", "MicroPython"])

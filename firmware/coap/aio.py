@@ -1,6 +1,6 @@
 """The client with asyncio: many requests and observations on one socket, one at a time on the wire.
 
-client = connect("coap://thingsboard.example.com", client=Client)
+client = await connect("coap://thingsboard.example.com")
 response = await client.get("/api/v1/TOKEN/attributes")
 """
 
@@ -9,9 +9,29 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
+from ..errors import CoapError
 from . import client
+from .connect import connect as connect_client
 
 _POLL = const(10)  # ms
+
+
+async def connect(uri, secure=None, **options):
+    """Return a Client for a server, see firmware.coap.connect.
+
+    `secure`: what makes a DTLS session of (transport, host) for coaps, for which no other task
+    waits when it is firmware.coap.dtls_steps's. They do wait while the server's name is looked up:
+    MicroPython has no other way.
+    """
+    made = connect_client(uri, secure, Client, **options)
+    advance = getattr(made.transport, "advance", None)
+    try:
+        while advance and not advance():
+            await asyncio.sleep_ms(_POLL)
+    except CoapError:
+        made.close()
+        raise
+    return made
 
 
 class Client(client.Client):

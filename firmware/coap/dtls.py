@@ -72,7 +72,7 @@ class DTLS:
     largest_block = 512
 
     def __init__(self, transport, context, host, idle=None, ticks=ticks_ms):
-        self._records = _Records(transport, idle or _nothing, ticks)
+        self._records = Records(transport, idle or _nothing, ticks)
         # What an earlier session left is freed first: this one wants 20 KB in two pieces.
         gc.collect()
         try:
@@ -125,7 +125,7 @@ class DTLS:
         )
 
 
-class _Records(IOBase):
+class Records(IOBase):
     """What mbedTLS reads and writes: the transport as a stream, a datagram a call.
 
     What it saw of the handshake: `heard` anything, a `server_hello`, an `alert` (its number) in
@@ -136,8 +136,8 @@ class _Records(IOBase):
         self._transport = transport
         self._idle = idle
         self._ticks = ticks
-        self._end = ticks_add(ticks(), _DEADLINE)
-        self._datagram = None
+        self.end = ticks_add(ticks(), _DEADLINE)
+        self.datagram = None
         self.heard = False
         self.server_hello = False
         self.alert = 0
@@ -148,16 +148,16 @@ class _Records(IOBase):
     def readinto(self, buffer):
         """Give mbedTLS the next datagram. In the handshake this waits; None: there is none."""
         if not self.connected:
-            if ticks_diff(self._end, self._ticks()) <= 0:
+            if ticks_diff(self.end, self._ticks()) <= 0:
                 self.timed_out = True
                 return -ETIMEDOUT
             self._idle()
             if self.wait(_POLL):
-                self._look_at(self._datagram)
-        datagram = self._datagram
+                self.look_at(self.datagram)
+        datagram = self.datagram
         if datagram is None:
             return None
-        self._datagram = None
+        self.datagram = None
         buffer[: len(datagram)] = datagram
         return len(datagram)
 
@@ -172,22 +172,24 @@ class _Records(IOBase):
         return len(record)
 
     def ioctl(self, request, argument):
+        """Answer what MicroPython asks of a stream."""
         return 0
 
     def wait(self, timeout):
         """Wait up to `timeout` ms for a datagram; return whether there is one."""
         try:
             # An empty one would look like the end of the stream.
-            self._datagram = self._transport.receive(_LARGEST_DATAGRAM, timeout) or None
+            self.datagram = self._transport.receive(_LARGEST_DATAGRAM, timeout) or None
         except OSError:
             # The network stack's word on an earlier datagram.
-            self._datagram = None
-        return self._datagram is not None
+            self.datagram = None
+        return self.datagram is not None
 
     def close(self):
+        """Give the transport back."""
         self._transport.close()
 
-    def _look_at(self, datagram):
+    def look_at(self, datagram):
         """Note what the server says in the clear, to explain a failure with."""
         self.heard = True
         if len(datagram) > _HEADER and datagram[3:5] == b"\x00\x00":

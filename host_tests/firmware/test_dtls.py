@@ -3,6 +3,7 @@
 from firmware.coap import dtls
 from firmware.coap.dtls import DTLS
 from firmware.coap.dtls_failure import explain
+from firmware.coap.dtls_steps import DTLSInSteps
 from firmware.errors import CoapError, DateError, NetworkError, NoResponse
 from host_tests.firmware.helpers import Clock, raises
 from host_tests.firmware.world import Stub, os_error
@@ -46,8 +47,10 @@ class Context:
     def __init__(self, error=None):
         self.error = error
 
-    def wrap_socket(self, stream, server_hostname):
+    def wrap_socket(self, stream, server_hostname, do_handshake_on_connect=True):
         self.host = server_hostname
+        if not do_handshake_on_connect:
+            return SteppedSession(stream, self.error)
         if stream.write(b"client hello") < 0:
             raise OSError(110)
         buffer = bytearray(2000)
@@ -94,6 +97,30 @@ class Session:
 
     def close(self):
         self.closed = True
+
+
+class SteppedSession(Session):
+    """A Session whose handshake is made in recv, as mbedTLS's is."""
+
+    def __init__(self, stream, error):
+        super().__init__(stream)
+        self._error = error
+        self._has_said_hello = self._is_open = False
+
+    def recv(self, size):
+        if self._is_open:
+            return super().recv(size)
+        if not self._has_said_hello:
+            self._has_said_hello = True
+            if self._stream.write(b"client hello") < 0:
+                raise OSError(110)
+        buffer = bytearray(2000)
+        count = self._stream.readinto(buffer)
+        if count and bytes(buffer[:count]) == FINISHED:
+            self._is_open = True
+            if self._error:
+                raise self._error
+        return None
 
 
 def open_session(*inbox):
@@ -299,3 +326,65 @@ def test_what_matters_most_comes_first():
     error = judged("validity has expired\nis not correctly signed by the trusted CA\n")
     assert error.what.find("not issued") < error.what.find("expired")
     assert "somebody else" in error.fix
+
+
+# ChangeCipherSpec, and the encrypted Finished behind it.
+FINISHED = (
+    b"\x14\xfe\xfd"
+    + bytes(8)
+    + b"\0\x01"
+    + b"\x01"
+    + b"\x16\xfe\xfd\0\x01"
+    + bytes(6)
+    + b"\0\x02ab"
+)
+
+
+def open_in_steps(*inbox, error=None):
+    """Return a session in steps, and its transport, in which no receive waits."""
+    transport = Transport(*inbox)
+    receive = transport.receive
+
+    def at_once(size, timeout):
+        assert timeout == 0
+        return receive(size, timeout)
+
+    transport.receive = at_once
+    context = Context(error)
+    return DTLSInSteps(transport, context, "h", transport.clock.ticks_ms), transport
+
+
+def test_a_handshake_in_steps():
+    session, transport = open_in_steps()
+    assert transport.sent == []
+    for _ in range(3):
+        assert not session.advance()
+        transport.clock.sleep_ms(10)
+    assert transport.sent == [b"client hello"]
+    for datagram, is_over in ((SERVER_HELLO, False), (b"junk", False), (FINISHED, True)):
+        transport.inbox.append(datagram)
+        assert session.advance() is is_over
+    session.send(b"request")
+    assert transport.sent[1:] == [b"<request>"]
+    transport.inbox.append(b"one")
+    assert session.receive(100, 0) == b"one" and session.receive(100, 0) is None
+    session.close()
+    assert transport.closed == 1
+
+
+def test_a_handshake_in_steps_that_fails():
+    session, transport = open_in_steps(error=ValueError("has expired"))
+    transport.inbox.append(FINISHED)
+    assert type(raises(CoapError, session.advance)) is DateError and transport.closed == 0
+    session, transport = open_in_steps()
+    transport.clock.sleep_ms(59_990)
+    assert not session.advance()
+    transport.clock.sleep_ms(20)
+    assert "did not answer" in raises(NoResponse, session.advance).what
+    session, transport = open_in_steps()
+
+    def unreachable(datagram):
+        raise OSError(113)
+
+    transport.on_send = unreachable
+    assert "could not send" in raises(NetworkError, session.advance).what
