@@ -70,6 +70,7 @@ class EspRom:
     def _reset(self) -> None:
         """What a pseudo-terminal has no line for: each program that opens it finds the ROM."""
         self._is_told = self._is_stub = False
+        self._after: list[bytes] = []
         self._registers: dict[int, int] = defaultdict(int)
         if self._target.MAGIC_VALUE:
             self._registers[ESPLoader.CHIP_DETECT_MAGIC_REG_ADDR] = self._target.MAGIC_VALUE
@@ -108,9 +109,10 @@ class EspRom:
             self._send(op, 0, _INVALID)
             return
         self._send(op, value, payload + (b"\0\0" if self._is_stub else b"\0\0\0\0"))
-        if name == "MEM_END":
-            self._is_stub = True
-            self._write(b"OHAI")
+        self._is_stub = self._is_stub or name == "MEM_END"
+        for packet in self._after:
+            self._write(packet)
+        self._after = []
         if name == "SPI_FLASH_MD5" and self._becomes:
             other = self.link.with_name(f"{self.link.name}.new")
             other.symlink_to(os.readlink(self._becomes))
@@ -150,6 +152,18 @@ class EspRom:
         written = self._inflate.decompress(data[16:])
         self.flash[self._at : self._at + len(written)] = written
         self._at += len(written)
+        return 0, b""
+
+    def _mem_end(self, _: bytes) -> tuple[int, bytes]:
+        self._after = [b"OHAI"]
+        return 0, b""
+
+    def _read_flash(self, data: bytes) -> tuple[int, bytes]:
+        """Whose blocks follow the answer, and whose acknowledgements are not waited for."""
+        offset, size, block = struct.unpack_from("<III", data)
+        content = bytes(self.flash[offset : offset + size])
+        self._after = [content[at : at + block] for at in range(0, size, block)]
+        self._after.append(hashlib.md5(content).digest())
         return 0, b""
 
     def _spi_flash_md5(self, data: bytes) -> tuple[int, bytes]:

@@ -19,7 +19,7 @@ from host_tests.http_folder import Handler, served
 from host_tests.power_up_bench import config_for
 from host_tests.processes import BARE
 from host_tests.virtual_bench import needs_micropython
-from tools.flash import drives, micropython, ports
+from tools.flash import drives, images, micropython, ports
 from tools.flash.chips import CHIPS
 from tools.flash.errors import FlashingError
 from tools.flash.ports import Port
@@ -106,6 +106,23 @@ def test_a_board_with_credentials_is_not_erased(tmp_path, said):
             micropython.put_micropython(str(board.link), tmp_path / "none", said.append)
 
 
+@pytest.mark.parametrize("begins", [b"\xff" * 8, b"\1\0\0\0\xf0\x0f\xff\xf7littlefs"])
+def test_files_on_a_board_without_a_prompt_are_not_erased(tmp_path, said, rom, begins):
+    """A deep sleeper may have credentials; a partition that nobody has used has none."""
+    image = tmp_path / "image.bin"
+    image.write_bytes(image_for("ESP32"))
+    board = rom("ESP32")
+    entry = struct.pack("<HBBII16sI", 0x50AA, 1, 0x82, 0x200000, 0x200000, b"vfs", 0)
+    board.flash[0x8000:0xA000] = (b"\xff" * 0x40 + entry).ljust(0x2000, b"\xff")
+    board.flash[0x200000:0x202000] = begins.ljust(0x2000, b"\xff")
+    if b"littlefs" in begins:
+        with pytest.raises(FlashingError, match="gives no prompt, and on its flash are files"):
+            micropython.put_micropython(str(board.link), image, said.append)
+        assert "ERASE_FLASH" not in board.commands
+    else:
+        micropython.put_micropython(str(board.link), image, said.append)
+
+
 @needs_micropython
 def test_a_pico_w_is_not_one_for_esptool(tmp_path, said):
     with Desk(tmp_path) as desk:
@@ -120,7 +137,7 @@ def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads
     """esptool itself, the verb itself; then MicroPython is there, as a virtual board."""
     image = tmp_path / "image.bin"
     image.write_bytes(image_for("ESP32"))
-    name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
+    name = f"ESP32_GENERIC-{images.DATE}-v{images.VERSION}.bin"
     (downloads / name).write_bytes(image.read_bytes())
     with Desk(tmp_path) as desk:
         board = desk.board()
@@ -241,33 +258,33 @@ def downloads(tmp_path, monkeypatch):
             target.write(content[: len(content) // 2] if b"broken" in content else content)
 
     with served(folder, Breaks) as url:
-        monkeypatch.setattr(micropython, "_URL", url + "/{name}")
-        monkeypatch.setattr(micropython.Path, "home", lambda: tmp_path / "home")
+        monkeypatch.setattr(images, "_URL", url + "/{name}")
+        monkeypatch.setattr(images.Path, "home", lambda: tmp_path / "home")
         yield folder
 
 
 def test_an_image_is_downloaded_once(tmp_path, said, downloads):
     chip = CHIPS["RP2350"]
-    name = f"RPI_PICO2_W-{micropython.DATE}-v{micropython.VERSION}.uf2"
+    name = f"RPI_PICO2_W-{images.DATE}-v{images.VERSION}.uf2"
     (downloads / name).write_bytes(uf2_image("RP2350"))
     for _ in range(2):
-        image = micropython._image_for(chip, None, said.append)
+        image = images.image_for(chip, None, said.append)
         assert image.read_bytes() == uf2_image("RP2350")
     assert [line.partition(" ")[0] for line in said] == ["downloading", f"{name}:", f"{name}:"]
 
 
 def test_a_download_that_breaks_off_is_not_kept(tmp_path, said, downloads):
-    name = f"ESP32_GENERIC-{micropython.DATE}-v{micropython.VERSION}.bin"
+    name = f"ESP32_GENERIC-{images.DATE}-v{images.VERSION}.bin"
     (downloads / name).write_bytes(image_for("ESP32") + b"broken")
     for _ in range(2):
         with pytest.raises(FlashingError, match="cannot be downloaded: it broke off") as error:
-            micropython._image_for(CHIPS["ESP32"], None, said.append)
+            images.image_for(CHIPS["ESP32"], None, said.append)
     assert "behind --install-micropython" in str(error.value)
 
 
 def test_without_internet_it_says_where_to_get_it(said, downloads):
     with pytest.raises(FlashingError, match=r"cannot be downloaded: .*404") as error:
-        micropython._image_for(CHIPS["ESP32"], None, said.append)
+        images.image_for(CHIPS["ESP32"], None, said.append)
     assert "https://micropython.org/download/ESP32_GENERIC" in str(error.value)
 
 

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from tools import set_up
 from tools.flash import chips, drives, facts, install, ports
 from tools.flash.chips import CHIPS, Chip
 from tools.flash.errors import WRONG_USAGE, FlashingError
+from tools.flash.images import Say, image_for
 from tools.flash.link import Link
 from tools.flash.saved import PATHS
 from tools.flash.troubles import how_to_install, why_not_open
 
-VERSION, DATE = "1.26.1", "20250911"
-_URL = "https://micropython.org/resources/firmware/{name}"
-# At offset 12 of an ESP32's image, and at offset 28 of a UF2's blocks.
-_ESP_CHIPS = {0: "ESP32", 5: "ESP32-C3", 9: "ESP32-S3"}
-_UF2_CHIPS = {0xE48BFF56: "RP2040", 0xE48BFF59: "RP2350"}
-_UF2_MAGIC = b"UF2\nWQ]\x9e"
-_UF2_BLOCK = 512
-# The family of a block for any chip; images for an RP2350 begin with one (its erratum E10).
-_UF2_ANY_CHIP = 0xE48BFF57
 _CHIP_TYPE = re.compile(r"(?:Chip type:|Chip is|Connected to) +(ESP32[\w-]*)")
+# Where an ESP32's partition table is, and an entry in it: what it is, where, and its label.
+_PARTITIONS, _PARTITIONS_SIZE = 0x8000, 0xC00
+_PARTITION, _PARTITION_MAGIC = struct.Struct("<H2xI4x16s4x"), 0x50AA
+_FILE_SYSTEM_BEGINS = 0x2000
 # Seconds: until a board that was reset shows as a drive, or its port is there.
 _APPEARS_WITHIN = 30.0
 _LOOK_AGAIN = 0.2
-
-Say = Callable[[str], None]
 
 
 def put_micropython(port: str | None, image: Path | None, say: Say) -> str:
@@ -59,26 +50,8 @@ def put_micropython(port: str | None, image: Path | None, say: Say) -> str:
     return _write(chosen, image, say)
 
 
-def chip_of(image: bytes) -> str | None:
-    """The chip that an image is for; None when it is no whole image for a chip here."""
-    if image.startswith(_UF2_MAGIC):
-        return _chip_of_uf2(image)
-    if image[:1] == b"\xe9" and len(image) > 14:
-        return _ESP_CHIPS.get(struct.unpack_from("<H", image, 12)[0])
-    return None
-
-
-def _chip_of_uf2(image: bytes) -> str | None:
-    blocks = [image[at : at + _UF2_BLOCK] for at in range(0, len(image), _UF2_BLOCK)]
-    if len(blocks[-1]) != _UF2_BLOCK or not blocks[-1].startswith(_UF2_MAGIC):
-        return None
-    number, count = struct.unpack_from("<II", blocks[-1], 20)
-    families = {struct.unpack_from("<I", block, 28)[0] for block in blocks} - {_UF2_ANY_CHIP}
-    return _UF2_CHIPS.get(families.pop()) if number + 1 == count and len(families) == 1 else None
-
-
 def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
-    image = _image_for(chip, image, say)
+    image = image_for(chip, image, say)
     before = {each.device for each in ports.connected()}
     say(f"copying {image.name} to {drive}")
     try:
@@ -95,8 +68,11 @@ def _copy(drive: Path, chip: Chip, image: Path | None, say: Say) -> str:
     return _appeared(before)
 
 
-def _check_nothing_is_lost(port: str, say: Say) -> None:
-    """Raise FlashingError for a board whose flash is not to be erased, or not in this way."""
+def _check_nothing_is_lost(port: str, say: Say) -> bool:
+    """Raise FlashingError for a board whose flash is not to be erased, or not in this way.
+
+    Gives whether MicroPython has answered.
+    """
     say(f"{port}: looking what is on it")
     try:
         with Link(port) as link:
@@ -106,7 +82,7 @@ def _check_nothing_is_lost(port: str, say: Say) -> None:
     except FlashingError:
         if why_not_open(port):
             raise
-        return  # no MicroPython answers: nothing of firstboot's is in use there
+        return False
     if board.kind == "rp2":
         raise FlashingError(f"{port} is a {board}", how_to_install(port, board.chip), WRONG_USAGE)
     if kept := [path for path in PATHS if found.has(path)]:
@@ -117,10 +93,28 @@ def _check_nothing_is_lost(port: str, say: Say) -> None:
             f"cp :{kept[0]} . + rm :{kept[0]}, or let reset --all remove them; then start this "
             "again",
         )
+    return True
+
+
+def _holds_files(port: str) -> bool:
+    """Whether MicroPython has made a file system on an ESP32's flash."""
+    table = _read_flash(port, _PARTITIONS, _PARTITIONS_SIZE)
+    for at in range(0, len(table), _PARTITION.size):
+        magic, offset, label = _PARTITION.unpack_from(table, at)
+        if magic == _PARTITION_MAGIC and label.rstrip(b"\0") == b"vfs":
+            return _read_flash(port, offset, _FILE_SYSTEM_BEGINS).strip(b"\xff") != b""
+    return False
+
+
+def _read_flash(port: str, offset: int, size: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "flash.bin")
+        _esptool("--port", port, "read-flash", hex(offset), hex(size), str(path), show=False)
+        return path.read_bytes()
 
 
 def _write(port: str, image: Path | None, say: Say) -> str:
-    _check_nothing_is_lost(port, say)
+    has_answered = _check_nothing_is_lost(port, say)
     set_up.add("esptool")
     said = _esptool("--port", port, "chip-id", show=False)
     found = _CHIP_TYPE.search(said)
@@ -130,7 +124,14 @@ def _write(port: str, image: Path | None, say: Say) -> str:
         raise FlashingError(
             f"{port} has {what}", f"The firmware runs on {', '.join(CHIPS)}", WRONG_USAGE
         )
-    image = _image_for(chip, image, say)
+    if not has_answered and _holds_files(port):
+        raise FlashingError(
+            f"{port}: the board gives no prompt, and on its flash are files of MicroPython's; what "
+            "ThingsBoard gives once may be among them",
+            "Hold its reset button, start this again and let go. If nothing on it is worth "
+            f"keeping: {sys.executable} -m esptool --port {port} erase-flash",
+        )
+    image = image_for(chip, image, say)
     say(f"{port}: {chip.name}. Erasing its flash and writing {image.name} at {chip.offset}")
     arguments = ("--chip", chip.name.lower().replace("-", ""), "--port", port, "--after")
     _esptool(
@@ -158,49 +159,6 @@ def _esptool(*arguments: str, show: bool) -> str:
             "held and shows as a drive",
         )
     return done.stdout or ""
-
-
-def _image_for(chip: Chip, image: Path | None, say: Say) -> Path:
-    image = image or _download(chip, say)
-    content = image.read_bytes()
-    made_for = chip_of(content)
-    if made_for != chip.name:
-        raise FlashingError(
-            f"{image} is {'for ' + made_for if made_for else 'no whole image'}, and the board has "
-            f"{chip.name}",
-            f"Get {chip.image} from {chip.page}",
-            WRONG_USAGE,
-        )
-    say(f"{image.name}: SHA-256 {hashlib.sha256(content).hexdigest()}")
-    return image
-
-
-def _download(chip: Chip, say: Say) -> Path:
-    name = f"{chip.image}-{DATE}-v{VERSION}.{'bin' if chip.offset else 'uf2'}"
-    folder = Path.home() / ".cache" / "firstboot"
-    target = folder / name
-    if target.is_file():
-        return target
-    say(f"downloading {_URL.format(name=name)}")
-    half = target.with_name(name + ".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (
-            urllib.request.urlopen(_URL.format(name=name), timeout=30) as response,
-            half.open("wb") as file,
-        ):
-            shutil.copyfileobj(response, file)
-            if file.tell() != int(response.headers["Content-Length"] or file.tell()):
-                raise OSError("it broke off")
-        half.replace(target)
-    except OSError as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        raise FlashingError(
-            f"{name} cannot be downloaded: {error}",
-            f"Get it from {chip.page} and name it behind --install-micropython",
-        ) from None
-    return target
 
 
 def _appeared(before: set[str]) -> str:
