@@ -193,10 +193,19 @@ def test_a_copy_goes_on_as_the_original_would():
 def test_a_copy_tells_its_own_observers():
     endpoint = make_endpoint()
     observe(endpoint)
+    assert share(endpoint, 1, 0) == [(1, b'{"v":1}')]
+    ((_, message_id),) = endpoint.unacknowledged
     copy = endpoint.copy()
-    assert share(copy, 1, 0) == [(1, b'{"v":1}')]
+    assert ask(copy, empty(ACK, message_id)) == []
+    assert share(copy, 2, 0) == [(2, b'{"v":2}')]
+    assert share(endpoint, 3, 0) == []
+    assert len(ask(endpoint, empty(ACK, message_id))) == 1
+    # And so does a copy of one that waits to tell of an end.
+    endpoint.thingsboard.change_token("a", "new")
     assert endpoint.notify(0) == []
-    assert share(endpoint, 2, 0) == [(1, b'{"v":2}')]
+    ((_, message_id),) = endpoint.unacknowledged
+    for each in (endpoint.copy(), endpoint):
+        assert [told[:2] for told in ask(each, empty(ACK, message_id))] == [(CON, DELETED)]
 
 
 def observe(endpoint, now=0, path=ATTRIBUTES, message_id=7):
@@ -397,6 +406,16 @@ def test_a_call_that_another_took_the_place_of_is_lost_until_the_next_registrati
     assert states(endpoint) == ["DELIVERED", "SENT", "DELIVERED"]
     # Three wait, and of those only the first and the last come, too.
     assert observe_rpc(endpoint, 20, 31) == ["first", "third"]
+
+
+def test_a_call_just_after_the_registration_comes_once():
+    endpoint = make_endpoint()
+    call(endpoint, "waits")
+    registration = request(path=RPC, message_id=30, token=b"rpc", observe=0)
+    take(endpoint, endpoint.received(PEER, registration, 0), 0)
+    assert take(endpoint, call(endpoint, "new", 5), 5) == ["new"]
+    assert take(endpoint, endpoint.on_timer(CALLS_AFTER), CALLS_AFTER) == ["waits"]
+    assert run(endpoint, 9_000) == []
 
 
 def test_while_the_first_reply_is_not_acknowledged_only_the_last_call_waits():

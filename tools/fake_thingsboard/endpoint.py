@@ -134,7 +134,7 @@ class Endpoint(MessageLayer):
             return []
         sendings = self.notify(now)
         reply, way, wait = taken, PIGGYBACKED, 0
-        told = None  # the device that is sent its calls after the reply
+        told = None  # the device that is sent the calls that wait for it
         if isinstance(taken, Message):
             reply = self._ask(peer, taken, now)
             if reply.way == SEPARATE and is_past_the_end(taken, reply):
@@ -171,7 +171,7 @@ class Endpoint(MessageLayer):
             else:
                 sendings += self.send_reply(peer, request.message_id, datagram, now)
         if told:
-            self.transmissions.at(now + wait + CALLS_AFTER, "calls", peer, told)
+            self._send_calls(peer, told, now + wait)
         return sendings
 
     def settled(self, peer: Peer, message: Message, now: int) -> list[Sending]:
@@ -190,7 +190,7 @@ class Endpoint(MessageLayer):
             self.thingsboard.save_call(name, call._replace(state=DELIVERED))
         wakes, woken = self._heard(name, now)
         if wakes:
-            self.transmissions.at(now + CALLS_AFTER, "calls", peer, name)
+            self._send_calls(peer, name, now)
         return sendings + woken
 
     def superseded(self, peer: Peer, message_id: int, now: int) -> list[Sending]:
@@ -207,20 +207,20 @@ class Endpoint(MessageLayer):
                 self.transmissions.settle(peer, in_flight)
 
     def due(self, kind: str, what, now: int) -> list[Sending]:
-        """Send calls after a late reply, or find that one was not delivered or has expired."""
-        if kind == "calls":
-            return self._send_calls(what, now)
+        """Send a call that waited, or find that one was not delivered or has expired."""
         name, number = what
         call = self._call(name, number)
-        if call and call.is_pending:
-            ended = call.undelivered() if kind == "undelivered" else call._replace(state=EXPIRED)
-            self.thingsboard.save_call(name, ended)
+        if call is None or not call.is_pending:
+            return []
+        if kind == "call":
+            return self._send_call(name, call, now)
+        ended = call.undelivered() if kind == "undelivered" else call._replace(state=EXPIRED)
+        self.thingsboard.save_call(name, ended)
         return []
 
     def _listen(self) -> None:
         self.thingsboard.on_change = self.changed
         self.thingsboard.on_uplink = self._asked
-
         self.thingsboard.on_answer = self._answered
 
     def _asked(self, name: str) -> None:
@@ -286,11 +286,12 @@ class Endpoint(MessageLayer):
         self.transmissions.by(call.expires_at, "expired", (name, number))
         return self._send_call(name, call, now) if call.is_pending else []
 
-    def _send_calls(self, name: str, now: int) -> list[Sending]:
-        """Send a device all its calls that are pending, also those that were sent before."""
+    def _send_calls(self, peer: Peer, name: str, now: int) -> None:
+        """Send a device soon all its calls that are pending, also those that were sent before."""
         device = self.thingsboard.devices.get(name)
-        pending = [call for call in device.calls if call.is_pending] if device else []
-        return [sending for call in pending for sending in self._send_call(name, call, now)]
+        for call in device.calls if device else ():
+            if call.is_pending:
+                self.transmissions.at(now + CALLS_AFTER, "call", peer, (name, call.number))
 
     def _send_call(self, name: str, call: Call, now: int) -> list[Sending]:
         key = name, "rpc"
