@@ -31,6 +31,7 @@ def pytest_collection_finish() -> None:
     # The firmware collects as often as a board must; pytest's own objects need not be walked.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

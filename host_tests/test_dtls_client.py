@@ -13,6 +13,7 @@ from tools.fake_thingsboard import certificates
 from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.flash import doctor_coaps
 from tools.flash.doctor import examine_server
 from tools.flash.findings import FAILURE, OK
 
@@ -51,7 +52,8 @@ def found(issued, authorities) -> list[str]:
     return [each.what for each in findings if each.level == FAILURE]
 
 
-def test_doctor_says_what_is_wrong_with_a_certificate():
+def test_doctor_says_what_is_wrong_with_a_certificate(monkeypatch):
+    monkeypatch.setattr(doctor_coaps, "_SIZES", doctor_coaps._SIZES[:1])  # larger ones are lost
     good = certificates.issue(["127.0.0.1"], CA)
     assert found(good, CA.pem) == []
     (said,) = found(good, certificates.new_ca().pem)

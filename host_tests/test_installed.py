@@ -96,19 +96,6 @@ def test_it_provisions_from_any_folder(site, tmp_path, server, config_for):  # n
     assert demo.returncode == 0 and "firstboot power-up --help" in demo.stdout
 
 
-@pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_fits_80_columns(verb):
-    shown = subprocess.run(
-        [sys.executable, "-c", "from tools.cli import main; main()", *verb.split(), "-h"],
-        cwd=PROJECT,
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0
-    assert not [line for line in shown.stdout.splitlines() if len(line) > 80]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="measured on Linux")
 @pytest.mark.parametrize("writes_bytecode", [True, False])
 def test_it_starts_quickly(writes_bytecode):

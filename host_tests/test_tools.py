@@ -93,17 +93,25 @@ def power_up(flash: Path, *arguments) -> subprocess.CompletedProcess:
     return tools("power-up", "--flash", flash, "--runtime", "cpython", *arguments)
 
 
+WIDE = os.environ | {"COLUMNS": "200"}
+
+
+def fits_80_columns(text: str) -> bool:
+    return all(len(line) <= 80 for line in text.splitlines())
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_has_an_example_and_the_exit_codes(verb):
-    shown = tools(verb, "--help")
+    shown = tools(verb, "--help", env=WIDE)
     assert shown.returncode == 0
     assert f"Example: python3 -m tools {verb}" in shown.stdout
     assert "Exit codes:" in shown.stdout
+    assert fits_80_columns(shown.stdout)
 
 
 def test_help_lists_the_verbs():
-    shown = tools("--help")
-    assert shown.returncode == 0
+    shown = tools("--help", env=WIDE)
+    assert shown.returncode == 0 and fits_80_columns(shown.stdout)
     assert re.findall(r"^  ([a-z-]+)  ", shown.stdout.partition("Commands:")[2], re.M) == [*VERBS]
 
 

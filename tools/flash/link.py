@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
@@ -21,6 +22,10 @@ from tools.flash.troubles import restarted, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
 transport_serial.print = lambda *arguments: None
+# It looks for an answer every 10 ms, and most are there sooner.
+transport_serial.time = SimpleNamespace(
+    monotonic=time.monotonic, sleep=lambda seconds: time.sleep(seconds / 10)
+)
 
 PROMPT = ">>> "
 # Seconds: for a read, for a write, until a program that gives the port back has done so.
