@@ -60,11 +60,11 @@ class Client:
 
     def get(self, path, **how):
         """GET a path; see `steps`."""
-        return self.request(GET, path, **how)
+        return self.drive(self.steps(GET, path, **how))
 
     def post(self, path, payload, content_format=JSON, **how):
         """POST a payload to a path; see `steps`."""
-        return self.request(POST, path, payload, content_format, **how)
+        return self.drive(self.steps(POST, path, payload, content_format, **how))
 
     def request(self, *what, **how):
         """Send a request and return its response; see `steps`."""
