@@ -124,6 +124,9 @@ def test_help_lists_the_verbs():
         ("serve", "--port", "sixty"),
         ("serve", "--strategy", "none"),
         ("serve", "--device", "a", "--device", "a"),
+        ("serve", "--transport", "LWM2M"),
+        ("serve", "--rate-limit", "3"),
+        ("serve", "--rate-limit", "0:20"),
         ("serve", "--script", "missing.txt"),
         ("serve", "--script", "README.md"),
         ("serve", "--software", "pyproject.toml"),
@@ -269,9 +272,9 @@ def test_ctrl_c_ends_serve_with_130():
         assert process.wait(10) == 130
 
 
-def test_serve_takes_its_time_for_the_first_reply_and_keeps_attributes():
+def test_serve_takes_its_time_for_the_first_reply_keeps_attributes_and_limits_telemetry():
     program = "from tools.cli import main; main()"
-    options = ["--port", "0", "--first-reply-after", "0.05"]
+    options = ["--port", "0", "--first-reply-after", "0.05", "--rate-limit", "1:3600"]
     command = [sys.executable, "-c", program, "serve", *options]
     with (
         started(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
@@ -293,6 +296,8 @@ def test_serve_takes_its_time_for_the_first_reply_and_keeps_attributes():
         assert decode(client.recv(2048))[:2] == (CON, 0x41)
         assert ask(2, ("T", "attributes"), b'{"a":1}', 2)[:2] == (CON, 0x41)
         assert ask(1, ("T", "attributes"), b"", 3).payload == b'{"client":{"a":1}}'
+        assert ask(2, ("T", "telemetry"), b"{}", 4)[:2] == (CON, 0x41)
+        assert ask(2, ("T", "telemetry"), b"{}", 5)[:2] == (ACK, 0xA0)
         process.terminate()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,17 @@ class Strategy(str, Enum):
     preprovisioned = "preprovisioned"
 
 
+class Transport(str, Enum):
+    default = "DEFAULT"
+    coap = "COAP"
+    mqtt = "MQTT"
+
+
+class Payload(str, Enum):
+    json = "JSON"
+    protobuf = "PROTOBUF"
+
+
 @verb.command(epilog=PLAIN_CODES)
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -48,6 +60,32 @@ def serve(
     device: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A device that is there already; as often as needed."),
+    ] = None,
+    transport: Annotated[
+        Transport,
+        typer.Option(
+            help="The profile's; with MQTT all that its devices ask is answered with 5.00."
+        ),
+    ] = Transport.default,
+    payload_type: Annotated[
+        Payload, typer.Option(help="The profile's; with PROTOBUF telemetry in JSON gets 4.00.")
+    ] = Payload.json,
+    psm_activity_timer: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="For a profile with power saving (PSM): seconds after its last word in which a"
+            " device is told things.",
+            show_default=False,
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N:SECONDS",
+            help="How much telemetry of a device is taken in so many seconds; more gets 5.00.",
+            show_default=False,
+        ),
     ] = None,
     delay: Annotated[
         float, typer.Option(min=0, help="Seconds before each reply; above 0.5 it comes separately.")
@@ -134,7 +172,13 @@ def serve(
     from tools.fake_thingsboard.serve import serve
 
     thingsboard = ThingsBoard(
-        key=key, secret=secret_of(secret, secret_file), strategy=strategy.value
+        key=key,
+        secret=secret_of(secret, secret_file),
+        strategy=strategy.value,
+        transport=transport.value,
+        payload_type=payload_type.value,
+        psm_activity_timer=None if psm_activity_timer is None else round(psm_activity_timer * 1000),
+        rate_limit=_rate_limit(rate_limit),
     )
     try:
         for name in device or ():
@@ -179,6 +223,16 @@ def serve(
         if error.errno == errno.EADDRINUSE:
             fix = "End what listens there, or name another --port"
         end(f"Cannot listen on {host} port {port}: {error.strerror or error}. {fix}.")
+
+
+def _rate_limit(text: str | None) -> tuple[int, int] | None:
+    """How many messages in how many ms, of what ThingsBoard writes `3:20`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not like 3:20", param_hint="--rate-limit")
+    return int(match[1]), int(match[2]) * 1000
 
 
 def _credentials(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | None:
