@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import aiocoap
 import pytest
@@ -17,6 +18,7 @@ from aiocoap import resource
 
 from host_tests.interop_scenarios import text
 from host_tests.micropython_lane import ROOT
+from host_tests.readme import read_block
 from tools.fake_thingsboard.certificates import issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.virtual_board.interpreter import find_micropython
@@ -235,3 +237,49 @@ def test_the_same_inside_of_dtls(driver, tmp_path):
 def test_many_requests_at_once_to_a_server_that_is_not_ours(interpreter):
     with aiocoap_server() as port:
         run(interpreter, "aiocoap", "many", port)
+
+
+def example(name: str, folder: Path, port: int) -> Path:
+    """README's example, of a server that is here; gives its file."""
+    text = read_block(name).replace("coap://example.com", f"coap://127.0.0.1:{port}")
+    file = folder / name
+    file.write_text(text.replace("/path/to/firstboot", str(ROOT)), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("interpreter", ["CPython", "MicroPython"])
+def test_the_examples_in_readme(interpreter, tmp_path):
+    """As README says: MICROPYPATH for MicroPython, what is in conftest.py for CPython."""
+    with aiocoap_server() as port:
+        for name, said in (
+            ("client.py", "2.05 b'hello'\n"),
+            ("client_aio.py", "5\n3000\n"),
+        ):
+            file = example(name, tmp_path, port)
+            environment = {**os.environ, "MICROPYPATH": f".frozen:{ROOT}"}
+            if interpreter == "CPython":
+                shims = example("conftest.py", tmp_path, port).read_text(encoding="utf-8")
+                file.write_text(f"{shims}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+                command = [sys.executable, file]
+            elif MICROPYTHON.command is None:
+                pytest.skip(f"no lane: {MICROPYTHON.why}")
+            else:
+                command = [MICROPYTHON.command, file]
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=20
+            )
+            assert (done.stdout, done.stderr) == (said, "")
+        assert (tmp_path / "body.bin").read_bytes() == b"[1, 2]"
+
+
+def test_the_test_in_readme(tmp_path):
+    example("conftest.py", tmp_path, 0)
+    example("test_client.py", tmp_path, 0)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
