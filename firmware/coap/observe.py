@@ -51,7 +51,7 @@ class Observation:
 
         Afterwards `token` is None when the server does not let it be observed.
         """
-        self.number = self.ended = self.partial = None
+        self.number = self.ended = None
         self.forget(client)
         self.client = client
         self.token = client.random(8)
@@ -70,7 +70,7 @@ class Observation:
 
     def forget(self, client):
         """Take no more notifications: the server learns of it by the Reset of the next one."""
-        self.token = None
+        self.token = self.partial = None
         exchange = client.exchange
         exchange.listeners = [each for each in exchange.listeners if each is not self]
 
@@ -83,7 +83,7 @@ class Observation:
         number = message.option(_OBSERVE)
         block2 = message.option(_BLOCK2)
         if message.code not in (_CONTENT, _VALID) or number is None:
-            self.token = None
+            self.token = self.partial = None
             self.ended = message.code
         elif self.number is None:
             # Between the blocks of the registration's response: that one is older.

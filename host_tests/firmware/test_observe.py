@@ -399,6 +399,21 @@ def test_silence_while_blocks_are_fetched():
     assert bench.seen == [(11, state(1))]
 
 
+def test_nothing_is_fetched_for_what_has_ended():
+    for how in ("ended", "forgotten"):
+        bench, server = in_blocks()
+        server.change(state(1))
+        bench.transport.arrive(0, server.notification(bench.token))
+        gone = bytes(encode(CON, NOT_FOUND, 0x7001, bench.token, ()))
+        bench.transport.arrive(1, gone if how == "ended" else b"junk")
+        bench.client.get("/b")
+        if how == "forgotten":
+            bench.observation.forget(bench.client)
+        server.asks.clear()
+        bench.client.wait(100)
+        assert server.asks == [] and bench.seen == [] and bench.client.later == ()
+
+
 def test_a_notification_over_the_limit():
     bench, server = in_blocks()
     bench.client.limit = 39
