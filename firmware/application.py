@@ -33,6 +33,8 @@ def run(board, credentials, config):
     is_there = exists("/app.py") or exists("/app.mpy")
     if is_there:
         board.indicator.show("application", "running app.py")
+        # From now on it is the application's.
+        board.indicator.led = None
         try:
             import app
 

@@ -37,7 +37,7 @@ class Board:
     reset = staticmethod(machine.reset)
     # How long the watchdog waits, in s, None for none, and what feeds it: one for all, since an
     # application's Board feeds what the first one started.
-    watchdog = _feed = None
+    watchdog = _feed = _indicator = None
     # What firmware.provisioning.rejection goes on with.
     attempt_again = None
     # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
@@ -47,7 +47,9 @@ class Board:
 
     def __init__(self):
         self.storage = storage.Storage(self.root)
-        self.indicator = indicator.Indicator()
+        # One for all, so that the console's seconds go on.
+        Board._indicator = Board._indicator or indicator.Indicator()
+        self.indicator = Board._indicator
         # Of which certificates firmware.board.security has said that they end soon.
         self.ends_said = []
 
