@@ -17,6 +17,9 @@ from micropython import const
 from firmware.errors import FirstbootError
 from firmware.session import Session
 
+# ms after which an observation is registered again.
+REFRESH = const(300_000)
+
 _IDLE = const(50)  # ms
 
 
@@ -37,7 +40,7 @@ class Device:
         queue=4096,
         keeps="newest",
         persist=False,
-        refresh=300_000,
+        refresh=REFRESH,
         board=None,
         connect=None,
     ):

@@ -12,6 +12,7 @@ from tools.pictures import storm
 from tools.pictures.command import kept
 from tools.storm import Weather, simulate
 from tools.storm_report import figures_of, storm_table
+from tools.storm_restart import simulate_restart
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -68,3 +69,33 @@ def test_readme_shows_what_the_command_prints(shown):
 
 def test_the_picture_shows_what_the_command_prints(shown):
     assert kept("storm") == storm.draw(*shown), "python3 -m tools pictures draws it anew"
+
+
+RESTART = Weather(rate_limit=100, outage=60)
+
+
+def test_after_a_restart_every_board_observes_again():
+    for weather in (
+        Weather(boards=200, rate_limit=50, outage=30),
+        Weather(boards=200, rate_limit=20, outage=60, loss=0.2, seed=3),
+    ):
+        storm = simulate_restart(weather)
+        assert len(storm.provisioned) == weather.boards
+        assert storm == simulate_restart(weather)
+
+
+def test_after_a_restart_jitter_spreads_the_boards():
+    weather = Weather(boards=1000, rate_limit=20, outage=60)
+    with_jitter, without = simulate_restart(weather), simulate_restart(weather, jitter=False)
+    last = without.time_until(weather.boards)
+    assert last is None or last > 3 * with_jitter.time_until(weather.boards)
+
+
+def test_the_restart_in_readme_is_this_one():
+    """Of the column with jitter; the other takes five times as long to make."""
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"<!-- storm restart -->\n```\n(.*?)```", text, re.DOTALL).group(1)
+    figures = figures_of(simulate_restart(RESTART), restart=True)
+    rows = storm_table({"with jitter": figures}).splitlines()[1:]
+    for row, line in zip(rows, shown.splitlines()[1:], strict=True):
+        assert line.split()[: len(row.split())] == row.split()

@@ -27,9 +27,9 @@ from tools.fake_thingsboard.messages import BARE  # noqa: E402
 from tools.fake_thingsboard.model import ThingsBoard  # noqa: E402
 
 _URI_PATH, _CONTENT_FORMAT = 11, 12
-_ONE_WAY = 20  # ms from a board to the server
+ONE_WAY = 20  # ms from a board to the server
 # What boards differ in before their first datagram, in ms: the Wi-Fi is joined.
-_JOINED = (1_000, 4_000)
+JOINED = (1_000, 4_000)
 _HORIZON = 24 * 3_600_000
 
 
@@ -139,7 +139,8 @@ class _Board:
         return bytes(encode(CON, code, message_id, self._random(8), options, payload))
 
 
-def _no_jitter(size: int) -> bytes:
+def no_jitter(size: int) -> bytes:
+    """Random bytes that are not: every board draws the same."""
     return b"\xff" * size
 
 
@@ -193,8 +194,8 @@ def simulate(
         heapq.heappush(events, (time, serial, board, timer, datagram))
 
     for number in range(weather.boards):
-        boards.append(_Board(number, chance.randbytes if jitter else _no_jitter))
-        at(chance.randint(*_JOINED) if jitter else _JOINED[0], number, 0)
+        boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
+        at(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
     while events and len(storm.provisioned) < weather.boards and events[0][0] < _HORIZON:
         now, _, number, timer, datagram = heapq.heappop(events)
         board = boards[number]
@@ -217,8 +218,8 @@ def simulate(
         if outgoing is not None:
             storm.sent += 1
             if chance.random() >= weather.loss:
-                arrival = now + _ONE_WAY
+                arrival = now + ONE_WAY
                 for reply in server.on_datagram(number, outgoing, arrival):
                     if chance.random() >= weather.loss:
-                        at(arrival + _ONE_WAY, number, -1, reply)
+                        at(arrival + ONE_WAY, number, -1, reply)
     return storm

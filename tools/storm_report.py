@@ -13,15 +13,21 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from tools.storm import Storm, Weather, simulate
+from tools.storm import Storm, Weather
+from tools.storm import simulate as simulate_power_up
+from tools.storm_restart import simulate_restart
 from tools.styled import Console
 
 _COLUMNS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def storm(weather: Weather, as_json: bool) -> int:
-    """Simulate the storm with and without jitter and print both; gives the exit code."""
+def storm(weather: Weather, as_json: bool, restart: bool = False) -> int:
+    """Simulate the storm with and without jitter and print both; gives the exit code.
+
+    `restart`: of a server under running boards.
+    """
+    simulate = simulate_restart if restart else simulate_power_up
     console = Console(highlight=False, soft_wrap=True)
     storms = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -30,7 +36,7 @@ def storm(weather: Weather, as_json: bool) -> int:
             storms[name] = simulate(
                 weather, jitter, lambda done, task=task: progress.update(task, completed=done)
             )
-    figures = {name: figures_of(storm) for name, storm in storms.items()}
+    figures = {name: figures_of(storm, restart) for name, storm in storms.items()}
     memory = _memory_bytes() // weather.boards
     if as_json:
         print(json.dumps({"seed": weather.seed, "bytes per board": memory, **figures}))
@@ -90,17 +96,18 @@ def storm_for_real(boards: int) -> int:
     return 0 if provisioned == boards == len(thingsboard.devices) else 1
 
 
-def figures_of(storm: Storm) -> dict[str, float | None]:
+def figures_of(storm: Storm, restart: bool = False) -> dict[str, float | None]:
     """The figures of a storm by their names; None for what did not happen within a day."""
+    done = "observe again" if restart else "are provisioned"
 
     def seconds(share: float) -> float | None:
         at = storm.time_until(math.ceil(share * storm.boards))
         return None if at is None else round(at / 1000, 1)
 
     return {
-        "s until half are provisioned": seconds(0.5),
-        "s until 99 % are": seconds(0.99),
-        "s until all are": seconds(1),
+        f"s until half {done}": seconds(0.5),
+        f"s until 99 % {'do' if restart else 'are'}": seconds(0.99),
+        f"s until all {'do' if restart else 'are'}": seconds(1),
         "datagrams a board": round(storm.sent / storm.boards, 1),
         "peak, datagrams a second": max(storm.arrivals.values()),
     }

@@ -29,6 +29,14 @@ def storm(
         bool,
         typer.Option("--real", help="Virtual boards over loopback, 300 at most; no weather."),
     ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Restart the server under running boards, in place of power: until all observe"
+            " their attributes and calls again.",
+        ),
+    ] = False,
     as_json: FiguresAsJson = False,
 ) -> None:
     """Let power return to a whole building.
@@ -41,8 +49,11 @@ def storm(
     from tools.storm import Weather
     from tools.storm_report import storm, storm_for_real
 
+    if real and restart:
+        raise typer.BadParameter("not with --real", param_hint="--restart")
     if real:
         if boards and boards > 300:
             raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
         raise typer.Exit(storm_for_real(boards or 100))
-    raise typer.Exit(storm(Weather(boards or 10_000, rate_limit, outage, loss, seed), as_json))
+    weather = Weather(boards or 10_000, rate_limit, outage, loss, seed)
+    raise typer.Exit(storm(weather, as_json, restart))

@@ -1,0 +1,142 @@
+"""ThingsBoard restarts under N running boards, and forgets what they observe. In virtual time.
+
+A board learns of it when it registers again, which it does by its own `refresh`. Each is the
+firmware's exchange, backoff and jitter; the server handles so many datagrams a second and drops
+the rest.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from random import Random
+
+from tools import shims
+
+shims.install()
+
+from firmware.coap.exchange import Exchange  # noqa: E402
+from firmware.coap.message import ACK, CON, GET, encode  # noqa: E402
+from firmware.device import REFRESH  # noqa: E402
+from firmware.retry import backoff, spread  # noqa: E402
+from tools.storm import JOINED, ONE_WAY, Storm, Weather, no_jitter  # noqa: E402
+
+_RESOURCES = (b"rpc", b"attributes")
+_CONTENT = 0x45
+_OBSERVE, _URI_PATH = 6, 11
+_HORIZON = 24 * 3_600_000
+# ms after power returned: then every board has registered a few times.
+_RESTART = 3 * REFRESH
+
+
+class _Board:
+    """One board, which registers its observations again and again."""
+
+    def __init__(self, number: int, random: Callable[[int], bytes]):
+        self.timer_number = 0
+        # When each of its observations was registered, in ms.
+        self.registered = [-1, -1]
+        self._random = random
+        self._token = f"{number:020d}".encode()
+        self._exchange: Exchange | None = None
+        self._resource = 0
+        self._failures = 0
+
+    def on_timer(self) -> tuple[bytes | None, int]:
+        """The time that was asked for is over: a datagram, and after how many ms to come back."""
+        if self._exchange is None:
+            return self._register()
+        datagram = self._exchange.on_timer()
+        if self._exchange.failed:
+            self._exchange = None
+            self._resource = 0
+            self._failures += 1
+            return None, backoff(self._failures - 1, self._random)
+        return datagram, self._take_timer()
+
+    def on_datagram(self, datagram: bytes, now: int) -> tuple[bytes | None, int | None]:
+        """A datagram has come."""
+        if self._exchange is None:
+            return None, None
+        answer = self._exchange.on_datagram(datagram)
+        if self._exchange.response is None:
+            return answer, self._take_timer()
+        self.registered[self._resource] = now
+        self._exchange = None
+        self._failures = 0
+        self._resource = (self._resource + 1) % len(_RESOURCES)
+        return self._register() if self._resource else (None, spread(REFRESH, self._random))
+
+    def _register(self) -> tuple[bytes, int]:
+        path = (b"api", b"v1", self._token, _RESOURCES[self._resource])
+        options = [(_OBSERVE, b"")] + [(_URI_PATH, segment) for segment in path]
+        token = self._random(8)
+        message_id = int.from_bytes(self._random(2), "big")
+        self._exchange = Exchange()
+        datagram = self._exchange.start(bytes(encode(CON, GET, message_id, token, options)), token)
+        return datagram, self._take_timer()
+
+    def _take_timer(self) -> int | None:
+        timer, self._exchange.timer = self._exchange.timer, None
+        return timer
+
+
+def simulate_restart(
+    weather: Weather, jitter: bool = True, on_progress: Callable[[int], None] | None = None
+) -> Storm:
+    """Let the server be away for `weather.outage` s under running boards, and forget all.
+
+    In what it returns "provisioned" is a board whose observations are alive again; times are in ms
+    since the server is back, and it is counted from then on.
+    """
+    chance = Random(weather.seed)
+    storm = Storm(weather.boards)
+    away = range(_RESTART, _RESTART + int(weather.outage * 1000))
+    events: list[tuple[int, int, int, int, bytes | None]] = []
+    boards = []
+    alive: set[int] = set()
+    handled = second = serial = 0
+
+    def at(time: int, board: int, timer: int, datagram: bytes | None = None) -> None:
+        nonlocal serial
+        serial += 1
+        heapq.heappush(events, (time, serial, board, timer, datagram))
+
+    for number in range(weather.boards):
+        boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
+        at(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
+    while events and len(alive) < weather.boards and events[0][0] < _HORIZON:
+        now, _, number, timer, datagram = heapq.heappop(events)
+        board = boards[number]
+        if datagram is not None:
+            outgoing, wait = board.on_datagram(datagram, now)
+        elif timer == board.timer_number:
+            outgoing, wait = board.on_timer()
+        else:
+            continue
+        if number not in alive and min(board.registered) >= away.stop:
+            alive.add(number)
+            storm.provisioned.append(now - away.stop)
+            if on_progress and len(alive) % 100 == 0:
+                on_progress(len(alive))
+        if wait is not None:
+            board.timer_number += 1
+            at(now + wait, number, board.timer_number)
+        if outgoing is None:
+            continue
+        arrival = now + ONE_WAY
+        if arrival >= away.stop:
+            storm.sent += 1
+            storm.arrivals[(arrival - away.stop) // 1000] += 1
+        if arrival // 1000 != second:
+            second, handled = arrival // 1000, 0
+        handled += 1
+        is_lost = chance.random() < weather.loss or chance.random() < weather.loss
+        if arrival in away or handled > weather.rate_limit or is_lost:
+            continue
+        head = outgoing[:4]
+        token = bytes(outgoing[4 : 4 + (head[0] & 15)])
+        options = [(_OBSERVE, b"")]
+        reply = bytes(encode(ACK, _CONTENT, head[2] << 8 | head[3], token, options, b"{}"))
+        at(arrival + ONE_WAY, number, -1, reply)
+    return storm
