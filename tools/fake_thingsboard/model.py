@@ -49,11 +49,12 @@ from tools.fake_thingsboard.tenant import PAYLOADS, PROTOBUF, STRATEGIES, TRANSP
 __all__ = ["PAYLOADS", "STRATEGIES", "TRANSPORTS", "Device", "ThingsBoard"]
 
 FEATURES = {GET: ("attributes", "rpc"), POST: ("attributes", "telemetry", "rpc", "claim")}
-_CALL_ID = re.compile(r"[+-]?[0-9]{1,9}")
 WELL_KNOWN_CORE = (
     b"</api>,</api/v1>;obs,</efento>;obs,</efento/c>,</efento/i>,</efento/m>,</efento/t>,"
     b"</fw>;obs,</sw>;obs"
 )
+
+_CALL_ID = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 class ThingsBoard(Tenant):
@@ -140,17 +141,17 @@ class ThingsBoard(Tenant):
         if feature == "rpc":
             return Reply(VALID, way=BARE, observes=(device.name, "rpc"))
         client, shared = device.attributes("client"), device.attributes("shared")
-        is_protobuf = self.payload_type == PROTOBUF
+        in_protobuf = self.payload_type == PROTOBUF
         if content_format is None:
-            content_format = OCTET_STREAM if is_protobuf else JSON
+            content_format = OCTET_STREAM if in_protobuf else JSON
         if observe is not None:
-            payload = update_message(shared) if is_protobuf else json_payload(shared)
+            payload = update_message(shared) if in_protobuf else json_payload(shared)
             observes = (device.name, "attributes")
             return Reply(CONTENT, payload, content_format, observes=observes)
         found = found_attributes(client, shared, query)
         if not found:
             return Reply(NOT_FOUND, b"", content_format, way=BARE)
-        payload = attributes_message(found) if is_protobuf else json_payload(found)
+        payload = attributes_message(found) if in_protobuf else json_payload(found)
         return Reply(CONTENT, payload, content_format, way=BARE)
 
     def _post(self, device, feature, body):

@@ -20,7 +20,8 @@ from tools.fake_thingsboard.ota import Package, keys_of_all, keys_of_others
 
 STRATEGIES = ("create", "preprovisioned")
 TRANSPORTS = ("DEFAULT", "COAP", "MQTT")
-PAYLOADS = TEXT_JSON, PROTOBUF = "JSON", "PROTOBUF"
+PROTOBUF = "PROTOBUF"
+PAYLOADS = ("JSON", PROTOBUF)
 SCOPES = ("client", "shared", "server")
 
 _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -101,7 +102,7 @@ class Tenant:
         strategy="create",
         *,
         transport="DEFAULT",
-        payload_type=TEXT_JSON,
+        payload_type="JSON",
         psm_activity_timer=None,
         max_devices=None,
         rate_limit=None,
@@ -278,15 +279,23 @@ class Tenant:
         return twin
 
     def snapshot(self):
-        """All that requests and operators change, hashable. Equal states compare equal."""
-        profile = self.key, self.secret, self.strategy, self.transport, self.provisioning_enabled
+        """The devices, their profile and what is to fail, hashable. Equal states compare equal."""
+        profile = (
+            self.key,
+            self.secret,
+            self.strategy,
+            self.transport,
+            self.provisioning_enabled,
+            self.packages,
+        )
         devices = tuple(sorted(self.devices.values()))
         return profile, devices, self.max_devices, self.failures, self.failures_execute
 
     def restore(self, snapshot):
         """Go back to a `snapshot()`, of this or another tenant."""
         profile, devices, self.max_devices, self.failures, self.failures_execute = snapshot
-        self.key, self.secret, self.strategy, self.transport, self.provisioning_enabled = profile
+        self.key, self.secret, self.strategy, self.transport, *rest = profile
+        self.provisioning_enabled, self.packages = rest
         self.devices = {device.name: device for device in devices}
         self.names = {device.credentials.id: device.name for device in devices}
 
