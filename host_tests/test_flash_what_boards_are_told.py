@@ -376,7 +376,7 @@ def test_listing_boards_touches_none(desk):
     with pytest.raises(FlashingError) as error:
         ports.choose([], False, available)
     assert f"\n  {boards[0].link}  CP2102 USB to UART, id:0001\n" in str(error.value)
-    assert "Pico with MicroPython, id e6614103e7452d2f\nNone was touched" in str(error.value)
+    assert "RP2350 with MicroPython, id e6614103e7452d2f\nNone was touched" in str(error.value)
     for number in ("id:e6614103e7452d2f", "id:E6614103E7452D2F"):
         assert ports.choose([number], False, available) == [str(boards[1].link)]
     assert ports.choose(["id:0001"], False, available) == [str(boards[0].link)]

@@ -50,15 +50,15 @@ def flash(
             what = sentences(finding.what, finding.fix)
             typer.echo(f"warning: from this computer, {what}", err=True)
     rows = content.read_rows(boards) if boards else None
+    several = every or boards is not None or len(set(named)) > 1
+    if monitor and (several or not start or as_json):
+        raise typer.BadParameter("it follows one board", param_hint="--monitor")
     if micropython:
         named = [micropython(named[0] if named else None)]
     chosen = ports.choose(named, every or boards is not None)
-    side_by_side = every or boards is not None or len(chosen) > 1
-    if monitor and (side_by_side or not start or as_json):
-        raise typer.BadParameter("it follows one board", param_hint="--monitor")
-    if side_by_side:
+    if several:
         content.check_for_many(text, settings, rows, len(chosen), config)
-    file = ResultsFile(results) if side_by_side else None
+    file = ResultsFile(results) if several else None
     job = Job(
         config=text,
         config_name=str(config),

@@ -15,8 +15,8 @@ from tools.flash.tables import plain_id
 _ID = "id:"
 # What has USB of its own has machine.unique_id() for its serial number.
 _WITH_OWN_USB = {
-    (0x2E8A, 0x0005): "Pico with MicroPython",
-    (0x303A, 0x4001): "ESP32-S3 with MicroPython",
+    (0x2E8A, 0x0005): "RP2040 or RP2350 with MicroPython",
+    (0x303A, 0x4001): "ESP32 with MicroPython",
     (0x303A, 0x1001): "ESP32 with USB of its own",
 }
 
