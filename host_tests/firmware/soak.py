@@ -10,12 +10,16 @@ from firmware import power_up as power_up_module
 from firmware.board.credentials import ATTEMPT
 from firmware.board.kept import unchanged
 from firmware.coap.message import GET, POST
+from firmware.coap.uri import parse
 from firmware.errors import FirstbootError
+from firmware.provisioning import rejection
 from firmware.provisioning.record import fingerprint
+from host_tests.firmware.secure_world import CA, Secured
 from host_tests.firmware.world import (
     CREATED,
     NAME,
     NOT_FOUND,
+    SECRET,
     SERVICE_UNAVAILABLE,
     UNAUTHORIZED,
     PowerCut,
@@ -39,20 +43,24 @@ _NETWORKS = ("Home", "Office", "Barn")
 class Soak:
     """The life of a board. `seed`: what all chance is drawn from.
 
-    `happened`: how often what happened. `posted`: how often the application reached ThingsBoard;
-    `last_posted`: when, and `longest_silence` between two, in ms. `power_ups`, `resets`. `heaps`:
-    the heap in use, in bytes, on MicroPython, each time the application had run for a day.
-    `unexpected`: exceptions whose traceback was shown and that nobody had put there.
+    `happened`: how often what happened. `posted`: how often the application reached ThingsBoard,
+    and of it over coaps `posted_securely`; `last_posted`: when, and `longest_silence` between two,
+    in ms. `power_ups`, `resets`. `heaps`: the heap in use, in bytes, on MicroPython, each time the
+    application had run for a day. `unexpected`: exceptions whose traceback was shown and that
+    nobody had put there.
     """
 
     def __init__(self, seed, days):
         self.world = world = World()
+        self.secured = Secured(world)
+        self._config = example()
         world.on_sleep = self._on_sleep
         answer = world.server.answer
         world.server.answer = lambda request: self._answer(answer, request)
         self.end = days * DAY
         self.happened = {}
-        self.posted = self.last_posted = self.longest_silence = self.power_ups = self.resets = 0
+        self.posted = self.posted_securely = self.last_posted = self.longest_silence = 0
+        self.power_ups = self.resets = 0
         self.heaps = []
         self.unexpected = []
         self._cures = []
@@ -71,13 +79,17 @@ class Soak:
             pass
         finally:
             power_up_module.sys = before
+            self.secured.close()
 
     def _power_up(self):
         world = self.world
         self.power_ups += 1
         try:
             board = world.new_board()
-            credentials, config = unchanged(board) or power_up_module.power_up(board)
+            found = unchanged(board)
+            if found:
+                self._check_secret()
+            credentials, _ = found or power_up_module.power_up(board)
             self._application(board, credentials)
         except PowerCut:
             world.flash.begin()
@@ -86,6 +98,12 @@ class Soak:
         for name in self.world.flash.files:
             if name.endswith(".bad1"):
                 raise AssertionError(name)
+
+    def _check_secret(self):
+        """Where a start has nothing to look at, no secret is left that was to be forgotten."""
+        files = self.world.flash.files
+        if b'"forget_secret": true' in files["/config.json"]:
+            assert not [path for path in files if SECRET.encode() in files[path]]
 
     def _application(self, board, credentials):
         """What README's app.py does, with a look at the 4.01."""
@@ -119,8 +137,13 @@ class Soak:
         wifi.join(settings, board, trouble)
         transport = None
         try:
-            address = board.resolve(NAME, 5683)[0]
-            transport = board.open_transport(address, 5683, 20_000)
+            host, port, _, is_secure = parse(credentials["server"])
+            secure = board.sessions(settings)
+            if is_secure and not secure:
+                raise FirstbootError("config.json says coap, and the credentials coaps")
+            transport = board.open_transport(board.resolve(host, port)[0], port, 20_000)
+            if is_secure:
+                transport = secure(transport, host)
             client = Client(transport, NAME, board.idle, ticks=board.ticks, random=board.random)
             path = "/api/v1/%s/telemetry" % credentials["credentialsValue"]
             response = client.post(path, b'{"temperature":21.5}')
@@ -135,11 +158,10 @@ class Soak:
             now = self.world.clock.slept
             self.longest_silence = max(self.longest_silence, now - self.last_posted)
             self.posted += 1
+            self.posted_securely += is_secure
             self.last_posted = now
         elif response.code == UNAUTHORIZED:
-            from firmware.provisioning.rejection import credentials_rejected
-
-            return credentials_rejected(board)
+            return rejection.credentials_rejected(board)
 
     def _answer(self, answer, request):
         if request.code in (GET, POST) and request.path.endswith("/telemetry"):
@@ -150,6 +172,8 @@ class Soak:
     def _measure(self):
         if sys.implementation.name == "micropython":
             self._forget()
+            # Which modules the application has loaded by now is chance.
+            power_up_module._give_back()
             gc.collect()
             self.heaps.append(gc.mem_alloc())
 
@@ -273,20 +297,19 @@ class Soak:
         names = _NETWORKS[: 1 + self._draw(3)]
         networks = [dict(example()["wifi"], ssid=name) for name in names]
         network.heard = [(name, 3, -40 - self._draw(50)) for name in names]
-        config = example(wifi=networks if len(names) > 1 else networks[0])
-        self.world.put("/config.json", config)
+        self._edit(wifi=networks if len(names) > 1 else networks[0])
         network.since = None
         if self._draw(2):
             raise PowerCut()
 
+    def _edit(self, **changes):
+        self._config.update(changes)
+        self.world.put("/config.json", self._config)
+
     def _config_broken(self):
         before = self.world.flash.files["/config.json"]
         self.world.put("/config.json", before[: 10 + self._draw(len(before) - 10)])
-
-        def cure():
-            self.world.put("/config.json", before)
-
-        self._later(cure, HOUR)
+        self._later(self._edit, HOUR)
         if self._draw(2):
             raise PowerCut()
 
@@ -298,6 +321,36 @@ class Soak:
         """An operator provisions the board anew, and deletes the device first."""
         self.world.server.devices.pop(DEVICE, None)
         self.world.flash.files.pop("/credentials.json", None)
+        raise PowerCut()
+
+    def _server_moves_to_the_other_scheme(self):
+        """An operator edits config.json, and provisions the board anew."""
+        is_secure = self._config["server"].startswith("coaps")
+        self._edit(server="coap%s://%s" % ("" if is_secure else "s", NAME), ca=CA)
+        if is_secure:
+            del self._config["ca"]
+            self._edit()
+        self._credentials_removed()
+
+    def _secret_forgotten(self):
+        """An operator wants it off the board, and puts it back."""
+        self._edit(forget_secret=True)
+        self._later(lambda: self._edit(forget_secret=False))
+        raise PowerCut()
+
+    def _flash_of_another_kind(self):
+        """An operator puts littlefs in place of FAT, or the reverse, and the files back."""
+        self.world.flash.is_fat = not self.world.flash.is_fat
+        raise PowerCut()
+
+    def _time_forged(self):
+        self.secured.time.lie = (self._draw(2) * 2 - 1) * (200 + self._draw(2_000)) * 86_400
+        self._later(lambda: setattr(self.secured.time, "lie", 0))
+        raise PowerCut()
+
+    def _time_silent(self):
+        self.secured.time.silent = True
+        self._later(lambda: setattr(self.secured.time, "silent", False))
         raise PowerCut()
 
     def _device_deleted(self):
@@ -353,6 +406,13 @@ _EVENTS = (
     "config_broken",
     "config_touched",
     "credentials_removed",
+    "server_moves_to_the_other_scheme",
+    "server_moves_to_the_other_scheme",
+    "flash_of_another_kind",
+    "secret_forgotten",
+    "time_forged",
+    "time_forged",
+    "time_silent",
     "device_deleted",
     "server_restarts",
     "server_deaf",
@@ -374,7 +434,7 @@ def check(soak):
     if attempt and attempt["replaces"] == fingerprint(world.board):
         # ThingsBoard took the credentials no more, and then took them again.
         files.remove(ATTEMPT)
-    assert files == ["/config.json", "/credentials.json", "/start.json"], files
+    assert files == [CA, "/config.json", "/credentials.json", "/start.json"], files
     assert soak.longest_silence <= 3 * DAY, soak.longest_silence // HOUR
     assert soak.unexpected == []
     assert world.open_ports == []
@@ -394,6 +454,7 @@ def live(seed, days):
         "power-ups": soak.power_ups,
         "resets by itself": soak.resets,
         "telemetry posted": soak.posted,
+        "of it over coaps": soak.posted_securely,
         "hours of silence": soak.longest_silence // HOUR,
         "heaps": soak.heaps,
     }

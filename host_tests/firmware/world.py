@@ -141,9 +141,10 @@ class Flash:
     """A file system in memory, with `open` and what MicroPython's `os` has.
 
     A file's content is there once it is closed, as on littlefs; a file that is new is empty until
-    then. `cut_at`: the number of the operation before which the power goes. `fail_at`: the number
-    of the operation that raises OSError(`error`); a failing write has written half. `corrupt`: how
-    many of the next files lose a bit when they are closed.
+    then. `is_fat`: then what is overwritten is empty at once, and a rename first removes what has
+    the new name. `cut_at`: the number of the operation before which the power goes. `fail_at`: the
+    number of the operation that raises OSError(`error`); a failing write has written half.
+    `corrupt`: how many of the next files lose a bit when they are closed.
     """
 
     def __init__(self):
@@ -154,6 +155,7 @@ class Flash:
         self.error = ENOSPC
         self.broken = ()
         self.corrupt = 0
+        self.is_fat = False
 
     def begin(self):
         """Count operations from here on, with nothing to go wrong."""
@@ -180,8 +182,8 @@ class Flash:
         self.run("open", path)
         if mode == "rb":
             self._find(path)
-        else:
-            self.files.setdefault(path, b"")
+        elif self.is_fat or path not in self.files:
+            self.files[path] = b""
         return _File(self, path, mode)
 
     def stat(self, path):
@@ -192,6 +194,8 @@ class Flash:
 
     def rename(self, old, new):
         self._find(old)
+        if self.is_fat and new in self.files:
+            self.remove(new)
         self.run("rename", new)
         self.files[new] = self.files.pop(old)
 
@@ -502,15 +506,17 @@ class Transport:
     largest_block = 1024
 
     def __init__(self, world, address, port, local_port):
-        self._world = world
+        self.world = world
         self._address = address
         self._server = world.servers.get((address, port))
         self._local_port = local_port
         self._arriving = []
         self.closed = False
+        # Whom a server takes it for.
+        self.source = local_port
 
     def send(self, datagram):
-        world = self._world
+        world = self.world
         assert not self.closed
         world.on_send()
         if self._address in world.unreachable:
@@ -518,12 +524,12 @@ class Transport:
         datagram = bytes(datagram)
         world.sent.append((self._address, self._local_port, datagram))
         if self._server and not world.network.silent_until:
-            for delay, reply in self._server.on_datagram(datagram, self._local_port):
+            for delay, reply in self._server.on_datagram(datagram, self.source):
                 self._arriving.append((world.clock.slept + delay, reply))
             self._arriving.sort(key=lambda arrival: arrival[0])
 
     def receive(self, size, timeout):
-        clock = self._world.clock
+        clock = self.world.clock
         if not self._arriving or self._arriving[0][0] > clock.slept + timeout:
             clock.sleep_ms(timeout)
             return None
@@ -533,7 +539,21 @@ class Transport:
 
     def close(self):
         self.closed = True
-        self._world.open_ports.remove(self._local_port)
+        self.world.open_ports.remove(self._local_port)
+
+
+class ColdClock:
+    """A board's clock: it says 2000 until it is set. `slept`: gives ms that never go back."""
+
+    def __init__(self, slept):
+        self._slept = slept
+        self.set(946_684_800)
+
+    def set(self, seconds):
+        self._seconds, self._at = seconds, self._slept()
+
+    def now(self):
+        return self._seconds + (self._slept() - self._at) // 1000
 
 
 class Board:
@@ -552,13 +572,24 @@ class Board:
         self.ticks = world.clock.ticks_ms
         self.random = world.random
         self.radio = {"silent": 0, "failed": 0, "wedged": 0}
+        self.ends_said = []
+        self.clock_is_set = False
+        self._clock = ColdClock(lambda: world.clock.slept)
         self.leds = []
         self.watchdog = None
         self.resets = 0
         self.idled = 0
 
     def sessions(self, config, kind=None):
-        return None
+        if self._world.sessions and config["secure"]:
+            return self._world.sessions(self, config, kind)
+
+    @property
+    def now(self):
+        return self._clock.now()
+
+    def set_clock(self, seconds):
+        self._clock.set(seconds)
 
     def use_led(self, pin):
         self.leds.append(pin)
@@ -603,7 +634,8 @@ class World:
     """All of it. `config`: config.json as a dictionary, or its bytes, or None for none.
 
     `names`: the DNS. `raised`: what the next look-ups in it raise. `unreachable`: addresses to
-    which sending fails; `unroutable`: to which no socket can be opened. `loaded`: the modules that
+    which sending fails; `unroutable`: to which no socket can be opened. `sessions`: what opens
+    sessions for coaps, see firmware.board.security; None has none. `loaded`: the modules that
     were there when the last power-up ended. `stop_after`: after how many tries `power_up` ends with
     None. `waits`: how long each wait for the next try was. `resets`: how often the board reset
     itself.
@@ -631,6 +663,7 @@ class World:
         self.stop_after = None
         self.board = None
         self.on_send = lambda: None
+        self.sessions = None
         self.scripted_random = {}
         self._random = 1
         if config is not None:
