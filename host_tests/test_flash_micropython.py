@@ -133,7 +133,7 @@ def test_a_pico_w_is_not_one_for_esptool(tmp_path, said):
 
 @needs_micropython
 @pytest.mark.parametrize("file", [True, False])
-def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads, file):
+def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, downloads, capfd, file):
     """esptool itself, the verb itself; then MicroPython is there, as a virtual board."""
     image = tmp_path / "image.bin"
     image.write_bytes(image_for("ESP32"))
@@ -143,14 +143,15 @@ def test_a_new_esp32_is_provisioned_by_one_line(tmp_path, monkeypatch, downloads
         board = desk.board()
         (tmp_path / "config.json").write_bytes(desk.config())
         port = tmp_path / "ttyUSB0"
-
         arguments = ["--install-micropython", *([image] if file else [])]
-        arguments += ["--config", tmp_path / "config.json", "--port", port]
+        arguments += ["--config", tmp_path / "config.json", "--port", port, "--json"]
         with EspRom("esp32", port, becomes=board.link) as rom:
             verb = typer.main.get_command(flash_verb)
             with pytest.raises(SystemExit) as end:
                 verb.main([str(each) for each in arguments], "flash")
         assert end.value.code == 0
+        (result,) = json.loads(capfd.readouterr().out)  # and nothing of esptool's
+        assert result["result"] == "provisioned"
         assert rom.flash[0x1000:].startswith(image.read_bytes())
         assert len(desk.thingsboard.devices) == 1
 

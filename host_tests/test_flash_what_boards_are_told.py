@@ -246,6 +246,17 @@ def test_a_healthy_board_is_reached(desk, state):
     assert not set(board.resets) & {"watchdog", "hard"}
 
 
+def is_reached_after(seconds: float, board) -> bool:
+    """Whether a board is that is held in reset for so long, or that starts so late."""
+    board.cut_power()
+    let_go = threading.Timer(seconds, board.power_on)
+    let_go.start()
+    with Link(str(board.link)) as link:
+        is_reached = link.value("print(40 + 2)") == 42
+    let_go.join()
+    return is_reached
+
+
 @needs_micropython
 def test_a_program_that_swallows_ctrl_c_is_reached_through_reset(desk, be_impatient):
     board = desk.board()
@@ -258,12 +269,7 @@ def test_a_program_that_swallows_ctrl_c_is_reached_through_reset(desk, be_impati
         patch.setattr(prompt, "_RUNS_FOR", 0.8)
         with pytest.raises(FlashingError, match=f"Ctrl-C does not stop it. {HOLD_RESET}"):
             Link(str(board.link)).__enter__()
-    board.cut_power()
-    let_go = threading.Timer(0.5, board.power_on)
-    let_go.start()
-    with Link(str(board.link)) as link:
-        assert link.value("print(40 + 2)") == 42
-    let_go.join()
+    assert is_reached_after(0.5, board)
 
 
 @needs_micropython
@@ -286,23 +292,13 @@ def test_a_deep_sleeper_is_told_so_and_reached_through_reset(desk, monkeypatch):
             except FlashingError as error:
                 told = str(error)
     assert f"the board sleeps most of the time. {HOLD_RESET}" in told
-    board.cut_power()
-    let_go = threading.Timer(0.5, board.power_on)
-    let_go.start()
-    with Link(str(board.link)) as link:
-        assert link.value("print(40 + 2)") == 42
-    let_go.join()
+    assert is_reached_after(0.5, board)
 
 
 @needs_micropython
 def test_a_slow_board_is_waited_for(desk):
     board = desk.board()
-    board.cut_power()
-    slow = threading.Timer(3, board.power_on)
-    slow.start()
-    with Link(str(board.link)) as link:
-        assert link.value("print(40 + 2)") == 42
-    slow.join()
+    assert is_reached_after(3, board)
 
 
 @needs_micropython

@@ -26,6 +26,7 @@ _CHIP_TYPE = re.compile(r"(?:Chip type:|Chip is|Connected to) +(ESP32[\w-]*)")
 _PARTITIONS, _PARTITIONS_SIZE = 0x8000, 0xC00
 _PARTITION, _PARTITION_MAGIC = struct.Struct("<H2xI4x16s4x"), 0x50AA
 _FILE_SYSTEM_BEGINS = 0x2000
+_STANDARD_ERROR = 2
 # Seconds: until a board that was reset shows as a drive, or its port is there.
 _APPEARS_WITHIN = 30.0
 _LOOK_AGAIN = 0.2
@@ -145,7 +146,7 @@ def _esptool(*arguments: str, show: bool) -> str:
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=None if show else subprocess.PIPE,
+        stdout=_STANDARD_ERROR if show else subprocess.PIPE,
         stderr=None if show else subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
