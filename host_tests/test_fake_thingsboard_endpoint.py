@@ -9,7 +9,9 @@ import pytest
 from tools.fake_thingsboard.blocks import HEAP, LARGEST_BODY, LIFETIME
 from tools.fake_thingsboard.codec import ACK, CON, NON, RST, Block, Message, decode, empty, encode
 from tools.fake_thingsboard.endpoint import CALLS_AFTER, EXCHANGE_LIFETIME, Endpoint
+from tools.fake_thingsboard.link import LOST, Link
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.power_saving import PowerSaving
 
 KEY, SECRET, TOKEN = "the-key", "the-secret", "A1b2C3d4E5f6G7h8I9j0"
 GET, POST = 1, 2
@@ -248,10 +250,14 @@ def test_the_newest_takes_its_turn_in_the_retransmissions():
     endpoint = make_endpoint()
     observe(endpoint)
     share(endpoint, 1, 0)
+    ((_, replaced),) = endpoint.unacknowledged
     share(endpoint, 2, 10)
     first, *others = run(endpoint, 20_000)
     assert [each[0] for each in (first, *others)] == [2_750, 8_250, 19_250]
     assert {each[3] for each in others} == {first[3]}
+    # What it took the place of is nothing any more.
+    ask(endpoint, empty(ACK, replaced), 20_000)
+    assert [each[0] for each in run(endpoint, 50_000)] == [41_250]
 
 
 def test_of_an_observation_that_was_replaced_nothing_is_sent_again():
@@ -488,6 +494,9 @@ def test_a_device_that_slept_is_told_of_what_it_missed_but_not_of_all_that_was_d
     thingsboard.set_attributes("a", "shared", {"b": 2, "c": 2})
     thingsboard.delete_attributes("a", "shared", ["c"])
     assert endpoint.notify(now) == call(endpoint, "m", now) == []
+    awake = endpoint.copy()
+    assert len(awake.received(PEER, request(POST, TELEMETRY, b"{}", 40), now)) == 2
+    assert awake.power_saving.sleeps("a", now) is False and endpoint.power_saving.sleeps("a", now)
     assert call(endpoint, "lost", now, is_one_way=True) == []
     sendings = endpoint.received(PEER, request(POST, TELEMETRY, b"{}", 40), now)
     sendings += endpoint.on_timer(now + CALLS_AFTER)
@@ -501,6 +510,40 @@ def test_a_device_that_slept_is_told_of_what_it_missed_but_not_of_all_that_was_d
     now += 3_000
     thingsboard.set_attributes("a", "shared", {"b": 3})
     assert len(endpoint.notify(now)) == 1
+
+
+def test_how_long_a_device_is_awake_and_what_it_missed():
+    saving = PowerSaving(1_000)
+    assert saving.heard("a", 0) == (False, None)
+    assert not saving.sleeps("a", 1_000) and saving.sleeps("a", 1_001)
+    saving.missed("a", '{"deleted":["x"]}')
+    saving.missed("a", '{"y":1,"z":1}')
+    saving.missed("b", '{"deleted":["x"]}')
+    copy = saving.copy()
+    assert saving.heard("a", 1_001) == (True, '{"y":1,"z":1}')
+    assert saving.heard("a", 3_000) == (True, None)
+    assert copy.heard("a", 1_001) == (True, '{"y":1,"z":1}')
+    always = PowerSaving(None)
+    assert always.heard("a", 0) == (False, None) and not always.sleeps("a", 1_000_000)
+
+
+def test_a_link_between_them():
+    link = Link()
+    assert link.send(True, PEER, b"1", 0) == [(True, PEER, b"1")]
+    link.to_devices.extend([(0, 30, 10), LOST])
+    assert link.send(False, PEER, b"2", 0) == [(False, PEER, b"2")]
+    assert link.send(False, PEER, b"3", 5) == []
+    assert link.wake_at == 10 and link.due(9) == []
+    assert link.due(30) == [(False, PEER, b"2")] * 2 and link.wake_at is None
+    link.forget()
+    assert link.send(False, PEER, b"4", 40) == []
+    ((_, outside, _),) = link.send(True, PEER, b"5", 40)
+    assert outside[0] == PEER[0] and outside != PEER
+    assert link.send(False, outside, b"6", 40) == [(False, PEER, b"6")]
+    ((_, another, _),) = link.send(True, ("192.0.2.1", 5), b"7", 40)
+    assert another != outside
+    link.is_cut = True
+    assert link.send(True, PEER, b"8", 40) == link.send(False, outside, b"8", 40) == []
 
 
 def test_the_rate_limit_lets_more_through_as_time_passes():
