@@ -77,30 +77,56 @@ def contents(image: Image, kind: str) -> tuple[tuple[str, bytes], ...]:
     return tuple(Files(Chip(image), kind, is_read=True).read_all().items())
 
 
-def key_of(state: State, setting: Setting) -> tuple:
+def key_of(state: State, setting: Setting, worlds: dict | None = None) -> tuple:
     """What the firmware can tell a state by: equal keys, equal futures.
 
     Random values are numbered in the order in which they appear, times fall into classes, and a
     flash is what its files say. Where the log of littlefs stands is not in it: that is explored
-    from images of its own.
+    from images of its own. `worlds` keeps what it works out of networks, which must not change.
     """
+    worlds = {} if worlds is None else worlds
+    if id(state.network) not in worlds:
+        worlds[id(state.network)] = _world_of(state.network)
+    files, in_files = _files_of(state.image, setting)
+    world, in_world = worlds[id(state.network)]
     names = Names()
+    random = tuple(names(kind, value) for kind, value in (*in_files, *in_world))
+    return state.address, files, world, random
+
+
+@lru_cache(maxsize=4096)
+def _files_of(image: Image, setting: Setting) -> tuple[tuple, list]:
+    taken = Taken()
     files = tuple(
-        (path, named_content(names, content))
-        for path, content in contents(state.image, setting.kind)
+        (path, named_content(taken, content))
+        for path, content in contents(image, setting.kind)
         if path != CONFIG or content != setting.config
     )
-    network = state.network
+    return files, taken
+
+
+def _world_of(network: Network) -> tuple[tuple, list]:
+    taken = Taken()
     server = network.server
     devices = tuple(
-        (device.name, names("token", device.token), device.provision_state)
+        (device.name, taken("token", device.token), device.provision_state)
         for device in server.thingsboard.devices.values()
     )
     remembered = tuple(
-        named_exchange(names, each) for each in server.duplicates.snapshot(network.now)
+        named_exchange(taken, each) for each in server.duplicates.snapshot(network.now)
     )
-    coming = tuple(named_pending(names, each) for each in network.pending())
-    return state.address, files, devices, remembered, coming
+    coming = tuple(named_pending(taken, each) for each in network.pending())
+    return (devices, remembered, coming), taken
+
+
+class Taken(list):
+    """Takes random values out of what they are in, in the order in which they appear."""
+
+    def __call__(self, kind: str, value: Any) -> Any:
+        if value is None:
+            return None
+        self.append((kind, value))
+        return kind
 
 
 class Names(dict):

@@ -149,11 +149,12 @@ class Search:
     def _successors(self, state: State, outcome: Outcome, every_image: bool) -> dict:
         successors: dict[tuple, list] = {}
         later: dict[tuple, Network] = {}
+        worlds: dict[int, tuple] = {}
         for index, moment in enumerate(outcome.moments):
             for off in OFF_FOR:
                 for back in BACK_WITH:
                     following = after_cut(state, moment, index, off, back, later)
-                    key = key_of(following, self.setting)
+                    key = key_of(following, self.setting, worlds)
                     if every_image and off == "5 s" and back == "same":
                         key = moment.image, key
                     _count(successors, key, following, 1)
