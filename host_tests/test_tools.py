@@ -22,10 +22,12 @@ from packaging.utils import canonicalize_name
 
 from host_tests.processes import started
 from tools import set_up
+from tools.cli import app
 from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encode
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.mpy import check_app
+from tools.program import NAME
 from tools.verbs import test as test_verb
 from tools.virtual_board.interpreter import find_micropython
 
@@ -107,6 +109,13 @@ def test_help_has_an_example_and_the_exit_codes(verb):
     assert f"Example: python3 -m tools {verb}" in shown.stdout
     assert "Exit codes:" in shown.stdout
     assert fits_80_columns(shown.stdout)
+
+
+def test_help_fits_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    for verb, command in typer.main.get_command(app).commands.items():
+        context = command.make_context(f"{NAME} {verb}", [], resilient_parsing=True)
+        assert not [line for line in command.get_help(context).splitlines() if len(line) > 60], verb
 
 
 def test_help_lists_the_verbs():
