@@ -198,6 +198,7 @@ def test_a_copy_tells_its_own_observers():
     assert share(endpoint, 1, 0) == [(1, b'{"v":1}')]
     ((_, message_id),) = endpoint.unacknowledged
     copy = endpoint.copy()
+    observe(endpoint.copy(), message_id=9)
     assert ask(copy, empty(ACK, message_id)) == []
     assert share(copy, 2, 0) == [(2, b'{"v":2}')]
     assert share(endpoint, 3, 0) == []

@@ -54,6 +54,7 @@ class Notifications:
 
     def __init__(self) -> None:
         self.observations: dict[Key, Observation] = {}
+        self._keys: dict[tuple[Peer, bytes], Key] = {}  # by who observes and the token
         self._in_flight: dict[tuple[Peer, int], Key] = {}
         # What is in flight of ended ones: the 2.02 that waits for it, None if that is it.
         self._ended: dict[tuple[Peer, int], Outgoing | None] = {}
@@ -62,25 +63,25 @@ class Notifications:
         """An independent copy."""
         copy = Notifications()
         copy.observations = self.observations.copy()
+        copy._keys = self._keys.copy()
         copy._in_flight = self._in_flight.copy()
         copy._ended = self._ended.copy()
         return copy
 
     def register(self, key: Key, peer: Peer, request: Message) -> list[Outgoing]:
         """Begin an observation; gives what those are told that it takes the place of."""
-        told = []
-        for other, observation in list(self.observations.items()):
-            if (observation.peer, observation.request.token) == (peer, request.token):
-                told += self.cancel(other)
+        other = self._keys.get((peer, request.token))
+        told = self.cancel(other) if other else []
         told += self.end(key)
         self.observations[key] = Observation(peer, request)
+        self._keys[peer, request.token] = key
         return told
 
     def deregister(self, peer: Peer, token: bytes) -> None:
         """End what was registered from there with that token."""
-        for key, observation in list(self.observations.items()):
-            if (observation.peer, observation.request.token) == (peer, token):
-                self.forget(key)
+        key = self._keys.get((peer, token))
+        if key:
+            self.forget(key)
 
     def end(self, key: Key) -> list[Outgoing]:
         """End an observation, if it is there; gives what the observer is told now."""
@@ -169,6 +170,7 @@ class Notifications:
         """End an observation without a word."""
         observation = self.observations.pop(key, None)
         if observation is not None:
+            del self._keys[observation.peer, observation.request.token]
             self._in_flight.pop((observation.peer, observation.in_flight), None)
         return observation
 
