@@ -47,6 +47,14 @@ class Device(device.Device):
                     session.hear(0)
                 await asyncio.sleep_ms(min(left, _POLL))
 
+    async def sleep(self, ms):
+        """Send what waits, take what waits in ThingsBoard, then sleep deep for so long."""
+        from firmware import sleep
+
+        for left in sleep.windows(self.session):
+            await self.wait(left)
+        sleep.deep(self.session, ms)
+
     async def _drive(self, steps):
         async with self._lock:
             try:

@@ -15,20 +15,18 @@ _LATE = const(5_000)  # ms; from then on it matters when a reading was
 class Backlog:
     """`queue`: telemetry; `attributes`: of each the last value. See firmware.device.Device."""
 
-    # Ticks of the last save; None: nothing is on flash.
+    is_saved = False
+    # In ticks, None for never.
     saved_at = None
 
     def __init__(self, board, limit, keeps, persist):
         self._board = board
-        self._persist = persist
+        self.persist = persist
         self.queue = Queue(limit, keeps)
         self.attributes = {}
         # What the clock said, and when.
         self._clock = board.now_ms, board.ticks()
-        saved = board.storage.read(_SAVED) if persist else None
-        if saved:
-            self.saved_at = board.ticks()
-            self.queue.restore(saved)
+        self._restore()
 
     def __bool__(self):
         return bool(len(self.queue) or self.attributes)
@@ -67,21 +65,37 @@ class Backlog:
         self.check_clock()
         return oldest is not None and not is_known(oldest) and self._clock[0] - oldest > _LATE
 
-    def save(self, at_once=False):
-        """Keep on flash what waits: at once, or when the last time is 10 minutes ago."""
+    def save(self):
+        """Keep on flash what waits, with `persist`, when the last time is 10 minutes ago."""
+        is_soon = False
+        if self.saved_at is not None:
+            passed = ticks_diff(self._board.ticks(), self.saved_at)
+            # Less than 0: it is days ago.
+            is_soon = 0 <= passed < _BETWEEN_SAVES
+        if not len(self.queue) or (self.persist and not is_soon):
+            self.keep()
+
+    def keep(self):
+        """Keep on flash what waits, and nothing else."""
         board = self._board
-        was_saved = self.saved_at is not None
-        if not self._persist or not (len(self.queue) or was_saved):
-            return
-        is_soon = was_saved and ticks_diff(board.ticks(), self.saved_at) < _BETWEEN_SAVES
-        if len(self.queue) and is_soon and not at_once:
-            return
         try:
             if len(self.queue):
                 board.storage.save(_SAVED, self.queue.saved())
+                self.is_saved = True
                 self.saved_at = board.ticks()
-            else:
+            elif self.is_saved:
                 board.storage.remove(_SAVED)
-                self.saved_at = None
+                self.is_saved = False
         except FirstbootError as error:
             board.indicator.say(*str(error).split("\n"))
+
+    def _restore(self):
+        try:
+            saved = self._board.storage.read(_SAVED)
+            self.is_saved = saved is not None
+            if saved:
+                self.queue.restore(saved)
+        except FirstbootError as error:
+            self._board.indicator.say(*str(error).split("\n"))
+        except (ValueError, TypeError):
+            self._board.indicator.say("%s is not what a device has saved" % _SAVED)

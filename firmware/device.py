@@ -142,6 +142,18 @@ class Device:
             if not session.is_due():
                 session.hear(min(left, _IDLE))
 
+    def sleep(self, ms):
+        """Send what waits, take what waits in ThingsBoard, then sleep deep for so long.
+
+        What could not be sent is kept on flash, with or without `persist`. The board starts anew
+        when it wakes.
+        """
+        from firmware import sleep
+
+        for left in sleep.windows(self.session):
+            self.wait(left)
+        sleep.deep(self.session, ms)
+
     def close(self):
         """Give the connection and its memory back; keep what waits on flash, with `persist`."""
         self.session.close(True)

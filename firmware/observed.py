@@ -44,6 +44,11 @@ class Observed:
             self._calls = Calls()
             self._watches.append(_Watch("rpc", self._calls, self._board.ticks))
 
+    @property
+    def takes_calls(self):
+        """Whether calls are observed."""
+        return self._calls is not None
+
     def is_due(self, client):
         """Return whether there is something to send. `client`: None when there is no connection."""
         if self._calls and self._calls.next_reply():

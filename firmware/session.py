@@ -103,7 +103,8 @@ class Session:
     def close(self):
         """Give the connection back; save what waits."""
         self.disconnect()
-        self.backlog.save(at_once=True)
+        if self.backlog.persist:
+            self.backlog.keep()
 
     def ask(self, code, resource, payload=b"", **options):
         """The steps of a request; they return its response. Raises FirstbootError."""

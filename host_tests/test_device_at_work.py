@@ -60,6 +60,24 @@ async def run(credentials):
         number += 1
         await device.wait(%d)
 """
+BATTERY = """
+from firmware.device import Device
+
+def run(credentials):
+    device = Device(credentials)
+    device.send_telemetry({"number": 1})
+    device.sleep(60_000)
+"""
+OBEDIENT = """
+from firmware.%s import Device
+
+%sdef run(credentials):
+    device = Device(credentials)
+    device.on_rpc("setRelay", lambda on: {"on": on})
+    device.on_attributes(lambda values: print("app.py: interval", values.get("interval")))
+    %sdevice.send_telemetry({"number": 1})
+    %sdevice.sleep(60_000)
+"""
 applications = pytest.mark.parametrize("app", [BLOCKING, ASYNC], ids=["blocking", "asyncio"])
 
 
@@ -74,7 +92,8 @@ class Work:
     def put(self, app: str, speed: int = SPEED, **options) -> None:
         if self.ups.runtime == "cpython":
             speed = 1  # its clock is the true one
-        app %= 400 * speed, 100 * speed
+        if "%d" in app:
+            app %= 400 * speed, 100 * speed
         self.ups.put(app=app, speed=speed, **options)
 
     @contextmanager
@@ -109,6 +128,17 @@ class Work:
         """Whether the board has been silent for a second, and is there again."""
         times = [each.time for each in self.server.received]
         return any(later - earlier > 1 for earlier, later in zip(times, times[1:]))
+
+    def wakes(self) -> list[list]:
+        """The datagrams of each power-up, in their order. Each has a port of its own."""
+        found: dict = {}
+        for each in sorted([*self.server.received, *self.server.sent]):
+            found.setdefault(each.peer, []).append(each)
+        return list(found.values())
+
+    def sleeps(self) -> int:
+        """How often the board has slept."""
+        return "".join(self.lines).count("sleep: 60 s")
 
     def until_telemetry(self) -> None:
         before = len(self.numbers())
@@ -156,6 +186,63 @@ def test_the_device_goes_on_through_what_happens_in_the_field(work, app):
         work.until_obeys()
     assert work.numbers() == list(range(len(arrived), len(arrived) + len(work.numbers())))
     assert "Traceback" not in "\n".join(work.lines)
+
+
+# Batteries
+
+
+@lanes
+def test_a_reading_from_a_battery_takes_three_datagrams(work):
+    work.put(BATTERY)
+    with work.going_on():
+        work.until("four readings", lambda: len(work.numbers()) > 3)
+    wakes = work.wakes()
+    assert [len(wakes[wake]) for wake in (1, 2)] == [3, 3]
+
+
+@pytest.mark.parametrize("lane", BOARDS)
+@pytest.mark.parametrize("words", [("device", "", "", ""), ("aio", "async ", "await ", "await ")])
+def test_a_battery_takes_what_waited_while_it_slept(work, words):
+    """Two datagrams for attributes, three for calls, three for the reading; for a call four."""
+    work.put(OBEDIENT % words)
+    operator = work.server.operator
+
+    def wake() -> None:
+        awake = len(work.numbers())
+        work.until("the next reading", lambda: len(work.numbers()) > awake)
+
+    with work.going_on():
+        work.until("provisioned", lambda: work.server.thingsboard.devices)
+        name = work.device.name
+        wake()
+        operator.set_shared(name, {"interval": 5})
+        call = operator.call_rpc(name, "setRelay", True, persistent=True)
+        work.until("done", lambda: operator.call(name, call.number).reply)
+        wake()
+        wake()
+    assert operator.call(name, call.number).reply == '{"on":true}'
+    assert "app.py: interval 5" in work.lines
+    counts = [len(datagrams) for datagrams in work.wakes()[1:-1]]
+    assert counts.count(8) >= len(counts) - 2, counts
+
+
+@pytest.mark.parametrize("lane", BOARDS)
+def test_what_a_battery_could_not_send_is_kept(work):
+    """Whether asked for or not."""
+    work.put(BATTERY, 60)
+    with work.going_on():
+        work.until_telemetry()
+        before = work.sleeps()
+        work.server.link.is_cut = True
+        work.until("asleep", lambda: work.sleeps() > before + 1)
+        work.server.link.is_cut = False
+        work.until_telemetry()
+        assert len(work.numbers()) >= work.sleeps()
+        work.until_telemetry()
+    assert work.ups.read("/telemetry.json") is None
+
+
+# coaps
 
 
 @pytest.mark.parametrize("lane", BOARDS[1:])

@@ -27,8 +27,14 @@ MAY_IMPORT = {
         "firmware.power_up",
     },
     "firmware.application_failure": {"firmware.board.indicator"},
-    "firmware.aio": {"firmware.device"},
-    "firmware.device": {"firmware.board.hardware", "firmware.requests", "firmware.session"},
+    "firmware.aio": {"firmware.device", "firmware.sleep"},
+    "firmware.device": {
+        "firmware.board.hardware",
+        "firmware.requests",
+        "firmware.session",
+        "firmware.sleep",
+    },
+    "firmware.sleep": set(),
     "firmware.requests": {"firmware.coap.message", "firmware.thingsboard"},
     "firmware.session": {
         "firmware.backlog",

@@ -9,8 +9,11 @@ import time
 
 import machine
 import network
+from micropython import const
 
 from firmware.board import indicator, storage
+
+_LONGEST_SLEEP = const(4_200_000)  # ms
 
 # When the board's time begins, in seconds since 1970: an ESP32's in 2000.
 _EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
@@ -129,6 +132,18 @@ class Board:
         if self._feed:
             self._feed()
         self.indicator.blink()
+
+    def deep_sleep(self, ms):
+        """Switch the radio off and sleep deep for so long; the board starts anew then."""
+        wlan = network.WLAN(network.STA_IF)
+        wlan.active(False)
+        if sys.platform == "rp2":
+            # Else its radio stays on, and wakes the board.
+            wlan.deinit()
+            while ms > _LONGEST_SLEEP:
+                machine.lightsleep(_LONGEST_SLEEP)
+                ms -= _LONGEST_SLEEP
+        machine.deepsleep(ms)
 
     def sleep(self, ms):
         """Wait for at least so long. Ctrl-C ends it."""

@@ -132,6 +132,9 @@ class WLAN:
                 raise OSError(-1)
             station.radio.join(ssid, key or "", station.now)
 
+        def deinit(self):
+            self.active(False)
+
     def disconnect(self):
         self._station_state()
         if _ESP32 and not station.active:
