@@ -73,10 +73,14 @@ class Facts:
         """Its chip as firmware.board.hardware.Board names it, such as "ESP32"; may be empty."""
         return self.machine.rpartition(" ")[2]
 
+    @property
+    def version_text(self) -> str:
+        """MicroPython's version, such as "1.26.1"."""
+        return ".".join(map(str, self.version))
+
     def __str__(self) -> str:
-        version = ".".join(str(number) for number in self.version)
         name = self.chip.board if self.chip else KINDS.get(self.kind, self.kind)
-        return f"{name}, id {self.id}, MicroPython {version}"
+        return f"{name}, id {self.id}, MicroPython {self.version_text}"
 
 
 def ask(link: Link) -> Facts:
@@ -110,7 +114,7 @@ def check(facts: Facts, as_source: bool = False) -> None:
     oldest = ".".join(map(str, OLDEST))
     if facts.version < OLDEST:
         raise FlashingError(
-            f"{facts.port} has MicroPython {'.'.join(map(str, facts.version))}, "
+            f"{facts.port} has MicroPython {facts.version_text}, "
             f"and {oldest} is the oldest that will do",
             how_to_install(facts.port, facts.chip),
             NO_MICROPYTHON,

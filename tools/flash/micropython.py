@@ -90,9 +90,9 @@ def _check_nothing_is_lost(port: str, say: Say) -> bool:
         raise FlashingError(
             f"{port}: {', '.join(kept)} would be lost with the rest of its flash, and ThingsBoard "
             "provisions a name once",
-            f"Copy them off the board and remove them there, mpremote connect {port} "
-            f"cp :{kept[0]} . + rm :{kept[0]}, or let reset --all remove them; then start this "
-            "again",
+            f"Leave --install-micropython out: it has MicroPython {board.version_text}. Else copy "
+            f"them off the board and remove them there, mpremote connect {port} cp :{kept[0]} . "
+            f"+ rm :{kept[0]}, or let reset --all remove them; then start this again",
         )
     return True
 
