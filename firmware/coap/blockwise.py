@@ -27,8 +27,8 @@ class Changed(CoapError):
     """The blocks are of two states of the resource: what was got is to be thrown away."""
 
 
-def begin(client, timeout=247_000):
-    """Begin a transfer with a Client that is not one of its `steps`."""
+def begin(client, timeout):
+    """Begin a transfer with a Client that is none of its `steps`."""
     client.exchange.owed = ()
     client.type = CON
     client.timeout = timeout
@@ -57,6 +57,15 @@ def run(client, code, token, options, payload, response, acknowledge):
             options, payload = steps.send(response)
     except StopIteration as end:
         return end.value
+
+
+def run_alone(client, code, options, payload, response=None, timeout=247_000):
+    """The steps of a transfer that is none of Client.steps; they return its response."""
+    begin(client, timeout)
+    try:
+        return (yield from run(client, code, client.random(8), options, payload, response, True))
+    finally:
+        client.acknowledge()
 
 
 def transfer(options, payload, limit, largest_block, response=None):

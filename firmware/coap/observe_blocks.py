@@ -6,7 +6,7 @@ Also one that came, unconfirmed, between the blocks of the registration's respon
 from micropython import const
 
 from ..errors import CoapError, Silence
-from .blockwise import begin, run
+from .blockwise import run_alone
 from .message import GET, uint
 from .options import request_options
 
@@ -31,10 +31,9 @@ def finish(observation, client):
         if observation.token:
             observation.on_message(message)
         return
-    begin(client)
     options = request_options(client.name, observation.path, None, observation.options)
     try:
-        message = yield from run(client, GET, client.random(8), options, b"", message, True)
+        message = yield from run_alone(client, GET, options, b"", message)
     except Silence:
         raise
     except CoapError:

@@ -8,7 +8,7 @@ With firmware.coap.aio it is `await client.drive(…)`. What broke off goes on a
 
 from micropython import const
 
-from .blockwise import begin, check_block, check_size, elective, exponent, misfit, run
+from .blockwise import begin, check_block, check_size, elective, exponent, misfit, run_alone
 from .merge import merge
 from .message import GET, uint, uint_bytes
 from .options import request_options
@@ -113,13 +113,9 @@ def upload(
     Client.steps's, and so is what it raises.
     """
     _check_offset(offset)
-    begin(client, timeout)
     source = Source(client, body, size, offset)
     prepared = request_options(client.name, path, content_format, options)
-    try:
-        return (yield from run(client, code, client.random(8), prepared, source, None, True))
-    finally:
-        client.acknowledge()
+    return (yield from run_alone(client, code, prepared, source, timeout=timeout))
 
 
 class Source:

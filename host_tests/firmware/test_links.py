@@ -46,6 +46,10 @@ def test_what_separates_and_what_does_not():
         ('</a>;t="<"', [("/a", {"t": "<"})]),
         (r'</a>;t="say \"x\", \\";u=1', [("/a", {"t": 'say "x", \\', "u": "1"})]),
         (r'</a>;t="\\",</b>', [("/a", {"t": "\\"}), ("/b", {})]),
+        (r'</a>;t="x\",y",</b>', [("/a", {"t": 'x",y'}), ("/b", {})]),
+        (r'</a>;t="x\\\",y",</b>', [("/a", {"t": 'x\\",y'}), ("/b", {})]),
+        (r"</a\>,</b>", [("/a\\", {}), ("/b", {})]),
+        ("</aX>;X=Y", [("/aX", {"x": "Y"})]),
         ("</a%2Fb>", [("/a%2Fb", {})]),
         (
             "</\u00e4>;title*=UTF-8'de'x;title=\"\u00fc\"",
@@ -69,6 +73,7 @@ def test_what_no_rfc_allows():
     ):
         assert parse(text.encode()) == links, text
     assert parse(b"</a>\xff;t=\xe4x,</b>") == [("/a", {"t": "x"}), ("/b", {})]
+    assert parse(b"</a>;t=\x7f\x80") == [("/a", {"t": "\x7f"})]
     # ThingsBoard's.
     assert parse(b"</api>,</api/v1>;obs,</fw>;obs")[1] == ("/api/v1", {"obs": ""})
 

@@ -67,6 +67,12 @@ def reset(message_id=0x7000):
     return [empty(RST, message_id)]
 
 
+def test_before_a_registration():
+    observation = Observation("/a", None, None, None)
+    assert observation.token is observation.number is observation.ended is None
+    assert observation.partial is None and observation.skipped == 0 and observation.max_age == 60
+
+
 def test_registration_is_a_get_with_an_empty_observe():
     requests = []
 
@@ -277,6 +283,7 @@ class Blocks:
         message = decode(memoryview(datagram))
         if not message.code:
             return ()
+        assert not message.payload
         observe = message.option(OBSERVE)
         block = message.option(23)
         block = block[0] >> 4 if block else 0
@@ -330,6 +337,40 @@ def test_a_notification_in_blocks():
     assert bench.notify(12, b"x") == acknowledged() and bench.seen[1:] == [(12, b"x")]
 
 
+def test_a_notification_in_one_block():
+    bench, server = in_blocks()
+    options = [(OBSERVE, b"\x0b"), (23, b"\x01")]
+    bench.transport.arrive(0, bytes(encode(NON, CONTENT, 1, bench.token, options, b"short")))
+    # At once: there is nothing to fetch.
+    bench.client.get("/b")
+    assert bench.seen == [(11, b"short")] and bench.client.later == ()
+
+
+def test_a_notification_in_blocks_long_after_the_last_request():
+    bench, server = in_blocks()
+    bench.client.get("/b", timeout=1000)
+    bench.clock.sleep_ms(300_000)
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+    bench.client.wait(100)
+    assert bench.seen == [(11, state(1))]
+
+
+def test_a_state_that_is_gone_when_it_is_fetched_anew():
+    bench, server = in_blocks()
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+    server.change(state(2))
+
+    def gone(datagram):
+        block = decode(memoryview(datagram)).option(23)
+        return server(datagram) if block else [(1, reply(datagram, NOT_FOUND, payload=b"gone"))]
+
+    bench.transport._server = gone
+    bench.client.wait(100)
+    assert bench.seen == [] and bench.client.later == () and bench.observation.token
+
+
 def test_a_duplicate_of_a_notification_in_blocks():
     bench, server = in_blocks()
     server.change(state(1))
@@ -337,6 +378,26 @@ def test_a_duplicate_of_a_notification_in_blocks():
         bench.transport.arrive(delay, server.notification(bench.token))
     bench.client.wait(100)
     assert bench.seen == [(11, state(1))] and len(server.asks) == 2
+
+
+def test_confirmable_blocks_are_acknowledged():
+    bench, server = in_blocks()
+    server.change(state(1))
+    bench.transport.arrive(0, server.notification(bench.token))
+
+    def confirmable(datagram):
+        answers = []
+        for delay, answer in server(datagram):
+            # As a confirmable message, with an ID that counts the requests.
+            message_id = bytes((0x71, len(server.asks)))
+            answers.append((delay, b"\x48" + answer[1:2] + message_id + answer[4:]))
+        return answers
+
+    bench.transport._server = confirmable
+    bench.client.wait(100)
+    sent = [datagram for _, datagram in bench.transport.sent]
+    assert bench.seen == [(11, state(1))]
+    assert (sent[2], sent[4]) == (empty(ACK, 0x7101), empty(ACK, 0x7102))
 
 
 def test_a_notification_in_blocks_in_the_middle_of_a_request():
@@ -454,6 +515,19 @@ def test_notifications_between_the_blocks_of_a_registration():
     check_between_blocks(NON)
 
 
+def test_what_comes_between_blocks_and_is_no_newer():
+    server = Blocks(state(0))
+    bench = Bench(server=server)
+    server.between = lambda block: [
+        bytes(
+            encode(NON, CONTENT, block, bench.observation.token, [(OBSERVE, b"\x0a")], b"the same")
+        )
+    ]
+    bench.client.observe(bench.observation)
+    bench.client.wait(10)
+    assert bench.seen == [] and bench.client.later == () and bench.observation.number == 10
+
+
 def test_an_end_between_the_blocks_of_a_registration():
     server = Blocks(state(0))
     bench = Bench(server=server)
@@ -474,9 +548,9 @@ def test_a_registration_that_nobody_answers():
 def test_freshness():
     bench = Bench(clock=Clock(WRAP - 30_000))
     assert bench.observation.max_age == 60
-    bench.clock.sleep_ms(59_000)
+    bench.clock.sleep_ms(60_000)
     assert bench.observation.is_fresh()
-    bench.clock.sleep_ms(2000)
+    bench.clock.sleep_ms(1)
     assert not bench.observation.is_fresh()
     options = [(OBSERVE, b"\x0b"), (14, b"\x05")]
     bench.transport.arrive(0, bytes(encode(NON, CONTENT, 1, bench.token, options, b"x")))

@@ -106,6 +106,9 @@ def test_download():
         assert written == text(size) and response.size == size
         assert response.code == CONTENT and response.payload == b""
         assert bytes(response.option(ETAG)) == b"1"
+        # Which only the first message has.
+        assert uint(response.option(SIZE2)) == size
+        assert [request for request in server.requests if request.payload] == []
         assert len(server.requests) == max(1, (size + 1023) // 1024)
         assert server.blocks() == [(number, 0, 6) for number in range(len(server.requests))]
         # The size is asked for once.
@@ -118,7 +121,8 @@ def test_message_ids_and_tokens_of_a_download():
     get(server)
     ids = [request.message_id for request in server.requests]
     assert ids == [0x1234, 0x1235, 0x1236]
-    assert len({bytes(request.token) for request in server.requests}) == 3
+    tokens = [bytes(request.token) for request in server.requests]
+    assert tokens == [bytes(range(1, 8)) + bytes((last,)) for last in (8, 9, 10)]
 
 
 def test_download_to_a_file():
@@ -193,6 +197,16 @@ def test_a_resource_that_changes():
     assert written == text(2048)
 
 
+def test_options_of_a_wrong_length_are_ignored():
+    server = Server(text(2000), tag=b"123456789", size2=False)
+    server.gives[0] = (
+        CONTENT,
+        [(ETAG, b"987654321"), (BLOCK2, block(0, 1, 6)), (SIZE2, b"\0\0\0\0\x01")],
+        text(1024),
+    )
+    assert get(server)[1] == text(2000)
+
+
 def test_other_responses_are_not_written():
     server = Server(b"")
     for code, options in ((NOT_FOUND, ()), (VALID, ((ETAG, b"1"),))):
@@ -200,6 +214,7 @@ def test_other_responses_are_not_written():
         server.gives[0] = (code, options, b"why")
         response, written = get(server)
         assert (response.code, response.payload, written) == (code, b"why", b"")
+        assert isinstance(response.payload, bytes)
     server = Server(text(5000))
     server.gives[1] = (NOT_FOUND, (), b"gone")
     error, written = failed(CoapError, server)
@@ -355,6 +370,23 @@ def test_a_long_upload_goes_on_as_long_as_it_moves():
     client, _ = make_client(server, clock)
     client.drive(upload(client, POST, "/a", lambda offset, size: bytes(size), 200 * 64))
     assert clock.slept == 201 * 1900 and len(server.taken) == 200 * 64
+
+
+def test_confirmable_responses_to_an_upload_are_acknowledged():
+    server = Server(b"")
+
+    def bare(datagram):
+        request = decode(memoryview(datagram))
+        if not request.code:
+            return ()
+        code, options, payload = server.take(request)
+        number = uint(request.option(BLOCK1)) >> 4
+        return [(1, separate(datagram, code, 0x7000 + number, options=options))]
+
+    client, transport = make_client(bare)
+    client.drive(upload(client, POST, "/a", io.BytesIO(text(2000)), 2000))
+    sent = [datagram for _, datagram in transport.sent]
+    assert sent[1] == empty(ACK, 0x7000) and sent[3] == empty(ACK, 0x7001)
 
 
 def test_a_body_that_is_shorter_than_was_said():
