@@ -146,7 +146,7 @@ def test_a_script_waits_for_what_a_device_does():
 def test_what_cannot_be_done_is_said_and_the_script_goes_on():
     site = Site()
     taken = "token sensor-1 " + TOKEN
-    script = site.follow(f"delete sensor-2\n{taken}\ntoken nobody s3cret\ndelete sensor-1\nshow")
+    script = site.follow(f'delete sensor-2\n{taken}\ntoken nobody "s3 cret"\ndelete sensor-1\nshow')
     site.run(script, 0)
     assert site.said == [
         "delete sensor-2: there is no device 'sensor-2'",
@@ -186,6 +186,23 @@ def test_the_rest_of_the_commands(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("21.5", 21.5),
+        ("true", True),
+        ("warm", "warm"),
+        ('"21 5"', "21 5"),
+        ("NaN", "NaN"),
+        ('{"a": [1]}', {"a": [1]}),
+    ],
+)
+def test_a_value_is_json_or_one_word(text, value):
+    site = Site()
+    site.run(site.follow(f"set v {text}"), 0)
+    assert site.device().attributes("shared") == {"v": value}
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         ("", "there is no command"),
@@ -193,8 +210,10 @@ def test_the_rest_of_the_commands(tmp_path):
         ("fly", "there is no command 'fly': 'help' says what there is"),
         ("set x", "write set [NAME] KEY VALUE"),
         ("set a b c d", "write set [NAME] KEY VALUE"),
-        ('set a b {"c"', "'{\"c\"' is not JSON"),
-        ('set a "b"c', "'\"b\"c' is not JSON, or lacks a space"),
+        ("set a null", "null is no value: unset deletes a key"),
+        ('set a b {"c"', "what begins with { is not JSON"),
+        pytest.param("set a b " + "[" * 100_000, "what begins with [ is not JSON", id="deep"),
+        ('set a "b"c', 'behind what begins with " a space is missing'),
         ("unset", "write unset [NAME] KEY"),
         (
             "call a",

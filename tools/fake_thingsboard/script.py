@@ -38,7 +38,13 @@ A VALUE, and PARAMS, is JSON, or else text of one word. A NAME with a space: in 
 
 _UNITS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)?")
-_DECODER = json.JSONDecoder()
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 class CommandError(ValueError):
@@ -142,10 +148,10 @@ def _words(line: str) -> list[_Word]:
         if text[0] in '"{[':
             try:
                 value, end = _DECODER.raw_decode(line, position)
-            except ValueError:
-                raise CommandError(f"{line[position:]!r} is not JSON") from None
+            except (ValueError, RecursionError):
+                raise CommandError(f"what begins with {text[0]} is not JSON") from None
             if end < len(line) and not line[end].isspace():
-                raise CommandError(f"{line[position:]!r} is not JSON, or lacks a space")
+                raise CommandError(f"behind what begins with {text[0]} a space is missing")
             text = value if isinstance(value, str) else line[position:end]
         else:
             value = _json_or_text(text)
@@ -162,7 +168,7 @@ def _end_of_word(line: str, position: int) -> int:
 
 def _json_or_text(text: str):
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except ValueError:
         return text
 
@@ -182,8 +188,8 @@ def _parse(line: str, words: list[_Word]) -> Command:
         near = get_close_matches(verb.text, [*_VERBS, "after"], 1)
         hint = f"did you mean {near[0]!r}?" if near else "'help' says what there is"
         raise CommandError(f"there is no command {verb.text!r}: {hint}")
-    if verb.text == "token":
-        line = line.rpartition(" ")[0] if len(rest) == 2 else line  # nobody is shown a token
+    if verb.text == "token" and rest:
+        line = f"token {rest[0].text}"  # nobody is shown a token
     return Command(line, make(rest))
 
 
@@ -209,6 +215,8 @@ def _expect(words: list[_Word], least: int, most: int, usage: str) -> None:
 def _set(words):
     _expect(words, 2, 3, "set [NAME] KEY VALUE")
     *names, key, value = words
+    if value.value is None:
+        raise CommandError("null is no value: unset deletes a key")
     values = {key.text: value.value}
     return _for_each(names, lambda operator, name: operator.set_shared(name, values))
 
