@@ -313,7 +313,10 @@ def test_doctor_has_an_end(desk, monkeypatch):
         config["server"] = f"coap://127.0.0.1:{silent.getsockname()[1]}"
         config = json.dumps(config).encode()
         began = time.monotonic()
-        *_, last = examine_board(str(board.link), config, content.check_config(config), "x")
+        said: list[str] = []
+        settings = content.check_config(config)
+        *_, last = examine_board(str(board.link), config, settings, "x", said.append)
+        assert len(said) == 3 and "joins and asks the server" in said[-1]
     assert 2 < time.monotonic() - began < 6
     assert last.level == FAILURE and "does not come to an end" in last.what
     assert goes_on(board)

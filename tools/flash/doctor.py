@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
@@ -28,7 +29,12 @@ _PLACEHOLDERS = ("from the device profile", "...", "…", "k", "s")
 def examine(config: Path, port: str | None, as_json: bool) -> int:
     """Print what is found, from the computer and with `port` from the board; the exit code."""
     findings = []
-    for finding in _findings(config, port):
+
+    def begin(text: str) -> None:
+        if sys.stderr.isatty() and not as_json:
+            typer.echo(f"         {text} …", err=True)
+
+    for finding in _findings(config, port, begin):
         findings.append(finding)
         if not as_json:
             typer.echo(str(finding))
@@ -39,7 +45,7 @@ def examine(config: Path, port: str | None, as_json: bool) -> int:
     return FAILED if any(each.level == FAILURE for each in findings) else PROVISIONED
 
 
-def _findings(path: Path, port: str | None) -> Iterator[Finding]:
+def _findings(path: Path, port: str | None, begin: Callable[[str], None]) -> Iterator[Finding]:
     config = path.read_bytes()
     try:
         settings = content.check_config(config, name=path)
@@ -54,7 +60,7 @@ def _findings(path: Path, port: str | None) -> Iterator[Finding]:
     if port:
         from tools.flash.doctor_board import examine_board
 
-        yield from examine_board(port, config, settings, "/".join(_PATH))
+        yield from examine_board(port, config, settings, "/".join(_PATH), begin)
 
 
 def _authorities(path: Path, settings: dict) -> list[bytes | None]:

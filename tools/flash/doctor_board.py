@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tools.flash import content, facts, install, ports
 from tools.flash.errors import FlashingError
@@ -66,11 +66,19 @@ except FirstbootError as error:
 """
 
 
-def examine_board(port: str, config: bytes, settings: dict | None, path: str) -> Iterator[Finding]:
+def examine_board(
+    port: str,
+    config: bytes,
+    settings: dict | None,
+    path: str,
+    begin: Callable[[str], None] = lambda text: None,
+) -> Iterator[Finding]:
     """Look at the board at a port, with the config.json that was given, not the board's own.
 
     `settings`: what the given one says, None when it has mistakes. `path`: what to ask the server.
+    `begin`: hears of what takes long, before it does.
     """
+    begin("reaching the board's prompt, within 20 s")
     try:
         (chosen,) = ports.choose([port], False)
         with Link(chosen, ends_within=_ENDS_WITHIN) as link:
@@ -94,8 +102,10 @@ def examine_board(port: str, config: bytes, settings: dict | None, path: str) ->
             )
             yield from _provisioned(link, board, config, settings)
             if settings:
+                begin("the board listens for networks")
                 yield from _wifi(link, [wifi["ssid"] for wifi in settings["networks"]])
                 if link.value(_VERSION):
+                    begin("the board joins and asks the server, within 3 minutes")
                     yield from _reaches(link, config, path)
             link.start()
     except FlashingError as error:
