@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from itertools import product
 
 import pytest
 
-from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps, config_for
+from host_tests.power_up_bench import BOARDS, KEY, LANES, SECRET, PowerUps, config_for
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.flash import put_file
@@ -43,6 +44,16 @@ def test_a_network_that_carries_nothing(ups, cure):
     outcome = ups.provision(timeout=30, silent_until=cure)
     assert "nothing came through" in console(outcome)
     assert not [event for event in outcome.events if event["event"] == "reset"]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_network_in_which_no_name_is_found(tmp_path, lane):
+    address = socket.getaddrinfo("localhost", 0, type=socket.SOCK_DGRAM)[0][4][0]
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET), host=address) as server:
+        ups = PowerUps(tmp_path / "flash", *lane, server)
+        ups.put(config_for(f"coap://localhost:{server.port}"))
+        text = console(ups.provision(silent_until="join"))
+    assert "localhost was not found" in text and "nothing came through" in text
 
 
 @boards

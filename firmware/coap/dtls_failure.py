@@ -17,7 +17,8 @@ _VERDICTS = (
         "not correctly signed",
         "was not issued by the CA in `ca`",
         "Put the certificate of the CA that issued it on the board and name that in `ca`."
-        " If that was done: somebody else answers in the server's place.",
+        " If that was done: somebody else answers in the server's place, or memory was too short to"
+        " verify it, see the README, `coaps`.",
     ),
     (
         "does not match",

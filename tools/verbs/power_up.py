@@ -89,7 +89,9 @@ def power_up(
     A scenario is a JSON object: `networks`, each with `ssid`, `password`, `delay_ms`,
     `appears_after_ms`, `drops` and `dhcp`; `silent_until` (join, cycle or reset): joined, but
     nothing gets through until then; `wedged` (raises or joining): the radio will not join until
-    `wedged_until` (cycle or reset); and more: tools/virtual_board/scenario.py has every key.
+    `wedged_until` (cycle or reset); `recv_fails`, a list of [from ms, to ms, error number]: on an
+    ESP32 its sockets are ready, and recv raises; and more: tools/virtual_board/scenario.py has
+    every key.
 
     Example: python3 -m tools power-up --config config.json --flash board.img
     """

@@ -146,6 +146,13 @@ class VirtualBoard:
             if self._process:
                 self._process.interrupt()
 
+    def limit_memory(self, more: int) -> None:
+        """From now on let it have so many bytes more, of what MicroPython has outside its heap.
+
+        An ESP32's mbedTLS allocates there. On Linux only.
+        """
+        self._process.limit_memory(more)
+
     def _start(self, reset: dict, stay: bool, lock: int) -> BoardProcess | None:
         settings = settings_of(self.flash, self.kind, self.scenario, reset, stay)
         with self._power:

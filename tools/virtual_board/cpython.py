@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import json
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -29,6 +30,8 @@ def main() -> None:
     sys.path[:2] = [flash, os.path.join(flash, "lib")]
     sys.dont_write_bytecode = True
     _behave_as_micropython()
+    if supervisor.scenario["silent_until"]:
+        _carry_nothing()
     os.chdir(flash)
     try:
         with open(os.path.join(flash, "config.json"), encoding="utf-8") as config_file:
@@ -46,6 +49,24 @@ def _behave_as_micropython() -> None:
     """Where CPython's modules differ in what firmware finds on flash."""
     os.rename = os.replace
     json.dumps = functools.partial(json.dumps, ensure_ascii=False)
+
+
+def _carry_nothing() -> None:
+    """While the scenario has the network silent, send nothing and find no name."""
+    from station import station
+
+    class Socket(socket.socket):
+        def send(self, data, *flags):
+            return len(data) if station.is_silent else super().send(data, *flags)
+
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host, *more):
+        if station.is_silent and host.strip("0123456789.:"):
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return look_up(host, *more)
+
+    socket.socket, socket.getaddrinfo = Socket, getaddrinfo
 
 
 def _execute(path: str, namespace: dict) -> None:

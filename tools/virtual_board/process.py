@@ -62,6 +62,14 @@ class BoardProcess:
         """End it at once; nothing more is written to flash."""
         self._process.kill()
 
+    def limit_memory(self, more: int) -> None:
+        """Let the process have so many bytes more, and never again any beyond them."""
+        import resource  # Windows has none
+
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        has = int(status.partition("VmData:")[2].split()[0]) * 1024
+        resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (has + more,) * 2)
+
     def close(self) -> None:
         """Cut the power and wait until the process is gone."""
         self.cut_power()
