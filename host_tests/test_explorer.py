@@ -1,7 +1,8 @@
 """Nothing is lost: every power cut, alone and in pairs, and every datagram that goes astray.
 
 More cuts and more datagrams, outside the suite:
-python3 -m tools test -p host_tests.explorer.plugin --explore-deep host_tests/test_explorer.py
+python3 -m tools test -p host_tests.explorer.plugin --explore-deep -o faulthandler_timeout=0 \
+    host_tests/test_explorer.py
 """
 
 from __future__ import annotations

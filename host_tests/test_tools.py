@@ -20,6 +20,7 @@ import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from host_tests import processes
 from host_tests.processes import started
 from tools import set_up
 from tools.cli import app
@@ -259,6 +260,14 @@ def test_tests_run_in_two_processes_unless_told_otherwise(monkeypatch, arguments
     with pytest.raises(typer.Exit) as ended:
         test_verb.test(SimpleNamespace(args=arguments))
     assert given == [*processes, *arguments] and ended.value.exit_code == 7
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch):
+    monkeypatch.setattr(processes, "_TIME_OUT", 0.1)
+    hangs = [sys.executable, "-c", "input()"]
+    with started(hangs, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read() == b""  # which waits until it has ended
+    assert process.returncode != 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

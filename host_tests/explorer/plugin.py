@@ -1,6 +1,7 @@
 """Lets the explorer go further than the suite has time for: a plugin of pytest.
 
-python3 -m tools test -p host_tests.explorer.plugin --explore-deep host_tests/test_explorer.py
+python3 -m tools test -p host_tests.explorer.plugin --explore-deep -o faulthandler_timeout=0 \
+    host_tests/test_explorer.py
 """
 
 from __future__ import annotations
