@@ -9,7 +9,6 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from ..errors import CoapError
 from . import client
 from .connect import connect as connect_client
 
@@ -25,13 +24,15 @@ async def connect(uri, secure=None, **options):
     """
     made = connect_client(uri, secure, Client, **options)
     advance = getattr(made.transport, "advance", None)
+    is_open = not advance
     try:
-        while advance and not advance():
-            await asyncio.sleep_ms(_POLL)
-    except CoapError:
-        made.close()
-        raise
-    return made
+        while not is_open:
+            is_open = advance()
+            await made.pause(_POLL)
+        return made
+    finally:
+        if not is_open:
+            made.close()
 
 
 class Client(client.Client):
@@ -71,7 +72,7 @@ class Client(client.Client):
             left = ticks_diff(end, self.ticks())
             if left <= 0:
                 return
-            await self._pause(left)
+            await self.pause(left)
 
     async def _arrival(self, timeout):
         """Wait up to `timeout` ms; return a datagram, or None."""
@@ -81,9 +82,10 @@ class Client(client.Client):
             left = ticks_diff(end, self.ticks())
             if datagram is not None or left <= 0:
                 return datagram
-            await self._pause(left)
+            await self.pause(left)
 
-    async def _pause(self, left):
+    async def pause(self, left):
+        """Let other tasks run for up to so many ms."""
         if self.idle:
             self.idle()
         await asyncio.sleep_ms(min(left, _POLL))

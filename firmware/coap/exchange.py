@@ -63,18 +63,18 @@ class Exchange:
         self.token = token
         self.response = None
         self.failed = self.got_ack = self.was_reset = False
-        self.ignored = 0
-        self.transmissions = self.MAX_RETRANSMIT if request[0] & _NON else 0
+        self.ignored = self.transmissions = 0
         spread = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR) - self.ACK_TIMEOUT
         self.timeout = self.ACK_TIMEOUT + (spread * (token[0] << 8 | token[-1]) >> 16)
         return self.on_timer()
 
     def on_timer(self):
         """Return the request, or None when the request has failed."""
-        if self.got_ack or self.transmissions > self.MAX_RETRANSMIT:
+        is_once = self.request[0] & _NON
+        if self.got_ack or self.transmissions > (0 if is_once else self.MAX_RETRANSMIT):
             self.failed = True
             return None
-        self.timer = self.timeout << self.transmissions
+        self.timer = self.timeout << (self.MAX_RETRANSMIT if is_once else self.transmissions)
         self.transmissions += 1
         return self.request
 

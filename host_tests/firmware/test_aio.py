@@ -322,6 +322,65 @@ def test_idle_is_called_while_it_waits():
     run(with_clock, mute, idle=idle)
 
 
+class Handshake:
+    """A DTLS session in steps, which takes `steps` of them, or raises in the last."""
+
+    def __init__(self, steps, error=None):
+        self.steps = steps
+        self.error = error
+        self.closed = False
+
+    def over(self, transport, host):
+        """What connect's `secure` does."""
+        self.transport = transport
+        return self
+
+    def advance(self):
+        self.steps -= 1
+        if self.error and self.steps <= 0:
+            raise self.error
+        return self.steps <= 0
+
+    def close(self):
+        self.transport.close()
+        self.closed = True
+
+
+def test_connecting_in_steps():
+    """Other tasks run between them, and what was not opened is closed."""
+
+    async def scenario():
+        idled = []
+        beats = []
+
+        async def beat():
+            while True:
+                beats.append(1)
+                await asyncio.sleep_ms(1)
+
+        beating = asyncio.create_task(beat())
+        session = Handshake(4)
+        client = await aio.connect("coaps://127.0.0.1", session.over, idle=lambda: idled.append(1))
+        assert client.transport is session and not session.closed
+        assert len(beats) >= 4 and len(idled) >= 3
+        beating.cancel()
+        client.close()
+        session = Handshake(2, NoResponse("nobody"))
+        try:
+            await aio.connect("coaps://127.0.0.1", session.over)
+        except NoResponse:
+            assert session.closed
+        session = Handshake(1000)
+        try:
+            await asyncio.wait_for(aio.connect("coaps://127.0.0.1", session.over), 0.05)
+        except asyncio.TimeoutError:
+            pass
+        assert session.closed and session.steps > 0
+
+    asyncio.run(scenario())
+    start_anew()
+
+
 class Server:
     """A server on loopback, in a task of its own, that answers each request with its path."""
 

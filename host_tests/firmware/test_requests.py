@@ -224,6 +224,7 @@ def test_non_confirmable_is_sent_once():
     client, transport = make_client(mute, clock, random=bytes)
     error = raises(NoResponse, client.get, "/a", confirmable=False)
     assert times(transport) == [0] and clock.slept == 32_000
+    assert client.exchange.transmissions == 1
     assert "no answer to a non-confirmable request" in error.what and error.acknowledged is False
 
 
