@@ -23,7 +23,12 @@ def api_path(credentials, resource):
     """Return the path of a resource, such as "telemetry". Raises FirstbootError for MQTT_BASIC."""
     kind = credentials["credentialsType"]
     if kind == "ACCESS_TOKEN":
-        return "/api/v1/%s/%s" % (credentials["credentialsValue"], resource)
+        token = credentials["credentialsValue"]
+        if "%" in token or "/" in token or "?" in token:
+            from firmware.coap.percent import quote
+
+            token = quote(token)
+        return "/api/v1/%s/%s" % (token, resource)
     if kind == "X509_CERTIFICATE":
         return "/api/v1/" + resource
     error = FirstbootError(

@@ -7,6 +7,7 @@ from firmware.coap.options import request_options
 from firmware.coap.percent import quote, unquote
 from firmware.coap.uri import origin, parse
 from firmware.coap.whole_uri import compose, decompose, location
+from firmware.thingsboard.device_api import api_path
 from host_tests.firmware.coap_helpers import make_client, reply
 from host_tests.firmware.helpers import raises
 
@@ -124,6 +125,14 @@ def test_a_quoted_segment_is_one_segment():
         assert options[2] == (11, token.encode()) and len(options) == 4
         options = request_options(None, "/a?keys=%s" % quote(token), None)
         assert options == [(11, b"a"), (15, b"keys=" + token.encode())]
+
+
+def test_a_device_s_path_with_any_token():
+    for token in ("abc", "a/b", "50%", "a?b"):
+        credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": token}
+        options = request_options(None, api_path(credentials, "attributes?keys=a"), None)
+        path = [(11, b"api"), (11, b"v1"), (11, token.encode()), (11, b"attributes")]
+        assert options == path + [(15, b"keys=a")]
 
 
 def test_percent_in_other_options_is_left_alone():
