@@ -6,12 +6,13 @@ Runs on both interpreters: see `Soak`, and host_tests/soak.py for a long one.
 import gc
 import sys
 
-from firmware import power_up as power_up_module
+from firmware import retry
 from firmware.board.credentials import ATTEMPT
 from firmware.board.kept import unchanged
 from firmware.coap.message import GET, POST
 from firmware.coap.uri import parse
 from firmware.errors import FirstbootError
+from firmware.power_up import power_up
 from firmware.provisioning import rejection
 from firmware.provisioning.record import fingerprint
 from host_tests.firmware.secure_world import CA, Secured
@@ -70,15 +71,15 @@ class Soak:
 
     def run(self):
         """Live; the last days are quiet, so that what heals has healed."""
-        before = power_up_module.sys
-        power_up_module.sys = Stub(print_exception=self._on_traceback, modules=sys.modules)
+        before = retry.sys
+        retry.sys = Stub(print_exception=self._on_traceback, modules=sys.modules)
         try:
             while self.world.clock.slept < self.end + _QUIET:
                 self._power_up()
         except _Ended:
             pass
         finally:
-            power_up_module.sys = before
+            retry.sys = before
             self.secured.close()
 
     def _power_up(self):
@@ -89,7 +90,7 @@ class Soak:
             found = unchanged(board)
             if found:
                 self._check_secret()
-            credentials, _ = found or power_up_module.power_up(board)
+            credentials, _ = found or power_up(board)
             self._application(board, credentials)
         except PowerCut:
             world.flash.begin()
@@ -173,7 +174,7 @@ class Soak:
         if sys.implementation.name == "micropython":
             self._forget()
             # Which modules the application has loaded by now is chance.
-            power_up_module._give_back()
+            retry.give_back()
             gc.collect()
             self.heaps.append(gc.mem_alloc())
 
