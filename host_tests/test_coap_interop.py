@@ -18,6 +18,7 @@ from aiocoap import resource
 
 from host_tests.interop_scenarios import text
 from host_tests.micropython_lane import ROOT
+from host_tests.processes import started
 from host_tests.readme import read_block
 from tools.fake_thingsboard.certificates import issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
@@ -177,15 +178,9 @@ def libcoap_server():
     if program is None:
         pytest.skip(f"{names[0]} is not on this computer (Debian: libcoap3-bin)")
     port = free_port()
-    with subprocess.Popen(
-        [program, "-A", "127.0.0.1", "-p", str(port), "-v", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            yield port
-        finally:
-            process.kill()
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with started([program, "-A", "127.0.0.1", "-p", port, "-v", "0"], **silent):
+        yield port
 
 
 SERVERS = {"aiocoap": aiocoap_server, "libcoap": libcoap_server}

@@ -109,7 +109,7 @@ def test_it_starts_quickly(writes_bytecode):
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [sys.executable, "-m", "tools", "read", "--help"],
+            [sys.executable, "-m", "tools", "--help"],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.DEVNULL,
