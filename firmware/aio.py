@@ -14,6 +14,7 @@ from micropython import const
 
 from firmware import device
 from firmware.errors import FirstbootError
+from firmware.retry import bug
 
 _POLL = const(20)  # ms
 
@@ -88,4 +89,4 @@ class Device(device.Device):
             result = handler(*arguments)
             return await result if hasattr(result, "send") else result
         except Exception as error:
-            return device.bug(error)
+            return bug(error)

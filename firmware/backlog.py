@@ -4,11 +4,16 @@ from time import ticks_diff
 
 from micropython import const
 
-from firmware.errors import FirstbootError
+from firmware.coap.message import POST
+from firmware.errors import FirstbootError, NoResponse
 from firmware.thingsboard.telemetry import Queue, encoded, is_known
 
 _SAVED = "/telemetry.json"
 _BETWEEN_SAVES = const(600_000)  # ms; what keeps the flash from wearing out
+_AT_ONCE = const(1_000)  # ms; readings that are closer together have followed each other
+# ms that the answer to an unconfirmed reading has; without so many answers the next is confirmed.
+_UNCONFIRMED = const(2_000)
+_MOST_UNANSWERED = const(3)
 _LATE = const(5_000)  # ms; from then on it matters when a reading was
 
 
@@ -18,14 +23,19 @@ class Backlog:
     is_saved = False
     # In ticks, None for never.
     saved_at = None
+    _is_known = False
+    _unanswered = 0
+    # ms since the beginning, which are the time as long as the clock does not say it.
+    _uptime = _now = 0
+    # The time that was given last.
+    _last = -1
 
     def __init__(self, board, limit, keeps, persist):
         self._board = board
         self.persist = persist
         self.queue = Queue(limit, keeps)
         self.attributes = {}
-        # What the clock said, and when.
-        self._clock = board.now_ms, board.ticks()
+        self._at = board.ticks()
         self._restore()
 
     def __bool__(self):
@@ -36,9 +46,9 @@ class Backlog:
         self.check_clock()
         if isinstance(values, list):
             for each in values:
-                self.queue.put(each["values"], each.get("ts") or self._clock[0])
+                self.queue.put(each["values"], each.get("ts") or self._next())
         else:
-            self.queue.put(values, ts or self._clock[0])
+            self.queue.put(values, ts or self._next())
 
     def put_attributes(self, values):
         """Let client attributes wait."""
@@ -53,17 +63,39 @@ class Backlog:
 
     def check_clock(self):
         """Note what the clock says, and correct what was noted by one that was not set."""
-        before, at = self._clock
-        self._clock = self._board.now_ms, self._board.ticks()
-        now, ticks = self._clock
-        if is_known(now) and not is_known(before):
-            self.queue.shift(now - before - ticks_diff(ticks, at))
+        board = self._board
+        ticks, clock = board.ticks(), board.now_ms
+        self._uptime += ticks_diff(ticks, self._at)
+        self._at = ticks
+        is_known_now = is_known(clock) and not board.clock_is_guessed
+        if is_known_now and not self._is_known:
+            self.queue.shift(clock - self._uptime)
+            self._last += clock - self._uptime
+        self._is_known = is_known_now
+        self._now = clock if is_known_now else self._uptime
 
     def wants_clock(self):
         """Return whether a reading has waited for long, and its time is not known."""
         oldest = self.queue.oldest
         self.check_clock()
-        return oldest is not None and not is_known(oldest) and self._clock[0] - oldest > _LATE
+        return oldest is not None and not is_known(oldest) and self._uptime - oldest > _LATE
+
+    def work(self, session, confirm):
+        """The steps that send all. Raises FirstbootError; see firmware.session."""
+        queue = self.queue
+        while len(queue):
+            number, body = queue.batch(session.client.transport.largest_block)
+            if confirm or self._unanswered >= _MOST_UNANSWERED:
+                yield from session.ask(POST, "telemetry", body)
+                self._unanswered = 0
+            else:
+                yield from self._tell_once(session, body)
+            queue.sent(number)
+        self.save()
+        while self.attributes:
+            sent = dict(self.attributes)
+            yield from session.ask(POST, "attributes", encoded(sent))
+            self.sent_attributes(sent)
 
     def save(self):
         """Keep on flash what waits, with `persist`, when the last time is 10 minutes ago."""
@@ -80,22 +112,45 @@ class Backlog:
         board = self._board
         try:
             if len(self.queue):
-                board.storage.save(_SAVED, self.queue.saved())
-                self.is_saved = True
+                # Also when it fails: a flash that is full is worn out by tries, too.
                 self.saved_at = board.ticks()
+                self.is_saved = True
+                board.storage.save(_SAVED, self.queue.saved())
             elif self.is_saved:
                 board.storage.remove(_SAVED)
                 self.is_saved = False
-        except FirstbootError as error:
-            board.indicator.say(*str(error).split("\n"))
+        except (FirstbootError, MemoryError) as error:
+            board.indicator.say("telemetry not saved", *str(error).split("\n"))
+
+    def _tell_once(self, session, body):
+        """The steps of telemetry that may get lost; what answers it is heard all the same."""
+        how = {"confirmable": False, "timeout": _UNCONFIRMED}
+        try:
+            yield from session.ask(POST, "telemetry", body, **how)
+            self._unanswered = 0
+        except NoResponse:
+            self._unanswered += 1
+
+    def _next(self):
+        """Return the time of a reading that has none: now, and never that of the one before.
+
+        A second one of the same ms would take the first one's place in ThingsBoard.
+        """
+        now = self._now
+        if 0 <= self._last - now < _AT_ONCE:
+            now = self._last + 1
+        self._last = now
+        return now
 
     def _restore(self):
+        """Take back what was saved, if it can be read."""
+        board = self._board
         try:
-            saved = self._board.storage.read(_SAVED)
+            saved = board.storage.read(_SAVED)
             self.is_saved = saved is not None
             if saved:
                 self.queue.restore(saved)
         except FirstbootError as error:
-            self._board.indicator.say(*str(error).split("\n"))
+            board.indicator.say(*str(error).split("\n"))
         except (ValueError, TypeError):
-            self._board.indicator.say("%s is not what a device has saved" % _SAVED)
+            board.indicator.say("%s cannot be read: what it kept is lost" % _SAVED)

@@ -9,12 +9,12 @@ while True:
 firmware.aio has the same for asyncio.
 """
 
-import sys
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
 from firmware.errors import FirstbootError
+from firmware.retry import bug
 from firmware.session import Session
 
 # ms after which an observation is registered again.
@@ -156,7 +156,7 @@ class Device:
 
     def close(self):
         """Give the connection and its memory back; keep what waits on flash, with `persist`."""
-        self.session.close(True)
+        self.session.close()
 
     def _drive(self, steps):
         """Run steps to their end; return what they return."""
@@ -178,9 +178,3 @@ class Device:
             return handler(*arguments)
         except Exception as error:
             return bug(error)
-
-
-def bug(error):
-    """Show an exception of the application's own; return the reply to ThingsBoard."""
-    sys.print_exception(error)
-    return {"error": "%s: %s" % (type(error).__name__, error)}

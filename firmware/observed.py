@@ -5,13 +5,20 @@ way. So each is registered again after `refresh`, when a notification was left o
 that took long, and in each new connection.
 """
 
-import json
 from time import ticks_add, ticks_diff
+
+from micropython import const
 
 from firmware.coap.message import POST
 from firmware.coap.observe import Observation
-from firmware.retry import spread
+from firmware.errors import FirstbootError
+from firmware.retry import backoff, bug, spread
 from firmware.thingsboard.device_api import api_path
+from firmware.thingsboard.telemetry import encoded
+
+# ms between registrations, but for a few that may follow each other.
+_QUICK = const(60_000)
+_MOST_QUICK = const(5)
 
 
 class Observed:
@@ -21,7 +28,7 @@ class Observed:
         self._refresh = refresh
         self._board = board
         self._watches = []
-        self._attributes = self._calls = None
+        self._attributes = self._calls = self._rpc = None
         self._on_attributes = None
         # By method; None: all that have no handler of their own.
         self._on_calls = {}
@@ -42,7 +49,8 @@ class Observed:
             from firmware.thingsboard.rpc import Calls
 
             self._calls = Calls()
-            self._watches.append(_Watch("rpc", self._calls, self._board.ticks))
+            self._rpc = _Watch("rpc", self._calls, self._board.ticks)
+            self._watches.append(self._rpc)
 
     @property
     def takes_calls(self):
@@ -66,24 +74,31 @@ class Observed:
     def on_disconnect(self):
         """The connection is gone, and what was registered in it."""
         for watch in self._watches:
-            watch.observation.token = None
+            watch.observation.token = watch.not_before = None
+            watch.quick = 0
 
     def work(self, session):
         """The steps that send replies, then register what is due.
 
-        In this order: ThingsBoard sends a call without a reply again at each registration.
+        In this order: ThingsBoard sends a call without a reply again at each registration. Where
+        there is none, an id may be another call's by now.
         """
-        while self._calls and self._calls.next_reply():
+        while self._calls and self._rpc.observation.token and self._calls.next_reply():
             id, reply = self._calls.next_reply()
             yield from session.ask(POST, "rpc/%d" % id, reply)
             self._calls.replied(id)
         for watch in self._watches:
             if watch.is_due(self._board.ticks()):
                 watch.observation.path = api_path(session.credentials, watch.resource)
-                response = yield from session.register(watch.observation)
+                steps = watch.observation.register(session.client)
+                response = yield from session.answered(steps)
+                if watch.observation.token is None:
+                    raise FirstbootError(
+                        "the server does not let %s be observed" % watch.resource,
+                        "Check that `server` is the CoAP transport of a ThingsBoard.",
+                    )
+                watch.registered(self._refresh, self._board)
                 watch.taker.on_registration(response, watch.observation.number)
-                wait = spread(self._refresh, self._board.random)
-                watch.again_at = ticks_add(self._board.ticks(), wait)
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
 
@@ -112,7 +127,11 @@ class Observed:
             return
         if not isinstance(result, dict):
             result = {} if result is None else {"result": result}
-        self._calls.done(id, json.dumps(result).encode())
+        try:
+            reply = encoded(result)
+        except ValueError as error:
+            reply = encoded(bug(error))
+        self._calls.done(id, reply)
 
 
 class _Watch:
@@ -120,13 +139,32 @@ class _Watch:
 
     # In ticks; None: now.
     again_at = None
+    registered_at = None
+    # Two boards with one token would end each other's observations for ever: how many
+    # registrations followed each other, and from when on there may be another.
+    quick = 0
+    not_before = None
 
     def __init__(self, resource, taker, ticks):
         self.resource = resource
         self.taker = taker
         self.observation = Observation(None, taker.on_notification, ticks, ticks_diff)
 
+    def registered(self, refresh, board):
+        """It was registered; `refresh`: after how many ms it is due again."""
+        now = board.ticks()
+        before, self.registered_at = self.registered_at, now
+        if before is not None:
+            self.quick = max(0, self.quick - ticks_diff(now, before) // _QUICK) + 1
+        self.again_at = ticks_add(now, spread(refresh, board.random))
+        self.not_before = None
+        if self.quick > _MOST_QUICK:
+            wait = min(backoff(self.quick - _MOST_QUICK, board.random), refresh)
+            self.not_before = ticks_add(now, wait)
+
     def is_due(self, now):
+        if self.not_before is not None and ticks_diff(self.not_before, now) > 0:
+            return False
         return (
             self.observation.token is None
             or self.again_at is None

@@ -44,10 +44,17 @@ def claim(session, secret_key, duration):
 
 
 def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):
-    session.connect()
+    if session.is_refused():
+        raise session.trouble
+
+    def steps():
+        return session.ask(code, resource, payload, timeout=timeout)
+
     try:
-        return (yield from session.ask(code, resource, payload, timeout=timeout))
-    except FirstbootError:
-        if not session.is_answered:
+        return (yield from session.healed(steps))
+    except FirstbootError as error:
+        if error.state == "refused":
+            session.failed(error)
+        elif not (session.is_answered or getattr(error, "acknowledged", False)):
             session.disconnect()
         raise

@@ -50,6 +50,12 @@ def unexpected(error):
     )
 
 
+def bug(error):
+    """Show an exception of the application's own; return the reply to ThingsBoard."""
+    sys.print_exception(error)
+    return {"error": "%s: %s" % (type(error).__name__, error)}
+
+
 def give_back():
     """Free the modules of the steps that are done."""
     for step in _STEPS.split():

@@ -11,18 +11,16 @@ from micropython import const
 
 from firmware.backlog import Backlog
 from firmware.coap.client import JSON
-from firmware.coap.message import CON, EMPTY, POST, encode
-from firmware.errors import FirstbootError, NoResponse
-from firmware.retry import backoff, give_back, spread, unexpected
+from firmware.coap.message import CON, EMPTY, encode
+from firmware.errors import FirstbootError
+from firmware.retry import backoff, bug, give_back, spread, unexpected
 from firmware.thingsboard.device_api import Unauthorized, api_path, check
-from firmware.thingsboard.telemetry import encoded
 
 _LONGEST_RETRY = const(3_600_000)
 # ms. Routers keep a quiet path for two minutes (RFC 4787 section 4.3).
 _QUIET = const(100_000)
-# ms that the answer to an unconfirmed reading has; without so many answers the next is confirmed.
-_UNCONFIRMED = const(2_000)
-_MOST_UNANSWERED = const(3)
+# ms without listening; ThingsBoard gives up what is not acknowledged for 41 s.
+_DEAF = const(30_000)
 # From the fourth time on ThingsBoard may have given up what it sends meanwhile.
 _MANY_TRANSMISSIONS = const(3)
 
@@ -38,7 +36,7 @@ class Session:
     trouble = None
     # In ticks: not before; None: at once.
     retry_at = None
-    failures = unanswered = 0
+    failures = 0
     is_answered = False
     told = None
 
@@ -48,7 +46,6 @@ class Session:
         self.credentials = credentials
         self.backlog = Backlog(board, limit, keeps, persist)
         self.refresh = refresh
-        self.sent_at = board.ticks()
 
     def observe(self):
         """Return what is observed, nothing at first."""
@@ -60,23 +57,29 @@ class Session:
 
     def is_due(self):
         """Return whether there is something to send that may be tried now."""
-        if self.retry_at is not None and ticks_diff(self.retry_at, self.board.ticks()) > 0:
+        if self._waits():
             return False
+        if self.observed and self.client and self.board.address != self.address:
+            return True
         return bool(self.backlog or (self.observed and self.observed.is_due(self.client)))
+
+    def is_refused(self):
+        """Return whether ThingsBoard has refused the board, and may not be asked again yet."""
+        return self._waits() and self.trouble.state == "refused"
 
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         if self.is_due():
             try:
-                yield from self._work(confirm)
+                yield from self.healed(lambda: self._work(confirm))
                 self.failures = 0
                 self.retry_at = self.trouble = None
                 self._tell("connected", self.credentials["server"])
             except FirstbootError as error:
-                self._failed(error)
+                self.failed(error)
             except Exception as error:
                 self.is_answered = False
-                self._failed(unexpected(error))
+                self.failed(unexpected(error))
         return not self.backlog
 
     def hear(self, timeout):
@@ -85,20 +88,26 @@ class Session:
             datagram = self.receive(timeout)
             if datagram is not None:
                 self.client.take(datagram)
+            if self.client and self.observed:
+                self._keep_open()
         except FirstbootError as error:
             self.is_answered = False
-            self._failed(error)
-        quiet = ticks_diff(self.board.ticks(), self.sent_at)
-        if self.client and self.observed and quiet > _QUIET:
-            self._ping()
+            self.failed(error)
 
     def receive(self, timeout):
         """Wait up to so long, in ms; return a datagram, or None."""
+        board = self.board
         if not self.client:
-            self.board.sleep(timeout)
+            board.sleep(timeout)
             return None
-        self.board.idle()
-        return self.client.receive(timeout)
+        board.idle()
+        was_deaf = ticks_diff(board.ticks(), self._listened_at) > _DEAF
+        datagram = self.client.receive(0 if was_deaf else timeout)
+        self._listened_at = board.ticks()
+        if was_deaf and datagram is not None and self.observed:
+            # It came meanwhile, and perhaps too often.
+            self.observed.doubt()
+        return datagram
 
     def close(self):
         """Give the connection back; save what waits."""
@@ -109,9 +118,13 @@ class Session:
     def ask(self, code, resource, payload=b"", **options):
         """The steps of a request; they return its response. Raises FirstbootError."""
         path = api_path(self.credentials, resource)
-        self.is_answered = False
         content_format = JSON if payload else None
-        response = yield from self.client.steps(code, path, payload, content_format, **options)
+        return self.answered(self.client.steps(code, path, payload, content_format, **options))
+
+    def answered(self, steps):
+        """The steps given, which return a response; so do these. Raises FirstbootError."""
+        self.is_answered = False
+        response = yield from steps
         self.is_answered = True
         self.sent_at = self.board.ticks()
         if self.observed and self.client.exchange.transmissions > _MANY_TRANSMISSIONS:
@@ -119,28 +132,17 @@ class Session:
         check(response)
         return response
 
-    def register(self, observation):
-        """The steps of a registration; they return the response. Raises FirstbootError."""
-        self.is_answered = False
-        response = yield from observation.register(self.client)
-        self.is_answered = True
-        self.sent_at = self.board.ticks()
-        check(response)
-        if observation.token is None:
-            raise FirstbootError(
-                "the server does not let %s be observed" % observation.path.split("/")[-1],
-                "Check that `server` is the CoAP transport of a ThingsBoard.",
-            )
-        return response
-
     def _work(self, confirm):
+        if self.observed:
+            yield from self.observed.work(self)
+        yield from self.backlog.work(self, confirm)
+
+    def healed(self, steps):
+        """The steps that `steps()` returns; after a 4.01 again, with new credentials."""
         for _ in range(2):
             self.connect()
             try:
-                if self.observed:
-                    yield from self.observed.work(self)
-                yield from self._flush(confirm)
-                return
+                return (yield from steps())
             except Unauthorized:
                 self.disconnect()
                 self._provision_anew()
@@ -148,30 +150,6 @@ class Session:
             "ThingsBoard answered 4.01 to credentials that it has just given",
             "See ThingsBoard's log.",
         )
-
-    def _flush(self, confirm):
-        backlog = self.backlog
-        while len(backlog.queue):
-            number, body = backlog.queue.batch(self.client.transport.largest_block)
-            if confirm or self.unanswered >= _MOST_UNANSWERED:
-                yield from self.ask(POST, "telemetry", body)
-                self.unanswered = 0
-            else:
-                yield from self._tell_once(body)
-            backlog.queue.sent(number)
-        backlog.save()
-        while backlog.attributes:
-            sent = dict(backlog.attributes)
-            yield from self.ask(POST, "attributes", encoded(sent))
-            backlog.sent_attributes(sent)
-
-    def _tell_once(self, body):
-        """The steps of telemetry that may get lost; what answers it is heard all the same."""
-        try:
-            yield from self.ask(POST, "telemetry", body, confirmable=False, timeout=_UNCONFIRMED)
-            self.unanswered = 0
-        except NoResponse:
-            self.unanswered += 1
 
     def connect(self):
         """Join the Wi-Fi, and connect, if need be. Raises FirstbootError."""
@@ -194,6 +172,7 @@ class Session:
             self.backlog.check_clock()
         sessions = board.sessions(settings, self.credentials["credentialsType"])
         self.client = connect(self.credentials["server"], sessions, idle=board.idle)
+        self._listened_at = self.sent_at = board.ticks()
         give_back()
         gc.collect()
 
@@ -213,17 +192,16 @@ class Session:
         self.credentials = credentials_rejected(self.board)
         give_back()
 
-    def _failed(self, error):
+    def failed(self, error):
+        """Note what a try failed for, say it, and when the next one may be."""
         board = self.board
         self.trouble = error
         if not self.is_answered:
             self.disconnect()
         give_back()
-        wait = spread(error.retry_after, board.random)
-        if error.state != "refused":
-            wait = max(backoff(self.failures, board.random), min(wait, _LONGEST_RETRY))
-        else:
-            wait = max(wait, _LONGEST_RETRY)
+        least = min(error.retry_after, _LONGEST_RETRY)
+        wait = spread(_LONGEST_RETRY if error.state == "refused" else least, board.random)
+        wait = max(backoff(self.failures, board.random), wait)
         self.failures += 1
         self.retry_at = ticks_add(board.ticks(), wait)
         self._tell("refused" if error.state == "refused" else "failed", str(error))
@@ -236,10 +214,21 @@ class Session:
         self.told = state, text
         self.board.indicator.say(*("%s: %s" % (state, text)).split("\n"))
         if self.on_state:
-            self.on_state(state, text)
+            try:
+                self.on_state(state, text)
+            except Exception as error:
+                bug(error)
 
-    def _ping(self):
+    def _waits(self):
+        return self.retry_at is not None and ticks_diff(self.retry_at, self.board.ticks()) > 0
+
+    def _keep_open(self):
         """Keep the way open that ThingsBoard's notifications take, with an Empty message."""
+        now = self.board.ticks()
+        if ticks_diff(now, self.sent_at) <= _QUIET:
+            return
         client = self.client
-        self.sent_at = self.board.ticks()
+        self.sent_at = now
         client.send(encode(CON, EMPTY, client.message_id, b"", ()))
+        # A request with it would take the Reset that answers this for its own.
+        client.message_id = client.message_id + 1 & 0xFFFF

@@ -27,10 +27,11 @@ MAY_IMPORT = {
         "firmware.power_up",
     },
     "firmware.application_failure": {"firmware.board.indicator"},
-    "firmware.aio": {"firmware.device", "firmware.sleep"},
+    "firmware.aio": {"firmware.device", "firmware.retry", "firmware.sleep"},
     "firmware.device": {
         "firmware.board.hardware",
         "firmware.requests",
+        "firmware.retry",
         "firmware.session",
         "firmware.sleep",
     },
@@ -48,7 +49,7 @@ MAY_IMPORT = {
         "firmware.thingsboard",
     },
     "firmware.observed": {"firmware.coap", "firmware.retry", "firmware.thingsboard"},
-    "firmware.backlog": {"firmware.thingsboard.telemetry"},
+    "firmware.backlog": {"firmware.coap.message", "firmware.thingsboard.telemetry"},
     "firmware.retry": set(),
     "firmware.power_up": {
         "firmware.board",

@@ -35,6 +35,7 @@ def set_clock(board, servers):
     is_wrong = board.clock_is_set is None
     board.clock_is_set = True
     answers = _ask_all(board, servers or [])
+    board.clock_is_guessed = not answers and (board.clock_is_guessed or board.now < BUILT)
     if answers:
         seconds, host = _choose(answers, board.now if is_wrong else None)
         seconds += ticks_diff(board.ticks(), answers[0][2]) // 1000

@@ -47,6 +47,8 @@ class Board:
     radio = {"silent": 0, "failed": 0, "wedged": 0}
     # Whether firmware.board.clock has asked for it since power-up; None: what it says is doubted.
     clock_is_set = False
+    # Whether it says no more than that this firmware is older.
+    clock_is_guessed = False
 
     def __init__(self):
         self.storage = storage.Storage(self.root)

@@ -20,10 +20,17 @@ class SharedAttributes:
         self._changes = []
 
     def on_registration(self, response, number):
-        """Take the response to a registration, with its Observe number."""
+        """Take the response to a registration, with its Observe number.
+
+        Raises FirstbootError for what is no JSON.
+        """
         values = _object(response.payload)
+        if values is None:
+            from firmware.thingsboard.refusals import not_json
+
+            raise not_json("ThingsBoard sent attributes that are no JSON")
         # Not 0: a notification that overtook the response. It is no more than a change.
-        self.is_doubtful = values is None or number != 0
+        self.is_doubtful = number != 0
         if self.is_doubtful:
             return
         if self.values is None:
@@ -34,7 +41,10 @@ class SharedAttributes:
             self._compare(values, changes)
             is_change = bool(changes)
         self.values = values
-        if is_change:
+        if len(self._changes) >= _MOST_CHANGES:
+            # Nobody asks for them.
+            self._changes[-1].update(changes)
+        elif is_change:
             self._changes.append(changes)
 
     def on_notification(self, observation, message):

@@ -51,4 +51,6 @@ def check(response):
         )
     from firmware.thingsboard.refusals import not_json, trouble
 
-    raise not_json() if code == _BAD_REQUEST else trouble(response)
+    if code == _BAD_REQUEST:
+        raise not_json("ThingsBoard answered 4.00: it does not take JSON from this device")
+    raise trouble(response)

@@ -94,10 +94,10 @@ def changed_or_deleted(name):
     )
 
 
-def not_json():
-    """Return the error of a device whose JSON ThingsBoard does not take."""
+def not_json(what):
+    """Return the error of a device with which ThingsBoard does not speak JSON."""
     return ProvisioningError(
-        "ThingsBoard answered 4.00: it does not take JSON from this device",
+        what,
         "In the device profile, let the transport's payload type be JSON, not PROTOBUF.",
     )
 

@@ -3,12 +3,16 @@
 ThingsBoard sends each call that it has no reply to again at every registration, with the same id;
 after its restart ids begin at 0 again. So a call is known again by its id within a registration,
 and by its id and what it asks for from one to the next, as long as its reply did not get through.
+A reply goes out only in a registration in which its call has come: else it could be taken for the
+reply to another call with that id.
 """
 
 import json
 
 _MOST_CALLS = 8
 _REMEMBERED = 16
+# Registrations in which a call did not come again: ThingsBoard does not wait for its reply.
+_MOST_ABSENCES = 2
 
 
 class Calls:
@@ -22,43 +26,36 @@ class Calls:
     def __init__(self):
         # Ids of the calls of this registration, the last ones.
         self._known = []
-        # [id, call as JSON, reply as JSON; None until it is done], in the order of coming.
+        # [id, call as JSON, reply as JSON; None until it is done, how many registrations have begun
+        # since it came the last time], in the order of coming.
         self._open = []
         self._next = 0
 
     def on_registration(self, response, number):
         """From now on another registration's calls come: an id may be another call's."""
         self._known = []
-        # Not 0: a call that overtook the response, and is in its place.
-        self.is_doubtful = number != 0
+        for each in self._open:
+            each[3] += 1
+        self._drop(_MOST_ABSENCES)
+        # Not 0: a call that overtook the response, and is in its place. What it left out is lost.
+        self.is_doubtful = number > 1
+        if number:
+            self._take(response)
 
     def on_notification(self, observation, message):
         """Take a call; return False when there is no room for it now."""
         if observation.skipped:
             self.is_doubtful = True
-        payload = bytes(message.payload)
-        try:
-            call = json.loads(payload)
-            id = call["id"]
-            known = id in self._known or any(each[:2] == [id, payload] for each in self._open)
-        except (ValueError, RuntimeError, TypeError, KeyError):
-            return True
-        if not known and len(self._open) >= _MOST_CALLS:
-            return False
-        if not known:
-            self._open.append([id, payload, None])
-        if id not in self._known:
-            self._known = (self._known + [id])[-_REMEMBERED:]
-        return True
+        return self._take(message)
 
     def next_call(self):
         """Return (id, method, params) of the next call to do, once; None: there is none."""
         if self._next >= len(self._open):
             return None
-        id, payload, _ = self._open[self._next]
+        id, payload = self._open[self._next][:2]
         self._next += 1
         call = json.loads(payload)
-        return id, call.get("method"), call.get("params")
+        return id, call["method"], call.get("params")
 
     def done(self, id, reply):
         """Note the reply to a call, JSON in bytes."""
@@ -69,15 +66,44 @@ class Calls:
 
     def next_reply(self):
         """Return (id, reply) of a reply to send; None: there is none."""
-        for id, _, reply in self._open:
-            if reply is not None:
+        for id, _, reply, absences in self._open:
+            if reply is not None and not absences:
                 return id, reply
         return None
 
     def replied(self, id):
         """A reply got through: the call is over."""
         for place, each in enumerate(self._open):
-            if each[0] == id and each[2] is not None:
+            if each[0] == id and each[2] is not None and not each[3]:
                 del self._open[place]
                 self._next -= 1
                 return
+
+    def _take(self, message):
+        payload = bytes(message.payload)
+        try:
+            call = json.loads(payload)
+            id, method = call["id"], call["method"]
+        except (ValueError, RuntimeError, TypeError, KeyError):
+            return True
+        if id in self._known or not (isinstance(id, int) and isinstance(method, str)):
+            return True
+        for each in self._open:
+            if each[:2] == [id, payload]:
+                each[3] = 0
+                break
+        else:
+            if len(self._open) >= _MOST_CALLS:
+                self._drop(0)
+            if len(self._open) >= _MOST_CALLS:
+                return False
+            self._open.append([id, payload, None, 0])
+        self._known = (self._known + [id])[-_REMEMBERED:]
+        return True
+
+    def _drop(self, absences):
+        """Forget replies to calls that were absent from more registrations than that."""
+        for each in self._open[:]:
+            if each[2] is not None and each[3] > absences:
+                self._open.remove(each)
+                self._next -= 1

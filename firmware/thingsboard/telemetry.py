@@ -40,16 +40,15 @@ class Queue:
     def put(self, values, ts=None):
         """Take a reading. `ts`: ms since 1970, by whatever clock, or None.
 
-        A second one of the same ms would take the first one's place in ThingsBoard: it is taken
-        for 1 ms later. Raises ValueError for what is no reading.
+        Raises ValueError for what is no reading.
         """
+        if ts is not None:
+            ts = int(ts)
         content = encoded(values)
         if len(content) > self.limit:
             raise ValueError(
                 "a reading of %d bytes, and the queue has room for %d" % (len(content), self.limit)
             )
-        if ts is not None and self._readings and self._readings[-1][0] == ts:
-            ts += 1
         while self._size + len(content) > self.limit:
             self.dropped += 1
             if self.keeps == "oldest":
@@ -61,15 +60,19 @@ class Queue:
     def batch(self, largest):
         """Return (number, body): the oldest readings that fit, and what `sent` takes then.
 
-        `largest`: the most bytes of the body. One reading alone may have more.
+        `largest`: the most bytes of the body. One reading alone may have more. To all without a
+        time ThingsBoard gives that of the datagram, and keeps one: each has its own.
         """
         parts = []
         size = 1
+        has_untimed = False
         for ts, content in self._readings:
-            part = b'{"ts":%d,"values":%s}' % (ts, content) if is_known(ts) else content
+            is_untimed = not is_known(ts)
+            part = content if is_untimed else b'{"ts":%d,"values":%s}' % (ts, content)
             size += len(part) + 1
-            if parts and size > largest:
+            if parts and (size > largest or (is_untimed and has_untimed)):
                 break
+            has_untimed = has_untimed or is_untimed
             parts.append(part)
         number = self._first + len(parts)
         return number, parts[0] if len(parts) == 1 else b"[%s]" % b",".join(parts)
@@ -136,5 +139,6 @@ def _check(value, depth):
     elif isinstance(value, float):
         if value - value != 0:
             raise ValueError("JSON has no infinity and no NaN")
-    elif not (value is None or isinstance(value, (str, int))):
+    # To MicroPython a bool is no int.
+    elif not (value is None or isinstance(value, (str, int, bool))):
         raise ValueError("JSON has no %s" % type(value).__name__)

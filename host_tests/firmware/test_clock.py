@@ -51,6 +51,7 @@ class Board:
         self.now = now
         self.servers = {name.replace("_", "."): servers[name] for name in servers}
         self.clock_is_set = False
+        self.clock_is_guessed = False
         self.lines = []
         self.indicator = Indicator(None, self.lines.append, self.ticks)
         self.sent = []

@@ -256,6 +256,7 @@ class Network:
 
     STA_IF = 0
     heard = ()
+    address = "192.0.2.99"
     silent_until = None
     wedged = None
     wedged_until = "cycle"
@@ -339,7 +340,7 @@ class Network:
         return [(name.encode(), b"", 1, dbm, security, 0) for name, security, dbm in self.heard]
 
     def ifconfig(self):
-        return ("192.0.2.99", "255.255.255.0", "192.0.2.254", "192.0.2.254")
+        return (self.address, "255.255.255.0", "192.0.2.254", "192.0.2.254")
 
     def config(self, name):
         return self.ssid if name == "ssid" else None
@@ -562,6 +563,8 @@ class Board:
     id = BOARD_ID
     description = "a virtual board"
     attempt_again = None
+    clock_is_set = True
+    clock_is_guessed = False
 
     def __init__(self, world):
         self._world = world
@@ -579,6 +582,14 @@ class Board:
         self.watchdog = None
         self.resets = 0
         self.idled = 0
+
+    @property
+    def address(self):
+        return self.network.ifconfig()[0] if self.network.isconnected() else None
+
+    @property
+    def now_ms(self):
+        return self._world.now_ms
 
     def sessions(self, config, kind=None):
         if self._world.sessions and config["secure"]:
@@ -661,6 +672,8 @@ class World:
         self.resets = 0
         self.led = None
         self.stop_after = None
+        # What the clock said when all began, in ms since 1970.
+        self.clock_began = 1_800_000_000_000
         self.board = None
         self.on_send = lambda: None
         self.sessions = None
@@ -719,6 +732,11 @@ class World:
                     package, _, own_name = name.rpartition(".")
                     sys.modules[name] = loaded[name]
                     setattr(sys.modules[package], own_name, loaded[name])
+
+    @property
+    def now_ms(self):
+        """What the clock says, in ms since 1970."""
+        return self.clock_began + self.clock.slept
 
     def on_sleep(self, ms):
         if self.lines and "next try in" in self.lines[-1]:
