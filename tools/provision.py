@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import string
 import time
 from collections.abc import Callable
@@ -239,6 +238,8 @@ class _Computer:
         """The random deviceName, the same until it is provisioned."""
         kept = self.storage.read(_NAME)
         if not kept:
+            import secrets  # slow, for all the cryptography it can do
+
             letters = string.ascii_letters + string.digits
             kept = "".join(secrets.choice(letters) for _ in range(_DRAWN)).encode()
             self.storage.save(_NAME, kept)

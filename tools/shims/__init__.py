@@ -6,7 +6,6 @@ It adds, and changes one thing: a name that no host can have is an OSError, as o
 from __future__ import annotations
 
 import gc
-import importlib.abc
 import importlib.machinery
 import socket
 import sys
@@ -43,7 +42,7 @@ def install(ticks_start: int | None = None) -> None:
         sys.meta_path.insert(0, _Asyncio())
 
 
-class _Asyncio(importlib.abc.MetaPathFinder):
+class _Asyncio:
     """Gives asyncio MicroPython's sleep_ms when it is imported, which few programs do."""
 
     def find_spec(self, name, path=None, target=None):
