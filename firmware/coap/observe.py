@@ -60,9 +60,9 @@ class Observation:
         options = ((_OBSERVE, b""),) + tuple(self.options)
         try:
             response = yield from client.steps(GET, self.path, options=options, token=self.token)
-            number = response.option(_OBSERVE)
+            number = _number(response, _OBSERVE, 3)
             if response.code in (_CONTENT, _VALID) and number is not None and not self.ended:
-                self._note(uint(number), response)
+                self._note(number, response)
             return response
         finally:
             if self.number is None:
@@ -80,8 +80,7 @@ class Observation:
 
     def on_message(self, message):
         """Take a message with the registration's token; return its acknowledgement, or None."""
-        number = message.option(_OBSERVE)
-        block2 = message.option(_BLOCK2)
+        number = _number(message, _OBSERVE, 3)
         if message.code not in (_CONTENT, _VALID) or number is None:
             self.token = self.partial = None
             self.ended = message.code
@@ -90,11 +89,11 @@ class Observation:
             if message.type == CON:
                 return None
             self._put_off(message)
-        elif self._is_newer(uint(number)):
+        elif self._is_newer(number):
             before = self.number, self.skipped, self._at, self.max_age, self.partial
-            self._note(uint(number), message)
+            self._note(number, message)
             self.partial = None
-            if block2 is not None and uint(block2) & 8:
+            if (_number(message, _BLOCK2, 3) or 0) & 8:
                 self._put_off(message)
             elif self.on_notification(self, message) is False:
                 self.number, self.skipped, self._at, self.max_age, self.partial = before
@@ -122,6 +121,12 @@ class Observation:
     def _note(self, number, message):
         self.skipped = 0 if self.number is None else number - self.number - 1 & (2 * _HALF - 1)
         self.number = number
-        max_age = message.option(_MAX_AGE)
-        self.max_age = 60 if max_age is None else uint(max_age)
+        max_age = _number(message, _MAX_AGE, 4)
+        self.max_age = 60 if max_age is None else max_age
         self._at = self._ticks()
+
+
+def _number(message, option, longest):
+    """Return the number in an option, None for none or one too long (RFC 7252 section 5.4.3)."""
+    value = message.option(option)
+    return None if value is None or len(value) > longest else uint(value)

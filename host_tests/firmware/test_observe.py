@@ -562,6 +562,20 @@ def test_freshness():
     assert bench.observation.max_age == 60
 
 
+def test_options_of_a_wrong_length_are_as_good_as_none():
+    bench = Bench()
+    options = [(OBSERVE, b"\x0b"), (14, b"\0\0\0\0\x05")]
+    bench.transport.arrive(0, bytes(encode(NON, CONTENT, 1, bench.token, options, b"x")))
+    bench.client.wait(1)
+    assert bench.seen == [(11, b"x")] and bench.observation.max_age == 60
+    too_long = [(OBSERVE, b"\0\0\0\x0c")]
+    bench.transport.arrive(0, bytes(encode(NON, CONTENT, 2, bench.token, too_long, b"y")))
+    bench.client.wait(1)
+    assert bench.observation.ended == CONTENT and len(bench.seen) == 1
+    bench = Bench(server=lambda datagram: [(1, reply(datagram, CONTENT, too_long))])
+    assert bench.token is None
+
+
 def test_options_of_an_observation():
     requests = []
 
