@@ -211,6 +211,19 @@ def test_a_copy_tells_its_own_observers():
         assert [told[:2] for told in ask(each, empty(ACK, message_id))] == [(CON, DELETED)]
 
 
+def test_a_copy_has_its_own_sessions_and_tells_what_nobody_was_told_yet():
+    endpoint = make_endpoint()
+    endpoint.thingsboard.add_device("b", certificate="MIIB")
+    observe(endpoint)
+    endpoint.thingsboard.set_attributes("a", "shared", {"v": 1})
+    copy = endpoint.copy()
+    copy.open_session(PEER, "MIIB")
+    assert copy.sessions and not endpoint.sessions
+    for each in (copy, endpoint):
+        (update,) = each.notify(0)
+        assert decode(update.datagram).payload == b'{"v":1}'
+
+
 def observe(endpoint, now=0, path=ATTRIBUTES, message_id=7):
     ask(endpoint, request(path=path, message_id=message_id, observe=0), now)
 
