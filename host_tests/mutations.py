@@ -33,7 +33,7 @@ ENOUGH = 0.95
 TESTS = {
     "firmware.board.credentials": ("credentials",),
     "firmware.board.storage": ("storage", "credentials"),
-    "firmware.coap.blockwise": ("blockwise", "client", "requests", "stream"),
+    "firmware.coap.blockwise": ("blockwise", "client", "requests", "stream", "observe"),
     "firmware.coap.exchange": ("exchange", "client", "blockwise", "requests"),
     "firmware.coap.links": ("links",),
     "firmware.coap.merge": ("requests",),

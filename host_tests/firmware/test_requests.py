@@ -187,6 +187,10 @@ def test_each_block_of_a_fetch_says_what_is_fetched():
     assert [bytes(request.payload) for request in server.requests] == [b"what"] * 3
     server = BlockServer()
     client, _ = make_client(server)
+    client.request(numbers.FETCH, "/a", bytes(1024))
+    assert [len(request.payload) for request in server.requests] == [1024] * 3
+    server = BlockServer()
+    client, _ = make_client(server)
     client.request(POST, "/a", b"what")
     assert [bytes(request.payload) for request in server.requests] == [b"what", b"", b""]
 
