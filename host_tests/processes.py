@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from tools.set_up import ROOT
+
 # The environment of who has nothing, but for where Python keeps what it has compiled.
 BARE = {"PATH": "", **{n: v for n, v in os.environ.items() if n == "PYTHONPYCACHEPREFIX"}}
+# mpremote, which looks for a board's answer every millisecond instead of every ten.
+MPREMOTE = [
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {ROOT!r}); import tools.flash.link; "
+    "from mpremote.main import main; sys.exit(main())",
+]
 _TIME_OUT = 60  # seconds
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.processes import MPREMOTE
 from host_tests.virtual_bench import both_kinds
 from tools.virtual_board.errors import FlashError
 from tools.virtual_board.flash import make_blank, read_file
@@ -38,7 +39,7 @@ class Bench:
 
     def mpremote(self, *arguments: str, code: int = 0) -> str:
         """Run mpremote's command line on the board; gives what it printed."""
-        command = [sys.executable, "-m", "mpremote", "connect", str(self.folder / "tty")]
+        command = [*MPREMOTE, "connect", str(self.folder / "tty")]
         done = subprocess.run(
             [*command, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=20
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 
 import pytest
@@ -14,7 +13,7 @@ import serial
 from host_tests.flash_bench import Desk
 from host_tests.http_folder import served
 from host_tests.power_up_bench import PASSWORD
-from host_tests.processes import started
+from host_tests.processes import MPREMOTE, started
 from host_tests.virtual_bench import needs_micropython
 from tools.flash.content import firmware, modules
 from tools.flash.link import Link
@@ -67,7 +66,7 @@ def test_mip_installs_it_and_it_provisions(tmp_path):
         (tmp_path / "config.json").write_bytes(desk.config())
 
         def mpremote(*arguments: str) -> subprocess.CompletedProcess:
-            command = [sys.executable, "-m", "mpremote", "connect", str(board.link), *arguments]
+            command = [*MPREMOTE, "connect", str(board.link), *arguments]
             return subprocess.run(
                 command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
             )
@@ -89,7 +88,7 @@ def test_mip_broken_off_leaves_a_board_that_starts(tmp_path):
         board = desk.board("rp2")
         with Link(str(board.link)) as link:
             link.put("/main.py", b"print('mine starts')\n")
-        command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
+        command = [*MPREMOTE, "connect", str(board.link)]
         command += ["mip", "install", "--target", "/", "package.json"]
         at_once = {**os.environ, "PYTHONUNBUFFERED": "1"}
         for lines in (1, 8, 20):
@@ -161,7 +160,7 @@ print(firmware.mine)
 """
     with Desk(tmp_path) as desk, served(PROJECT) as url:
         board = desk.board("rp2")
-        command = [sys.executable, "-m", "mpremote", "connect", str(board.link)]
+        command = [*MPREMOTE, "connect", str(board.link)]
         package = "firmware/coap.json" if place == "a path" else f"{url}/firmware/coap.json"
         subprocess.run(
             [*command, "mip", "install", package],
