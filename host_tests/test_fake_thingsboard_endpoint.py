@@ -324,6 +324,16 @@ def test_who_does_not_acknowledge_what_it_observes_observes_nothing_any_more(wha
     assert list(endpoint.notifications.observations) == [("b", "attributes")]
 
 
+def test_what_else_was_in_flight_is_not_sent_again_either():
+    endpoint = make_endpoint()
+    observe(endpoint)
+    observe_rpc(endpoint)
+    share(endpoint, 1, 1_000)
+    run(endpoint, 60_000)
+    call(endpoint, "m", 60_000)
+    assert [each[0] for each in run(endpoint, 200_000)] == [62_750, 68_250, 79_250]
+
+
 def test_a_token_is_of_one_observation():
     endpoint = make_endpoint()
     observe(endpoint)
@@ -524,6 +534,38 @@ def test_a_device_that_slept_is_told_of_what_it_missed_but_not_of_all_that_was_d
     now += 3_000
     thingsboard.set_attributes("a", "shared", {"b": 3})
     assert len(endpoint.notify(now)) == 1
+
+
+def test_a_call_that_was_answered_wakes_nobody():
+    endpoint = make_endpoint()
+    observe_rpc(endpoint)
+    call(endpoint, "m")
+    answer = request(POST, (*RPC, "0"), b"{}", 40)
+    take(endpoint, endpoint.received(PEER, answer, 10), 10)
+    assert {kind for _, kind, *_ in endpoint.timers(10)} == {"retransmit"}
+
+
+def test_a_call_that_expired_while_the_server_was_down_stays_so():
+    endpoint = make_endpoint()
+    call(endpoint, "m", is_persistent=True, timeout=5_000)
+    endpoint.stop(1_000, 20_000)
+    assert observe_rpc(endpoint, 21_000) == []
+    assert states(endpoint) == ["EXPIRED"]
+
+
+def test_a_device_wakes_when_it_acknowledges_and_not_when_another_asks():
+    endpoint = Endpoint(ThingsBoard(KEY, SECRET, psm_activity_timer=4_000))
+    endpoint.thingsboard.add_device("a", TOKEN)
+    observe(endpoint)
+    observe_rpc(endpoint)
+    share(endpoint, 1, 3_900)
+    ((_, message_id),) = endpoint.unacknowledged
+    assert call(endpoint, "m", 4_001) == []
+    endpoint.received(("192.0.2.2", 5), provision(deviceName="b"), 4_002)
+    assert endpoint.power_saving.sleeps("a", 4_002)
+    endpoint.received(PEER, empty(ACK, message_id), 4_003)
+    (rpc,) = endpoint.on_timer(4_003 + CALLS_AFTER)
+    assert json.loads(decode(rpc.datagram).payload)["method"] == "m"
 
 
 def test_how_long_a_device_is_awake_and_what_it_missed():
