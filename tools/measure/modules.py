@@ -19,7 +19,7 @@ def measure(bench: Bench) -> dict[str, dict[str, int]]:
 
     The heap is that without interned names, which modules share.
     """
-    files = {".".join(file.with_suffix("").parts): file for file in firmware_files(bench.source)}
+    files = _files(bench.source)
     names: list[str] = []
     for name in files:
         _add(name, files, bench.source, names)
@@ -31,6 +31,14 @@ def measure(bench: Bench) -> dict[str, dict[str, int]]:
         }
         for name, kept in zip(names, heap)
     }
+
+
+def loaded_with(name: str, source: Path) -> list[Path]:
+    """The files of a module and of those that it imports as it is imported itself."""
+    files = _files(source)
+    names: list[str] = []
+    _add(name, files, source, names)
+    return [files[name] for name in names]
 
 
 def heap_of(bench: Bench, names: list[str]) -> list[int]:
@@ -56,6 +64,10 @@ def table(modules: dict[str, dict[str, int]]) -> Table:
     for name, module in modules.items():
         result.add_row(name, f"{module['mpy']:,}", f"{module['heap']:,}")
     return result
+
+
+def _files(source: Path) -> dict[str, Path]:
+    return {".".join(file.with_suffix("").parts): file for file in firmware_files(source)}
 
 
 def _add(name: str, files: dict[str, Path], source: Path, names: list[str]) -> None:

@@ -44,9 +44,11 @@ def measure(bench: Bench, responder: Responder, ours: dict[str, float]) -> dict[
             found[key] = {_COMPILED: compiled, _COMPILING: ours[key] - compiled}
     if "time_ratio" in missed and has_valgrind():
         found["time_ratio"] = _of_time(bench, ours["time_ratio"])
-    for key, folder in (("mpy_coap", "firmware/coap/"), ("mpy_all", "")):
-        if key in missed:
-            found[key] = _of_mpy(bench.source, folder)
+    if "mpy_coap" in missed:
+        loaded = modules.loaded_with("firmware.coap.connect", bench.source)
+        found["mpy_coap"] = _of_mpy(bench.source, loaded)
+    if "mpy_all" in missed:
+        found["mpy_all"] = _of_mpy(bench.source, firmware_files(bench.source))
     return found
 
 
@@ -99,9 +101,8 @@ def _live(bench: Bench, script: str, *arguments: object) -> Parts:
     }
 
 
-def _of_mpy(source: Path, part: str) -> Parts:
-    """The parts of the .mpy files of a folder, for the architecture that needs more."""
-    files = [file for file in firmware_files(source) if file.as_posix().startswith(part)]
+def _of_mpy(source: Path, files: list[Path]) -> Parts:
+    """The parts of the .mpy files of these, for the architecture that needs more."""
     largest: Parts = {}
     for architecture in ARCHITECTURES:
         parts: Counter[str] = Counter()
