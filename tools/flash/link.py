@@ -180,10 +180,16 @@ class Link:
                 if not enter_if_idle(self._transport):
                     raise RunsError(f"{self.port}: it runs a program", "Name it with --port")
                 return
-            reach_raw_repl(self._transport, self.port)
-            self._keep_watchdog()
-            start_afresh(self._transport, self.port)
-            self._keep_watchdog()
+            try:
+                self._settle()
+            except LostError:
+                self._settle()  # what was typed to reach it came too late, into the first question
+
+    def _settle(self) -> None:
+        reach_raw_repl(self._transport, self.port)
+        self._keep_watchdog()
+        start_afresh(self._transport, self.port)
+        self._keep_watchdog()
 
     def _keep_watchdog(self) -> None:
         """A watchdog outlives its program: where there is one, every run feeds it."""
