@@ -17,11 +17,14 @@ from host_tests.power_up_bench import (
     PowerUps,
     config_for,
 )
+from host_tests.readme import read_block
 from tools.fake_thingsboard.certificates import issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.virtual_board.board import Outcome
 
+one_board = pytest.mark.parametrize("lane", BOARDS[:1])
 lanes = pytest.mark.parametrize("lane", LANES)
 SPEED = 10
 BLOCKING = """
@@ -88,18 +91,24 @@ class Work:
         self.ups = ups
         self.server = ups.server
         self.lines: list[str] = []
+        self.outcome: Outcome | None = None
 
     def put(self, app: str, speed: int = SPEED, **options) -> None:
         if self.ups.runtime == "cpython":
             speed = 1  # its clock is the true one
         if "%d" in app:
             app %= 400 * speed, 100 * speed
+        options.setdefault("config", config_for(self.server.uri, ntp=None))
         self.ups.put(app=app, speed=speed, **options)
 
     @contextmanager
     def going_on(self, **scenario):
         scenario = {"stay": True, "timeout": 60, "on_line": self.lines.append, **scenario}
-        board = threading.Thread(target=self.ups.power_up, kwargs=scenario)
+
+        def power_up() -> None:
+            self.outcome = self.ups.power_up(**scenario)
+
+        board = threading.Thread(target=power_up)
         board.start()
         try:
             yield
@@ -115,14 +124,17 @@ class Work:
     def until(self, what: str, is_so) -> None:
         assert self.server.wait_until(is_so, timeout=15), "\n".join([f"not {what}", *self.lines])
 
-    def numbers(self) -> list[int]:
+    def readings(self) -> list[dict]:
         """Each reading that arrived, in their order."""
         found = []
         for text in self.device.telemetry if self.server.thingsboard.devices else ():
             body = json.loads(text)
             for each in body if isinstance(body, list) else [body]:
-                found.append(each.get("values", each)["number"])
+                found.append(each.get("values", each))
         return found
+
+    def numbers(self) -> list[int]:
+        return [each["number"] for each in self.readings()]
 
     def was_silent(self) -> bool:
         """Whether the board has been silent for a second, and is there again."""
@@ -141,8 +153,8 @@ class Work:
         return "".join(self.lines).count("sleep: 60 s")
 
     def until_telemetry(self) -> None:
-        before = len(self.numbers())
-        self.until("telemetry", lambda: len(self.numbers()) > before)
+        before = len(self.readings())
+        self.until("telemetry", lambda: len(self.readings()) > before)
 
     def until_obeys(self) -> None:
         name = self.device.name
@@ -186,6 +198,57 @@ def test_the_device_goes_on_through_what_happens_in_the_field(work, app):
         work.until_obeys()
     assert work.numbers() == list(range(len(arrived), len(arrived) + len(work.numbers())))
     assert "Traceback" not in "\n".join(work.lines)
+
+
+# README's examples
+
+
+@pytest.mark.parametrize("lane", BOARDS)
+def test_telemetry(work):
+    work.put(read_block("app.py"), 60)
+    with work.going_on():
+        work.until_telemetry()
+        work.until_telemetry()
+    assert work.readings()[0] == {"temperature": 21.5}
+    assert sum(b"provision" in each.data for each in work.server.received) == 1
+
+
+@pytest.mark.parametrize("lane", BOARDS)
+def test_a_relay(work):
+    work.put(read_block("relay.py"))
+    with work.going_on():
+        work.until("provisioned", lambda: work.server.thingsboard.devices)
+        work.until_obeys()
+    pins = [each for each in work.outcome.events if each["event"] == "pin" and each["pin"] == 4]
+    assert [each["value"] for each in pins] == [1]
+
+
+@one_board
+def test_a_configured_interval(work):
+    work.put(read_block("interval.py"), 60)
+    with work.going_on():
+        work.until_telemetry()
+        work.server.operator.set_shared(work.device.name, {"interval": 7})
+        work.until("configured", lambda: "every 7 s" in work.lines)
+        work.server.operator.delete_shared(work.device.name, ["interval"])
+        work.until("as it was", lambda: "every 60 s" in work.lines)
+
+
+@one_board
+def test_a_battery(work):
+    work.put(read_block("battery.py"))
+    with work.going_on():
+        work.until("three readings", lambda: len(work.readings()) > 2)
+    assert work.readings()[2] == {"temperature": 21.5}
+    assert "sleep: 600 s" in "".join(work.lines)
+
+
+@one_board
+def test_tasks(work):
+    work.put(read_block("app_aio.py"))
+    with work.going_on():
+        work.until_telemetry()
+        work.until_obeys()
 
 
 # Batteries
@@ -273,3 +336,6 @@ def test_the_device_works_over_coaps(work, kind):
             work.until_configured(interval=2)
             work.until_obeys()
     assert "Traceback" not in "\n".join(work.lines)
+    # Its clock is a guess, since no `ntp` was asked: no reading says when it was.
+    assert "this firmware's date" in "\n".join(work.lines)
+    assert not any('"ts"' in text for text in work.device.telemetry)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Collection
 from itertools import product
-from unittest.mock import Mock, patch
 
 import pytest
 import typer
@@ -18,13 +17,10 @@ from firmware import errors
 from firmware.board import config
 from firmware.board.config import KEYS
 from firmware.board.indicator import PATTERNS
-from firmware.thingsboard import refusals
-from host_tests.power_up_bench import BOARDS, KEY, SECRET, PowerUps
+from firmware.thingsboard import device_api, refusals
 from host_tests.readme import README, read_block
 from host_tests.virtual_bench import needs_micropython
 from tools.cli import app
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.pictures.demo import by_side
 from tools.virtual_board.flash import PROJECT
 
@@ -122,7 +118,7 @@ def test_the_table_of_states_names_every_state():
 NO_TROUBLE = ("firstboot ", "next try in ", "restart in ", "running app.py")
 ERRORS = tuple(
     name
-    for name, each in {**vars(errors), **vars(refusals)}.items()
+    for name, each in {**vars(errors), **vars(refusals), **vars(device_api)}.items()
     if isinstance(each, type) and issubclass(each, errors.FirstbootError)
 )
 
@@ -270,53 +266,6 @@ def test_matching_of_phrases():
     assert _is_in("… belongs there", "`…` is …; … belongs there")
     assert not _is_in("was not found", "… cannot be saved: …")
     assert not _is_in("answered FAILURE", "ThingsBoard answered NOT_FOUND: it knows no …")
-
-
-# Your application
-
-
-@pytest.mark.parametrize("lane", BOARDS)
-def test_the_application_posts_telemetry(tmp_path, lane):
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        ups = PowerUps(tmp_path / "flash", *lane, server)
-        ups.put(app=read_block("app.py"))
-        for power_ups in (1, 2):
-            outcome = ups.power_up(stay=True, cut_at="telemetry: 2.01")
-            assert "Traceback" not in "\n".join(outcome.lines)
-            (device,) = server.thingsboard.devices.values()
-            assert device.telemetry == ('{"temperature":21.5}',) * power_ups
-    assert sum(b"provision" in datagram.data for datagram in server.received) == 1
-
-
-def test_the_application_closes_what_it_opened(monkeypatch):
-    """A board has memory for one DTLS session."""
-    opened, events = [], []
-
-    class Stopped(Exception):
-        pass
-
-    def connect(*arguments, **options):
-        assert all(client.close.called for client in opened)
-        opened.append(Mock(**{"post.side_effect": errors.NoResponse("silence")}))
-        return opened[-1]
-
-    def sleep(ms):
-        events.append(ms)
-        if len(events) == 3:
-            raise Stopped
-
-    names: dict = {}
-    hardware = Mock(Board=lambda: Mock(sleep=sleep))
-    monkeypatch.setitem(sys.modules, "firmware.board.hardware", hardware)
-    with (
-        patch("firmware.coap.connect.connect", connect),
-        patch("firmware.board.config.load"),
-        patch("firmware.board.wifi.join"),
-    ):
-        exec(read_block("app.py"), names)
-        with pytest.raises(Stopped):
-            names["run"]({"server": "coaps://x", "credentialsValue": "t"})
-    assert len(opened) == 3 and all(client.close.called for client in opened)
 
 
 # Commands and links

@@ -35,7 +35,6 @@ def set_clock(board, servers):
     is_wrong = board.clock_is_set is None
     board.clock_is_set = True
     answers = _ask_all(board, servers or [])
-    board.clock_is_guessed = not answers and (board.clock_is_guessed or board.now < BUILT)
     if answers:
         seconds, host = _choose(answers, board.now if is_wrong else None)
         seconds += ticks_diff(board.ticks(), answers[0][2]) // 1000
@@ -48,7 +47,7 @@ def set_clock(board, servers):
     if board.now >= BUILT:
         board.indicator.say("clock left at %s UTC: %s" % (shown(board.now), why))
         return
-    board.set_clock(BUILT)
+    board.set_clock(BUILT, True)
     board.indicator.say(
         "clock set to this firmware's date, %s UTC: %s" % (shown(BUILT), why),
         "Certificates are checked against that date.",

@@ -47,7 +47,7 @@ class Board:
     radio = {"silent": 0, "failed": 0, "wedged": 0}
     # Whether firmware.board.clock has asked for it since power-up; None: what it says is doubted.
     clock_is_set = False
-    # Whether it says no more than that this firmware is older.
+    # Whether it says no more than that this firmware is older: one for all, too.
     clock_is_guessed = False
 
     def __init__(self):
@@ -68,8 +68,9 @@ class Board:
         """The same in ms."""
         return time.time_ns() // 1_000_000 + _EPOCH * 1000
 
-    def set_clock(self, seconds):
-        """Set the clock, in seconds since 1970, UTC."""
+    def set_clock(self, seconds, is_guess=False):
+        """Set the clock, in seconds since 1970, UTC. `is_guess`: nobody said so."""
+        Board.clock_is_guessed = is_guess
         date = time.gmtime(seconds - _EPOCH)
         machine.RTC().datetime(date[:3] + (date[6],) + date[3:6] + (0,))
 

@@ -59,8 +59,9 @@ class Board:
         self.open = 0
         self.idled = 0
 
-    def set_clock(self, seconds):
+    def set_clock(self, seconds, is_guess=False):
         self.now = seconds
+        self.clock_is_guessed = is_guess
 
     def resolve(self, host, port):
         assert port == 123
@@ -101,7 +102,7 @@ def asked(board, servers=SERVERS):
 
 def test_a_server_that_answers_sets_the_clock():
     board = asked(Board(a_example=good, b_example=None))
-    assert board.now == NOW and board.clock_is_set
+    assert board.now == NOW and board.clock_is_set and not board.clock_is_guessed
     assert board.says("clock set to %s UTC by host 1 of `ntp`" % shown_1970(NOW))
 
 
@@ -194,7 +195,7 @@ def test_a_time_out_is_waited_out_once():
     board = asked(Board(a_example=silent))
     slept = board.clock.slept
     board.servers["a.example"] = good
-    assert asked(board).now == BUILT
+    assert asked(board).now == BUILT and board.clock_is_guessed
     assert board.clock.slept == slept and len(board.lines) == 2
     doubt(board)
     assert asked(board).now == NOW

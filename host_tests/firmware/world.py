@@ -599,8 +599,9 @@ class Board:
     def now(self):
         return self._clock.now()
 
-    def set_clock(self, seconds):
+    def set_clock(self, seconds, is_guess=False):
         self._clock.set(seconds)
+        self.clock_is_guessed = is_guess
 
     def use_led(self, pin):
         self.leds.append(pin)
