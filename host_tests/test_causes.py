@@ -9,14 +9,18 @@ from unittest.mock import patch
 
 import pytest
 
+from firmware import requests
+from firmware.backlog import Backlog
 from firmware.board import clock, security
 from firmware.board.kept import KEPT
 from firmware.coap import dtls, dtls_failure, failure
 from firmware.coap.connect import connect
 from firmware.errors import FirstbootError
+from firmware.observed import Observed
 from firmware.provisioning import recovery
 from firmware.provisioning.rejection import credentials_rejected
-from firmware.thingsboard import refusals
+from firmware.session import Session
+from firmware.thingsboard import attributes, device_api
 from host_tests.firmware.secure_world import CA, Secured
 from host_tests.firmware.test_application import Start, crash
 from host_tests.firmware.test_power_up import stale_attempt
@@ -24,11 +28,13 @@ from host_tests.firmware.world import (
     ACK,
     ADDRESS,
     BAD_REQUEST,
+    CONTENT,
     CONTINUE,
     CREATED,
     INTERNAL_SERVER_ERROR,
     NAME,
     NOT_FOUND,
+    UNAUTHORIZED,
     Reply,
     Stub,
     World,
@@ -165,6 +171,64 @@ def flash_of(broken: tuple = (), files: dict | None = None, is_provisioned: bool
         world.put(path, content)
     world.flash.broken = broken
     return said(world)
+
+
+def checked(code: int) -> str:
+    return error_of(device_api.check, Stub(code=code, option=lambda number: None))
+
+
+def steps_of(steps) -> None:
+    """Drive a generator of steps to its end."""
+    for _ in steps:
+        pass
+
+
+def a_call():
+    def healed(steps):
+        return Stub(payload=b"no JSON")
+        yield
+
+    session = Stub(is_refused=lambda: False, healed=healed)
+    return requests.call_rpc(session, "getTime", None, 1000)
+
+
+def refused_twice():
+    session = Session.__new__(Session)
+    session.connect = session.disconnect = session._provision_anew = lambda: None
+
+    def steps():
+        raise device_api.Unauthorized("4.01")
+        yield
+
+    return session.healed(steps)
+
+
+def unobserved():
+    """What a server does that gives a response without Observe."""
+
+    def answered(steps):
+        return Stub(code=CONTENT, payload=b"{}")
+        yield
+
+    board = World().new_board()
+    observed = Observed(300_000, board)
+    observed.observe_attributes(lambda values: None)
+    for watch in observed._watches:
+        watch.is_due = lambda now: True
+        watch.observation = Stub(register=lambda client: None, token=None)
+    credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": "a"}
+    return observed.work(Stub(credentials=credentials, client=None, answered=answered))
+
+
+def kept_telemetry(broken: tuple, content: bytes | None = None) -> str:
+    world = World()
+    if content:
+        world.put("/telemetry.json", content)
+    world.flash.broken = broken
+    backlog = Backlog(world.new_board(), 1000, "newest", True)
+    backlog.put({"n": 1}, None)
+    backlog.keep()
+    return "\n".join(world.texts())
 
 
 def ending(days: int) -> str:
@@ -348,12 +412,39 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         ),
     ),
     "4.00": ({"answered 4.00 with no reason"}, lambda: served(Reply(BAD_REQUEST))),
-    "PROTOBUF": (
-        {"does not take JSON from this device"},
-        lambda: str(refusals.not_json()),
+    "PROTOBUF": ({"does not take JSON from this device"}, lambda: checked(BAD_REQUEST)),
+    "a token that is known no more": (
+        {"takes the board's credentials no more"},
+        lambda: checked(UNAUTHORIZED),
+    ),
+    "a new token that is not known": (
+        {"to credentials that it has just given"},
+        lambda: error_of(steps_of, refused_twice()),
+    ),
+    "a device that is busy": ({"could not work on the request"}, lambda: checked(0xA3)),
+    "MQTT_BASIC at work": (
+        {"credentials are for MQTT"},
+        lambda: error_of(device_api.api_path, {"credentialsType": "MQTT_BASIC"}, "telemetry"),
+    ),
+    "a reply of a rule chain": ({"reply to … is no JSON"}, lambda: error_of(steps_of, a_call())),
+    "attributes that are none": (
+        {"sent attributes that are no JSON"},
+        lambda: error_of(attributes.SharedAttributes().on_registration, Stub(payload=b"no"), 0),
+    ),
+    "no observing": ({"does not let … be observed"}, lambda: error_of(steps_of, unobserved())),
+    "telemetry that cannot be kept": (
+        {"telemetry not saved", "cannot be saved"},
+        lambda: kept_telemetry(("write",)),
+    ),
+    "telemetry of somebody else": (
+        {"cannot be read: what it kept is lost", "cannot be read"},
+        lambda: kept_telemetry((), b"no"),
     ),
     "a changed token": ({"takes the credentials of"}, rejected),
-    "5.00": ({"answered 5.00"}, lambda: served(Reply(INTERNAL_SERVER_ERROR))),
+    "5.00": (
+        {"answered 5.00", "could not work on the request"},
+        lambda: served(Reply(INTERNAL_SERVER_ERROR)),
+    ),
     "no ThingsBoard": ({"is no provisioning response"}, lambda: served(Reply(CREATED, b"hello"))),
     "2.31 for all": ({"2.31 after the last block"}, lambda: served(Reply(CONTINUE))),
     "2.31 for another": (
