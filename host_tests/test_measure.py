@@ -12,7 +12,7 @@ from rich.console import Console
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
 from tools.measure import budgets, firstboot, growth, modules, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
-from tools.measure.figures import FIGURES
+from tools.measure.figures import FIGURES, PowerUps
 from tools.measure.responder import Responder
 from tools.virtual_board.interpreter import find_micropython
 
@@ -138,6 +138,23 @@ def test_the_parts_of_a_figure_over_its_goal_add_up(there: Bench, measured):
         assert sum(each.values()) == pytest.approx(slow[key])
         assert all(value > 0 for value in each.values()), key
     assert remainder.table(parts).row_count == sum(len(each) + 1 for each in parts.values())
+
+
+def test_a_device_that_only_reports_loads_no_code_of_observations(there: Bench):
+    with Responder() as responder:
+        ups = PowerUps(there, responder, compiled=True)
+        ups.first()
+        posts, observes = (
+            set(there.run("device", ups.image, 1, each)["loaded"]) for each in (0, 1)
+        )
+    assert observes - posts == {
+        "firmware.coap.merge",
+        "firmware.coap.observe",
+        "firmware.observed",
+        "firmware.thingsboard.attributes",
+        "firmware.thingsboard.rpc",
+    }
+    assert not {"firmware.requests", "firmware.sleep"} & observes
 
 
 def test_names_and_texts_of_an_mpy_are_told_apart(tmp_path: Path):

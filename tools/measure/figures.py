@@ -66,6 +66,11 @@ FIGURES = (
     Figure("mpy_all", ".mpy of all but what coaps needs", "bytes", 18_000, headroom=0),
     Figure("encode", "instructions to encode the request", "", 45_000),
     Figure("decode", "instructions to decode the response", "", 20_000),
+    Figure("device_heap", "smallest heap for a Device that only reports", "bytes", None),
+    Figure("device_heap_all", "smallest heap for one with attributes and calls", "bytes", None),
+    Figure("device_garbage", "garbage per reading", "bytes", None),
+    Figure("device_datagrams", "datagrams per reading", "", 3, headroom=0),
+    Figure("device_datagrams_once", "datagrams per unconfirmed reading", "", 2, headroom=0),
     Figure("start_mpy_ms", "power-up to app.py when provisioned", "ms", 10, tested=False),
     Figure("start_py_ms", "power-up to app.py from .py", "ms", 10, tested=False),
     Figure("flash_saves", "files saved in a first power-up", "", 3, headroom=0),
@@ -136,7 +141,7 @@ class PowerUps:
         self._bench = bench
         self._responder = responder
         self._new = bench.folder / f"new-{compiled}.img"
-        self._image = bench.folder / f"flash-{compiled}.img"
+        self.image = bench.folder / f"flash-{compiled}.img"
         source = bench.source
         if compiled:
             source = bench.folder / "on_flash"
@@ -158,8 +163,8 @@ class PowerUps:
 
     def new_flash(self) -> Path:
         """The flash of a board that has never been powered up."""
-        shutil.copy(self._new, self._image)
-        return self._image
+        shutil.copy(self._new, self.image)
+        return self.image
 
     def first(self) -> dict:
         """What a first power-up does."""
@@ -168,10 +173,33 @@ class PowerUps:
         found["datagrams"] = self._responder.last().datagrams
         return found
 
+    def device(self) -> dict[str, int]:
+        """What a Device takes once the board is provisioned: its heaps, and what a reading costs.
+
+        The heaps are without the stand-ins' share, and without a socket.
+        """
+        standing = self.first()["standing"]
+
+        def heap(observes: int) -> int:
+            work = ("device", self.image, 1, observes, "only")
+            options = {"done": "done", "failed": NO_HEAP}
+            return least_heap(
+                lambda heap: self._bench.succeeds(*work, heap=heap, **options), HIGHEST_HEAP
+            )
+
+        confirmed, once = (self._bench.run("device", self.image, each, 1) for each in (1, 0))
+        return {
+            "device_heap": heap(0) - standing,
+            "device_heap_all": heap(1) - standing,
+            "device_garbage": confirmed["garbage"],
+            "device_datagrams": confirmed["datagrams"],
+            "device_datagrams_once": once["datagrams"],
+        }
+
     def start_ms(self) -> float:
         """From power-up to app.py when provisioned; a median."""
         self.first()
-        found = [self._bench.run("power_up", self._image)["us_to_app"] for _ in range(9)]
+        found = [self._bench.run("power_up", self.image)["us_to_app"] for _ in range(9)]
         return statistics.median(found) / 1000
 
     def least_programs(self, saves: list) -> int:

@@ -28,6 +28,9 @@ def measure(
         step(f"first power-up from .{name}")
         ups = figures.PowerUps(bench, responder, compiled)
         found[f"heap_power_up_{name}"] = ups.heap()
+        if compiled:
+            step("a Device")
+            found.update(ups.device())
         if not tested_only:
             found[f"start_{name}_ms"] = ups.start_ms()
     first = ups.first()
