@@ -115,6 +115,7 @@ class Work:
         finally:
             self.ups.board.cut_power()
             board.join()
+        assert self.outcome, "a secret is on the console"
 
     @property
     def device(self):
