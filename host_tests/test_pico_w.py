@@ -605,12 +605,22 @@ def test_a_power_cut_at_an_operation_of_the_flash(world):
 
 
 @in_full
-@pytest.mark.parametrize("how", ["before", "half", "cold"])
+@pytest.mark.parametrize("how", ["before", "half"])
 @on_pico_w
 def test_a_power_cut_at_every_operation_of_the_flash(world, how):
-    action = {"before": recover, "half": recover_from_half, "cold": recover_from_cold}[how]
+    action = {"before": recover, "half": recover_from_half}[how]
     cuts = world.at_each_operation(lambda number, operation: True, APPLICATION, action)
     assert len(cuts) == len(world.machine.flash_chip.operations) > 10
+
+
+@in_full
+@on_pico_w
+def test_power_cuts_and_the_power_back(world):
+    """At every fourth operation: each costs a boot with the radio."""
+    cuts = world.at_each_operation(
+        lambda number, operation: number % 4 == 0, APPLICATION, recover_from_cold
+    )
+    assert len(cuts) == len(world.machine.flash_chip.operations) // 4 > 2
 
 
 @in_full
