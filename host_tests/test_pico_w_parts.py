@@ -431,11 +431,15 @@ ASKED = "[   0.100] provisioning: asking\n"
 RUNS = "[   0.200] provisioned: found\n[   0.300] application: running app.py\n"
 
 
+NO_APP = "[   0.200] provisioned: found\n[   0.300] application: there is no app.py on the board\n"
+
+
 @pytest.mark.parametrize(
     ("text", "stay", "exit_code", "ended"),
     [
         (ASKED + RUNS + "more\n", False, 0, "app.py would run now"),
         (ASKED + RUNS + "from app.py\n>>> ", True, 0, "main.py ended"),
+        (ASKED + NO_APP + "MicroPython v1.26.1 on 2025-09-11\n>>> ", False, 0, "main.py ended"),
         (ASKED + "[   9.000] refused: no\n[   9.000] next try in 60 min\n", False, 3, "no use in"),
         ("[   1.000] config.json: bad\n[   1.000] next try in 60 s\n", False, 5, "no use in"),
         ("Traceback\n>>> ", False, 1, "main.py ended"),

@@ -18,6 +18,8 @@ from tools.virtual_board.flash import check_flash
 from tools.virtual_board.lock import locked
 
 _PROMPT = b">>> "
+_GREETING = "MicroPython v"  # before the prompt
+_RUNS = "application: running app.py"
 _CTRL_C = b"\x03"
 _LONGEST_WAIT_S = 0.05
 
@@ -136,6 +138,9 @@ class Follower:
     def _take(self, line: str) -> None:
         if self.outcome.ended:
             return
+        if line.startswith(_GREETING):
+            self._finish(self._console.exit_code, "main.py ended")
+            return
         self.outcome.lines.append(line)
         self._console.feed(line)
         self._on_line(line)
@@ -143,7 +148,7 @@ class Follower:
             return
         if self._console.gave_up:
             self._finish(self._console.exit_code, "no use in going on")
-        elif self._console.state == "application":
+        elif line.endswith(_RUNS):
             self._finish(PROVISIONED, "app.py would run now")
 
     def _finish(self, exit_code: int, ended: str) -> None:
