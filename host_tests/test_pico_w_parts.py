@@ -449,6 +449,7 @@ NO_APP = "[   0.200] provisioned: found\n[   0.300] application: there is no app
 def test_where_following_a_console_ends(text, stay, exit_code, ended):
     outcome = outcome_of(text, stay)
     assert outcome.exit_code == exit_code
+    assert not any(line.startswith("MicroPython") for line in outcome.lines)
     assert outcome.ended.startswith(ended) and bool(outcome.ended) == bool(ended)
 
 
