@@ -29,7 +29,9 @@ from host_tests.firmware.world import (
     Stub,
     World,
     example,
+    modules_of_firmware,
     not_found,
+    put_back,
 )
 
 HOUR = 3_600_000
@@ -72,6 +74,7 @@ class Soak:
     def run(self):
         """Live; the last days are quiet, so that what heals has healed."""
         before = retry.sys
+        loaded = modules_of_firmware()
         retry.sys = Stub(print_exception=self._on_traceback, modules=sys.modules)
         try:
             while self.world.clock.slept < self.end + _QUIET:
@@ -80,6 +83,7 @@ class Soak:
             pass
         finally:
             retry.sys = before
+            put_back(loaded)
             self.secured.close()
 
     def _power_up(self):

@@ -642,6 +642,20 @@ class Board:
         return Transport(world, address, port, local_port)
 
 
+def modules_of_firmware():
+    """Return the modules of the firmware that are loaded, by name."""
+    return {name: sys.modules[name] for name in sys.modules if name.startswith("firmware.")}
+
+
+def put_back(loaded):
+    """Load again what was given back: other tests have it too, and it has to be the same one."""
+    for name in loaded:
+        if name not in sys.modules or sys.modules[name] is not loaded[name]:
+            package, _, own_name = name.rpartition(".")
+            sys.modules[name] = loaded[name]
+            setattr(sys.modules[package], own_name, loaded[name])
+
+
 class World:
     """All of it. `config`: config.json as a dictionary, or its bytes, or None for none.
 
@@ -715,7 +729,7 @@ class World:
         if tries is not None:
             self.stop_after = tries
         self.waits = []
-        loaded = {name: sys.modules[name] for name in sys.modules if name.startswith("firmware.")}
+        loaded = modules_of_firmware()
         try:
             while True:
                 try:
@@ -727,12 +741,7 @@ class World:
             return None
         finally:
             self.loaded = set(sys.modules)
-            # What was given back: other tests have it too, and it has to be the same one.
-            for name in loaded:
-                if name not in sys.modules or sys.modules[name] is not loaded[name]:
-                    package, _, own_name = name.rpartition(".")
-                    sys.modules[name] = loaded[name]
-                    setattr(sys.modules[package], own_name, loaded[name])
+            put_back(loaded)
 
     @property
     def now_ms(self):
