@@ -11,7 +11,7 @@ import json
 
 _MOST_CALLS = 8
 _REMEMBERED = 16
-# Registrations in which a call did not come again: ThingsBoard does not wait for its reply.
+# Whole registrations in which a call did not come again: ThingsBoard waits for its reply no more.
 _MOST_ABSENCES = 2
 
 
@@ -26,8 +26,8 @@ class Calls:
     def __init__(self):
         # Ids of the calls of this registration, the last ones.
         self._known = []
-        # [id, call as JSON, reply as JSON; None until it is done, how many registrations have begun
-        # since it came the last time], in the order of coming.
+        # [id, call as JSON, reply as JSON; None until it is done, in how many registrations it did
+        # not come: 0, in this one it did], in the order of coming.
         self._open = []
         self._next = 0
 
@@ -35,7 +35,9 @@ class Calls:
         """From now on another registration's calls come: an id may be another call's."""
         self._known = []
         for each in self._open:
-            each[3] += 1
+            # Of one that left calls out nothing is known.
+            if not (each[3] and self.is_doubtful):
+                each[3] += 1
         self._drop(_MOST_ABSENCES)
         # Not 0: a call that overtook the response, and is in its place. What it left out is lost.
         self.is_doubtful = number > 1

@@ -35,7 +35,7 @@ def quick():
         (firmware.power_up, "give_back", lambda *modules: None),
         (firmware.power_up, "_join", lambda *args: join(*args[:2], None)),
         (Attempt, "_idle", None),
-        (strict_json, "mistake_in", _mistake_in),
+        (strict_json, "mistake_in", mistake_in),
     ):
         yield
 
@@ -53,7 +53,7 @@ def replaced(*attributes):
             setattr(*each)
 
 
-_mistake_in = lru_cache(maxsize=4096)(strict_json.mistake_in)
+mistake_in = lru_cache(maxsize=4096)(strict_json.mistake_in)
 
 
 def power_up(board: Board):

@@ -156,6 +156,21 @@ def test_a_call_that_was_left_out_of_one_registration():
     assert len(site.done) == 3 and site.replies() == [1]
 
 
+def test_a_call_that_is_left_out_again_and_again():
+    site = Site()
+    site.come(0, "m", 1)
+    site.work()
+    for id in range(1, 6):
+        site.register()
+        site.come(id, skipped=1)
+        site.work()
+        assert site.replies() == [id]
+    site.register()
+    site.come(0, "m", 1)
+    site.work()
+    assert len(site.done) == 6 and site.replies() == [0]
+
+
 def test_a_call_that_overtook_the_response_is_in_its_place():
     site = Site()
     site.register(message(0, "m", 1), number=1)
