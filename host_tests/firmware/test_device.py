@@ -1,6 +1,7 @@
 """firmware.device: a device that reports, obeys and heals, in virtual time."""
 
 import json
+import sys
 
 from firmware import device as device_module
 from firmware import retry
@@ -15,7 +16,7 @@ from host_tests.firmware.world import (
 )
 
 shown = []
-retry.sys = Stub(print_exception=shown.append, modules={})
+retry.sys = Stub(print_exception=shown.append, modules=sys.modules)
 REFRESH = 300_000
 
 
