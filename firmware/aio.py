@@ -37,8 +37,10 @@ class Device(device.Device):
         while True:
             if session.is_due():
                 await self._drive(session.work())
-            for job in session.observed.jobs() if session.observed else ():
-                session.observed.finish(job, await self._call(*job[:2]))
+            job = session.next_job()
+            while job:
+                session.observed.finish(job, await self._call(job[0], job[1]))
+                job = session.next_job()
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return

@@ -64,7 +64,10 @@ class Observed:
         if client and client.later:
             return True
         now = self._board.ticks()
-        return any(watch.is_due(now) for watch in self._watches)
+        for watch in self._watches:
+            if watch.is_due(now):
+                return True
+        return False
 
     def doubt(self):
         """Register all again: ThingsBoard may have given up."""
@@ -102,23 +105,19 @@ class Observed:
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
 
-    def jobs(self):
-        """Yield (handler, arguments, id of a call or None) of each handler to call."""
-        while self._attributes:
-            change = self._attributes.next_change()
-            if change is None:
-                break
-            yield self._on_attributes, (change,), None
-        while self._calls:
-            call = self._calls.next_call()
-            if not call:
-                break
-            id, method, params = call
-            handler = self._on_calls.get(method)
-            if handler:
-                yield handler, (params,), id
-            else:
-                yield self._on_calls.get(None) or _no_handler, (method, params), id
+    def next_job(self):
+        """Return (handler, arguments, id of a call or None); None: there is no handler to call."""
+        change = self._attributes.next_change() if self._attributes else None
+        if change is not None:
+            return self._on_attributes, (change,), None
+        call = self._calls.next_call() if self._calls else None
+        if not call:
+            return None
+        id, method, params = call
+        handler = self._on_calls.get(method)
+        if handler:
+            return handler, (params,), id
+        return self._on_calls.get(None) or _no_handler, (method, params), id
 
     def finish(self, job, result):
         """Note what a handler gave: the reply, if it was called for a call."""

@@ -63,6 +63,10 @@ class Session:
             return True
         return bool(self.backlog or (self.observed and self.observed.is_due(self.client)))
 
+    def next_job(self):
+        """Return (handler, arguments, …) of the next handler to call; None: there is none."""
+        return self.observed.next_job() if self.observed else None
+
     def is_refused(self):
         """Return whether ThingsBoard has refused the board, and may not be asked again yet."""
         return self._waits() and self.trouble.state == "refused"
@@ -133,8 +137,12 @@ class Session:
         return response
 
     def _work(self, confirm):
-        if self.observed:
-            yield from self.observed.work(self)
+        if self.observed and self.observed.is_due(self.client):
+            return self._all_work(confirm)
+        return self.backlog.work(self, confirm)
+
+    def _all_work(self, confirm):
+        yield from self.observed.work(self)
         yield from self.backlog.work(self, confirm)
 
     def healed(self, steps):
