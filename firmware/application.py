@@ -29,8 +29,7 @@ def run(board, credentials, config):
 
     `config`: what says `restart_after_crash`, or None.
     """
-    exists = board.storage.exists
-    is_there = exists("/app.py") or exists("/app.mpy")
+    is_there = board.exists("/app.py") or board.exists("/app.mpy")
     if is_there:
         board.indicator.show("application", "running app.py")
         # From now on it is the application's.

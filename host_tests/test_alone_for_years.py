@@ -212,7 +212,7 @@ def test_a_provisioned_board_loads_no_more_than_its_start_takes(ups):
     ups.put(app=app)
     ups.provision()
     outcome = ups.power_up(stay=True)
-    board = [f"firmware.board.{name}" for name in ("hardware", "indicator", "kept", "storage")]
+    board = [f"firmware.board.{name}" for name in ("hardware", "indicator", "kept")]
     loaded = ["firmware", "firmware.application", "firmware.board", *board]
     assert " ".join(["loaded", *loaded]) in outcome.lines
 

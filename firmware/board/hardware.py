@@ -6,12 +6,13 @@ Everything above is handed a Board, so that a test can hand in its own.
 import os
 import sys
 import time
+from errno import ENOENT
 
 import machine
 import network
 from micropython import const
 
-from firmware.board import indicator, storage
+from firmware.board import indicator
 
 _LONGEST_SLEEP = const(4_200_000)  # ms
 
@@ -41,6 +42,7 @@ class Board:
     # How long the watchdog waits, in s, None for none, and what feeds it: one for all, since an
     # application's Board feeds what the first one started.
     watchdog = _feed = _indicator = None
+    _storage = None
     # What firmware.provisioning.rejection goes on with.
     attempt_again = None
     # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
@@ -51,12 +53,38 @@ class Board:
     clock_is_guessed = False
 
     def __init__(self):
-        self.storage = storage.Storage(self.root)
         # One for all, so that the console's seconds go on.
         Board._indicator = Board._indicator or indicator.Indicator()
         self.indicator = Board._indicator
         # Of which certificates firmware.board.security has said that they end soon.
         self.ends_said = []
+
+    @property
+    def storage(self):
+        """The files on flash; its module is loaded for who needs more than `read`."""
+        if self._storage is None:
+            from firmware.board.storage import Storage
+
+            self._storage = Storage(self.root)
+        return self._storage
+
+    def read(self, path):
+        """Return a file's bytes, or None when there is no such file. Raises OSError."""
+        try:
+            with open(self.root + path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise
+            return None
+
+    def exists(self, path):
+        """Return whether there is such a file."""
+        try:
+            os.stat(self.root + path)
+            return True
+        except OSError:
+            return False
 
     @property
     def now(self):

@@ -32,7 +32,7 @@ def unchanged(board):
 
     Returns None, and says nothing, when there is something to look at.
     """
-    read = board.storage.read
+    read = board.read
     try:
         kept = json.loads(read(KEPT))
         content = read(_CREDENTIALS)

@@ -603,6 +603,12 @@ class Board:
         self._clock.set(seconds)
         self.clock_is_guessed = is_guess
 
+    def read(self, path):
+        return self.storage.read(path)
+
+    def exists(self, path):
+        return self.storage.exists(path)
+
     def use_led(self, pin):
         self.leds.append(pin)
 
