@@ -595,6 +595,7 @@ def recover_from_cold(world, operation):
     """The same, with the power off and on."""
     world.power_up(world.machine.files)
     provision(world)
+    return len(world.network.up)
 
 
 @on_pico_w

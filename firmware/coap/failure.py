@@ -35,7 +35,7 @@ def too_late(timeout, exchange):
 def bad_path(part):
     """Return the ValueError of a path or a query that has this part."""
     return ValueError(
-        "a path with a part of %d bytes: each has at most 255, and is neither . nor .." % len(part)
+        "a path with a part of %d bytes: each has 1 to 255, and is neither . nor .." % len(part)
     )
 
 

@@ -35,7 +35,7 @@ def request_options(name, path, content_format, more=()):
         options = unquote_options(options)
     for number, value in options:
         # RFC 7252 sections 5.10 and 6.5.
-        if len(value) > 255 or (number == _URI_PATH and value in (b".", b"..")):
+        if len(value) > 255 or (number == _URI_PATH and value in (b"", b".", b"..")):
             from .failure import bad_path
 
             raise bad_path(value)

@@ -19,7 +19,7 @@ _IN_QUERY = b"!$'()*+,;=:@/?"
 
 
 def decompose(uri):
-    """Return (the URI of the server, the path and query), both as `connect` and a Client take them.
+    """Return (the server's URI, the path and query), for `connect` and `path_options`.
 
     Raises ValueError for what is no absolute CoAP URI, or one with a fragment.
     """
@@ -33,6 +33,25 @@ def decompose(uri):
     server = scheme + mark + host
     parse(server)
     return server, _without_dots(slash + path) + question + query
+
+
+def path_options(path):
+    """Return a path and query as options. Raises ValueError for what no URI can have.
+
+    It may have empty segments, as in a URI; in a Client's path they are a mistake.
+    """
+    segments, _, query = path.encode().partition(b"?")
+    options = []
+    if segments != b"/":
+        options += [(_URI_PATH, unquote(segment)) for segment in segments.split(b"/")[1:]]
+    if query:
+        options += [(_URI_QUERY, unquote(argument)) for argument in query.split(b"&")]
+    for number, value in options:
+        if len(value) > 255 or (number == _URI_PATH and value in (b".", b"..")):
+            from .failure import bad_path
+
+            raise bad_path(value)
+    return options
 
 
 def compose(server, options):

@@ -125,9 +125,9 @@ def test_query_comes_after_content_format():
 
 def test_paths_that_no_uri_can_have():
     client, transport = make_client(content, name="h")
-    for path in ("/.", "/..", "/a/./b", "/a/../b", "/%2e", "/%2E.", "/" + "a" * 256):
+    for path in ("/.", "/..", "/a/./b", "/a/../b", "/%2e", "/%2E.", "//", "/a/", "/a//b"):
         assert "a path" in str(raises(ValueError, client.get, path)), path
-    for path in ("/a?" + "q" * 256, "/a?b&" + "q" * 256, "/" + "\u00fc" * 128):
+    for path in ("/" + "a" * 256, "/a?" + "q" * 256, "/a?b&" + "q" * 256, "/" + "\u00fc" * 128):
         assert "a path" in str(raises(ValueError, client.get, path)), path
     assert transport.sent == []
 
@@ -139,9 +139,6 @@ def test_paths_of_unusual_parts():
         ("?q", [(15, b"q")]),
         ("a", [(11, b"a")]),
         ("/...", [(11, b"...")]),
-        ("//", [(11, b""), (11, b"")]),
-        ("/a/", [(11, b"a"), (11, b"")]),
-        ("/a//b", [(11, b"a"), (11, b""), (11, b"b")]),
         ("/a%2Fb%25?%26=%3f&c", [(11, b"a/b%"), (15, b"&=?"), (15, b"c")]),
         ("/" + "%61" * 255, [(11, b"a" * 255)]),
         ("/.a/b..", [(11, b".a"), (11, b"b..")]),
