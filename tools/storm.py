@@ -177,6 +177,28 @@ class _Server:
         return [reply]
 
 
+class Agenda:
+    """What happens to the boards, by its time in ms; at one time in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[int, int, int, int, bytes | None]] = []
+        self._serial = 0
+
+    def add(self, time: int, board: int, timer: int, datagram: bytes | None = None) -> None:
+        """A timer of a board, by the timer's number, or a datagram to it."""
+        self._serial += 1
+        heapq.heappush(self._events, (time, self._serial, board, timer, datagram))
+
+    def next(self) -> tuple[int, int, int, bytes | None]:
+        """Take the next: its time, board, timer and datagram."""
+        time, _, board, timer, datagram = heapq.heappop(self._events)
+        return time, board, timer, datagram
+
+    def is_before(self, horizon: int) -> bool:
+        """Whether there is a next one, and before that time."""
+        return bool(self._events) and self._events[0][0] < horizon
+
+
 def simulate(
     weather: Weather, jitter: bool = True, on_progress: Callable[[int], None] | None = None
 ) -> Storm:
@@ -184,20 +206,13 @@ def simulate(
     chance = Random(weather.seed)
     storm = Storm(weather.boards)
     server = _Server(weather, storm.arrivals)
-    events: list[tuple[int, int, int, int, bytes | None]] = []
+    agenda = Agenda()
     boards = []
-    serial = 0
-
-    def at(time: int, board: int, timer: int, datagram: bytes | None = None) -> None:
-        nonlocal serial
-        serial += 1
-        heapq.heappush(events, (time, serial, board, timer, datagram))
-
     for number in range(weather.boards):
         boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
-        at(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
-    while events and len(storm.provisioned) < weather.boards and events[0][0] < _HORIZON:
-        now, _, number, timer, datagram = heapq.heappop(events)
+        agenda.add(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
+    while agenda.is_before(_HORIZON) and len(storm.provisioned) < weather.boards:
+        now, number, timer, datagram = agenda.next()
         board = boards[number]
         if board.provisioned:
             continue
@@ -214,12 +229,12 @@ def simulate(
             continue
         if wait is not None:
             board.timer_number += 1
-            at(now + wait, number, board.timer_number)
+            agenda.add(now + wait, number, board.timer_number)
         if outgoing is not None:
             storm.sent += 1
             if chance.random() >= weather.loss:
                 arrival = now + ONE_WAY
                 for reply in server.on_datagram(number, outgoing, arrival):
                     if chance.random() >= weather.loss:
-                        at(arrival + ONE_WAY, number, -1, reply)
+                        agenda.add(arrival + ONE_WAY, number, -1, reply)
     return storm

@@ -7,7 +7,6 @@ the rest.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from random import Random
 
@@ -19,7 +18,7 @@ from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, encode  # noqa: E402
 from firmware.device import REFRESH  # noqa: E402
 from firmware.retry import backoff, spread  # noqa: E402
-from tools.storm import JOINED, ONE_WAY, Storm, Weather, no_jitter  # noqa: E402
+from tools.storm import JOINED, ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
 
 _RESOURCES = (b"rpc", b"attributes")
 _CONTENT = 0x45
@@ -92,21 +91,15 @@ def simulate_restart(
     chance = Random(weather.seed)
     storm = Storm(weather.boards)
     away = range(_RESTART, _RESTART + int(weather.outage * 1000))
-    events: list[tuple[int, int, int, int, bytes | None]] = []
+    agenda = Agenda()
     boards = []
     alive: set[int] = set()
-    handled = second = serial = 0
-
-    def at(time: int, board: int, timer: int, datagram: bytes | None = None) -> None:
-        nonlocal serial
-        serial += 1
-        heapq.heappush(events, (time, serial, board, timer, datagram))
-
+    handled = second = 0
     for number in range(weather.boards):
         boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
-        at(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
-    while events and len(alive) < weather.boards and events[0][0] < _HORIZON:
-        now, _, number, timer, datagram = heapq.heappop(events)
+        agenda.add(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
+    while agenda.is_before(_HORIZON) and len(alive) < weather.boards:
+        now, number, timer, datagram = agenda.next()
         board = boards[number]
         if datagram is not None:
             outgoing, wait = board.on_datagram(datagram, now)
@@ -121,7 +114,7 @@ def simulate_restart(
                 on_progress(len(alive))
         if wait is not None:
             board.timer_number += 1
-            at(now + wait, number, board.timer_number)
+            agenda.add(now + wait, number, board.timer_number)
         if outgoing is None:
             continue
         arrival = now + ONE_WAY
@@ -138,5 +131,5 @@ def simulate_restart(
         token = bytes(outgoing[4 : 4 + (head[0] & 15)])
         options = [(_OBSERVE, b"")]
         reply = bytes(encode(ACK, _CONTENT, head[2] << 8 | head[3], token, options, b"{}"))
-        at(arrival + ONE_WAY, number, -1, reply)
+        agenda.add(arrival + ONE_WAY, number, -1, reply)
     return storm
