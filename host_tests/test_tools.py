@@ -40,6 +40,7 @@ VERBS = (
     "flash",
     "doctor",
     "reset",
+    "bundle",
     "provision",
     "serve",
     "power-up",

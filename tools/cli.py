@@ -20,6 +20,7 @@ VERBS = (
     "flash",
     "doctor",
     "reset",
+    "bundle",
     "provision",
     "serve",
     "power-up",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from tools import roles
 from tools.flash import content, many, ports
 from tools.flash.board import BROKEN_OFF, Job
 from tools.flash.doctor import examine_server
@@ -62,7 +63,7 @@ def flash(
     job = Job(
         config=text,
         config_name=str(config),
-        firmware=content.firmware(as_source, settings["codec"])
+        firmware=content.firmware(as_source, roles.asked_for(text))
         | {f"/{name}": file for name, file in files_named_in(config).items()},
         app=app,
         rows=rows,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from tools import shims
+from tools import roles, shims
 from tools.flash import config_file, tables
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import WRONG_USAGE, FlashingError
@@ -21,7 +21,6 @@ from firmware.board.config_doubts import doubts  # noqa: E402
 from firmware.coap.uri import origin  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 
-_CODEC = "microcoapy"
 # The keys of config.json by section: "", "wifi." and "provisioning.".
 KEYS = {
     section: tuple(line.split(" ")[0] for line in lines.split("\n"))
@@ -38,13 +37,13 @@ def modules() -> list[str]:
     )
 
 
-def firmware(as_source: bool = False, codec: str = "firmware") -> dict[str, bytes]:
+def firmware(as_source: bool = False, asked_for: Collection[str] = ()) -> dict[str, bytes]:
     """The firmware's files by their path on the board. boot.py and main.py are never compiled.
 
-    `codec`: config.json's; the adapter of another codec stays off the board.
+    `asked_for`: the roles, see tools.roles, without which modules stay off the board.
     """
     files = {f"/{name}": Path(ROOT, name).read_bytes() for name in ("boot.py", "main.py")}
-    wanted = [name for name in modules() if codec == _CODEC or Path(name).stem != _CODEC]
+    wanted = roles.chosen(modules(), asked_for)
     if as_source:
         return files | {f"/{name}": Path(ROOT, name).read_bytes() for name in wanted}
     with tempfile.TemporaryDirectory() as folder:

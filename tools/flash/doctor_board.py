@@ -6,6 +6,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator
 
+from tools import roles
 from tools.flash import content, facts, install, ports
 from tools.flash.errors import FlashingError
 from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
@@ -114,8 +115,7 @@ def examine_board(
 
 def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[Finding]:
     """Its firmware, its credentials, and where its config.json differs from the given one."""
-    codec = settings["codec"] if settings else "firmware"
-    wanted = content.firmware(codec=codec)
+    wanted = content.firmware(asked_for=roles.asked_for(config))
     found = install.survey(link, wanted)
     if MAIN not in found.hashes or not any(path.startswith("/firmware/") for path in found.hashes):
         yield Finding(

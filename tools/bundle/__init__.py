@@ -1,0 +1,1 @@
+"""What a board takes over the air: makes that one file, reads it, signs it."""

@@ -1,0 +1,104 @@
+"""What goes into a bundle: an application's files and the firmware's, compiled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tools import roles
+from tools.bundle.format import ANY, BundleError, File
+from tools.flash import content
+from tools.mpy import CompileError, check_app, compile_module
+
+# The version of what mpy-cross makes here, which every MicroPython since 1.23 takes.
+MPY = "6.3"
+_OWN_ROOM = "firmware"
+_LEFT_OUT = ("__pycache__",)
+_BLOCK = 4096
+# A module with native code is for one chip: such a one is compiled on the board.
+_IS_NATIVE = "invalid arch"
+
+
+def application(
+    path: Path, as_source: bool = False, on_file: Callable[[str], None] = lambda name: None
+) -> list[File]:
+    """The files of an application: an app.py, or a folder that has one.
+
+    Raises BundleError, CompileError, and OSError.
+    """
+    if not path.is_dir():
+        return [_module(path, "app.py", as_source, on_file)]
+    if not (path / "app.py").is_file():
+        raise BundleError(f"{path} has no app.py, which is what a board starts")
+    check_app(path / "app.py")
+    files = []
+    for file in sorted(_files_in(path)):
+        name = file.relative_to(path).as_posix()
+        if name.split("/")[0] == _OWN_ROOM:
+            raise BundleError(f"{file}: the folder {_OWN_ROOM} is the firmware's own")
+        if name.endswith(".mpy"):
+            files.append(_compiled(file, name))
+        elif name.endswith(".py"):
+            files.append(_module(file, name, as_source, on_file))
+        else:
+            files.append(File(name, file.read_bytes()))
+    return files
+
+
+def firmware(config: bytes | None, as_source: bool = False) -> list[File]:
+    """The firmware's modules: for all boards, or what a config.json asks for.
+
+    Raises FlashingError.
+    """
+    asked_for = roles.MOST if config is None else roles.asked_for(config)
+    return [
+        File(path.lstrip("/"), data, MPY if path.endswith(".mpy") else ANY)
+        for path, data in content.firmware(as_source, asked_for).items()
+        if path.startswith(f"/{_OWN_ROOM}/")
+    ]
+
+
+def on_flash(files: list[File]) -> int:
+    """The bytes that files take on a board's flash."""
+    return sum(-(-len(file.content) // _BLOCK) * _BLOCK for file in files)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each[0] != "." and each not in _LEFT_OUT]
+        for name in names:
+            if name[0] != "." and not name.endswith(".pyc"):
+                yield Path(place, name)
+
+
+def _module(file: Path, name: str, as_source: bool, on_file: Callable[[str], None]) -> File:
+    on_file(name)
+    source = check_app(file) if name == "app.py" else file.read_bytes()
+    if as_source:
+        return File(name, source)
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder, name)
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_bytes(source)
+        compiled = Path(folder, "compiled.mpy")
+        try:
+            compile_module(Path(folder), Path(name), compiled)
+        except CompileError as error:
+            if _IS_NATIVE in str(error):
+                return File(name, source)
+            raise CompileError(f"{file}: {str(error).splitlines()[-1]}") from None
+        return File(name[: -len("py")] + "mpy", compiled.read_bytes(), MPY)
+
+
+def _compiled(file: Path, name: str) -> File:
+    """A .mpy that is there: its second byte is its version, its third has native code's chip."""
+    data = file.read_bytes()
+    if data[:1] != b"M" or len(data) < 4:
+        raise BundleError(f"{file} is no module that mpy-cross compiled")
+    if data[1] != int(MPY.partition(".")[0]):
+        raise BundleError(f"{file} is of .mpy version {data[1]}; {MPY} is what boards import")
+    if data[2] >> 2:
+        raise BundleError(f"{file} holds native code of one chip: bring its source instead")
+    return File(name, data, MPY)
