@@ -16,6 +16,7 @@ from tools.virtual_board.errors import FlashError
 from tools.virtual_board.flash import RUNTIMES, check_flash
 from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.lock import locked
+from tools.virtual_board.ports import Ports
 from tools.virtual_board.process import BoardProcess
 from tools.virtual_board.scenario import Scenario
 from tools.virtual_board.watchdog import Watchdog
@@ -51,10 +52,12 @@ def settings_of(
     reset: dict,
     stay: bool,
     repl: Sequence[str] = (),
+    ports: dict[str, int] | None = None,
 ) -> dict:
     """What the process that plays a board has to know, after `reset`.
 
-    `repl` names the files that run before the REPL; without any there is none.
+    `repl` names the files that run before the REPL; without any there is none. `ports`: where the
+    board's ports have been on the host, see Ports.
     """
     board = KINDS[kind]
     unique_id = hashlib.sha256(str(flash).encode()).digest()[: board.unique_id_size]
@@ -70,6 +73,7 @@ def settings_of(
         "reset_cause": reset["cause"],
         "stay": stay,
         "repl": repl,
+        "ports": ports or {},
         "scenario": {
             **scenario,
             "associated": reset.get("associated"),
@@ -82,7 +86,8 @@ def settings_of(
 class VirtualBoard:
     """A board of `kind` played by `runtime` on `flash`, which put_on_flash makes.
 
-    Console lines go to `on_line` as they come. Raises FlashError for what is no flash, ValueError
+    Console lines go to `on_line` as they come. `ports`: where on the host's loopback the phone on
+    its access point finds its ports. Raises FlashError for what is no flash, ValueError
     for an unknown kind or runtime, RuntimeError when there is no MicroPython.
     """
 
@@ -103,6 +108,7 @@ class VirtualBoard:
         self.runtime = runtime
         self.scenario = Scenario(**(scenario or {}))
         self.on_line = on_line
+        self.ports = Ports()
         self._process: BoardProcess | None = None
         self._power = threading.Lock()
         self._is_cut = False
@@ -117,7 +123,7 @@ class VirtualBoard:
         outcome, console = Outcome(), Console()
         deadline = None if timeout is None else time.monotonic() + timeout
         self._is_cut = False
-        life = _Life(deadline, stay, outcome, console, self.on_line)
+        life = _Life(deadline, stay, outcome, console, self)
         reset = {"cause": self.scenario["reset_cause"], "associated": self.scenario["associated"]}
         with locked(self.flash) as lock:
             while reset is not None:
@@ -154,7 +160,9 @@ class VirtualBoard:
         self._process.limit_memory(more)
 
     def _start(self, reset: dict, stay: bool, lock: int) -> BoardProcess | None:
-        settings = settings_of(self.flash, self.kind, self.scenario, reset, stay)
+        settings = settings_of(
+            self.flash, self.kind, self.scenario, reset, stay, ports=self.ports.known
+        )
         with self._power:
             self._process = None if self._is_cut else BoardProcess(self.runtime, settings, lock)
             return self._process
@@ -163,12 +171,13 @@ class VirtualBoard:
 class _Life:
     """The lives of a board between resets, up to its last."""
 
-    def __init__(self, deadline, stay, outcome, console, on_line):
+    def __init__(self, deadline, stay, outcome, console, board):
         self._deadline = deadline
         self._stay = stay
         self._outcome = outcome
         self._console = console
-        self._on_line = on_line
+        self._on_line = board.on_line
+        self._ports = board.ports
         self._watchdog = Watchdog()
 
     def follow(self, process: BoardProcess) -> dict | None:
@@ -219,6 +228,7 @@ class _Life:
         self._outcome.events.append(event)
         name = event["event"]
         self._watchdog.follow(event)
+        self._ports.follow(event)
         if name == "reset":
             return event
         if name in _ENDINGS:

@@ -32,6 +32,7 @@ def main() -> None:
     _behave_as_micropython()
     if supervisor.scenario["silent_until"]:
         _carry_nothing()
+    _map_ports()
     os.chdir(flash)
     try:
         with open(os.path.join(flash, "config.json"), encoding="utf-8") as config_file:
@@ -67,6 +68,23 @@ def _carry_nothing() -> None:
         return look_up(host, *more)
 
     socket.socket, socket.getaddrinfo = Socket, getaddrinfo
+
+
+def _map_ports() -> None:
+    """What rom/access_point.py maps is bound to the host's loopback."""
+    from access_point import access_point
+
+    class Socket(socket.socket):
+        def bind(self, address):
+            if not access_point.is_mapped(address):
+                return super().bind(address)
+            protocol = "udp" if self.type == socket.SOCK_DGRAM else "tcp"
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bind = super().bind
+            host_port = access_point.bind(lambda *at: bind(at), protocol, address[1])
+            access_point.tell_port(protocol, address[1], host_port)
+
+    socket.socket = Socket
 
 
 def _execute(path: str, namespace: dict) -> None:

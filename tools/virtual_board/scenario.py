@@ -14,6 +14,8 @@
 | `reset_cause` | `"power"` | `"power"`, `"hard"`, `"watchdog"`, `"deepsleep"` or `"soft"` |
 | `datagram_queue` | 6 on ESP32, 4 on Pico W | received datagrams kept per socket |
 | `recv_fails` | `[]` | `[[from_ms, to_ms, errno], …]`: ESP32: ready, but recv raises |
+| `phone` | null | `[[from_ms, to_ms], …]`: on the access point; null: from its first word on |
+| `pressed` | `{}` | `{"0": [[from_ms, to_ms], …]}`: a button, to ground |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
 
 Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and on; `"reset"`.
@@ -21,12 +23,16 @@ Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and 
 | key of a network | default | meaning |
 |---|---|---|
 | `ssid` | required | |
+| `ssid_hex` | null | in place of `ssid`, its bytes, which need be no text |
 | `password` | `""` | empty: an open network |
 | `delay_ms` | 50 | from connect() to an address |
 | `appears_after_ms` | 0 | out of range until then, counted from power-up |
 | `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
 | `dhcp` | true | false: joined, but never an address |
 | `hidden` | false | a scan does not show its name |
+| `rssi` | -50 | its strength, in dBm |
+| `channel` | 1 | the board's access point moves there when it is joined |
+| `security` | null | the number that a scan shows; null: the board's for WPA2, 0 when open |
 """
 
 from __future__ import annotations
@@ -49,6 +55,8 @@ KEYS: dict[str, Any] = {
     "reset_cause": "power",
     "datagram_queue": None,
     "recv_fails": [],
+    "phone": None,
+    "pressed": {},
     "ticks_start": None,
 }
 NETWORK_KEYS: dict[str, Any] = {
@@ -59,6 +67,10 @@ NETWORK_KEYS: dict[str, Any] = {
     "drops": [],
     "dhcp": True,
     "hidden": False,
+    "ssid_hex": None,
+    "rssi": -50,
+    "channel": 1,
+    "security": None,
 }
 
 
@@ -85,7 +97,7 @@ class Scenario(dict):
                 raise ScenarioError(f"{key} is {self[key]!r}, not one of {choices}")
         if self["networks"] is not None:
             self["networks"] = [
-                _filled(network, NETWORK_KEYS, f"networks[{index}]")
+                _filled(_named(network), NETWORK_KEYS, f"networks[{index}]")
                 for index, network in enumerate(self["networks"])
             ]
 
@@ -96,6 +108,10 @@ class Scenario(dict):
             return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
         except (TypeError, json.JSONDecodeError) as error:
             raise ScenarioError(f"{path} is not a JSON object: {error}") from error
+
+
+def _named(network: dict) -> dict:
+    return {"ssid": "", **network} if network.get("ssid_hex") else network
 
 
 def _filled(given: dict, keys: dict, where: str) -> dict:

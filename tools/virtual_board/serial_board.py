@@ -18,6 +18,7 @@ from tools.virtual_board.errors import NotOnFlash
 from tools.virtual_board.flash import check_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.lock import locked
+from tools.virtual_board.ports import Ports
 from tools.virtual_board.repl_console import ReplConsole
 from tools.virtual_board.repl_process import ReplProcess
 from tools.virtual_board.scenario import Scenario
@@ -36,8 +37,9 @@ class SerialBoard:
     """The board of `kind` on `flash`, at the serial port `link`, powered up while in its context.
 
     It lives in a thread of this process. `id` is its unique id in hex. `received` counts the bytes
-    that have come in, `resets` holds the cause of each reset. Raises FlashError for what is no
-    flash, ValueError for an unknown kind or id, RuntimeError where no such board can be.
+    that have come in, `resets` holds the cause of each reset, `ports` is as of VirtualBoard.
+    Raises FlashError for what is no flash, ValueError for an unknown kind or id, RuntimeError where
+    no such board can be.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SerialBoard:
         self.link = Path(link).absolute()
         self.received = 0
         self.resets: list[str] = []
+        self.ports = Ports()
         self._scenario = Scenario(**{**(scenario or {}), **({"id": id} if id else {})})
         check_flash(self.flash, kind, "micropython")
         with contextlib.suppress(NotOnFlash):
@@ -139,7 +142,9 @@ class SerialBoard:
         self._is_waking = reset["cause"] == "deepsleep"
         stays_raw = reset["cause"] == "soft" and self._console.is_raw
         files = ("boot.py",) if stays_raw else ("boot.py", "main.py")
-        settings = settings_of(self.flash, self.kind, self._scenario, reset, True, files)
+        settings = settings_of(
+            self.flash, self.kind, self._scenario, reset, True, files, self.ports.known
+        )
         self._console = ReplConsole(stays_raw, KINDS[self.kind].machine)
         self._process = ReplProcess(settings, self._flash_lock)
         self._typed[:0] = _CTRL_A if stays_raw else b""
@@ -242,6 +247,7 @@ class SerialBoard:
         resets = []
         for event in self._process.read_events():
             self._watchdog.follow(event)
+            self.ports.follow(event)
             if event["event"] == "reset":
                 resets.append(event)
         return resets[0] if resets else None

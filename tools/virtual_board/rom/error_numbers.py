@@ -8,13 +8,17 @@ EAGAIN = 11
 ENOMEM = 12
 EINVAL = 22
 ENFILE = 23
+ECONNRESET = 104
 ECONNREFUSED = 111
+ECONNABORTED = 113 if _ESP32 else 103
 ETIMEDOUT = 116 if _ESP32 else 110
 EHOSTUNREACH = 118 if _ESP32 else 113
+HOST_EPIPE = 32
 HOST_EINPROGRESS = 115
 
 # Linux's numbers, which are Pico W's too, and those of ESP32's C library.
 _ON_ESP32 = {
+    HOST_EPIPE: ECONNRESET,  # lwIP has no other
     89: 121,  # EDESTADDRREQ
     90: 122,  # EMSGSIZE
     93: 123,  # EPROTONOSUPPORT
@@ -35,4 +39,6 @@ _ON_ESP32 = {
 
 def of_board(error):
     """The host's OSError as the board raises it."""
-    return OSError(_ON_ESP32.get(error.errno, error.errno) if _ESP32 else error.errno)
+    if _ESP32 or error.errno == HOST_EPIPE:
+        return OSError(_ON_ESP32.get(error.errno, error.errno))
+    return OSError(error.errno)

@@ -5,6 +5,7 @@ import time
 
 import supervisor
 from clock import clock
+from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _WATCHDOG_MS_MAX = 8388  # of a Pico W
@@ -69,17 +70,24 @@ class Pin:
 
     _levels = {}
 
+    _pulled_up = set()
+
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self._name = _pin_name(id)
-        if value is not None:
-            self.value(value)
+        self.init(mode, pull, value=value)
 
     def init(self, mode=-1, pull=-1, *, value=None):
+        if pull == Pin.PULL_UP:
+            Pin._pulled_up.add(self._name)
+        elif pull != -1:
+            Pin._pulled_up.discard(self._name)
         if value is not None:
             self.value(value)
 
     def value(self, *level):
         if not level:
+            if self._name in Pin._pulled_up:
+                return 0 if _is_pressed(self._name) else 1
             return Pin._levels.get(self._name, 0)
         level = 1 if level[0] else 0
         if Pin._levels.get(self._name) != level:
@@ -97,6 +105,11 @@ class Pin:
 
     def toggle(self):
         self.value(1 - self.value())
+
+
+def _is_pressed(name):
+    times = supervisor.scenario["pressed"].get(str(name), ())
+    return any(start <= station.now < end for start, end in times)
 
 
 def _pin_name(id):

@@ -7,10 +7,12 @@ import time
 
 import radio
 import supervisor
+from access_point import ADDRESS, access_point
 from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _NAME_BYTES_MAX = 32
+_EPERM = 1
 
 STA_IF = 0
 AP_IF = 1
@@ -35,6 +37,20 @@ if _ESP32:
         radio.LEFT: _ASSOC_LEAVE,
     }
     _OPTIONS = {"reconnects": -1, "protocol": 7, "bandwidth": 2, "txpower": 20.0, "pm": 1}
+    # What config takes of an access point, by the name that it is kept under.
+    _OF_ACCESS_POINT = {
+        "ssid": "ssid",
+        "essid": "ssid",
+        "key": "key",
+        "password": "key",
+        "security": "security",
+        "authmode": "security",
+        "channel": "channel",
+        "hidden": "hidden",
+        "max_clients": "max_clients",
+    }
+    # What a scan says of a network with a password, WPA2's.
+    _SECURED = 3
 else:
     STAT_IDLE = 0
     STAT_CONNECTING = 1
@@ -53,6 +69,15 @@ else:
         radio.LOST: STAT_IDLE,
     }
     _OPTIONS = {"txpower": 31, "pm": 10555714}
+    _OF_ACCESS_POINT = {
+        "ssid": "ssid",
+        "essid": "ssid",
+        "key": "key",
+        "password": "key",
+        "security": "security",
+        "channel": "channel",
+    }
+    _SECURED = 5
 
 
 def hostname(*name):
@@ -98,19 +123,12 @@ class WLAN:
         if interface_id not in (STA_IF, AP_IF) and _ESP32:
             raise ValueError("invalid WLAN interface identifier")
         self._is_station = interface_id == STA_IF
-        self._access_point_active = False
+        self._interface = station if self._is_station else access_point
 
     def active(self, *is_active):
         if not is_active:
-            return station.active if self._is_station else self._access_point_active
-        if self._is_station:
-            if not is_active[0]:
-                station.radio.leave()
-                station.radio.cure("cycle")
-            station.active = bool(is_active[0])
-        else:
-            self._access_point_active = bool(is_active[0])
-            supervisor.tell("access point", active=self._access_point_active)
+            return self._interface.active
+        self._interface.switch(bool(is_active[0]))
 
     if _ESP32:
 
@@ -122,7 +140,7 @@ class WLAN:
                 raise OSError("Wifi Internal Error")
             if state in (radio.JOINING, radio.NO_ADDRESS):
                 raise OSError("Wifi Internal State Error")
-            station.radio.join(ssid or "", key or "", station.now)
+            station.radio.join(_bytes(ssid or ""), key or "", station.now)
 
     else:
 
@@ -130,7 +148,7 @@ class WLAN:
             self._station_state()
             if not station.active or station.radio.wedged == "raises":
                 raise OSError(-1)
-            station.radio.join(ssid, key or "", station.now)
+            station.radio.join(_bytes(ssid), key or "", station.now)
 
         def deinit(self):
             self.active(False)
@@ -142,13 +160,15 @@ class WLAN:
         station.radio.leave()
 
     def isconnected(self):
-        return self._is_station and station.state == radio.UP
+        if self._is_station:
+            return station.state == radio.UP
+        return bool(access_point.stations)
 
     def status(self, *param):
         if param:
             return self._parameter(param[0])
         if not self._is_station:
-            return None if _ESP32 else STAT_IDLE
+            return None if _ESP32 else (STAT_GOT_IP if access_point.active else STAT_IDLE)
         state = station.state
         if not _ESP32:
             return _STATUS.get(state, STAT_IDLE)
@@ -165,25 +185,29 @@ class WLAN:
     def ifconfig(self, *configuration):
         if configuration:
             return None
-        if self.isconnected():
+        if not self._is_station and (access_point.active or _ESP32):
+            return (ADDRESS, "255.255.255.0", ADDRESS, "0.0.0.0" if _ESP32 else "8.8.8.8")
+        if self._is_station and self.isconnected():
             return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
         return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def scan(self):
-        state = self._station_state()
-        if not station.active:
+        state = station.state
+        if _ESP32 and not station.active:
             raise OSError("STA must be active")
+        if not (station.active or access_point.active):
+            raise OSError(_EPERM)
         if _ESP32 and state in (radio.JOINING, radio.NO_ADDRESS):
-            raise OSError("Wifi Internal State Error")
+            return []  # whatever esp_wifi_scan_start says
         time.sleep_ms(supervisor.scenario["scan_ms"])
         return [
             (
-                b"" if network.get("hidden") else network["ssid"].encode(),
-                b"\x02\0\0\0\0\x01",
-                1,
-                -50,
-                3 if network["password"] else 0,
-                0,
+                b"" if network.get("hidden") else network["name"],
+                network["bssid"],
+                network["channel"],
+                network["rssi"],
+                _security(network),
+                False if _ESP32 else 1,
             )
             for network in station.radio.in_range(station.now)
         ]
@@ -193,6 +217,7 @@ class WLAN:
             raise TypeError("either pos or kw args are allowed")
         if param:
             return self._option(param[0])
+        of_access_point = {}
         for key, value in settings.items():
             if key in ("hostname", "dhcp_hostname"):
                 hostname(value)
@@ -200,28 +225,55 @@ class WLAN:
                 _OPTIONS[key] = value
                 if key == "reconnects":
                     station.radio.attempts = radio.FOREVER if value < 0 else value + 1
+            elif key in _OF_ACCESS_POINT:
+                if _ESP32 and self._is_station and key != "channel":
+                    raise OSError("AP required")
+                of_access_point[_OF_ACCESS_POINT[key]] = value
             else:
                 raise ValueError("unknown config param")
+        if of_access_point and not (_ESP32 and self._is_station):
+            access_point.configure(of_access_point)
 
     def _option(self, name):
         if name == "mac":
-            return supervisor.mac()
-        if name in ("ssid", "essid"):
-            return station.radio.ssid or ""
+            return supervisor.mac(self._is_station)
         if name in ("hostname", "dhcp_hostname"):
             return station.hostname
         if name == "channel":
-            return 1
+            return access_point.settings["channel"]
         if name in _OPTIONS:
             return _OPTIONS[name]
-        raise ValueError("unknown config param")
+        if name in ("ssid", "essid") and self._is_station:
+            ssid = station.radio.ssid or b""
+            # An ESP32 reads on behind a name of 32 bytes, into the password.
+            read_on = _ESP32 and len(ssid) == _NAME_BYTES_MAX
+            return ssid.decode() + (station.radio.key if read_on else "")
+        if name in ("key", "password") or name not in _OF_ACCESS_POINT:
+            raise ValueError("unknown config param")
+        if _ESP32 and self._is_station:
+            raise OSError("AP required")
+        return access_point.settings[_OF_ACCESS_POINT[name]]
 
     def _parameter(self, name):
+        if name == "stations":
+            if self._is_station:
+                raise (OSError if _ESP32 else ValueError)("AP required")
+            return access_point.stations
         if name != "rssi" or not self._is_station:
             raise ValueError("unknown status param")
-        return -50
+        return station.radio.rssi
 
     def _station_state(self):
         if not self._is_station:
             raise OSError("STA required")
         return station.state
+
+
+def _bytes(name):
+    return name.encode() if isinstance(name, str) else bytes(name)
+
+
+def _security(network):
+    if network["security"] is not None:
+        return network["security"]
+    return _SECURED if network["password"] else 0

@@ -18,7 +18,8 @@ class Radio:
 
     `attempts` is how often a join, or a lost network, is tried before giving up; FOREVER on
     ESP32, 1 on Pico W. `failure` is the last one and outlives the next join, as on ESP32.
-    `address_count` grows with every address received. `silent_until`, `wedged`, `wedged_until`:
+    `address_count` grows with every address received, `channel` and `rssi` are those of
+    the network joined last. Names are bytes. `silent_until`, `wedged`, `wedged_until`:
     the scenario's; None once cured.
     """
 
@@ -34,8 +35,10 @@ class Radio:
         self.state = IDLE
         self.failure = None
         self.ssid = None
+        self.channel = None
+        self.rssi = None
         self.address_count = 0
-        self._key = ""
+        self.key = ""
         self._since = 0
         self._lost_at = None
         self._attempts_left = 0
@@ -52,7 +55,7 @@ class Radio:
         if self.ssid:
             self.cure("join")
         self.ssid = ssid
-        self._key = key
+        self.key = key
         self._attempts_left = self.attempts
         self._begin(now)
 
@@ -68,7 +71,7 @@ class Radio:
         self._attempts_left = self.attempts
         network = self._find(now)
         if network:
-            self._key = network["password"]
+            self.key = network["password"]
             self._joined(network, now)
 
     def at(self, now):
@@ -100,10 +103,10 @@ class Radio:
 
     def _try(self, network, now):
         # Given a password, an ESP32 looks for no open network.
-        looked_for = network and (network["password"] or not self._key or self.attempts == 1)
+        looked_for = network and (network["password"] or not self.key or self.attempts == 1)
         if not looked_for:
             self._fail(NO_NETWORK, now)
-        elif network["password"] != self._key or self.first_join_refused:
+        elif network["password"] != self.key or self.first_join_refused:
             self.first_join_refused = False
             self._fail(BAD_PASSWORD, now)
         else:
@@ -112,6 +115,8 @@ class Radio:
     def _joined(self, network, now):
         drops = [start for start, _ in network["drops"] if start > now]
         self._lost_at = min(drops) if drops else None
+        self.channel = network["channel"]
+        self.rssi = network["rssi"]
         self.state = UP if network["dhcp"] else NO_ADDRESS
         if self.state == UP:
             self.failure = None
@@ -129,13 +134,13 @@ class Radio:
 
     def _on_the_way(self, network, now):
         half_way = self._since + (network["delay_ms"] // 2 if network else self.scan_ms)
-        if now >= half_way and network["password"] == self._key and not self.first_join_refused:
+        if now >= half_way and network["password"] == self.key and not self.first_join_refused:
             return NO_ADDRESS
         return JOINING
 
     def _find(self, now):
         for network in self.in_range(now):
-            if network["ssid"] == self.ssid:
+            if network["name"] == self.ssid:
                 return network
         return None
 

@@ -5,6 +5,10 @@ datagrams and drops newer ones, as lwIP does. Without an address from Wi-Fi noth
 nothing is received. An ESP32's getaddrinfo finds no IPv6 address, and once a datagram of 0 bytes
 was received its recv gives nothing else until the socket is connected again. A Pico W takes IPv6
 addresses and reaches none; without an address of its own it looks for a name for ever.
+
+What rom/access_point.py maps, the phone reaches while the access point is up; when that ends,
+what was connected raises. A Pico W sends what is for nobody's neighbour through the interface that
+came up last: through the access point it is lost, and once that is down there is no way at all.
 """
 
 import io
@@ -14,6 +18,7 @@ import time
 
 import error_numbers
 import supervisor
+from access_point import access_point
 from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
@@ -46,7 +51,8 @@ _open_sockets = {SOCK_DGRAM: [], SOCK_STREAM: []}
 
 
 def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
-    if (not station.has_address or station.is_silent) and not _is_literal(name):
+    is_away = not station.has_address or station.is_silent or station.route != "station"
+    if is_away and not _is_literal(name):
         if not _ESP32:
             _look_in_vain()
         raise OSError(_NAME_UNKNOWN)
@@ -108,6 +114,12 @@ class socket(io.IOBase):
         self._timeout_ms = None
         self._peer = None
         self._is_bound_to_ipv6 = False
+        self._is_mapped = False
+        self._is_listening = False
+        # Connections of the host's that are not accepted.
+        self._waiting = []
+        # The board's port and the host's, once it is mapped.
+        self._ports = None
         self._queue = []
         self._gives_nothing = False
         self._readable = select.poll()
@@ -120,7 +132,21 @@ class socket(io.IOBase):
         if not _ESP32 and _is_ipv6(address):
             self._is_bound_to_ipv6 = True
             address = ("", address[1])
-        self._call(self._host.bind, self._packed(address))
+        if not access_point.is_mapped(address):
+            self._call(self._host.bind, self._packed(address))
+            return
+        self._is_mapped = True
+        protocol = "udp" if self._type == SOCK_DGRAM else "tcp"
+        self._host.setsockopt(host.SOL_SOCKET, host.SO_REUSEADDR, 1)
+        self._ports = (protocol, address[1], self._call(self._bind_to_host, protocol, address[1]))
+        if self._type == SOCK_DGRAM:
+            access_point.tell_port(*self._ports)
+
+    def _bind_to_host(self, protocol, port):
+        def bind(name, host_port):
+            self._host.bind(self._packed((name, host_port)))
+
+        return access_point.bind(bind, protocol, port)
 
     def connect(self, address):
         self._gives_nothing = False
@@ -141,11 +167,25 @@ class socket(io.IOBase):
 
     def listen(self, backlog=2):
         self._call(self._host.listen, backlog)
+        self._is_listening = True
+        if self._ports:
+            access_point.tell_port(*self._ports)
+        if not _ESP32:
+            _open_sockets[SOCK_STREAM].remove(self)  # lwIP has others for those that listen
 
     def accept(self):
         self._wait(self._readable)
-        accepted, address = self._call(self._host.accept)
-        return socket(self._family, self._type, accepted=accepted), _tuple(address)
+        accepted, address = self._heard(take=True)
+        try:
+            connection = socket(self._family, self._type, accepted=accepted)
+        except OSError:
+            accepted.close()
+            raise
+        connection._peer = address
+        connection._is_mapped = self._is_mapped
+        if connection._is_phone_s(address):
+            access_point.heard()
+        return connection, self._seen(address)
 
     def setblocking(self, value):
         self._timeout_ms = None if value else 0
@@ -174,7 +214,7 @@ class socket(io.IOBase):
 
     def sendto(self, data, address):
         if _ESP32 or not _is_ipv6(address):
-            address = self._packed(address)
+            address = self._packed(access_point.on_host(address) if self._is_mapped else address)
         return self._send(self._host.sendto, data, address)
 
     def recv(self, size):
@@ -183,7 +223,9 @@ class socket(io.IOBase):
     def recvfrom(self, size):
         self._wait(self._readable)
         if self._type != SOCK_DGRAM:
-            return self._call(self._host.recv, size), self._peer and _tuple(self._peer)
+            if self._peer and self._is_phone_s(self._peer):
+                self._look_at_access_point()
+            return self._call(self._host.recv, size), self._peer and self._seen(self._peer)
         failure = self._failure()
         if failure:
             raise OSError(failure)
@@ -191,7 +233,7 @@ class socket(io.IOBase):
             return b"", self._peer and _tuple(self._peer)
         data, address = self._queue.pop(0)
         self._gives_nothing = _ESP32 and not data
-        return data[:size], _tuple(address)
+        return data[:size], self._seen(address)
 
     def readinto(self, buffer, size=None):
         """As all of MicroPython's streams: it goes on to the next datagram until it has `size`."""
@@ -230,6 +272,8 @@ class socket(io.IOBase):
     def close(self):
         if self in _open_sockets[self._type]:
             _open_sockets[self._type].remove(self)
+        for waiting, _ in self._waiting:
+            waiting.close()
         self._host.close()
 
     def ioctl(self, request, argument):
@@ -250,15 +294,35 @@ class socket(io.IOBase):
         name, port = address
         return self._call(host.getaddrinfo, name or "0.0.0.0", port, self._family, self._type)[0][4]
 
+    def _seen(self, packed):
+        """An address of the host's as the board sees it."""
+        address = _tuple(packed)
+        return access_point.as_seen(address) if self._is_mapped else address
+
+    def _is_phone_s(self, packed):
+        """Whether an address of the host's is the phone's to this socket."""
+        return self._is_mapped and self._seen(packed)[0] == access_point.PHONE
+
+    def _look_at_access_point(self):
+        """Raise when it goes by the access point, and that is down."""
+        if not access_point.active:
+            is_stream = self._type != SOCK_DGRAM
+            raise OSError(error_numbers.ECONNABORTED if is_stream else error_numbers.EHOSTUNREACH)
+
     def _send(self, send, *arguments):
-        if not station.has_address:
+        to = arguments[1] if len(arguments) > 1 else self._peer
+        if to and not isinstance(to, tuple) and self._is_phone_s(to):
+            self._look_at_access_point()
+            if self._type == SOCK_DGRAM and not access_point.hears:
+                return len(arguments[0])
+            return self._call(send, *arguments)
+        if not station.has_address or station.route is None:
             raise OSError(error_numbers.EHOSTUNREACH)
-        if station.is_silent:
+        if station.is_silent or station.route != "station":
             return len(arguments[0])
         if not _ESP32 and self._type == SOCK_DGRAM:
             if len(arguments[0]) > _SENT_BYTES_MAX:
                 raise OSError(error_numbers.ENOMEM)
-            to = arguments[1] if len(arguments) > 1 else self._peer
             if to is None:
                 return len(arguments[0])  # to nobody, and nothing says so
             if isinstance(to, tuple):
@@ -284,12 +348,30 @@ class socket(io.IOBase):
         return False
 
     def _is_ready(self, poll, timeout_ms=0):
+        if self._is_listening:
+            return self._heard(timeout_ms) is not None
         if poll is self._writable or self._type != SOCK_DGRAM:
             return self._has(poll, timeout_ms)
         if not self._queue:
             self._has(poll, timeout_ms)
-        self.take_datagrams(keep=station.has_address and not station.is_silent)
+        self.take_datagrams(keep=_comes_through())
         return bool(self._queue or self._gives_nothing or self._failure())
+
+    def _heard(self, timeout_ms=0, take=False):
+        """The connection to accept: (the host's, its address); None for none.
+
+        On a Pico W it waits until one of its sockets is free, as lwIP has it.
+        """
+        while self._has(self._readable, 0 if self._waiting else timeout_ms):
+            self._waiting.append(self._call(self._host.accept))
+        if not _ESP32 and len(_open_sockets[SOCK_STREAM]) >= _SOCKETS_MAX[SOCK_STREAM]:
+            return None
+        for each in self._waiting:
+            if access_point.hears if self._is_phone_s(each[1]) else _comes_through():
+                if take:
+                    self._waiting.remove(each)
+                return each
+        return None
 
     def _failure(self):
         """The error number that recv raises now, though the socket is ready; None as a rule."""
@@ -320,8 +402,16 @@ class socket(io.IOBase):
                     raise error_numbers.of_board(error)
                 continue  # boards do not say what became of an earlier datagram
             fits = len(self._queue) < supervisor.scenario["datagram_queue"]
-            if keep and fits and len(datagram[0]) <= _DATAGRAM_BYTES_MAX:
+            is_heard = keep
+            if self._is_phone_s(datagram[1]):
+                is_heard = access_point.hears
+                access_point.heard()
+            if is_heard and fits and len(datagram[0]) <= _DATAGRAM_BYTES_MAX:
                 self._queue.append(datagram)
+
+
+def _comes_through():
+    return station.has_address and not station.is_silent
 
 
 def _forget_what_came_before():

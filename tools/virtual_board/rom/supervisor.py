@@ -48,6 +48,7 @@ def put_default_network_in_range(config_file):
         return  # a mistake in config.json is the firmware's to report
     for network in found:
         network.update({"delay_ms": 50, "appears_after_ms": 0, "drops": [], "dhcp": True})
+        network.update({"rssi": -50, "channel": 1, "security": None})
     scenario["networks"] = found
 
 
@@ -56,6 +57,8 @@ def unique_id():
     return binascii.unhexlify(scenario["id"])
 
 
-def mac():
-    """The station's MAC address: on ESP32 it is the unique id."""
-    return unique_id() if settings["kind"] == "esp32" else b"\x28\xcd\xc1" + unique_id()[-3:]
+def mac(is_station=True):
+    """An interface's MAC address: an ESP32's station has the unique id, a Pico W has one alone."""
+    if settings["kind"] != "esp32":
+        return b"\x28\xcd\xc1" + unique_id()[-3:]
+    return unique_id()[:5] + bytes([(unique_id()[5] + (not is_station)) & 0xFF])

@@ -1,0 +1,31 @@
+"""Where on the host a virtual board's ports are, for the phone on its access point."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Ports:
+    """Follows the events of a board; it keeps its ports from life to life.
+
+    `known`: the host's port for each of the board's, such as {"tcp 80": 61234}.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self._changed = threading.Condition()
+
+    def follow(self, event: dict) -> None:
+        """Take an event."""
+        if event["event"] == "port":
+            with self._changed:
+                self.known[f"{event['protocol']} {event['port']}"] = event["host_port"]
+                self._changed.notify_all()
+
+    def wait_for(self, protocol: str, port: int, timeout: float) -> int:
+        """The host's port, as soon as the board has bound its own. Raises TimeoutError."""
+        name = f"{protocol} {port}"
+        with self._changed:
+            if not self._changed.wait_for(lambda: name in self.known, timeout):
+                raise TimeoutError(f"the board has not opened {name} within {timeout} s")
+            return self.known[name]
