@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import roles
 from tools.bundle import contents, keys
@@ -257,7 +259,7 @@ def test_it_says_what_to_upload_and_where(app, tmp_path):
     assert done.returncode == 0, done.stderr
     for words in (
         "my-app 1.2.0: my-app-1.2.0.bundle",
-        f"for any board; MicroPython 1.23 or newer; firstboot {version()} or newer",
+        f"for any board, with MicroPython 1.23 or newer and firstboot {version()} or newer",
         "not signed",
         "app.mpy",
         "web/index.html",
@@ -341,6 +343,31 @@ def test_wrong_usage_says_what_to_do(app, tmp_path):
         done = in_folder(tmp_path, *arguments)
         assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({}, "bytes, for esp32 and rp2, with MicroPython 1.23 or newer"),
+        ({"title": "x", "version": "2"}, "assigned as x 2, and boards refuse it as another"),
+        ({"data": b"zip", "title": "x", "version": "2"}, "boards refuse it as no bundle"),
+        ({"data": b"zip"}, "--title and --version go with it"),
+    ],
+)
+def test_serve_says_what_boards_need_of_what_it_serves(tmp_path, changes, words):
+    data = changes.pop("data", GOOD)
+    (tmp_path / "package").write_bytes(data)
+    arguments = [part for name, value in changes.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "serve", "--port", "0"]
+    with started(
+        [*command, "--software", tmp_path / "package", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"COLUMNS": "200"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert any(words in line for line in process.stderr)
 
 
 def test_more_than_the_flash_of_a_board_is_refused(app):

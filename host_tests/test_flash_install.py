@@ -15,6 +15,7 @@ from host_tests.http_folder import served
 from host_tests.power_up_bench import PASSWORD
 from host_tests.processes import MPREMOTE, started
 from host_tests.virtual_bench import needs_micropython
+from tools import roles
 from tools.flash.content import firmware, modules
 from tools.flash.link import Link
 from tools.virtual_board.flash import PROJECT, put_file
@@ -30,12 +31,23 @@ while not wlan.isconnected():
 MODULES = {"main.py", *modules()}
 
 
-def test_package_json_lists_every_module():
+def test_package_json_lists_what_every_board_has():
     package = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
     names = [name for name, _ in package["urls"]]
-    assert sorted(package["urls"]) == [[name, name] for name in modules()]
+    every = roles.chosen(modules(), ["microcoapy"])
+    assert sorted(package["urls"]) == [[name, name] for name in every]
     # Between these two a board notices that an installation was broken off.
     assert (names[0], names[-1]) == ("firmware/board/kept.py", "firmware/application.py")
+
+
+@pytest.mark.parametrize("role", sorted(roles.MOST))
+def test_the_room_of_a_role_has_a_package_of_its_own(role):
+    rest = [name for name in modules() if roles.of(name) == role]
+    file = PROJECT / "firmware" / f"{role}.json"
+    package = json.loads(file.read_text(encoding="utf-8")) if rest else {"urls": []}
+    assert sorted(package["urls"]) == [[name, name.removeprefix("firmware/")] for name in rest]
+    whole = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
+    assert package.get("version", whole["version"]) == whole["version"]
 
 
 def test_package_json_has_the_version():

@@ -77,6 +77,7 @@ def facts(path: Path, data: bytes, bundle: Bundle, signature: str) -> dict:
         "boards": list(bundle.boards),
         "micropython": bundle.micropython,
         "firmware": bundle.firmware,
+        "needs": needs(bundle),
         "signature": signature,
         "flash": contents.on_flash(list(bundle.files)),
         "files": [
@@ -98,7 +99,7 @@ def show(found: dict, as_json: bool, to_do: list[str]) -> None:
             f": {found['file']}, {found['size']:,} bytes, {found['flash'] // 1024} KB on the flash",
         )
     )
-    for line in (f"for {needs(found)}", found["signature"], f"SHA-256 {found['sha256']}"):
+    for line in (f"for {found['needs']}", found["signature"], f"SHA-256 {found['sha256']}"):
         console.print(Text(f"  {line}"))
     shown = [each for each in found["files"] if not each["path"].startswith("firmware/")]
     own = [each for each in found["files"] if each["path"].startswith("firmware/")]
@@ -112,14 +113,14 @@ def show(found: dict, as_json: bool, to_do: list[str]) -> None:
         console.print(Text(line))
 
 
-def needs(found: dict) -> str:
+def needs(bundle: Bundle) -> str:
     """The boards that take it, in words."""
-    needed = [", ".join(found["boards"]) or "any board"]
-    if found["micropython"]:
-        needed.append(f"MicroPython {found['micropython']} or newer")
-    if found["firmware"]:
-        needed.append(f"firstboot {found['firmware']} or newer")
-    return "; ".join(needed)
+    needed = [" and ".join(bundle.boards) or "any board"]
+    if bundle.micropython:
+        needed.append(f"MicroPython {bundle.micropython} or newer")
+    if bundle.firmware:
+        needed.append(f"firstboot {bundle.firmware} or newer")
+    return ", with ".join([needed[0], " and ".join(needed[1:])]) if needed[1:] else needed[0]
 
 
 def how_to_upload(found: dict) -> list[str]:

@@ -17,6 +17,7 @@ from tools.verbs.shared import (
     end,
     existing_file,
     new_verb,
+    say,
     secret_of,
 )
 
@@ -102,7 +103,8 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A package that all devices are assigned as software, with --title and --version.",
+            help="A package that all devices are assigned as software; what `bundle` makes names"
+            " its own --title and --version.",
             show_default=False,
         ),
     ] = None,
@@ -185,14 +187,15 @@ def serve(
             thingsboard.add_device(name)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--device") from None
-    if bool(software) != bool(title and version) or bool(title) != bool(version):
-        raise typer.BadParameter("--title and --version go with it", param_hint="--software")
     if software:
         try:
             data = read_package_file(str(software))
         except CommandError as error:
             raise typer.BadParameter(str(error), param_hint="--software") from None
+        title, version = _looked_at(data, title, version)
         thingsboard.assign_to_all(Package("sw", title, version, data))
+    if not (software and title and version) and (software or title or version):
+        raise typer.BadParameter("--title and --version go with it", param_hint="--software")
     commands = []
     try:
         if script:
@@ -223,6 +226,26 @@ def serve(
         if error.errno == errno.EADDRINUSE:
             fix = "End what listens there, or name another --port"
         end(f"Cannot listen on {host} port {port}: {error.strerror or error}. {fix}.")
+
+
+def _looked_at(data: bytes, title: str, version: str) -> tuple[str, str]:
+    """What a package is assigned as, after what boards will say to it is said."""
+    from tools.bundle import command
+    from tools.bundle.format import BundleError, read
+
+    try:
+        bundle = read(data)
+    except BundleError as error:
+        say(f"warning: boards refuse it as no bundle: {error}")
+        return title, version
+    said = bundle.title, bundle.version
+    named = title or said[0], version or said[1]
+    say(f"{' '.join(said)}, {len(data):,} bytes, for {command.needs(bundle)}")
+    if named != said:
+        say(f"warning: it is assigned as {' '.join(named)}, and boards refuse it as another")
+    if bundle.signature is None:
+        say("It is not signed: boards with `update.key` in config.json refuse it.")
+    return named
 
 
 def _rate_limit(text: str | None) -> tuple[int, int] | None:
