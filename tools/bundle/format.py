@@ -6,8 +6,9 @@ version 1.2.0
 boards esp32 rp2            sys.platform; left out: any
 micropython 1.23            at least; left out: any
 firmware 1.0.0              at least this firstboot; left out in one that brings its own firmware/
-file 6.3 1234 <sha256> app.mpy
+file 6 1234 <sha256> app.mpy        in the order of their paths
 file - 55 <sha256> web/index.html
+sha256 <sha256>             over all bytes before this line
 signature <base64>          only when signed, over all bytes before this line
 """
 
@@ -28,9 +29,9 @@ LONGEST_MANIFEST = 16_384
 # The mpy version of a file that is for every board, and no module of MicroPython's.
 ANY = "-"
 # What an update never brings: it stands in the root of the flash, and stays.
-_NEVER = ("main.py", "boot.py", "config.json", "credentials.json")
-# The slot keeps the manifest under this name.
-_MANIFEST = "manifest"
+_NEVER = ("main.py", "main.mpy", "boot.py", "boot.mpy", "config.json", "credentials.json")
+# A slot's own.
+_TAKEN = ("manifest", "manifest.new", "package", "package.new")
 _VERSION = re.compile(r"\d+(\.\d+)*\Z")
 _MPY = re.compile(r"-|\d+(\.\d+)?\Z")
 
@@ -40,7 +41,10 @@ class BundleError(Exception):
 
 
 class File(NamedTuple):
-    """A file by its path in the slot; `mpy`: the version of .mpy that it is for, or ANY."""
+    """A file by its path in the slot; `mpy`: the version of .mpy that it is for, or ANY.
+
+    A path may come several times, for several versions.
+    """
 
     path: str
     content: bytes
@@ -94,9 +98,9 @@ def make(bundle: Bundle, sign: Callable[[bytes], bytes] | None = None) -> bytes:
     for file in files:
         lines.append(f"file {file.mpy} {len(file.content)} {file.digest} {file.path}")
     manifest = _joined(lines)
+    manifest += f"sha256 {hashlib.sha256(manifest).hexdigest()}\n".encode()
     if sign:
-        lines = [f"signature {b64encode(sign(manifest)).decode()}"]
-        manifest += _joined(lines, longest=LONGEST_MANIFEST)
+        manifest += f"signature {b64encode(sign(manifest)).decode()}\n".encode()
     manifest += b"\n"
     if len(manifest) > LONGEST_MANIFEST:
         raise BundleError(
@@ -114,16 +118,23 @@ def read(data: bytes) -> Bundle:
     if not end:
         raise BundleError(f"its manifest does not end within {LONGEST_MANIFEST} bytes")
     try:
-        lines = head.decode().split("\n")[1:]
+        lines = head.decode().split("\n")
     except UnicodeDecodeError:
         raise BundleError("its manifest is not in UTF-8") from None
     said: dict[str, str] = {}
     listed = []
-    for number, line in enumerate(lines, 2):
+    if lines[-1].startswith("signature "):
+        said["signature"] = lines.pop().partition(" ")[2]
+    signed = "".join(f"{line}\n" for line in lines).encode()
+    own = lines.pop()
+    listing = "".join(f"{line}\n" for line in lines).encode()
+    if own != f"sha256 {hashlib.sha256(listing).hexdigest()}":
+        raise BundleError("its manifest is damaged: its SHA-256 is another")
+    for number, line in enumerate(lines[1:], 2):
         word, _, rest = line.partition(" ")
         if word == "file":
             listed.append(_file_line(number, rest))
-        elif word in ("title", "version", "boards", "micropython", "firmware", "signature"):
+        elif word in ("title", "version", "boards", "micropython", "firmware"):
             if word in said:
                 raise BundleError(f"line {number} of its manifest says {word} again")
             said[word] = rest
@@ -132,8 +143,6 @@ def read(data: bytes) -> Bundle:
     for word in ("title", "version"):
         if word not in said:
             raise BundleError(f"its manifest has no {word}")
-    if "signature" in said and not lines[-1].startswith("signature "):
-        raise BundleError("something follows its signature")
     start = len(head) + len(end)
     files = []
     for mpy, size, digest, path in listed:
@@ -155,7 +164,7 @@ def read(data: bytes) -> Bundle:
         micropython=said.get("micropython", ""),
         firmware=said.get("firmware", ""),
         signature=_signature(said.get("signature")),
-        signed=head[: head.rfind(b"\nsignature ") + 1] if "signature" in said else b"",
+        signed=signed if "signature" in said else b"",
     )
     _check_words(bundle)
     return bundle
@@ -163,7 +172,7 @@ def read(data: bytes) -> Bundle:
 
 def check_paths(files: Iterable[File]) -> None:
     """Raise BundleError for a path that a board refuses, or that is there twice."""
-    seen: set[str] = set()
+    seen: dict[str, list[str]] = {}
     for file in files:
         path = file.path
         parts = path.split("/")
@@ -173,11 +182,14 @@ def check_paths(files: Iterable[File]) -> None:
             raise BundleError(f"{path!r} leaves the place of the application")
         if path in _NEVER:
             raise BundleError(f"{path} stays on the board as it is: no update brings it")
-        if parts[0] in (_MANIFEST, _MANIFEST + ".new"):
+        if parts[0] in _TAKEN:
             raise BundleError(f"{path}: a board keeps a file of its own under that name")
-        if path in seen:
+        others = seen.setdefault(path, [])
+        if others and (file.mpy in (ANY, *others) or ANY in others):
             raise BundleError(f"{path} is there twice")
-        seen.add(path)
+        others.append(file.mpy)
+    if list(seen) != sorted(seen):
+        raise BundleError("its files are not in the order of their paths")
     for path in sorted(seen):
         stem, _, suffix = path.rpartition(".")
         if suffix == "mpy" and f"{stem}.py" in seen:
@@ -202,14 +214,14 @@ def _check_words(bundle: Bundle) -> None:
             raise BundleError(f"{board!r} is no board's sys.platform")
 
 
-def _joined(lines: Iterable[str], longest: int = LONGEST_LINE) -> bytes:
+def _joined(lines: Iterable[str]) -> bytes:
     joined = b""
     for line in lines:
         encoded = line.encode()
-        if len(encoded) > longest:
+        if len(encoded) > LONGEST_LINE:
             what = line.split(" ")[-1] if line.startswith("file ") else line.split(" ")[0]
             raise BundleError(
-                f"{what}: its line has {len(encoded)} bytes, and boards take {longest}: "
+                f"{what}: its line has {len(encoded)} bytes, and boards take {LONGEST_LINE}: "
                 "shorten the name"
             )
         joined += encoded + b"\n"
