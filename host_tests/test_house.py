@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "firmware.provisioning.attempt",
         "firmware.provisioning.provisioned",
     },
+    "firmware.onboarding": {"firmware.board"},
     "firmware.provisioning": {
         "firmware.board",
         "firmware.coap",
@@ -91,6 +92,7 @@ PURE = (
     "firmware.coap.uri",
     "firmware.coap.uri_doubts",
     "firmware.coap.whole_uri",
+    "firmware.onboarding.improv_packets",
     "firmware.thingsboard.attributes",
     "firmware.thingsboard.device_api",
     "firmware.thingsboard.provisioning",

@@ -4,3 +4,7 @@
 def const(value):
     """A constant, which MicroPython's compiler puts in place of its name."""
     return value
+
+
+def kbd_intr(byte):
+    """Which byte on the console interrupts: CPython's console is a terminal's affair."""
