@@ -28,7 +28,8 @@ forget_secret bool false
 watchdog int
 restart_after_crash int
 led pin "LED"
-codec firmware|microcoapy "firmware"\
+codec firmware|microcoapy "firmware"
+update dict\
 """,
     ),
     (
@@ -53,6 +54,15 @@ clientId text
 username text
 password str
 hash str\
+""",
+    ),
+    (
+        "update.",
+        """\
+key modulus
+trial seconds 7200
+contact seconds 3600
+spread seconds 600\
 """,
     ),
 )
@@ -96,6 +106,8 @@ def check(content, id, provisioned=False, chip=""):
     own_token = False
     for section, lines in KEYS:
         places = [(section, config[section[:-1]] if section else config)]
+        if section == "update." and config["update"] is None:
+            places = []
         if section == "wifi." and networks:
             places = [("wifi[%d]." % number, wifi) for number, wifi in enumerate(networks)]
         lines = lines.split("\n")
@@ -183,7 +195,8 @@ def fits(kind, value):
     """Return whether a value is of a kind."""
     given = type(value).__name__
     if given == "int":
-        return (kind == "int" and 1 <= value <= 86_400) or (kind == "pin" and value >= 0)
+        is_time = kind in ("int", "seconds")
+        return (is_time and 1 <= value <= 86_400) or (kind == "pin" and value >= 0)
     if kind == "networks":
         networks = value if given == "list" else [value]
         return 1 <= len(networks) <= 8 and all(isinstance(wifi, dict) for wifi in networks)
@@ -212,7 +225,8 @@ def fits(kind, value):
             return False
     if kind == "name" and len(value) > 255:
         return False
-    return kind == "text" or (value.strip() != "" and kind not in ("bool", "dict", "int", "list"))
+    no_text = ("bool", "dict", "int", "list", "seconds")
+    return kind == "text" or (value.strip() != "" and kind not in no_text)
 
 
 def hostname(name):

@@ -16,9 +16,11 @@ file a file on the board
 hostname letters, digits and inner hyphens, at most 32,
 int a number from 1 to 86400, or null,
 list a list of host names, or null,
+modulus what `bundle` shows of the key,
 name a string of 1 to 255 characters
 pin a pin's number or name, or null,
 psk a password of 8 to 64 bytes, or "" for none,
+seconds a number from 1 to 86400
 secret what the device profile shows
 ssid the network's name, 1 to 32 bytes,
 str a string
@@ -92,6 +94,8 @@ def check_keys(keys, config, networks, wrong, secure, doubtful):
             known.append(section + line.split(" ")[0])
     for section, _ in keys:
         places = networks if section == "wifi." else [config[section[:-1]] if section else config]
+        if places == [None]:
+            continue
         for key in [key for values in places for key in values]:
             path = "%s%s" % (section, key)
             if path in known and "." not in str(key):
@@ -147,7 +151,7 @@ def check_microcoapy(board):
 
 def _shown(kind, value):
     """Return a value that cannot be a secret; of any other one its type."""
-    is_number = kind in ("int", "pin") and isinstance(value, (int, float))
+    is_number = kind in ("int", "pin", "seconds") and isinstance(value, (int, float))
     if value is None or isinstance(value, bool) or (is_number and abs(value) < 1_000_000):
         return json.dumps(value)
     if isinstance(value, str):

@@ -21,6 +21,8 @@ _MORE = const(8)
 # A block's number has 20 bits, and the smallest block 16 bytes.
 _MOST = const(1 << 24)
 _EACH_BLOCK = const(247_000)
+# Bytes; RFC 7252 section 5.3.1: 32 bits against spoofed responses.
+_TOKEN = const(4)
 
 
 def download(
@@ -50,48 +52,90 @@ def download(
     other arguments are Client.steps's, and so is what it raises; firmware.coap.blockwise.Changed
     when the resource is another than that with `etag`, or becomes another: begin anew.
     """
-    _check_offset(offset)
-    szx = exponent(min(block_size, client.transport.largest_block), offset)
-    begin(client, timeout)
-    prepared = request_options(client.name, path, None, options)
-    token = client.random(8)
-    first = size = None
+    blocks = Blocks(client, path, write, offset, etag, on_begin, options, block_size, limit)
     while True:
-        blocks = [(_BLOCK2, uint_bytes(offset >> szx | szx))]
+        response = yield from blocks.next(timeout)
+        if blocks.is_done:
+            return response
+
+
+class Blocks:
+    """A `download` that goes block by block, with other requests of the Client in between.
+
+    `is_done`: whether the last response was that of the whole, or refused it. `offset`: how many
+    bytes there are. `size`: how many there will be, None when the server has not said it.
+    """
+
+    is_done = False
+    size = _first = None
+
+    def __init__(
+        self,
+        client,
+        path,
+        write,
+        offset=0,
+        etag=None,
+        on_begin=None,
+        options=(),
+        block_size=1024,
+        limit=_MOST,
+    ):
+        _check_offset(offset)
+        self.offset = offset
+        self._client = client
+        self._write = write
+        self.etag = etag
+        self._on_begin = on_begin
+        self._limit = limit
+        self._szx = exponent(min(block_size, client.transport.largest_block), offset)
+        self._prepared = request_options(client.name, path, None, options)
+        self._token = client.random(_TOKEN)
+
+    def next(self, timeout=_EACH_BLOCK):
+        """The steps of the next block; they return the response, whose payload is written."""
+        client = self._client
+        first = self._first
+        offset = self.offset
+        begin(client, timeout)
+        blocks = [(_BLOCK2, uint_bytes(offset >> self._szx | self._szx))]
         if first is None:
             # RFC 7959 section 4: it asks for the size.
             blocks.append((_SIZE2, b""))
-        client.began = client.ticks()
-        message = merge(prepared, blocks)
-        response = yield from client.ask(GET, token, message, b"", first is None)
+        message = merge(self._prepared, blocks)
+        response = yield from client.ask(GET, self._token, message, b"", first is None)
         client.acknowledge()
         if first is None:
             if response.code != _CONTENT:
                 response.payload = bytes(response.payload)
+                self.is_done = True
                 return response
-            if etag is None:
-                etag = bytes(elective(response, _ETAG, 8))
+            if self.etag is None:
+                self.etag = bytes(elective(response, _ETAG, 8))
         # Without the option all of it is in the message.
         is_whole = first is None and not offset and response.option(_BLOCK2) is None
-        block2 = 0 if is_whole else check_block(response, _CONTENT, offset, etag)
+        block2 = 0 if is_whole else check_block(response, _CONTENT, offset, self.etag)
         if first is None:
-            first = [(number, bytes(value)) for number, value in response.options]
-            size = uint(elective(response, _SIZE2, 4)) or None
-            check_size(size or 0, limit)
-            if on_begin:
-                on_begin(response, size)
-        check_size(offset + len(response.payload), limit)
-        write(response.payload)
+            self._first = [(number, bytes(value)) for number, value in response.options]
+            self.size = uint(elective(response, _SIZE2, 4)) or None
+            check_size(self.size or 0, self._limit)
+            if self._on_begin:
+                self._on_begin(response, self.size)
         offset += len(response.payload)
-        if not block2 & _MORE:
-            if size not in (None, offset):
-                raise misfit("a body of %d bytes that was to have %d" % (offset, size))
-            response.options = first
-            response.payload = b""
-            response.size = offset
+        check_size(offset, self._limit)
+        self._write(response.payload)
+        self.offset = offset
+        response.payload = b""
+        if block2 & _MORE:
+            self._szx = block2 & 7
+            self._token = self._token[:-1] + bytes((self._token[-1] + 1 & 0xFF,))
             return response
-        szx = block2 & 7
-        token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
+        if self.size not in (None, offset):
+            raise misfit("a body of %d bytes that was to have %d" % (offset, self.size))
+        self.is_done = True
+        response.options = self._first
+        response.size = offset
+        return response
 
 
 def upload(

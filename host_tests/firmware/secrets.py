@@ -89,7 +89,7 @@ def is_told(text):
 def _with(path, value, **more):
     given = marked()
     section, _, key = path.rpartition("__")
-    values = given.get(section, given)
+    values = given.setdefault(section, {}) if section else given
     values[key] = value
     given.update(more)
     return json.dumps(given).encode()

@@ -83,6 +83,10 @@ RIGHT = {
     "restart_after_crash": (1, 60, 86_400, None),
     "led": (0, 2, "LED", "GP15", None),
     "codec": ("firmware", "microcoapy"),
+    "update__key": ("b64", None),
+    "update__trial": (1, 86_400),
+    "update__contact": (1, 86_400),
+    "update__spread": (1, 86_400),
 }
 
 WRONG = {
@@ -122,6 +126,10 @@ WRONG = {
     "restart_after_crash": (0, -1, 0.5, "10", True, 86_401),
     "led": (-1, "", 1.5, True),
     "codec": ("aiocoap", None, 5),
+    "update__key": ("", 5, []),
+    "update__trial": (0, 86_401, None, "1", True, 1.5),
+    "update__contact": (0, 86_401, None, "1", True, 1.5),
+    "update__spread": (0, 86_401, None, "1", True, 1.5),
 }
 
 
@@ -146,9 +154,17 @@ def test_every_key_wrong():
 def test_every_key_is_tested():
     tested = {path.replace("__", ".") for path in RIGHT}
     assert tested == {path.replace("__", ".") for path in WRONG}
-    elsewhere = {"ca", "certificate", "key", "wifi", "provisioning"}
+    elsewhere = {"ca", "certificate", "key", "wifi", "provisioning", "update"}
     keys = {section + line.split(" ")[0] for section, lines in KEYS for line in lines.split("\n")}
     assert keys - tested == elsewhere
+
+
+def test_updates_are_asked_for():
+    assert check()["update"] is check(update=None)["update"] is None
+    defaults = {"key": None, "trial": 7200, "contact": 3600, "spread": 600}
+    assert check(update={})["update"] == defaults
+    (found,) = problems(update=True)
+    assert found.startswith("`update` is true") and "an object" in found
 
 
 def test_required_keys_missing():

@@ -122,7 +122,7 @@ def test_message_ids_and_tokens_of_a_download():
     ids = [request.message_id for request in server.requests]
     assert ids == [0x1234, 0x1235, 0x1236]
     tokens = [bytes(request.token) for request in server.requests]
-    assert tokens == [bytes(range(1, 8)) + bytes((last,)) for last in (8, 9, 10)]
+    assert tokens == [bytes((1, 2, 3, last)) for last in (4, 5, 6)]
 
 
 def test_download_to_a_file():

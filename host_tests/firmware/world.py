@@ -562,7 +562,7 @@ class Board:
 
     id = BOARD_ID
     description = "a virtual board"
-    attempt_again = None
+    attempt_again = trial = None
     clock_is_set = True
     clock_is_guessed = False
 
@@ -815,7 +815,7 @@ def example(**changes):
     }
     for path in changes:
         section, _, key = path.rpartition("__")
-        values = config[section] if section else config
+        values = config.setdefault(section, {}) if section else config
         if changes[path] is ...:
             del values[key]
         else:
