@@ -1,3 +1,8 @@
-from firmware.application import start
+try:
+    open("slots.json").close()
+except OSError:
+    from firmware.application import start
+else:
+    from firmware.update.start import start
 
 start()

@@ -7,16 +7,14 @@ import sys
 _VERSION = "1.0.0"
 # MicroPython takes a file of the same name in / or /lib for its own module.
 _NATIVE = "binascii errno hashlib io json machine os re select socket time"
+# Where files of a user's can have such a name: the root, and the slots of firmware.update.
+_NOT_NATIVE = ("", "/lib", "/a", "/a/lib", "/b", "/b/lib")
 
 
 def start():
     """Power up, then run the application. What no other place caught restarts the board."""
     try:
-        own = _native_modules()
-        board, found = _power_up()
-        for name in own:
-            del sys.modules[name]
-        run(board, *found)
+        begin()
     except Exception as error:
         sys.print_exception(error)
         from firmware.application_failure import restart
@@ -24,19 +22,34 @@ def start():
         restart()
 
 
-def run(board, credentials, config):
+def begin(place="", trial=None):
+    """Power up, then run the application of a place: "" is the root, else see firmware.update.
+
+    `trial`: that of what runs, or None. What a slot's application raises on trial is raised here.
+    """
+    own = native_modules()
+    board, (credentials, config) = _power_up()
+    type(board).trial = trial
+    for name in own:
+        del sys.modules[name]
+    run(board, credentials, config, place)
+
+
+def run(board, credentials, config, place=""):
     """Run app.py's run(credentials), with asyncio when it is async; show what it raises.
 
-    `config`: what says `restart_after_crash`, or None.
+    `config`: what says `restart_after_crash`, or None. `place`: the folder that app.py is in.
     """
-    is_there = board.exists("/app.py") or board.exists("/app.mpy")
+    is_there = board.exists(place + "/app.py") or board.exists(place + "/app.mpy")
     if is_there:
         board.indicator.show("application", "running app.py")
         # From now on it is the application's.
         board.indicator.led = None
+        is_whole = False
         try:
             import app
 
+            is_whole = True
             result = app.run(credentials)
             if hasattr(result, "send"):
                 import asyncio
@@ -45,7 +58,11 @@ def run(board, credentials, config):
             return
         except Exception as error:
             board.indicator.show("application", "app.py raised %s" % type(error).__name__)
+            if place and (board.trial or not is_whole):
+                raise
             sys.print_exception(error)
+    elif place:
+        raise ImportError("there is no app.py in %s" % place)
     from firmware.application_failure import explain, restart_after_crash
 
     explain(board, is_there)
@@ -74,14 +91,14 @@ def _power_up():
     return board, found
 
 
-def _native_modules():
+def native_modules():
     """Import MicroPython's own modules before anything else can be taken for them.
 
     Returns the names of those that have to go before the application may import its own.
     """
     own = []
     path = sys.path[:]
-    sys.path[:] = [place for place in path if place not in ("", "/lib")]
+    sys.path[:] = [place for place in path if place not in _NOT_NATIVE]
     for name in _NATIVE.split():
         if name not in sys.modules:
             sys.modules[name] = __import__(name)

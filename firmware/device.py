@@ -156,6 +156,12 @@ class Device:
             self.wait(left)
         sleep.deep(self.session, ms)
 
+    def confirm_update(self):
+        """Say that this version works: an update on trial is not rolled back any more."""
+        trial = self.session.board.trial
+        if trial:
+            trial.confirm()
+
     def close(self):
         """Give the connection and its memory back; keep what waits on flash, with `persist`."""
         self.session.close()

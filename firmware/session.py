@@ -134,6 +134,8 @@ class Session:
         if self.observed and self.client.exchange.transmissions > _MANY_TRANSMISSIONS:
             self.observed.doubt()
         check(response)
+        if self.board.trial:
+            self.board.trial.contact()
         return response
 
     def _work(self, confirm):

@@ -33,5 +33,7 @@ def deep(session, ms):
     """Keep what could not be sent, switch the radio off, and sleep deep."""
     session.disconnect()
     session.backlog.keep()
+    if session.board.trial:
+        session.board.trial.before_sleep()
     session.board.indicator.say("sleep: %d s" % (ms // 1000))
     session.board.deep_sleep(ms)

@@ -220,6 +220,10 @@ def fits(kind, value):
             return uri.parse(value) is not None
         except ValueError:
             return False
+    if kind == "modulus":
+        from firmware.board.modulus import modulus
+
+        return modulus(value) is not None
     for mark in "/?&#":
         if kind == "token" and mark in value:
             return False

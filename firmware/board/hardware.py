@@ -39,6 +39,8 @@ class Board:
     ticks = staticmethod(time.ticks_ms)
     random = staticmethod(os.urandom)
     reset = staticmethod(machine.reset)
+    # That of an update which has to prove itself, see firmware.update.trial; one for all, too.
+    trial = None
     # How long the watchdog waits, in s, None for none, and what feeds it: one for all, since an
     # application's Board feeds what the first one started.
     watchdog = _feed = _indicator = None

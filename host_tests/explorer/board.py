@@ -67,6 +67,7 @@ class Board:
 
     root = ""
     chip = ""
+    trial = None
     watchdog = None
     description = "the explorer"
     idle = staticmethod(lambda: None)

@@ -192,7 +192,7 @@ def test_a_file_with_the_name_of_a_module_of_micropython():
     sys.modules.pop("json", None)
     path = sys.path[:]
     try:
-        own = application._native_modules()
+        own = application.native_modules()
         assert "json" in own and sys.modules["json"].loads("[1]") == [1]
         assert "machine" not in own and sys.path == path
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from binascii import b2a_base64
 
 from firmware.board import config as configuration
 from firmware.board.config import KEYS, hostname
@@ -53,6 +54,12 @@ def value_of(config, path):
     return (config[section] if section else config)[key]
 
 
+def b64(content):
+    return b2a_base64(content).decode().strip()
+
+
+# As of an RSA key of 2048 bits.
+MODULUS = b64(b"\x80" + b"\1" * 255)
 RIGHT = {
     "wifi__ssid": ("a", "x" * 32, "ü" * 16, "with blank"),
     "wifi__password": ("", "12345678", "x" * 63, "f" * 64),
@@ -83,7 +90,7 @@ RIGHT = {
     "restart_after_crash": (1, 60, 86_400, None),
     "led": (0, 2, "LED", "GP15", None),
     "codec": ("firmware", "microcoapy"),
-    "update__key": ("b64", None),
+    "update__key": (MODULUS, b64(b"\xff" * 512), None),
     "update__trial": (1, 86_400),
     "update__contact": (1, 86_400),
     "update__spread": (1, 86_400),
@@ -126,7 +133,16 @@ WRONG = {
     "restart_after_crash": (0, -1, 0.5, "10", True, 86_401),
     "led": (-1, "", 1.5, True),
     "codec": ("aiocoap", None, 5),
-    "update__key": ("", 5, []),
+    "update__key": (
+        "",
+        5,
+        [],
+        "no base64!",
+        MODULUS[:-8],
+        b64(b"\x7f" + b"\1" * 255),
+        b64(b"\x80" + b"\1" * 254 + b"\2"),
+        b64(b"\x80" + b"\1" * 512),
+    ),
     "update__trial": (0, 86_401, None, "1", True, 1.5),
     "update__contact": (0, 86_401, None, "1", True, 1.5),
     "update__spread": (0, 86_401, None, "1", True, 1.5),

@@ -1,0 +1,240 @@
+"""/slots.json: which place runs, which one comes back, what failed, what is still to be told.
+
+A place is a folder with an application, and perhaps a whole firmware/: "" is the root, as it was
+flashed, which no update ever writes to; "/a" and "/b" are the slots. The file holds:
+
+running, before   {"place": …, "title": …, "version": …, "checksum": …}, the last three
+                  ThingsBoard's words for what is in a slot; before: what comes back
+starts            how many starts are left to the running one, which is on trial; else None
+trial, contact    in s: after how long it is proven, and how soon it has to reach ThingsBoard
+failed            the last one that failed: the same words, and "why"
+untold            "UPDATED" or "FAILED": what ThingsBoard has not been told yet; else None
+firmware          the version of the root's firmware
+progress          a list that is kept for whoever downloads; else None
+"""
+
+import json
+
+from firmware.update.tree import remove_tree
+
+PATH = "/slots.json"
+SLOTS = ("/a", "/b")
+# How many starts there are for what is on trial.
+STARTS = 5
+
+_LONGEST_WHY = 200
+
+
+class State:
+    """What /slots.json says. Without that file, or when it cannot be read, the root runs.
+
+    Each change is made to what the file says then, and saved at once, so that there may be
+    several of these. What changes raises FirstbootError when it cannot be saved.
+    """
+
+    def __init__(self, storage):
+        self.storage = storage
+        try:
+            self._load()
+        except Exception:
+            # Of whatever class: the root runs.
+            self._found = _nothing()
+
+    @property
+    def running(self):
+        """The place that runs from the next start on."""
+        return self._found["running"]["place"]
+
+    @property
+    def before(self):
+        """The place that comes back when the running one fails."""
+        return self._found["before"]["place"]
+
+    @property
+    def on_trial(self):
+        """Whether the running one is on trial."""
+        return self._found["starts"] is not None
+
+    @property
+    def starts(self):
+        """How many starts are left to the one on trial."""
+        return self._found["starts"]
+
+    @property
+    def trial(self):
+        """For how many s the one on trial has to run."""
+        return self._found["trial"]
+
+    @property
+    def contact(self):
+        """Within how many s the one on trial has to reach ThingsBoard."""
+        return self._found["contact"]
+
+    @property
+    def failed(self):
+        """The last one that failed: its `title`, `version`, `checksum`, and `why`; or None."""
+        return self._found["failed"]
+
+    @property
+    def untold(self):
+        """What ThingsBoard has not been told: "UPDATED", "FAILED", or None."""
+        return self._found["untold"]
+
+    @property
+    def progress(self):
+        """What `keep` was given last; None after `told`."""
+        return self._found["progress"]
+
+    @property
+    def root_firmware(self):
+        """The version of the root's firmware, None when the root runs, which knows it itself."""
+        return self._found["firmware"]
+
+    def package(self):
+        """Return the `title`, `version` and `checksum` of what runs, None for the root."""
+        running = self._found["running"]
+        return running if running["place"] else None
+
+    def has_failed(self, title, version, checksum):
+        """Return whether this is what failed last."""
+        failed = self.failed
+        return failed is not None and _words(failed) == (title, version, checksum)
+
+    def slot(self):
+        """Return the slot that may be written, None when both are needed.
+
+        It is never what runs, nor, during a trial, what comes back.
+        """
+        for slot in SLOTS:
+            if slot != self.running and not (self.on_trial and slot == self.before):
+                return slot
+
+    def give_up(self, slot):
+        """Let the root come back in place of this slot, which is to be written."""
+        if self.before == slot:
+            self._load()
+            self._found["before"] = {"place": ""}
+            self._save()
+
+    def switch(self, slot, package, trial, contact, firmware):
+        """Let this slot run from the next start on, on trial; see above for what it is given."""
+        self._load()
+        found = self._found
+        if not self.running:
+            found["firmware"] = firmware
+        if not self.on_trial:
+            # Only what is proven comes back.
+            found["before"] = found["running"]
+        found["running"] = {"place": slot}
+        for key in ("title", "version", "checksum"):
+            found["running"][key] = package[key]
+        found["starts"] = STARTS
+        found["trial"] = trial
+        found["contact"] = contact
+        found["untold"] = None
+        self._save()
+
+    def count_start(self):
+        """Take a start from the one on trial."""
+        self._load()
+        self._found["starts"] -= 1
+        self._save()
+
+    def confirm(self):
+        """End the trial: what runs has proven itself."""
+        self._load()
+        if self.on_trial:
+            self._found["starts"] = self._found["failed"] = None
+            self._found["untold"] = "UPDATED"
+            self._save()
+
+    def fail(self, why):
+        """Let the one before run from the next start on. `why`: in words, for ThingsBoard.
+
+        When there is no room to save that, the failed one goes first.
+        """
+        self._load()
+        found = self._found
+        place = self.running
+        if not place:
+            return
+        failed = found["running"]
+        failed["why"] = why[:_LONGEST_WHY]
+        found["failed"] = failed
+        found["running"] = found["before"]
+        found["before"] = {"place": ""}
+        found["starts"] = None
+        found["untold"] = "FAILED"
+        try:
+            self._save()
+        except Exception:
+            # Of whatever class: the errors of a slot's firmware are others than the root's.
+            remove_tree(self.storage, place)
+            self._save()
+
+    def refuse(self, title, version, checksum, why):
+        """Note that a package has failed before it ran. What runs goes on."""
+        self._load()
+        self._found["failed"] = {
+            "title": title,
+            "version": version,
+            "checksum": checksum,
+            "why": why[:_LONGEST_WHY],
+        }
+        self._found["untold"] = "FAILED"
+        self._save()
+
+    def keep(self, progress):
+        """Keep how far a download is: a list of texts and numbers."""
+        self._load()
+        self._found["progress"] = progress
+        self._save()
+
+    def told(self):
+        """Note that ThingsBoard knows."""
+        self._load()
+        self._found["untold"] = self._found["progress"] = None
+        self._save()
+
+    def _load(self):
+        content = self.storage.read(PATH)
+        try:
+            self._found = _checked(json.loads(content or b"{}"))
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+            # RuntimeError: nested too deep.
+            self._found = _nothing()
+
+    def _save(self):
+        self.storage.save(PATH, json.dumps(self._found).encode())
+
+
+def _nothing():
+    found = {"running": {"place": ""}, "before": {"place": ""}}
+    for key in ("starts", "trial", "contact", "failed", "untold", "firmware", "progress"):
+        found[key] = None
+    return found
+
+
+def _checked(found):
+    """Return what a file says, or raise when it does not fit."""
+    running = found["running"]["place"]
+    before = found["before"]["place"]
+    for place in (running, before):
+        if place and place not in SLOTS:
+            raise ValueError
+    if before and before == running:
+        raise ValueError
+    for key in ("failed", "untold", "firmware", "progress"):
+        found[key]
+    if found["starts"] is not None:
+        # They are numbers, of something.
+        found["starts"] + found["trial"] + found["contact"]
+        if not running:
+            raise ValueError
+    if running:
+        _words(found["running"])
+    return found
+
+
+def _words(package):
+    return package["title"], package["version"], package["checksum"]

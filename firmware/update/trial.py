@@ -1,0 +1,109 @@
+"""What runs after an update is on trial, until it has proven itself or failed.
+
+It is proven when ThingsBoard answers at or after `trial` s, when the application says so, or when
+it sleeps deep after ThingsBoard has answered. A timer ends what does not get there: it interrupts
+endless loops, too, if not those in C code, for which there is a watchdog.
+"""
+
+import gc
+import sys
+from time import ticks_diff, ticks_ms
+
+import machine
+from micropython import const
+
+from firmware.board.indicator import Indicator
+
+# Bytes kept free for what has to be done when the application has taken all others.
+_RESERVE = const(6144)
+
+
+class Trial:
+    """The trial of what runs. `state`: a firmware.update.slots.State.
+
+    Made by the root's firmware.update.start, and found by all as Board.trial.
+    """
+
+    is_over = False
+    _is_reached = False
+
+    def __init__(self, state):
+        self._state = state
+        self._indicator = Indicator()
+        self._began = ticks_ms()
+        self._reserve = bytearray(_RESERVE)
+        self._timer = _timer()
+        self._wait(state.contact)
+
+    def contact(self):
+        """ThingsBoard has answered. Raises FirstbootError when the flash fails."""
+        if self.is_over:
+            return
+        passed = ticks_diff(ticks_ms(), self._began) // 1000
+        left = self._state.trial - passed
+        if left <= 0:
+            self.confirm()
+        elif not self._is_reached:
+            self._is_reached = True
+            self._wait(left + self._state.contact)
+
+    def confirm(self):
+        """The new version is proven, and stays. Raises FirstbootError when the flash fails."""
+        if not self.is_over:
+            self._state.confirm()
+            self.is_over = True
+            self._reserve = None
+            self._timer.deinit()
+            self._say("is confirmed")
+
+    def before_sleep(self):
+        """The board is about to sleep deep: what has reached ThingsBoard is proven."""
+        if self._is_reached:
+            try:
+                self.confirm()
+            except Exception as error:
+                # It stays on trial, and sleeps all the same.
+                self._say("cannot be confirmed: %s" % error)
+
+    def fail(self, why):
+        """Let the version before come back, and reset. `why`: in words, for ThingsBoard."""
+        self.free_memory()
+        try:
+            self._say("failed: %s" % why)
+            self._state.fail(why)
+        finally:
+            # Whatever happened: a reset takes a start, and no start is left some time.
+            machine.reset()
+
+    def free_memory(self):
+        """Give back what is kept for the end, and what the application has."""
+        self._reserve = None
+        sys.modules.pop("app", None)
+        gc.collect()
+
+    def _wait(self, seconds):
+        """Fail after so long. Again and again, in case that it comes to nothing."""
+        self._timer.init(
+            mode=machine.Timer.PERIODIC, period=seconds * 1000, callback=self._on_timer
+        )
+
+    def _on_timer(self, timer):
+        if self._is_reached:
+            self.fail("ThingsBoard has not answered when it was to be confirmed")
+        else:
+            self.fail("it has not reached ThingsBoard within %d s" % self._state.contact)
+
+    def _say(self, what):
+        package = self._state.package()
+        self._indicator.say("update: %s %s %s" % (package["title"], package["version"], what))
+
+
+def _timer():
+    """Return a timer that applications use rarely: an ESP32's last one, or a Pico W's only kind."""
+    for number in (3, 1, 0):
+        try:
+            return machine.Timer(number)
+        except ValueError:
+            # It has fewer, or none with a number.
+            pass
+    return machine.Timer(-1)
