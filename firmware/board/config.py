@@ -4,10 +4,20 @@ Mistakes are explained by firmware.board.config_mistakes, which a good config.js
 """
 
 import json
+from binascii import unhexlify
 
 from firmware.coap import uri
 
-_PATH = "/config.json"
+PATH = "/config.json"
+
+# What `onboarding` asks a person for where it is missing.
+_ASKED = (
+    "wifi.ssid",
+    "server",
+    "provisioning.deviceName",
+    "provisioning.provisionDeviceKey",
+    "provisioning.provisionDeviceSecret",
+)
 
 # Of each section the keys: the name, the kind of value, and the default: JSON, null when there is
 # none, or ! for a key that is required. Texts, since tuples cost a board four times the memory.
@@ -29,13 +39,17 @@ watchdog int
 restart_after_crash int
 led pin "LED"
 codec firmware|microcoapy "firmware"
-update dict\
+update dict
+onboarding onboarding false
+onboarding_password passphrase
+onboarding_pin pin\
 """,
     ),
     (
         "wifi.",
         """\
 ssid ssid !
+ssid_hex hex
 password psk ""
 country country
 hostname hostname\
@@ -68,23 +82,25 @@ spread seconds 600\
 )
 
 
-def load(board, provisioned=False):
+def load(board, provisioned=False, asked=None):
     """Return config.json as a dictionary with every key, defaults filled in.
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
-    whether it is coaps, and its `origin`, see firmware.coap.uri; `networks`, those of `wifi`; and
-    `own_token`, whether the token that config.json gives has `{id}` in it and so is this board's
-    alone. A provisioned board needs no secret, and takes what firmware.board.config_doubts doubts.
-    Raises FirstbootError with every mistake.
+    whether it is coaps, and its `origin`, see firmware.coap.uri; `networks`, those of `wifi`, each
+    with its `name`, the bytes in the air; `own_token`, whether the token that config.json
+    gives has `{id}` in it and so is this board's alone. A provisioned board needs no secret, and
+    takes what firmware.board.config_doubts doubts. `asked`: a list, to which the paths are added
+    that are missing and that `onboarding` asks a person for; without it they are mistakes. Raises
+    FirstbootError with every mistake.
     """
-    content = board.storage.read(_PATH)
+    content = board.storage.read(PATH)
     if content is None:
-        # On FAT a save by `forget_secret`, cut before its rename, leaves a whole one here.
-        left = board.storage.read(_PATH + ".new") or b""
+        # On FAT a save by the firmware, cut before its rename, leaves a whole one here.
+        left = board.storage.read(PATH + ".new") or b""
         if left.endswith(b"}"):
-            board.storage.finish(_PATH)
+            board.storage.finish(PATH)
             content = left
-    config = check(content, board.id, provisioned, board.chip)
+    config = check(content, board.id, provisioned, board.chip, asked)
     if config["codec"] == "microcoapy":
         from firmware.board.config_mistakes import check_microcoapy
 
@@ -92,7 +108,7 @@ def load(board, provisioned=False):
     return config
 
 
-def check(content, id, provisioned=False, chip=""):
+def check(content, id, provisioned=False, chip="", asked=None):
     """Return the configuration in the bytes of a config.json, see `load`. Raises FirstbootError.
 
     `id`: the board's unique id in hex, for `{id}` in a name or a token. `chip`: see Board.
@@ -101,6 +117,7 @@ def check(content, id, provisioned=False, chip=""):
     networks = config.get("wifi")
     if not (isinstance(networks, list) and fits("networks", networks)):
         networks = None
+    askable = _ASKED if asked is not None and config.get("onboarding") else ()
     wrong = []
     unknown = 0
     own_token = False
@@ -117,6 +134,12 @@ def check(content, id, provisioned=False, chip=""):
                 if provisioned and kind == "secret":
                     default = "null"
                 given = key in values
+                if default == "!" and not given:
+                    if key == "ssid" and "ssid_hex" in values:
+                        default = "null"
+                    elif place + key in askable:
+                        asked.append(place + key)
+                        default = "null"
                 if given or default == "!":
                     value = values.get(key)
                     if kind in ("name", "token", "text") and isinstance(value, str):
@@ -134,9 +157,12 @@ def check(content, id, provisioned=False, chip=""):
             # Every known key is there now.
             unknown += len(values) - len(lines)
     networks = networks or [config["wifi"]]
+    endpoint = origin = None
     secure = False
-    if not (wrong or unknown):
-        *endpoint, secure = uri.parse(config["server"])
+    server = config["server"]
+    if server and not (wrong or unknown):
+        *endpoint, secure = uri.parse(server)
+        origin = uri.origin(server)
     doubtful = []
     if not provisioned:
         from firmware.board.config_doubts import doubts
@@ -150,22 +176,15 @@ def check(content, id, provisioned=False, chip=""):
     config["endpoint"] = endpoint
     config["secure"] = secure
     config["own_token"] = own_token
-    config["origin"] = uri.origin(config["server"])
+    config["origin"] = origin
     config["networks"] = networks
     for wifi in networks:
-        wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"])
+        wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"] or "")
+        name = (wifi["ssid"] or "").encode()
+        if wifi["ssid_hex"]:
+            name = wifi["ssid"] = unhexlify(wifi["ssid_hex"])
+        wifi["name"] = name
     return config
-
-
-def forget_secret(board):
-    """Take provisionDeviceSecret out of config.json: the one write to it by firmware."""
-    storage = board.storage
-    given = parse(storage.read(_PATH))
-    if given["provisioning"].pop("provisionDeviceSecret", None):
-        storage.save(_PATH, json.dumps(given).encode())
-    else:
-        # What a copy to the board, broken off since, may have left.
-        storage.remove(_PATH + ".new")
 
 
 def parse(content, strict=False):
@@ -194,6 +213,8 @@ def parse(content, strict=False):
 def fits(kind, value):
     """Return whether a value is of a kind."""
     given = type(value).__name__
+    if kind == "onboarding":
+        return given == "bool" or value == "portal"
     if given == "int":
         is_time = kind in ("int", "seconds")
         return (is_time and 1 <= value <= 86_400) or (kind == "pin" and value >= 0)
@@ -211,6 +232,10 @@ def fits(kind, value):
         return 1 <= size <= 32
     if kind == "psk":
         return 8 <= size <= 64
+    if kind == "passphrase":
+        return not size or 8 <= size == len(value) <= 63
+    if kind == "hex":
+        return 2 <= size <= 64 and not (size % 2 or value.strip("0123456789abcdef"))
     if kind == "country":
         return len(value) == size == 2 and value.isalpha() and value.isupper()
     if kind == "hostname":

@@ -39,10 +39,22 @@ def doubts(config, networks, chip):
     the board's, such as "ESP32", for the pins.
     """
     problems = []
-    why = doubt(str(config["server"]))
+    request = config["provisioning"]
+    why = config["server"] and doubt(str(config["server"]))
     if why:
         problems.append("`server`: %s" % why)
-    request = config["provisioning"]
+    elif config["server"] is None and request["provisionDeviceSecret"]:
+        problems.append(
+            "`server` is missing, and `provisioning.provisionDeviceSecret` is not: who names the"
+            " server would be told the secret"
+        )
+    if config["onboarding"] and config["onboarding_password"] is None:
+        problems.append(
+            "`onboarding_password` is missing; `python3 -m tools flash` draws one for each board,"
+            ' and "" lets anybody near the board in'
+        )
+    if config["onboarding_pin"] is not None and not config["onboarding"]:
+        problems.append("`onboarding_pin` opens nothing while `onboarding` is false")
     for key in ("deviceName", "token", "clientId", "username"):
         if "{id}" in str(request[key]).lower():
             problems.append("`provisioning.%s` has `{ID}` in it; did you mean `{id}`?" % key)
@@ -67,13 +79,18 @@ def doubts(config, networks, chip):
             " belongs there"
         )
     for wifi in networks:
+        if wifi["ssid"] and wifi["ssid_hex"]:
+            problems.append("`wifi.ssid` and `wifi.ssid_hex` are both there; one names the network")
         password = str(wifi["password"])
         if len(password) == 64 and password.strip("0123456789abcdefABCDEF"):
             problems.append(
                 "`wifi.password` is a string of 64 characters; then all have to be hex digits"
             )
-    pin = str(config["led"]).lstrip("GPIO")
-    for name, pins, why in _TAKEN:
-        if name == chip and ",%s," % pin in pins:
-            problems.append("`led` is a pin that %s" % why)
+    for key in ("led", "onboarding_pin"):
+        pin = str(config[key]).lstrip("GPIO")
+        for name, pins, why in _TAKEN:
+            if name == chip and ",%s," % pin in pins:
+                problems.append("`%s` is a pin that %s" % (key, why))
+    if config["onboarding_pin"] is not None and config["onboarding_pin"] == config["led"]:
+        problems.append("`onboarding_pin` and `led` are the same pin")
     return problems

@@ -13,11 +13,14 @@ country two capital letters, such as "DE",
 dict an object
 networks an object, or a list of 1 to 8,
 file a file on the board
+hex the network's name as 1 to 32 bytes, two small hex digits each,
 hostname letters, digits and inner hyphens, at most 32,
 int a number from 1 to 86400, or null,
 list a list of host names, or null,
 modulus what `bundle` shows of the key,
 name a string of 1 to 255 characters
+onboarding "portal", true or false
+passphrase a password of 8 to 63 ASCII characters, or "" for none,
 pin a pin's number or name, or null,
 psk a password of 8 to 64 bytes, or "" for none,
 seconds a number from 1 to 86400
@@ -111,7 +114,7 @@ def check_keys(keys, config, networks, wrong, secure, doubtful):
                 )
     if not problems:
         for key, other in (("verify", "ca"), ("certificate", "key"), ("key", "certificate")):
-            if config[other] and not secure:
+            if config[other] and config["server"] and not secure:
                 problems.append("`%s` is for coaps, but `server` begins with coap://" % other)
             if config[key] and secure and not config[other]:
                 problems.append("`%s` is missing; over coaps `%s` needs it" % (other, key))

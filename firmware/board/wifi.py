@@ -9,7 +9,7 @@ from micropython import const
 from firmware.errors import Silence
 
 _POLL = const(100)  # ms
-_POLLS = const(300)
+_PATIENCE = const(30)  # s
 _POLLS_TO_RECONNECT = const(50)
 _OFF = const(500)  # ms that a radio is off, to be as after power-up
 _ROUNDS_TO_RESET = const(6)
@@ -41,17 +41,20 @@ def join(config, board=None, trouble=None):
         _switch_on(board, networks[0])
         networks = in_order(board, networks, joined)
     for wifi in networks[:-1]:
-        error = _join(board, wifi)
+        error = join_anew(board, wifi)
         if not error:
             return
         board.indicator.say(*str(error).split("\n"))
-    error = _join(board, networks[-1])
+    error = join_anew(board, networks[-1])
     if error:
         raise error
 
 
-def _join(board, wifi):
-    """Join a network; return None, or the error that says why not."""
+def join_anew(board, wifi, patience=_PATIENCE):
+    """Join a network, also one that is joined; return None, or the error that says why not.
+
+    `wifi`: one of config.json's `networks`. `patience`: how long it is tried, in s.
+    """
     ssid = wifi["ssid"]
     radio = board.radio
     board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
@@ -64,7 +67,7 @@ def _join(board, wifi):
         if wlan.status() not in (1000, 0):  # idle
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
-        status = _connect(board, wlan, ssid, wifi["password"] or None)
+        status = _connect(board, wlan, ssid, wifi["password"] or None, patience)
     except Exception as error:
         # Of whatever class: which one is the network stack's affair.
         status = error
@@ -74,7 +77,7 @@ def _join(board, wifi):
         return None
     from firmware.board.wifi_failure import explain
 
-    error, is_wedged = explain(board, wifi, status)
+    error, is_wedged = explain(board, wifi, status, patience)
     radio["failed"] += 1
     radio["wedged"] = radio["wedged"] + 1 if is_wedged else 0
     if radio["wedged"] >= _ROUNDS_TO_RESET:
@@ -100,18 +103,18 @@ def _joined(board, networks):
             # An ESP32 reads on behind a name of 32 bytes, into the password.
             name = wlan.config("ssid").encode()[:32]
             for wifi in networks:
-                if name == wifi["ssid"].encode():
+                if name == wifi["name"]:
                     return wifi
     except Exception:
         # Of whatever class: a name that is not in UTF-8, a radio that will not do.
         pass
 
 
-def _connect(board, wlan, ssid, key):
+def _connect(board, wlan, ssid, key, patience):
     """Return None when joined, else the status that tells most about why not."""
     telling = None
     status = -1
-    for poll in range(_POLLS):
+    for poll in range(patience * 1000 // _POLL):
         # The ESP32 goes on trying by itself. The Pico W stops at a failure, a negative status,
         # and one can be wrong the first time: it is told again every 5 s.
         if status < 0 and poll % _POLLS_TO_RECONNECT == 0:

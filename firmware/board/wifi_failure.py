@@ -11,10 +11,12 @@ _NAME = "Check `wifi.ssid` letter by letter; the board hears 2.4 GHz only."
 _SECURITY = "Let the network speak WPA2 or WPA3, or for an open one take `wifi.password` out."
 
 
-def explain(board, wifi, status):
+def explain(board, wifi, status, patience):
     """Return (error, whether the radio itself may be the trouble).
 
     `wifi`: config.json's. `status`: the last WLAN.status(), or what the network stack raised.
+    `patience`: how long it was tried, in s. The error's `reason` is "not in range", "wrong
+    password", "security", "too weak", "no address" or "not joined".
     """
     ssid = wifi["ssid"]
     if isinstance(status, Exception):
@@ -24,52 +26,64 @@ def explain(board, wifi, status):
         error = _explain_security(board, wifi)
         if error:
             return error, False
-    what = 'not joined "%s" in 30 s (status %d)' % (ssid, status)
+    reason = "not joined"
+    what = 'not joined "%s" in %d s (status %d)' % (ssid, patience, status)
     fix = "Check `wifi.password`, the distance, and the network's DHCP server."
     is_wedged = False
     if is_esp32:
         if status == 201:
+            reason = "not in range"
             what = 'no network "%s" in range' % ssid
             fix = _NAME
         elif status in (210, 211):
+            reason = "security"
             what = '"%s" is in range, but not with a security that this board takes' % ssid
             fix = _SECURITY
         elif status == 212:
+            reason = "too weak"
             what = '"%s" is too weak here' % ssid
             fix = _DISTANCE
         elif status in (15, 202, 204):  # 15 and 204: the handshake timed out
+            reason = "wrong password"
             what = '"%s" did not take the password' % ssid
             fix = _PASSWORD
         elif status in (2, 4, 5, 200, 203, 205):
+            reason = "too weak"
             what = '"%s" let the board go (status %d)' % (ssid, status)
             fix = _DISTANCE
         else:
             is_wedged = status >= 1000
     elif status == -2:
+        reason = "not in range"
         what = 'no network "%s" in range' % ssid
         fix = _NAME
     elif status == -3:
+        reason = "wrong password"
         what = '"%s" did not take the password' % ssid
         fix = _PASSWORD
     elif status == 2:
+        reason = "no address"
         what = 'joined "%s", but it gives no address' % ssid
         fix = "Check the network's DHCP server."
     else:
         is_wedged = status >= 0
-    return FirstbootError(what, fix), is_wedged
+    return _error(reason, what, fix), is_wedged
 
 
 def _explain_raised(ssid, raised):
     text = str(raised) or type(raised).__name__
     lower = text.lower()
     if "invalid password" in lower:
-        return FirstbootError('the radio cannot use the password for "%s"' % ssid, _PASSWORD), False
+        what = 'the radio cannot use the password for "%s"' % ssid
+        return _error("wrong password", what, _PASSWORD), False
     if "memory" in lower or isinstance(raised, MemoryError):
-        return FirstbootError(
+        return _error(
+            "not joined",
             'no memory is left to join "%s": %s' % (ssid, text),
             "Power the board off and on; let app.py take less memory before it joins.",
         ), True
-    return FirstbootError(
+    return _error(
+        "not joined",
         'the radio could not join "%s": %s' % (ssid, text),
         "Check the board's power supply; power it off and on.",
     ), True
@@ -82,11 +96,18 @@ def _explain_security(board, wifi):
     from firmware.board.wifi_scan import heard
 
     ssid = wifi["ssid"]
-    is_open = [security == 0 for name, security in heard(board) if name == ssid.encode()]
+    is_open = [security == 0 for name, security in heard(board) if name == wifi["name"]]
     if is_open and all(is_open) and wifi["password"]:
-        return FirstbootError(
+        return _error(
+            "wrong password",
             '"%s" is an open network and takes no password' % ssid,
             "Take `wifi.password` out, if you trust that network.",
         )
     if is_open and not any(is_open) and not wifi["password"]:
-        return FirstbootError('"%s" wants a password' % ssid, _PASSWORD)
+        return _error("wrong password", '"%s" wants a password' % ssid, _PASSWORD)
+
+
+def _error(reason, what, fix):
+    error = FirstbootError(what, fix)
+    error.reason = reason
+    return error

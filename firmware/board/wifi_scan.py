@@ -11,6 +11,11 @@ def heard(board):
 
     None when the watchdog is shorter than a scan: nothing feeds it meanwhile.
     """
+    return [(name, security) for _, name, security in heard_with_strength(board)]
+
+
+def heard_with_strength(board):
+    """Return the same with how much weaker than 0 dBm each is in front."""
     found = []
     board.idle()
     if board.watchdog and board.watchdog < _SCAN:
@@ -21,7 +26,7 @@ def heard(board):
     except Exception:
         # Of whatever class: a radio that will not scan may join.
         pass
-    return [(name, security) for _, name, security in sorted(found)]
+    return sorted(found)
 
 
 def in_order(board, networks, silent):
@@ -33,7 +38,7 @@ def in_order(board, networks, silent):
     names = [name for name, _ in heard(board)]
     ranked = []
     for number, wifi in enumerate(networks):
-        name = wifi["ssid"].encode()
+        name = wifi["name"]
         place = names.index(name) if name in names else len(names)
         ranked.append((wifi is silent, place, number))
     return [networks[number] for _, _, number in sorted(ranked)]

@@ -1,5 +1,7 @@
 """What a board with credentials has left to do: tidy up, and say where config.json differs."""
 
+import json
+
 from firmware.board.credentials import ATTEMPT
 from firmware.errors import FirstbootError
 
@@ -12,13 +14,24 @@ def finish(board, credentials, config):
     try:
         tidy(board, credentials)
         if config["forget_secret"]:
-            from firmware.board.config import forget_secret
-
             forget_secret(board)
         return True
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
         return False
+
+
+def forget_secret(board):
+    """Take provisionDeviceSecret out of config.json. Raises FirstbootError."""
+    from firmware.board.config import PATH, parse
+
+    storage = board.storage
+    given = parse(storage.read(PATH))
+    if given["provisioning"].pop("provisionDeviceSecret", None):
+        storage.save(PATH, json.dumps(given).encode())
+    else:
+        # What a copy to the board, broken off since, may have left.
+        storage.remove(PATH + ".new")
 
 
 def remarks_on(board, credentials, config):

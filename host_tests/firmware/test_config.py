@@ -7,6 +7,7 @@ from binascii import b2a_base64
 from firmware.board import config as configuration
 from firmware.board.config import KEYS, hostname
 from firmware.errors import FirstbootError
+from firmware.provisioning.provisioned import forget_secret
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     KEY,
@@ -94,6 +95,10 @@ RIGHT = {
     "update__trial": (1, 86_400),
     "update__contact": (1, 86_400),
     "update__spread": (1, 86_400),
+    "wifi__ssid_hex": ("ff" * 32, "00"),
+    "onboarding": (True, False, "portal"),
+    "onboarding_password": ("", "12345678", "x" * 63, None),
+    "onboarding_pin": (0, "GP15", None),
 }
 
 WRONG = {
@@ -146,13 +151,24 @@ WRONG = {
     "update__trial": (0, 86_401, None, "1", True, 1.5),
     "update__contact": (0, 86_401, None, "1", True, 1.5),
     "update__spread": (0, 86_401, None, "1", True, 1.5),
+    "wifi__ssid_hex": ("", "f", "fff", "FF", "0x", "ff" * 33, 5),
+    "onboarding": ("improv", "", 1, 0, None, []),
+    "onboarding_password": ("1234567", "x" * 64, "pässword", 12345678),
+    "onboarding_pin": (-1, "", 1.5, True),
+}
+# What each of them goes with.
+BESIDE = {
+    "wifi__ssid_hex": {"wifi__ssid": ...},
+    "onboarding": {"onboarding_password": "label-1234"},
+    "onboarding_pin": {"onboarding": True, "onboarding_password": "label-1234"},
 }
 
 
 def test_every_key_right():
     for path in RIGHT:
         for value in RIGHT[path]:
-            config = check(**{path: value})
+            beside = BESIDE.get(path, {})
+            config = check(**dict(beside, **{path: value}))
             expected = ID.join(value.split("{id}")) if path.endswith("deviceName") else value
             if path != "wifi__hostname" or value:
                 assert value_of(config, path) == expected, (path, value)
@@ -161,7 +177,7 @@ def test_every_key_right():
 def test_every_key_wrong():
     for path in WRONG:
         for value in WRONG[path]:
-            found = problems(**{path: value})
+            found = problems(**dict(BESIDE.get(path, {}), **{path: value}))
             assert len(found) == 1, (path, value, found)
             assert found[0].startswith("`%s` is " % path.replace("__", ".")), found
             assert found[0].endswith(" belongs there"), found
@@ -636,16 +652,16 @@ def test_the_secret_is_forgotten():
     flash = Flash()
     board = Stub(storage=Storage("", flash.open, flash), id=ID, chip="")
     flash.files["/config.json"] = json.dumps(example(forget_secret=True)).encode()
-    configuration.forget_secret(board)
+    forget_secret(board)
     assert SECRET.encode() not in flash.files["/config.json"]
     assert json.loads(flash.files["/config.json"]) == example(
         forget_secret=True, provisioning__provisionDeviceSecret=...
     )
     flash.begin()
-    configuration.forget_secret(board)
+    forget_secret(board)
     assert flash.count("write", "/config.json.new") == 0
     flash.files["/config.json.new"] = json.dumps(example()).encode()[:-20]
-    configuration.forget_secret(board)
+    forget_secret(board)
     assert list(flash.files) == ["/config.json"]
     assert configuration.load(board, provisioned=True)["provisioning"]["provisionDeviceKey"] == KEY
 
@@ -748,3 +764,67 @@ def test_mistakes_in_a_list_of_networks():
     ):
         error = raises(FirstbootError, check, wifi=networks)
         assert words in error.what, error.what
+
+
+MISSING = {
+    "wifi": ["wifi.ssid"],
+    "server": ["server"],
+    "provisioning__deviceName": ["provisioning.deviceName"],
+    "provisioning__provisionDeviceKey": ["provisioning.provisionDeviceKey"],
+    "provisioning__provisionDeviceSecret": ["provisioning.provisionDeviceSecret"],
+}
+ONBOARDING = {"onboarding": "portal", "onboarding_password": "label-1234"}
+
+
+def asked_for(**changes):
+    """Return the paths that a person is asked for."""
+    asked = []
+    content = json.dumps(example(**dict(ONBOARDING, **changes))).encode()
+    configuration.check(content, ID, asked=asked)
+    return asked
+
+
+def test_what_onboarding_asks_for_may_be_missing():
+    assert asked_for() == []
+    for path in MISSING:
+        changes = {path: ...}
+        if path == "server":
+            # Else who names the server is told the secret.
+            assert "would be told the secret" in raises(FirstbootError, asked_for, **changes).what
+            changes["provisioning__provisionDeviceSecret"] = ...
+            assert sorted(asked_for(**changes)) == sorted(
+                MISSING[path] + ["provisioning.provisionDeviceSecret"]
+            )
+        else:
+            assert asked_for(**changes) == MISSING[path]
+        # For who does not ask, and where nobody can be asked, it is a mistake.
+        assert problems(**dict(ONBOARDING, **changes))
+        assert raises(FirstbootError, asked_for, onboarding=False, **changes)
+    asked = []
+    configuration.check(json.dumps(ONBOARDING).encode(), ID, asked=asked)
+    assert len(asked) == 5
+    assert asked_for(wifi={"country": "DE"}) == ["wifi.ssid"]
+    assert asked_for(wifi__ssid_hex="ff", wifi__ssid=...) == []
+    assert raises(FirstbootError, asked_for, wifi=[{}])
+
+
+def test_what_onboarding_wants_besides():
+    (found,) = problems(onboarding=True)
+    assert found.startswith("`onboarding_password` is missing; ")
+    (found,) = problems(onboarding_pin=4)
+    assert "opens nothing" in found
+    (found,) = problems(led=4, onboarding_pin=4, **ONBOARDING)
+    assert "the same pin" in found
+    (found,) = problems(onboarding_pin=6, **ONBOARDING)
+    assert found == "`onboarding_pin` is a pin that leads to the flash"
+    (found,) = problems(wifi__ssid_hex="ff")
+    assert "both" in found
+
+
+def test_names_in_the_air():
+    assert check(wifi__ssid="Küche")["networks"][0]["name"] == "Küche".encode()
+    config = check(wifi=[{"ssid_hex": "ff00"}, {"ssid": "a"}])
+    assert [(wifi["ssid"], wifi["name"]) for wifi in config["networks"]] == [
+        (b"\xff\0", b"\xff\0"),
+        ("a", b"a"),
+    ]

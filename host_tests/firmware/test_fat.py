@@ -12,6 +12,7 @@ from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
 from firmware.provisioning import record
+from firmware.provisioning.provisioned import forget_secret
 from host_tests.firmware.helpers import raises, skip
 from host_tests.firmware.test_credentials import ATTEMPT, WHOLE
 from host_tests.firmware.world import Stub, example
@@ -141,7 +142,7 @@ def test_no_cut_loses_the_configuration():
     for storage in cuts("/config.json", json.dumps(given).encode(), json.dumps(forgetful).encode()):
         board = Stub(storage=storage, id="a1b2c3d4e5f6", chip="")
         assert configuration.load(board, provisioned=True)["forget_secret"]
-        configuration.forget_secret(board)
+        forget_secret(board)
         secret = configuration.load(board, provisioned=True)["provisioning"][
             "provisionDeviceSecret"
         ]

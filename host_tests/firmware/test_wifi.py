@@ -22,6 +22,7 @@ def made(kind, joins=None, **changes):
         "hostname": "sensor-1",
     }
     settings.update(changes)
+    settings["name"] = settings["ssid"].encode()
     return world, {"wifi": settings, "networks": [settings]}
 
 
@@ -70,7 +71,7 @@ def test_joined_to_another_network():
     for kind in ("esp32", "rp2"):
         world, config = made(kind)
         join(world, config)
-        config["wifi"]["ssid"] = "Other"
+        config["wifi"].update(ssid="Other", name=b"Other")
         join(world, config)
         assert world.network.named("connect")[-1] == ("Other", WIFI_PASSWORD)
         assert world.network.ssid == "Other"
@@ -289,7 +290,7 @@ def several(kind, *names):
     """Return (world, config) with more networks; the world's `joins` are by turns."""
     world, config = made(kind)
     for name in names:
-        config["networks"].append(dict(config["wifi"], ssid=name))
+        config["networks"].append(dict(config["wifi"], ssid=name, name=name.encode()))
     return world, config
 
 
