@@ -10,15 +10,6 @@ from firmware.coap import uri
 
 PATH = "/config.json"
 
-# What `onboarding` asks a person for where it is missing.
-_ASKED = (
-    "wifi.ssid",
-    "server",
-    "provisioning.deviceName",
-    "provisioning.provisionDeviceKey",
-    "provisioning.provisionDeviceSecret",
-)
-
 # Of each section the keys: the name, the kind of value, and the default: JSON, null when there is
 # none, or ! for a key that is required. Texts, since tuples cost a board four times the memory.
 KEYS = (
@@ -117,7 +108,7 @@ def check(content, id, provisioned=False, chip="", asked=None):
     networks = config.get("wifi")
     if not (isinstance(networks, list) and fits("networks", networks)):
         networks = None
-    askable = _ASKED if asked is not None and config.get("onboarding") else ()
+    is_asking = asked is not None and config.get("onboarding")
     wrong = []
     unknown = 0
     own_token = False
@@ -137,7 +128,7 @@ def check(content, id, provisioned=False, chip="", asked=None):
                 if default == "!" and not given:
                     if key == "ssid" and "ssid_hex" in values:
                         default = "null"
-                    elif place + key in askable:
+                    elif is_asking and place == section:
                         asked.append(place + key)
                         default = "null"
                 if given or default == "!":

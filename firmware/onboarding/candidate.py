@@ -8,9 +8,6 @@ import json
 
 from micropython import const
 
-from firmware.board import config as configuration
-from firmware.board import wifi
-from firmware.board.strict_json import mistake_in
 from firmware.errors import FirstbootError
 
 # s; how long a wrong guess takes. An ESP32 needs up to 10 s for what is right.
@@ -73,6 +70,9 @@ class Candidate:
         config.json stays. Raises FirstbootError when config.json cannot be read, or while others
         are tried.
         """
+        # Here and below, since modules of a step are given back while this one stays.
+        from firmware.board import config as configuration
+
         if self.state == "trying":
             raise FirstbootError("other settings are being tried", "Wait some seconds.")
         ssid = settings.get("ssid") or None
@@ -115,6 +115,9 @@ class Candidate:
 
         board.idle is called meanwhile, and serves who asks for `state`.
         """
+        from firmware.board import wifi
+        from firmware.board.config import PATH
+
         content, networks, is_new = self._offered
         self._offered = None
         self.tries += 1
@@ -135,7 +138,7 @@ class Candidate:
             self.tell(error.reason, str(error))
             return False
         try:
-            board.storage.save(configuration.PATH, content)
+            board.storage.save(PATH, content)
         except FirstbootError as error:
             self.tell("not saved", str(error))
             return False
@@ -146,7 +149,9 @@ class Candidate:
 
     def _content(self, ssid, password, given):
         """Return the bytes of config.json with these settings in it."""
-        settings = configuration.parse(self.board.storage.read(configuration.PATH))
+        from firmware.board.config import PATH, parse
+
+        settings = parse(self.board.storage.read(PATH))
         if ssid is not None:
             network = _named(_in_bytes(ssid))
             if password:
@@ -167,9 +172,10 @@ class Candidate:
 
 
 def _is_password(text):
+    from firmware.board.config import fits
+
     # Of 64 characters it is the key itself.
-    is_key = len(text) == 64
-    return configuration.fits("psk", text) and not (is_key and text.strip(_HEX_DIGITS))
+    return fits("psk", text) and not (len(text) == 64 and text.strip(_HEX_DIGITS))
 
 
 def _in_bytes(ssid):
@@ -178,6 +184,8 @@ def _in_bytes(ssid):
 
 def _named(name):
     """Return a network of this name, as config.json has it: a text only if it is one to show."""
+    from firmware.board.strict_json import mistake_in
+
     try:
         text = name.decode()
         content = json.dumps({"ssid": text}).encode()

@@ -45,3 +45,23 @@ class Clock:
 
     def sleep_ms(self, duration):
         self.slept += max(0, duration)
+
+
+class Random:
+    """Numbers by chance that are the same each time, on both interpreters. `seed`: not 0."""
+
+    def __init__(self, seed):
+        self._state = seed
+
+    def below(self, limit):
+        """Return a number from 0 to below `limit`: xorshift of 32 bits."""
+        state = self._state
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        self._state = state
+        return state % limit
+
+    def bytes(self, size):
+        """Return so many bytes that can be changed."""
+        return bytearray([self.below(256) for _ in range(size)])

@@ -634,7 +634,7 @@ def test_no_config_says_how_to_make_one():
     command, *example = error.fix.split("\n")
     assert "mpremote cp config.json :config.json" in command
     assert set(json.loads("".join(example))) == {"wifi", "server", "provisioning"}
-    raises(FirstbootError, configuration.forget_secret, world.new_board())
+    raises(FirstbootError, forget_secret, world.new_board())
 
 
 def test_a_provisioned_board_needs_no_key_and_no_secret():
