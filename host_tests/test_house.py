@@ -75,7 +75,6 @@ MAY_IMPORT = {
     "firmware.board.kept": {"firmware.coap.microcoapy"},
     "firmware.board.security": {"firmware.coap.dtls"},
     "firmware.coap": set(),
-    "firmware.onboarding": {"firmware.board"},
     "firmware.errors": set(),
     "boot": set(),
 }

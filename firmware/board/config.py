@@ -78,11 +78,11 @@ def load(board, provisioned=False, asked=None):
 
     Besides, what `server` names: `endpoint`, which is [host, port, name for Uri-Host], `secure`,
     whether it is coaps, and its `origin`, see firmware.coap.uri; `networks`, those of `wifi`, each
-    with its `name`, the bytes in the air; `own_token`, whether the token that config.json
-    gives has `{id}` in it and so is this board's alone. A provisioned board needs no secret, and
-    takes what firmware.board.config_doubts doubts. `asked`: a list, to which the paths are added
-    that are missing and that `onboarding` asks a person for; without it they are mistakes. Raises
-    FirstbootError with every mistake.
+    with its `name`, the bytes in the air; and `own_token`, whether the token that config.json gives
+    has `{id}` in it and so is this board's alone. A provisioned board needs no secret, and takes
+    what firmware.board.config_doubts doubts. `asked`: a list that gets the paths that are missing
+    and that `onboarding` asks a person for; without it those are mistakes. Raises FirstbootError
+    with every mistake.
     """
     content = board.storage.read(PATH)
     if content is None:
@@ -125,12 +125,11 @@ def check(content, id, provisioned=False, chip="", asked=None):
                 if provisioned and kind == "secret":
                     default = "null"
                 given = key in values
-                if default == "!" and not given:
-                    if key == "ssid" and "ssid_hex" in values:
-                        default = "null"
-                    elif is_asking and place == section:
+                is_named = key == "ssid" and "ssid_hex" in values
+                if default == "!" and not given and (is_named or (is_asking and place == section)):
+                    default = "null"
+                    if not is_named:
                         asked.append(place + key)
-                        default = "null"
                 if given or default == "!":
                     value = values.get(key)
                     if kind in ("name", "token", "text") and isinstance(value, str):
@@ -148,12 +147,10 @@ def check(content, id, provisioned=False, chip="", asked=None):
             # Every known key is there now.
             unknown += len(values) - len(lines)
     networks = networks or [config["wifi"]]
-    endpoint = origin = None
-    secure = False
+    endpoint, secure = None, False
     server = config["server"]
     if server and not (wrong or unknown):
         *endpoint, secure = uri.parse(server)
-        origin = uri.origin(server)
     doubtful = []
     if not provisioned:
         from firmware.board.config_doubts import doubts
@@ -164,17 +161,14 @@ def check(content, id, provisioned=False, chip="", asked=None):
         from firmware.board.config_mistakes import check_keys
 
         check_keys(KEYS, config, networks, wrong, secure, doubtful)
-    config["endpoint"] = endpoint
-    config["secure"] = secure
-    config["own_token"] = own_token
-    config["origin"] = origin
-    config["networks"] = networks
+    config.update(endpoint=endpoint, secure=secure, own_token=own_token, networks=networks)
+    config["origin"] = server and uri.origin(server)
     for wifi in networks:
         wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"] or "")
-        name = (wifi["ssid"] or "").encode()
         if wifi["ssid_hex"]:
-            name = wifi["ssid"] = unhexlify(wifi["ssid_hex"])
-        wifi["name"] = name
+            wifi["ssid"] = wifi["name"] = unhexlify(wifi["ssid_hex"])
+        else:
+            wifi["name"] = (wifi["ssid"] or "").encode()
     return config
 
 

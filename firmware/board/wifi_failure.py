@@ -67,7 +67,7 @@ def explain(board, wifi, status, patience):
         fix = "Check the network's DHCP server."
     else:
         is_wedged = status >= 0
-    return _error(reason, what, fix), is_wedged
+    return _error(what, fix, reason), is_wedged
 
 
 def _explain_raised(ssid, raised):
@@ -75,15 +75,13 @@ def _explain_raised(ssid, raised):
     lower = text.lower()
     if "invalid password" in lower:
         what = 'the radio cannot use the password for "%s"' % ssid
-        return _error("wrong password", what, _PASSWORD), False
+        return _error(what, _PASSWORD, "wrong password"), False
     if "memory" in lower or isinstance(raised, MemoryError):
         return _error(
-            "not joined",
             'no memory is left to join "%s": %s' % (ssid, text),
             "Power the board off and on; let app.py take less memory before it joins.",
         ), True
     return _error(
-        "not joined",
         'the radio could not join "%s": %s' % (ssid, text),
         "Check the board's power supply; power it off and on.",
     ), True
@@ -99,15 +97,15 @@ def _explain_security(board, wifi):
     is_open = [security == 0 for name, security in heard(board) if name == wifi["name"]]
     if is_open and all(is_open) and wifi["password"]:
         return _error(
-            "wrong password",
             '"%s" is an open network and takes no password' % ssid,
             "Take `wifi.password` out, if you trust that network.",
+            "wrong password",
         )
     if is_open and not any(is_open) and not wifi["password"]:
-        return _error("wrong password", '"%s" wants a password' % ssid, _PASSWORD)
+        return _error('"%s" wants a password' % ssid, _PASSWORD, "wrong password")
 
 
-def _error(reason, what, fix):
+def _error(what, fix, reason="not joined"):
     error = FirstbootError(what, fix)
     error.reason = reason
     return error

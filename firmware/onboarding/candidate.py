@@ -74,7 +74,7 @@ class Candidate:
         from firmware.board import config as configuration
 
         if self.state == "trying":
-            raise FirstbootError("other settings are being tried", "Wait some seconds.")
+            raise FirstbootError("other settings are being tried")
         ssid = settings.get("ssid") or None
         password = settings.get("password") or ""
         wrong = []
