@@ -155,6 +155,48 @@ def test_watchdog_of_no_time_resets_a_pico_w_at_once(bench, runtime):
     assert bench.play(main, "rp2", runtime).lines == ["1", "3"]
 
 
+@needs_micropython
+@both_kinds
+def test_a_timer_interrupts_an_endless_loop(bench, kind):
+    main = """
+        import machine
+        number = 3 if %r == "esp32" else -1
+        beats = []
+        def beat(timer):
+            beats.append(timer is clock)
+        clock = machine.Timer(number)
+        clock.init(mode=machine.Timer.PERIODIC, period=5, callback=beat)
+        while len(beats) < 3:
+            pass
+        clock.init(mode=machine.Timer.ONE_SHOT, period=5, callback=lambda timer: beats.append(0))
+        while beats[-1]:
+            pass
+        clock.init(period=5, callback=beat)
+        clock.deinit()
+        count = len(beats)
+        for _ in range(100_000):
+            pass
+        print(all(beats[:-1]), len(beats) - count)
+    """
+    assert bench.play(main % kind, kind).lines == ["True 0"]
+
+
+@needs_micropython
+@both_kinds
+def test_the_numbers_of_timers(bench, kind):
+    main = """
+        import machine
+        for numbers in ((), (-1,), (0,), (3,), (4,)):
+            try:
+                machine.Timer(*numbers)
+                print(numbers, "is one")
+            except (ValueError, TypeError):
+                pass
+    """
+    is_one = {"esp32": ["(0,)", "(3,)"], "rp2": ["()", "(-1,)"]}[kind]
+    assert bench.play(main, kind).lines == [f"{numbers} is one" for numbers in is_one]
+
+
 @both_runtimes
 def test_power_cut_and_power_up_again(bench, runtime):
     main = """

@@ -38,6 +38,7 @@ class Installation:
 
     def __init__(self, board, settings):
         self._storage = board.storage
+        self._idle = board.idle
         self._settings = settings
         self._state = State(board.storage)
         place = self._state.slot()
@@ -47,7 +48,7 @@ class Installation:
                 "Wait until it is confirmed.",
             )
         self._mpy = manifest.mpy_version(sys.implementation)
-        self._slot = Slot(board.storage, place, self._mpy)
+        self._slot = Slot(board, place, self._mpy)
         self._out = self._files = None
 
     def begin(self, title, version, size, checksum):
@@ -141,7 +142,7 @@ class Installation:
         for place in SLOTS:
             # Such as one that has failed.
             if place not in (state.running, state.before):
-                remove_tree(self._storage, place)
+                remove_tree(self._storage, place, self._idle)
         check_room(self._package["size"], self._slot.free())
         self._slot.make_folders(PACKAGE)
         self._storage.save(self._slot.place + PACKAGE, json.dumps(self._package).encode())

@@ -22,8 +22,9 @@ class Slot:
     Raises OSError when the flash fails.
     """
 
-    def __init__(self, storage, place, mpy):
-        self.storage = storage
+    def __init__(self, board, place, mpy):
+        self.storage = board.storage
+        self._idle = board.idle
         self.place = place
         self._mpy = mpy
         self._buffer = memoryview(bytearray(512))
@@ -54,7 +55,7 @@ class Slot:
     def discard(self):
         """Remove all that is in it, and first what makes it a download to go on with."""
         self.storage.remove(self.place + PACKAGE)
-        remove_tree(self.storage, self.place)
+        remove_tree(self.storage, self.place, self._idle)
 
     def read_manifest(self, name=MANIFEST):
         """Return the Manifest of the slot. Raises UpdateError when it is not whole."""
@@ -106,6 +107,7 @@ class Slot:
                     break
                 update(self._buffer[:size])
                 left -= size
+                self._idle()
         return most - left
 
     def _path(self, name):

@@ -79,8 +79,6 @@ def _hide(found, words):
 
 def _run_slot(state, place, own):
     """Run a slot's application. `own`: the modules that the application may import its own of."""
-    import os
-
     import machine
 
     trial = None
@@ -90,7 +88,7 @@ def _run_slot(state, place, own):
 
             trial = Trial(state)
         sys.path[:0] = [place, place + "/lib"]
-        if "firmware" in os.listdir(place):
+        if _is_there(place + "/firmware"):
             _forget_firmware()
         _forget(own)
         from firmware.application import begin
@@ -126,6 +124,16 @@ def _native_modules():
     from firmware.application import native_modules
 
     return native_modules()
+
+
+def _is_there(path):
+    import os
+
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
 
 
 def _forget_firmware():

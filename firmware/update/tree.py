@@ -5,8 +5,11 @@ from micropython import const
 _DIRECTORY = const(0x4000)
 
 
-def remove_tree(storage, path):
-    """Remove a folder with all that is in it, if it is there. Raises OSError."""
+def remove_tree(storage, path, idle=None):
+    """Remove a folder with all that is in it, if it is there. Raises OSError.
+
+    `idle`: called for each file, see firmware.board.hardware.Board.
+    """
     os = storage.os
     full = storage.root + path
     try:
@@ -16,7 +19,9 @@ def remove_tree(storage, path):
     for name in names:
         inner = "%s/%s" % (full, name)
         if os.stat(inner)[0] & _DIRECTORY:
-            remove_tree(storage, "%s/%s" % (path, name))
+            remove_tree(storage, "%s/%s" % (path, name), idle)
         else:
             os.remove(inner)
+        if idle:
+            idle()
     os.rmdir(full)

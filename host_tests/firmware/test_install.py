@@ -284,3 +284,13 @@ def test_only_what_is_proven_comes_back():
     site.begin(bundle(FILES, "4"), "4")
     assert (site.state.running, site.state.before) == ("/b", "")
     assert json.loads(site.folders.files["/slots.json"])["before"] == {"place": ""}
+
+
+def test_a_watchdog_is_fed_while_much_is_read():
+    site = Site()
+    content = bundle({"app.py": b"x" * 10_240})
+    installation = site.begin(content)
+    installation.write(content)
+    site.idled = 0
+    installation.finish()
+    assert site.idled >= 20

@@ -8,7 +8,6 @@ from hashlib import sha256
 from firmware.board.storage import Storage
 from firmware.update import slots
 from firmware.update.install import Installation
-from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import ENOENT, ENOSPC, Stub, os_error
 
 EEXIST, ENOTEMPTY = 17, 39
@@ -112,7 +111,10 @@ class Site:
         self.storage = Storage("", self.folders.open, self.folders)
         self.settings = dict(SETTINGS)
         self.settings.update(settings)
-        self.clock = Clock()
+        self.idled = 0
+
+    def idle(self):
+        self.idled += 1
 
     @property
     def state(self):
@@ -120,7 +122,7 @@ class Site:
 
     def install(self):
         """Return a new Installation, as after a start of the board."""
-        return Installation(Stub(storage=self.storage), self.settings)
+        return Installation(Stub(storage=self.storage, idle=self.idle), self.settings)
 
     def update(self, content, version="2", size=1000):
         """Take a whole bundle, in pieces of this size; return the Installation, to switch."""

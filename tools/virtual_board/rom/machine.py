@@ -5,6 +5,9 @@ import time
 
 import supervisor
 from clock import clock
+
+if sys.implementation.name == "micropython":
+    from timer import Timer  # noqa: F401
 from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"

@@ -1,0 +1,343 @@
+"""Broken applications, taken as an update: the board comes back to the version before by itself.
+
+On the virtual board, real MicroPython on a real littlefs; the deadlines are a second.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from host_tests.firmware.updates import Site, bundle
+from host_tests.virtual_bench import needs_micropython
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.measure.bench import compile_to, firmware_files
+from tools.virtual_board.board import VirtualBoard
+from tools.virtual_board.boards import KINDS
+from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
+
+pytestmark = needs_micropython
+
+TOKEN = "token-of-sensor-1"
+OLD = """
+import time
+
+def run(credentials):
+    print("the old one runs")
+    time.sleep(60)
+"""
+START = "import gc, machine, os, time\nfrom firmware.device import Device\n"
+RUN = START + "\ndef run(credentials):\n    print('the new one runs')\n"
+CONTACT = RUN + "    device = Device(credentials)\n    device.send_telemetry({'t': 1})\n"
+LOOP = "    while True:\n        time.sleep_ms(20)\n"
+# Without a watchdog, and with one that nothing feeds.
+HANGS = RUN + "    while True:\n        pass\n"
+SLEEPS = RUN + "    while True:\n        time.sleep_ms(500)\n"
+LOST = "it has not reached ThingsBoard within 1 s"
+LATER = "ThingsBoard has not answered when it was to be confirmed"
+TAKES_ALL = """
+kept = []
+
+def run(credentials):
+    while True:
+        kept.append(bytearray(1000))
+"""
+HANGS_WITHOUT_MEMORY = """
+kept = []
+
+def run(credentials):
+    size = 100_000
+    while True:
+        try:
+            kept.append(bytearray(size))
+        except MemoryError:
+            size = max(1, size // 2)
+"""
+FILLS = """
+    try:
+        with open("/mine", "wb") as file:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+    except OSError:
+        pass
+    number = 0
+    try:
+        while True:
+            with open("/mine%d" % number, "wb") as file:
+                file.write(b"x" * 400)
+            number += 1
+    except OSError:
+        print("full")
+"""
+DELETES = """
+def remove(path):
+    for name in os.listdir(path):
+        if os.stat(path + "/" + name)[0] & 0x4000:
+            remove(path + "/" + name)
+        else:
+            os.remove(path + "/" + name)
+    os.rmdir(path)
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The firmware as `flash` puts it on a board."""
+    folder = tmp_path_factory.mktemp("compiled")
+    compile_to(PROJECT, firmware_files(PROJECT), folder)
+    for name in ("boot.py", "main.py"):
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+class Bench:
+    """A board whose root has the old version, and whose slot has a new one, switched to."""
+
+    def __init__(self, folder: Path, source: Path, kind: str = "esp32"):
+        self.flash = folder / "flash.img"
+        self.source = source
+        self.kind = kind
+        self.lines: list[str] = []
+        self.server = FakeThingsBoard(ThingsBoard("key", "secret"))
+        self.thingsboard = self.server.thingsboard
+        self.thingsboard.add_device("sensor-1", token=TOKEN)
+
+    def put(
+        self, app: str, files=None, old=OLD, trial=60, contact=60, watchdog=None, others=None
+    ) -> None:
+        """`app`, `files`: the new version; `old`: the root's app.py; `others`: more in the root."""
+        site = Site(trial=trial, contact=contact)
+        own = {
+            path: content if isinstance(content, bytes) else content.encode()
+            for path, content in (files or {}).items()
+        }
+        site.update(bundle({"app.py": app.encode(), **own})).switch()
+        on_flash = {
+            path[1:]: content for path, content in site.folders.files.items() if content is not None
+        }
+        on_flash |= others or {}
+        credentials = {
+            "server": self.server.uri,
+            "deviceName": "sensor-1",
+            "credentialsType": "ACCESS_TOKEN",
+            "credentialsValue": TOKEN,
+        }
+        self.config = {
+            "wifi": {"ssid": "home", "password": "correct horse"},
+            "server": self.server.uri,
+            "provisioning": {"deviceName": "sensor-1"},
+            "update": {},
+            "watchdog": watchdog,
+        }
+        on_flash["credentials.json"] = json.dumps(credentials).encode()
+        put_on_flash(
+            self.flash,
+            self.kind,
+            "micropython",
+            json.dumps(self.config).encode(),
+            old.encode(),
+            self.source,
+            on_flash,
+        )
+
+    def run(self, until: str) -> list[str]:
+        """Power up, and cut the power when the console says this; give the console."""
+        lines = []
+
+        def on_line(line):
+            lines.append(line)
+            if until in line:
+                board.cut_power()
+
+        board = VirtualBoard(self.flash, self.kind, on_line=on_line)
+        outcome = board.power_up(timeout=60, stay=True)
+        assert outcome.ended == "power cut", "\n".join([outcome.ended, *lines])
+        return lines
+
+    def check_the_rest(self) -> None:
+        """No update touches these."""
+        assert json.loads(read_file(self.flash, "/config.json")) == self.config
+        credentials = json.loads(read_file(self.flash, "/credentials.json"))
+        assert credentials["credentialsValue"] == TOKEN
+
+    @property
+    def state(self) -> dict:
+        return json.loads(read_file(self.flash, "/slots.json"))
+
+
+@pytest.fixture
+def bench(tmp_path, compiled):
+    bench = Bench(tmp_path, compiled)
+    with bench.server:
+        yield bench
+
+
+# What it does, why it fails, and what else there is: see Bench.put.
+BROKEN = {
+    "a syntax error": ("def run(:", "SyntaxError", {}),
+    "an exception at import": ("1 / 0", "ZeroDivisionError", {}),
+    "an exception after an hour": (
+        CONTACT + "    device.wait(300)\n    {}[credentials['credentialsValue']]\n",
+        "KeyError: …",
+        {},
+    ),
+    "it ends": (RUN, "app.py ended", {}),
+    "no run": ("x = 1", "AttributeError", {}),
+    "a module is missing": ("import my_sensor", "ImportError: no module named 'my_sensor'", {}),
+    "an endless loop": (HANGS, LOST, {"contact": 1}),
+    "a hang with a watchdog": (SLEEPS, "it did not prove itself in its starts", {"watchdog": 1}),
+    "a reset loop": (RUN + "    machine.reset()", "it did not prove itself in its starts", {}),
+    "a soft reset loop": (RUN + "    machine.soft_reset()", "did not prove itself", {}),
+    "all heap": (TAKES_ALL, "MemoryError", {}),
+    "all heap, and hangs": (HANGS_WITHOUT_MEMORY, LOST, {"contact": 1}),
+    "fills the flash": (RUN + FILLS + "    raise OSError(28)\n", "OSError", {}),
+    "fills the flash, and hangs": (RUN + FILLS + LOOP, LOST, {"contact": 1}),
+    "fills the flash, and resets": (RUN + FILLS + "    machine.reset()\n", "cannot be noted", {}),
+    "deletes its files": (
+        START + DELETES + "def run(credentials):\n    remove('/a')\n    machine.reset()\n",
+        "ImportError: there is no app.py in /a",
+        {},
+    ),
+    "loses the Wi-Fi": (
+        CONTACT + "    import network\n    network.WLAN(network.STA_IF).active(False)\n" + LOOP,
+        LATER,
+        {"trial": 1, "contact": 1},
+    ),
+    "never joins": (RUN + LOOP, LOST, {"contact": 1}),
+    "closes the device": (
+        CONTACT + "    device.close()\n" + LOOP,
+        LATER,
+        {"trial": 1, "contact": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)), ids=BROKEN)
+def test_it_rolls_back(bench, number):
+    app, why, options = [*BROKEN.values()][number]
+    bench.kind = sorted(KINDS)[number % 2]
+    bench.put(app, **options)
+    lines = bench.run("the old one runs")
+    state = bench.state
+    assert state["running"] == {"place": ""} and state["starts"] is None
+    assert why in state["failed"]["why"], lines
+    assert (state["failed"]["version"], state["untold"]) == ("2", "FAILED")
+    # And so it stays.
+    assert "the new one runs" not in bench.run("the old one runs")
+    bench.check_the_rest()
+
+
+WORKS = (
+    (
+        CONTACT
+        + "    while True:\n        device.wait(50)\n        device.send_telemetry({'t': 1})\n"
+    ),
+    (RUN + "    Device(credentials).confirm_update()\n" + LOOP),
+    (CONTACT + "    device.sleep(1000)\n"),
+)
+
+
+@pytest.mark.parametrize("app", WORKS, ids=["contact", "confirm_update", "deep sleep"])
+def test_what_works_stays(bench, app):
+    bench.put(app, trial=1, contact=60 if app != WORKS[1] else 1)
+    lines = bench.run("update: my-app 2 is confirmed")
+    assert lines.count("the new one runs") == 1
+    state = bench.state
+    assert (state["running"]["place"], state["starts"], state["untold"]) == ("/a", None, "UPDATED")
+    lines = bench.run("the new one runs")
+    assert not any("update:" in line for line in lines)
+    bench.check_the_rest()
+
+
+TAKES_THE_NEXT = """
+import os, time
+from firmware.board.hardware import Board
+from firmware.update.install import Installation
+from firmware.update.slots import State
+
+def run(credentials):
+    print("the old one runs")
+    board = Board()
+    state = State(board.storage)
+    if state.failed["version"] == "2":
+        with open("/next", "rb") as file:
+            content = file.read()
+        installation = Installation(board, {"key": None, "trial": 60, "contact": 60})
+        installation.begin("my-app", "3", len(content), "x")
+        installation.write(content)
+        installation.switch()
+        board.reset()
+    print("both failed:", state.failed["version"])
+    time.sleep(60)
+"""
+
+
+def test_two_broken_versions_in_a_row(bench):
+    bench.put("1 / 0", old=TAKES_THE_NEXT, others={"next": bundle({"app.py": b"2 / 0"}, "3")})
+    lines = bench.run("both failed: 3")
+    assert lines.count("the old one runs") == 2
+    assert bench.state["failed"]["version"] == "3"
+    bench.check_the_rest()
+
+
+BROKEN_FIRMWARE = {
+    "a syntax error": ({"application.py": "def start(:"}, "SyntaxError"),
+    "it is not whole": ({"application.py": "from firmware.board import x"}, "ImportError"),
+    "it hangs": ({"application.py": "def begin(place, trial):\n while True: pass"}, LOST),
+    "it ends": ({"application.py": "def begin(place, trial): pass"}, "app.py ended"),
+    "no application": ({"errors.py": "x = 1"}, "ImportError"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_FIRMWARE)
+def test_broken_firmware_rolls_back(bench, name):
+    files, why = BROKEN_FIRMWARE[name]
+    files = {f"firmware/{path}": content for path, content in files.items()}
+    bench.put(RUN + LOOP, files, contact=1)
+    assert not any("the new one" in line for line in bench.run("the old one runs"))
+    assert why in bench.state["failed"]["why"]
+    bench.check_the_rest()
+
+
+def test_firmware_of_its_own_runs_and_is_confirmed(bench, compiled):
+    firmware = {
+        path.relative_to(compiled).as_posix(): path.read_bytes()
+        for path in sorted(compiled.rglob("*.mpy"))
+    }
+    changed = "def marked(): return 'own firmware'\n"
+    source = (PROJECT / "firmware" / "sleep.py").read_text() + changed
+    del firmware["firmware/sleep.mpy"]
+    app = RUN + "    from firmware.sleep import marked\n    print(marked())\n"
+    bench.put(
+        app + CONTACT.partition("runs')\n")[2] + WORKS[0].partition("'t': 1})\n")[2],
+        {"firmware/sleep.py": source.encode(), **firmware},
+        trial=1,
+    )
+    lines = bench.run("update: my-app 2 is confirmed")
+    assert "own firmware" in lines
+    assert "own firmware" in bench.run("own firmware")
+
+
+def test_a_proven_version_that_is_damaged_gives_way(bench):
+    """To what was before it: here an application deletes a module that it needs."""
+    app = (
+        "import needed\n"
+        + RUN
+        + "    Device(credentials).confirm_update()\n"
+        + "    os.remove('/a/needed.py')\n    machine.reset()\n"
+    )
+    bench.put(app, {"needed.py": b"x = 1"})
+    lines = bench.run("the old one runs")
+    assert lines.count("the new one runs") == 1
+    assert "ImportError: no module named 'needed'" in bench.state["failed"]["why"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"running": {"place": "/x"}}', b"\xff"])
+def test_an_unreadable_state_runs_the_root(bench, content):
+    bench.put(RUN + LOOP, others={"slots.json": content})
+    assert "the new one runs" not in bench.run("the old one runs")
