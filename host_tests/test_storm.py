@@ -13,6 +13,7 @@ from tools.pictures.command import kept
 from tools.storm import Weather, simulate
 from tools.storm_report import figures_of, storm_table
 from tools.storm_restart import simulate_restart
+from tools.storm_update import SPREAD, simulate_update
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -95,7 +96,45 @@ def test_the_restart_in_readme_is_this_one():
     """Of the column with jitter; the other takes five times as long to make."""
     text = README.read_text(encoding="utf-8")
     shown = re.search(r"<!-- storm restart -->\n```\n(.*?)```", text, re.DOTALL).group(1)
-    figures = figures_of(simulate_restart(RESTART), restart=True)
+    figures = figures_of(simulate_restart(RESTART), "restart")
     rows = storm_table({"with jitter": figures}).splitlines()[1:]
     for row, line in zip(rows, shown.splitlines()[1:], strict=True):
         assert line.split()[: len(row.split())] == row.split()
+
+
+def test_every_board_gets_an_update_through_loss():
+    for weather in (
+        Weather(boards=200, rate_limit=100),
+        Weather(boards=100, rate_limit=20, outage=60, loss=0.1, seed=3),
+        Weather(boards=20, rate_limit=100, size=1),
+    ):
+        storm = simulate_update(weather)
+        assert len(storm.provisioned) == weather.boards
+        assert storm == simulate_update(weather)
+
+
+def test_an_update_takes_what_its_blocks_take():
+    """Told, 4 states of 2 datagrams, 20 blocks, and one of the first block that is acknowledged."""
+    storm = simulate_update(Weather(boards=10, rate_limit=1000))
+    assert storm.sent == 10 * (4 * 2 + 20 + 1)
+
+
+def test_jitter_keeps_the_server_answering_while_it_serves_an_update():
+    weather = Weather(boards=1000, rate_limit=100)
+    with_jitter, without = simulate_update(weather), simulate_update(weather, jitter=False)
+    assert with_jitter.dropped < with_jitter.sent / 100
+    assert without.dropped > without.sent / 2
+    assert with_jitter.time_until(weather.boards) < (SPREAD + 60) * 1000
+
+
+UPDATE = Weather(rate_limit=1000)
+
+
+def test_the_update_in_readme_is_this_one():
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"<!-- storm update -->\n```\n(.*?)```", text, re.DOTALL).group(1)
+    storms = {"with jitter": True, "without jitter": False}
+    figures = {
+        name: figures_of(simulate_update(UPDATE, on), "update") for name, on in storms.items()
+    }
+    assert storm_table(figures) == shown

@@ -7,16 +7,17 @@ says later.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+UPDATE = "update"
 # What config.json asks for, and the modules that nobody else needs.
 _MODULES = {
-    "update": ("firmware/update/", "firmware/thingsboard/ota."),
+    UPDATE: ("firmware/update/", "firmware/thingsboard/ota."),
     "onboarding": ("firmware/onboarding/",),
     "microcoapy": ("firmware/coap/microcoapy.",),
 }
 # All but another codec's, whose other half is on few boards.
-MOST = frozenset({"update", "onboarding"})
+MOST = frozenset({UPDATE, "onboarding"})
 
 
 def asked_for(config: bytes | None) -> frozenset[str]:
@@ -39,6 +40,11 @@ def chosen(modules: Iterable[str], roles: Iterable[str] = ()) -> list[str]:
         start for role, starts in _MODULES.items() if role not in roles for start in starts
     )
     return [name for name in modules if not name.startswith(others)]
+
+
+def alone(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
+    """Of files, by their path on the board, those that are for one role alone."""
+    return {path: content for path, content in files.items() if of(path[1:]) == role}
 
 
 def of(name: str) -> str:

@@ -35,22 +35,27 @@ _HORIZON = 24 * 3_600_000
 
 @dataclass(frozen=True)
 class Weather:
-    """What the storm is like: boards, datagrams a second, seconds, and a share from 0 to 1."""
+    """What the storm is like: boards, datagrams a second, seconds, and a share from 0 to 1.
+
+    `size`: bytes of a bundle, see tools.storm_update.
+    """
 
     boards: int = 10_000
     rate_limit: int = 500
     outage: float = 0.0
     loss: float = 0.0
     seed: int = 1
+    size: int = 20_000
 
 
 @dataclass
 class Storm:
-    """What came of it. Times in ms since power returned."""
+    """What came of it. Times in ms since power returned; `dropped`: datagrams over the limit."""
 
     boards: int
     provisioned: list[int] = field(default_factory=list)
     sent: int = 0
+    dropped: int = 0
     arrivals: Counter = field(default_factory=Counter)  # datagrams at the server, by second
 
     def time_until(self, boards: int) -> int | None:

@@ -8,6 +8,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,16 +19,24 @@ from tools.storm import simulate as simulate_power_up
 from tools.storm_restart import simulate_restart
 from tools.styled import Console
 
+# What happens to the boards: power returns, the server restarts under them, an update is assigned.
+POWER, RESTART, UPDATE = "power", "restart", "update"
+# What they have done in the end, and the verb of it.
+_DONE = {
+    POWER: ("are provisioned", "are"),
+    RESTART: ("observe again", "do"),
+    UPDATE: ("have the update", "have"),
+}
 _COLUMNS = 60
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-def storm(weather: Weather, as_json: bool, restart: bool = False) -> int:
+def storm(weather: Weather, as_json: bool, event: str = POWER) -> int:
     """Simulate the storm with and without jitter and print both; gives the exit code.
 
-    `restart`: of a server under running boards.
+    `event`: POWER, RESTART or UPDATE.
     """
-    simulate = simulate_restart if restart else simulate_power_up
+    simulate = _simulation(event)
     console = Console(highlight=False, soft_wrap=True)
     storms = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -36,7 +45,7 @@ def storm(weather: Weather, as_json: bool, restart: bool = False) -> int:
             storms[name] = simulate(
                 weather, jitter, lambda done, task=task: progress.update(task, completed=done)
             )
-    figures = {name: figures_of(storm, restart) for name, storm in storms.items()}
+    figures = {name: figures_of(storm, event) for name, storm in storms.items()}
     memory = _memory_bytes() // weather.boards
     if as_json:
         print(json.dumps({"seed": weather.seed, "bytes per board": memory, **figures}))
@@ -96,21 +105,24 @@ def storm_for_real(boards: int) -> int:
     return 0 if provisioned == boards == len(thingsboard.devices) else 1
 
 
-def figures_of(storm: Storm, restart: bool = False) -> dict[str, float | None]:
+def figures_of(storm: Storm, event: str = POWER) -> dict[str, float | None]:
     """The figures of a storm by their names; None for what did not happen within a day."""
-    done = "observe again" if restart else "are provisioned"
+    done, do = _DONE[event]
 
     def seconds(share: float) -> float | None:
         at = storm.time_until(math.ceil(share * storm.boards))
         return None if at is None else round(at / 1000, 1)
 
-    return {
+    figures = {
         f"s until half {done}": seconds(0.5),
-        f"s until 99 % {'do' if restart else 'are'}": seconds(0.99),
-        f"s until all {'do' if restart else 'are'}": seconds(1),
+        f"s until 99 % {do}": seconds(0.99),
+        f"s until all {do}": seconds(1),
         "datagrams a board": round(storm.sent / storm.boards, 1),
         "peak, datagrams a second": max(storm.arrivals.values()),
     }
+    if event == UPDATE:
+        figures["% of them over the limit"] = round(100 * storm.dropped / storm.sent, 1)
+    return figures
 
 
 def storm_table(figures: dict[str, dict[str, float | None]]) -> str:
@@ -126,6 +138,14 @@ def storm_table(figures: dict[str, dict[str, float | None]]) -> str:
         + "\n"
         for first, *cells in rows
     )
+
+
+def _simulation(event: str) -> Callable[..., Storm]:
+    if event == UPDATE:
+        from tools.storm_update import simulate_update
+
+        return simulate_update
+    return simulate_restart if event == RESTART else simulate_power_up
 
 
 def _drawn(storm: Storm) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from tools.flash import content, facts, install
+from tools.flash import content, facts, install, slots
 from tools.flash.errors import (
     APP_FAILED,
     BAD_CONFIGURATION,
@@ -22,7 +22,7 @@ from tools.flash.errors import (
 )
 from tools.flash.follow import Outcome, follow
 from tools.flash.link import Link
-from tools.flash.plan import APP, CONFIG
+from tools.flash.plan import APP, CONFIG, MAIN
 
 NOT_BEGUN, BROKEN_OFF = "not begun", "broken off"
 RESULTS = {
@@ -43,7 +43,8 @@ class Job:
 
     `rows`: what the CSV says, by board id; None without one. `done`: the `content` of the boards
     that are provisioned, by board id. `app_runs_for`: seconds that app.py has to go on without
-    raising.
+    raising. `for_slots`: what of the firmware a board has beside, when it has slots. `to_root`:
+    the slots go, and the root is flashed, as on a board without.
     """
 
     config: bytes
@@ -56,6 +57,8 @@ class Job:
     timeout: float = 120.0
     app_runs_for: float = 2.0
     config_name: str = "config.json"
+    for_slots: Mapping[str, bytes] = field(default_factory=dict)
+    to_root: bool = False
     done: Mapping[str, str] = field(default_factory=dict)
 
     def content(self, board_id: str) -> str:
@@ -137,26 +140,43 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
     progress.on_step(str(board))
     for what, fix in facts.warnings(board):
         progress.on_warning(sentences(what, fix))
-    found = install.survey(link, job.firmware)
+    found = install.survey(link, {**job.firmware, **job.for_slots})
     config = _config(link, job, board, row, found, result, progress)
+    credentials = install.credentials(link, found)
+    places = slots.find(link, found)
+    if places and job.to_root:
+        progress.on_step("the slots go: from now on the root runs, as it is flashed")
+        slots.remove(link)
+        board = facts.ask(link)
     wanted = {**job.firmware, CONFIG: config}
     if job.app is not None:
         wanted[APP] = job.app
-    credentials = install.credentials(link, found)
-    plan = install.plan_for(link, found, wanted)
+    bundle = None
+    if places and not job.to_root:
+        for line in places.lines():
+            progress.on_step(line)
+        wanted |= job.for_slots
+        if places.running:
+            bundle, wanted = slots.divided(link, places, wanted)
+    plan = install.plan_for(link, found, wanted, keeps_firmware=MAIN not in wanted)
     install.check_space(board, plan, found)
     for path, aside in plan.set_aside.items():
         progress.on_step(f"{path} is yours: it is now {aside}")
     for path in plan.kept:
         progress.on_step(f"{path} is yours: it stays")
     size = sum(len(each) for each in plan.put.values())
-    progress.on_total(size)
+    progress.on_total(size + len(bundle or b""))
     if plan.put or plan.remove:
         files = "1 file" if len(plan.put) == 1 else f"{len(plan.put)} files"
         progress.on_step(f"writing {files}, {-(-size // 1024)} KB")
-    else:
+    elif not bundle:
         progress.on_step("every file is up to date")
     install.apply(link, plan, found, progress.on_bytes)
+    if bundle:
+        progress.on_step(f"into the slot that does not run: {-(-len(bundle) // 1024)} KB")
+        settings = content.check_config(config, board.id)["update"]
+        for line in slots.install(link, bundle, settings, progress.on_bytes):
+            progress.on_step(line)
     if not job.start:
         result.result, result.exit_code = "flashed", PROVISIONED
         return

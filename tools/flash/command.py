@@ -35,6 +35,7 @@ def flash(
     start: bool,
     monitor: bool,
     restore_secret: bool,
+    to_root: bool,
     timeout: float,
     app_runs_for: float,
     as_json: bool,
@@ -60,16 +61,21 @@ def flash(
     if several:
         content.check_for_many(text, settings, rows, len(chosen), config)
     file = ResultsFile(results) if several else None
+    asked_for = roles.asked_for(text)
+    firmware = content.firmware(as_source, asked_for | {roles.UPDATE})
+    for_slots = {} if roles.UPDATE in asked_for else roles.alone(firmware, roles.UPDATE)
     job = Job(
         config=text,
         config_name=str(config),
-        firmware=content.firmware(as_source, roles.asked_for(text))
+        firmware={path: file for path, file in firmware.items() if path not in for_slots}
         | {f"/{name}": file for name, file in files_named_in(config).items()},
+        for_slots=for_slots,
         app=app,
         rows=rows,
         as_source=as_source,
         start=start,
         restore_secret=restore_secret,
+        to_root=to_root,
         timeout=timeout,
         app_runs_for=app_runs_for,
         done=file.provisioned if file else {},

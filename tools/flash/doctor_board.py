@@ -165,11 +165,11 @@ def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Findi
         if section == "wifi." and len(ours["networks"] + theirs["networks"]) != 2:
             different += ["wifi"] if ours["networks"] != theirs["networks"] else []
             continue
-        one, other = (each[section[:-1]] if section else each for each in (ours, theirs))
+        one, other = ((each[section[:-1]] if section else each) or {} for each in (ours, theirs))
         different += [
             section + key
             for key in keys
-            if f"{key}." not in content.KEYS and one[key] != other[key]
+            if f"{key}." not in content.KEYS and one.get(key) != other.get(key)
         ]
     if different:
         yield Finding(

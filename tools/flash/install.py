@@ -129,10 +129,13 @@ def credentials(link: Link, found: Survey) -> dict:
     return saved if isinstance(saved, dict) else {}
 
 
-def plan_for(link: Link, found: Survey, wanted: dict[str, bytes]) -> Plan:
-    """What has to change on this board."""
+def plan_for(
+    link: Link, found: Survey, wanted: dict[str, bytes], keeps_firmware: bool = False
+) -> Plan:
+    """What has to change on this board, see tools.flash.plan."""
     content = link.read(RECORD) if RECORD in found.hashes else None
-    return planning.make_plan(wanted, found.hashes, found.names, planning.read_record(content))
+    recorded = planning.read_record(content)
+    return planning.make_plan(wanted, found.hashes, found.names, recorded, keeps_firmware)
 
 
 def check_space(facts: Facts, plan: Plan, found: Survey) -> None:
@@ -154,7 +157,7 @@ def apply(
         return
     for path, aside in plan.set_aside.items():
         link.run(f"import os\nos.rename({path!r}, {aside!r})")
-    if plan.changes_firmware and MAIN in found.hashes and MAIN not in plan.set_aside:
+    if MAIN in plan.put and MAIN in found.hashes and MAIN not in plan.set_aside:
         link.run(REMOVE % ([MAIN],))
     link.run(_MAKE_FOLDERS % (folders([RECORD, *plan.put]),))
     link.put(RECORD, plan.record_before)

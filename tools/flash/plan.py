@@ -54,8 +54,12 @@ def make_plan(
     found: dict[str, str],
     names: set[str],
     recorded: dict[str, list[str]],
+    keeps_firmware: bool = False,
 ) -> Plan:
-    """`found`: hashes by path, of /firmware and of what is `wanted`; `names`: in the root."""
+    """`found`: hashes by path, of /firmware and of what is `wanted`; `names`: in the root.
+
+    `keeps_firmware`: what was recorded of /firmware stays, wanted or not.
+    """
     plan = Plan()
     hashes = {path: sha256(content) for path, content in wanted.items()}
     for path, content in wanted.items():
@@ -70,14 +74,15 @@ def make_plan(
         plan.put[path] = content
     for path, hash_on_board in found.items():
         is_stale = path.startswith("/firmware/") and hash_on_board in recorded.get(path, ())
+        is_stale = is_stale and not keeps_firmware
         if path not in wanted and path != RECORD and (is_stale or _shadows(path, wanted)):
             plan.remove.append(path)
-    if plan.changes_firmware:
+    if plan.changes_firmware and MAIN in wanted:
         plan.put[MAIN] = wanted[MAIN]
     ours = {path: [each] for path, each in hashes.items() if path not in (CONFIG, *plan.kept)}
     for path in recorded:
         # An app.py or a certificate that is not asked for this time stays, and stays ours.
-        if path not in wanted and not path.startswith("/firmware/"):
+        if path not in wanted and (keeps_firmware or not path.startswith("/firmware/")):
             ours[path] = recorded[path]
     before = {
         path: sorted({*recorded.get(path, ()), *ours.get(path, ())}) for path in {*recorded, *ours}

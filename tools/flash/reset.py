@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tools.flash import facts, install
+from tools.flash import facts, install, slots
 from tools.flash.errors import FlashingError
 from tools.flash.install import CREDENTIALS
 from tools.flash.link import Link
@@ -45,6 +45,8 @@ def reset(port: str, credentials: bool, everything: bool, attempt: bool) -> Iter
             if files.get(path) != content:
                 link.put(path, content)
                 remove = [each for each in remove if each != path + ".new"]
+        if everything:
+            slots.remove(link)
         link.run(install.REMOVE % (remove,))
         if everything:
             link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found, remove),))

@@ -84,6 +84,14 @@ def flash(
     restore_secret: Annotated[
         bool, typer.Option("--restore-secret", help="Give back a secret that a board forgot.")
     ] = False,
+    root: Annotated[
+        bool,
+        typer.Option(
+            "--root",
+            help="On a board that had updates over the air: remove them, and flash what it began"
+            " with.",
+        ),
+    ] = False,
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds until a board has to be provisioned.")
     ] = 120,
@@ -122,6 +130,7 @@ def flash(
             start=not no_start,
             monitor=monitor,
             restore_secret=restore_secret,
+            to_root=root,
             timeout=timeout,
             app_runs_for=app_seconds,
             as_json=as_json,

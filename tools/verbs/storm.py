@@ -37,6 +37,15 @@ def storm(
             " their attributes and calls again.",
         ),
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Assign an update to all running boards, in place of power: until all have"
+            " downloaded it.",
+        ),
+    ] = False,
+    size: Annotated[int, typer.Option(min=1, help="Bytes of the --update.")] = 20_000,
     as_json: FiguresAsJson = False,
 ) -> None:
     """Let power return to a whole building.
@@ -47,13 +56,14 @@ def storm(
     Example: python3 -m tools storm --boards 2000 --rate-limit 100 --outage 60
     """
     from tools.storm import Weather
-    from tools.storm_report import storm, storm_for_real
+    from tools.storm_report import POWER, RESTART, UPDATE, storm, storm_for_real
 
-    if real and restart:
-        raise typer.BadParameter("not with --real", param_hint="--restart")
+    if real + restart + update > 1:
+        raise typer.BadParameter("one at a time", param_hint="--real, --restart and --update")
     if real:
         if boards and boards > 300:
             raise typer.BadParameter("300 at the most with --real", param_hint="--boards")
         raise typer.Exit(storm_for_real(boards or 100))
-    weather = Weather(boards or 10_000, rate_limit, outage, loss, seed)
-    raise typer.Exit(storm(weather, as_json, restart))
+    weather = Weather(boards or 10_000, rate_limit, outage, loss, seed, size)
+    event = UPDATE if update else RESTART if restart else POWER
+    raise typer.Exit(storm(weather, as_json, event))
