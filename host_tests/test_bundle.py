@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import stat
@@ -19,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.update.errors import UpdateError
+from firmware.update.manifest import read as read_on_board
+from firmware.update.signature import check as check_on_board
 from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import roles
@@ -26,6 +30,7 @@ from tools.bundle import contents, keys
 from tools.bundle.format import (
     LONGEST_LINE,
     LONGEST_MANIFEST,
+    LONGEST_PATH,
     Bundle,
     BundleError,
     File,
@@ -106,6 +111,30 @@ def test_what_was_made_is_read(files):
     found = read(data)
     assert {each.path: each.content for each in found.files} == files
     assert make(found) == data
+    manifest = read_on_board(io.BytesIO(data), "6.3")
+    assert manifest.size + manifest.contents == len(data)
+
+
+@pytest.mark.parametrize("name", ["longest", "signed"])
+def test_a_board_reads_what_is_made(key, name):
+    files = (File("app.mpy", b"code", "6"), File("x" * LONGEST_PATH, b"1234"))
+    bundle = replace(BUNDLE, files=files, title="t" * (LONGEST_LINE - len("title ")))
+    large = keys.signer(rsa.generate_private_key(65537, 4096))
+    data = make(bundle, large if name == "signed" else None)
+    manifest = read_on_board(io.BytesIO(data), "6.3")
+    assert (manifest.title, manifest.version) == (bundle.title, bundle.version)
+    assert manifest.has_application and not manifest.has_firmware
+    assert manifest.signature == read(data).signature
+    if name == "signed":
+        assert manifest.signed == hashlib.sha256(read(data).signed).digest()
+
+
+def test_a_board_checks_the_signature(key):
+    signed = keys.load_key(key)
+    manifest = read_on_board(io.BytesIO(make(BUNDLE, keys.signer(signed))), "6.3")
+    check_on_board(keys.modulus(signed), manifest.signature, manifest.signed)
+    with pytest.raises(UpdateError, match="not of the key"):
+        check_on_board(keys.modulus(signed), manifest.signature, bytes(32))
 
 
 def test_a_signature_is_over_all_that_is_before_it(key):
@@ -137,7 +166,7 @@ def test_a_signature_is_over_all_that_is_before_it(key):
         ("boot.mpy", "stays on the board"),
         ("app.py", "one module"),
         ("app.mpy/x", "a file and a folder"),
-        ("x" * LONGEST_LINE, "shorten the name"),
+        ("x" * (LONGEST_PATH + 1), "paths of 100 bytes"),
     ],
 )
 def test_a_path_that_a_board_refuses(path, why):

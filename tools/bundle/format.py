@@ -26,6 +26,7 @@ FIRST_LINE = "firstboot-bundle 1"
 # Bytes that a board takes.
 LONGEST_LINE = 200
 LONGEST_MANIFEST = 16_384
+LONGEST_PATH = 100
 # The mpy version of a file that is for every board, and no module of MicroPython's.
 ANY = "-"
 # What an update never brings: it stands in the root of the flash, and stays.
@@ -176,6 +177,8 @@ def check_paths(files: Iterable[File]) -> None:
     for file in files:
         path = file.path
         parts = path.split("/")
+        if len(path.encode()) > LONGEST_PATH:
+            raise BundleError(f"{path}: boards take paths of {LONGEST_PATH} bytes at most")
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in path) or "\\" in path:
             raise BundleError(f"{path!r} has a character that no name of a file may have")
         if any(part in ("", ".", "..") for part in parts):
