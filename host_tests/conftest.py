@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from host_tests import board_nursery
 from host_tests.firmware.helpers import Skip
 from host_tests.micropython_lane import MicroPythonLane
 from tools import shims
@@ -24,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, handler in INTERRUPTS.items():
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+    board_nursery.install()
     config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
 
 

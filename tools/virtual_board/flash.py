@@ -6,9 +6,10 @@ An image holds littlefs, as boards do, or FAT, as some ESP32 boards do.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -36,14 +37,14 @@ def put_on_flash(
     runtime: str,
     config: bytes | Path | None,
     app: bytes | Path | None = None,
-    source: Path = PROJECT,
+    source: Path | dict[str, bytes] = PROJECT,
     files: dict[str, bytes] | None = None,
     file_system: str = LITTLEFS,
 ) -> None:
     """Make a new flash with boot.py, main.py and firmware/ from `source`, config.json and app.py.
 
-    `files`: others, by name. Of the firmware only what `config` asks for is put there.
-    `file_system`: LITTLEFS or FAT, of an image.
+    `source`: a folder, or its files by name. `files`: others, by name. Of the firmware only what
+    `config` asks for is put there. `file_system`: LITTLEFS or FAT, of an image.
 
     A half-made flash never stands under the name `flash`; an old one is replaced. Raises
     FlashError when something else has that name, or a board is powered up from it.
@@ -51,7 +52,7 @@ def put_on_flash(
     flash = Path(flash)
     if isinstance(config, Path):
         config = config.read_bytes()
-    contents = dict(_firmware(Path(source), config))
+    contents = _firmware(source, config)
     contents.update(files or {})
     for name, content in (("config.json", config), ("app.py", app)):
         if content is not None:
@@ -93,7 +94,7 @@ def put_file(flash: Path, name: str, content: bytes) -> None:
         if flash.is_dir():
             private.replace(flash / name, content)
             return
-        files = _mounted(flash)
+        files = _mounted(flash, bytearray(flash.read_bytes()))
         try:
             with files.open(name, "wb") as file:
                 file.write(content)
@@ -127,10 +128,14 @@ def read_file(flash: Path, path: str) -> bytes:
         if content is None:
             raise NotOnFlash(f"{flash} has no file {path}")
         return content
-    files = _mounted(flash)  # it has to outlive the file opened in it
     try:
-        with files.open(str(name), "rb") as file:
-            return file.read()
+        with (
+            open(flash, "rb") as image,
+            mmap.mmap(image.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            files = _mounted(flash, content)  # it has to outlive the file opened in it
+            with files.open(str(name), "rb") as file:
+                return file.read()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise NotOnFlash(f"{flash} has no file {path}") from error
 
@@ -152,14 +157,19 @@ def check_flash(flash: Path, kind: str, runtime: str) -> None:
         raise FlashError(f"{flash} is the flash of another board, {_kind_of(flash)}, not {kind}")
 
 
-def _firmware(source: Path, config: bytes | None) -> Iterator[tuple[str, bytes]]:
+def read_firmware(source: Path) -> dict[str, bytes]:
+    """The boot.py, main.py and firmware/ of a folder, source or what mpy-cross made of it."""
     if not (source / "main.py").is_file():
         raise FlashError(f"{source} has no main.py to put on a flash")
-    # Source, or what mpy-cross made of it.
-    files = sorted(path.relative_to(source).as_posix() for path in source.glob("firmware/**/*.*py"))
-    for name in ["boot.py", "main.py", *roles.chosen(files, roles.asked_for(config))]:
-        if (source / name).is_file():
-            yield name, (source / name).read_bytes()
+    files = [source / "boot.py", source / "main.py", *sorted(source.glob("firmware/**/*.*py"))]
+    return {
+        file.relative_to(source).as_posix(): file.read_bytes() for file in files if file.is_file()
+    }
+
+
+def _firmware(source: Path | dict[str, bytes], config: bytes | None) -> dict[str, bytes]:
+    given = source if isinstance(source, dict) else read_firmware(Path(source))
+    return {name: given[name] for name in roles.chosen(given, roles.asked_for(config))}
 
 
 def _make(
@@ -186,7 +196,7 @@ def _kind_of(image: Path) -> str:
     raise FlashError(f"{image} is not a flash image: it has {size} bytes ({sizes})")
 
 
-def _littlefs(content: bytes, kind: str, disk_version: int = 0) -> LittleFS:
+def _littlefs(content: bytearray | mmap.mmap, kind: str, disk_version: int = 0) -> LittleFS:
     board = KINDS[kind]
     return LittleFS(
         context=_Chip(content),
@@ -204,10 +214,10 @@ def _littlefs(content: bytes, kind: str, disk_version: int = 0) -> LittleFS:
 class _Chip:
     """Flash in memory. littlefs-python's own makes a line of a log of every operation."""
 
-    def __init__(self, content: bytes):
-        self.buffer = bytearray(content)
+    def __init__(self, content: bytearray | mmap.mmap):
+        self.buffer = content
 
-    def read(self, config, block: int, offset: int, size: int) -> bytearray:
+    def read(self, config, block: int, offset: int, size: int) -> bytes | bytearray:
         start = block * config.block_size + offset
         return self.buffer[start : start + size]
 
@@ -223,8 +233,8 @@ class _Chip:
         return 0
 
 
-def _mounted(image: Path) -> LittleFS:
-    files = _littlefs(image.read_bytes(), _kind_of(image))
+def _mounted(image: Path, content: bytearray | mmap.mmap) -> LittleFS:
+    files = _littlefs(content, _kind_of(image))
     try:
         files.mount()
     except LittleFSError as error:
@@ -238,7 +248,7 @@ def _write_image(image: Path, kind: str, contents: dict[str, bytes]) -> None:
     for each in contents.items():
         is_same = not own and each[0].startswith(("boot.py", "main.py", "firmware/"))
         (same if is_same else own).append(each)
-    files = _littlefs(_image_with(kind, tuple(same)), kind, _DISK_VERSION)
+    files = _littlefs(bytearray(_image_with(kind, tuple(same))), kind, _DISK_VERSION)
     files.mount()
     _write_files(files, own)
     private.write(image, files.context.buffer)
@@ -246,7 +256,7 @@ def _write_image(image: Path, kind: str, contents: dict[str, bytes]) -> None:
 
 @lru_cache(maxsize=4)
 def _image_with(kind: str, contents: tuple[tuple[str, bytes], ...]) -> bytes:
-    files = _littlefs(b"\xff" * KINDS[kind].flash_size, kind, _DISK_VERSION)
+    files = _littlefs(bytearray(b"\xff" * KINDS[kind].flash_size), kind, _DISK_VERSION)
     files.format()
     files.mount()
     _write_files(files, contents)

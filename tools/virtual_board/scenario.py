@@ -25,7 +25,7 @@ Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and 
 | `ssid` | required | |
 | `ssid_hex` | null | in place of `ssid`, its bytes, which need be no text |
 | `password` | `""` | empty: an open network |
-| `delay_ms` | 50 | from connect() to an address |
+| `delay_ms` | 50 | from connect() to an address; 0: nor does the board's wait for it take time |
 | `appears_after_ms` | 0 | out of range until then, counted from power-up |
 | `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
 | `dhcp` | true | false: joined, but never an address |

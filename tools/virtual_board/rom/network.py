@@ -140,7 +140,7 @@ class WLAN:
                 raise OSError("Wifi Internal Error")
             if state in (radio.JOINING, radio.NO_ADDRESS):
                 raise OSError("Wifi Internal State Error")
-            station.radio.join(_bytes(ssid or ""), key or "", station.now)
+            station.join(_bytes(ssid or ""), key or "")
 
     else:
 
@@ -148,7 +148,7 @@ class WLAN:
             self._station_state()
             if not station.active or station.radio.wedged == "raises":
                 raise OSError(-1)
-            station.radio.join(_bytes(ssid), key or "", station.now)
+            station.join(_bytes(ssid), key or "")
 
         def deinit(self):
             self.active(False)

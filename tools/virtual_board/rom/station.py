@@ -5,6 +5,7 @@ import time
 
 import radio
 import supervisor
+from clock import clock
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 
@@ -68,7 +69,13 @@ class Station:
     @property
     def state(self):
         """The radio's state now."""
+        clock.skips = False
         return self.radio.at(self.now)
+
+    def join(self, name, key):
+        """Begin to join a network. One that takes no time takes the board no wait either."""
+        self.radio.join(name, key, self.now)
+        clock.skips = self.state == radio.UP
 
     @property
     def has_address(self):
