@@ -12,8 +12,8 @@ _LEAST_BACKOFF = const(1_000)
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.json_mistakes board.near"
-    " board.strict_json board.wifi board.wifi_failure board.wifi_scan"
+    "board.config board.config_doubts board.config_mistakes board.hostname board.json_mistakes"
+    " board.near board.strict_json board.wifi board.wifi_failure board.wifi_scan"
     " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.rejection"

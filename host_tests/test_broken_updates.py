@@ -200,7 +200,7 @@ BROKEN = {
     "fills the flash, and resets": (RUN + FILLS + "    machine.reset()\n", "cannot be noted", {}),
     "deletes its files": (
         START + DELETES + "def run(credentials):\n    remove('/a')\n    machine.reset()\n",
-        "ImportError: there is no app.py in /a",
+        "its files are gone",
         {},
     ),
     "loses the Wi-Fi": (

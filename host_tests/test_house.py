@@ -107,6 +107,7 @@ PURE = (
     "firmware.board.config",
     "firmware.board.config_doubts",
     "firmware.board.config_mistakes",
+    "firmware.board.hostname",
     "firmware.board.json_mistakes",
     "firmware.board.modulus",
     "firmware.board.near",

@@ -6,6 +6,7 @@ Mistakes are explained by firmware.board.config_mistakes, which a good config.js
 import json
 from binascii import unhexlify
 
+from firmware.board.hostname import hostname
 from firmware.coap import uri
 
 PATH = "/config.json"
@@ -241,14 +242,3 @@ def fits(kind, value):
         return False
     no_text = ("bool", "dict", "int", "list", "seconds")
     return kind == "text" or (value.strip() != "" and kind not in no_text)
-
-
-def hostname(name):
-    """Return a deviceName made fit for DNS: letters, digits and inner hyphens, at most 32."""
-    fit = bytearray()
-    # Bytes, since MicroPython keeps each letter that it looks at.
-    for byte in name.encode():
-        if byte < 128:
-            is_fit = 48 <= byte < 58 or 65 <= byte & ~32 <= 90
-            fit.append(byte if is_fit else 45)
-    return fit.decode()[:32].strip("-") or "firstboot"

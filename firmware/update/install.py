@@ -15,9 +15,9 @@ from firmware.board.kept import VERSION
 from firmware.update import manifest
 from firmware.update.admission import check, check_room
 from firmware.update.errors import UpdateError, passing
-from firmware.update.slot import BLOCK, MANIFEST, NEW_MANIFEST, PACKAGE, Slot
+from firmware.update.slot import BLOCK, NEW_MANIFEST, Slot
 from firmware.update.slots import SLOTS, State
-from firmware.update.tree import remove_tree
+from firmware.update.tree import MANIFEST, PACKAGE, discard
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
@@ -142,7 +142,7 @@ class Installation:
         for place in SLOTS:
             # Such as one that has failed.
             if place not in (state.running, state.before):
-                remove_tree(self._storage, place, self._idle)
+                discard(self._storage, place, self._idle)
         check_room(self._package["size"], self._slot.free())
         self._slot.make_folders(PACKAGE)
         self._storage.save(self._slot.place + PACKAGE, json.dumps(self._package).encode())

@@ -5,11 +5,9 @@ from hashlib import sha256
 from micropython import const
 
 from firmware.update import manifest
-from firmware.update.tree import remove_tree
+from firmware.update.tree import MANIFEST, discard
 
-PACKAGE = "/package"
 BLOCK = const(4096)
-MANIFEST = "/manifest"
 NEW_MANIFEST = "/manifest.new"
 
 # Blocks that stay free for the application's data.
@@ -53,9 +51,8 @@ class Slot:
             at = name.find("/", at + 1)
 
     def discard(self):
-        """Remove all that is in it, and first what makes it a download to go on with."""
-        self.storage.remove(self.place + PACKAGE)
-        remove_tree(self.storage, self.place, self._idle)
+        """Remove all that is in it."""
+        discard(self.storage, self.place, self._idle)
 
     def read_manifest(self, name=MANIFEST):
         """Return the Manifest of the slot. Raises UpdateError when it is not whole."""

@@ -15,7 +15,7 @@ progress          a list that is kept for whoever downloads; else None
 
 import json
 
-from firmware.update.tree import remove_tree
+from firmware.update.tree import MANIFEST, discard
 
 PATH = "/slots.json"
 SLOTS = ("/a", "/b")
@@ -89,6 +89,10 @@ class State:
     def root_firmware(self):
         """The version of the root's firmware, None when the root runs, which knows it itself."""
         return self._found["firmware"]
+
+    def is_there(self):
+        """Return whether what runs has its files, as far as a look at one of them tells."""
+        return not self.running or self.storage.exists(self.running + MANIFEST)
 
     def package(self):
         """Return the `title`, `version` and `checksum` of what runs, None for the root."""
@@ -169,7 +173,7 @@ class State:
             self._save()
         except Exception:
             # Of whatever class: the errors of a slot's firmware are others than the root's.
-            remove_tree(self.storage, place)
+            discard(self.storage, place)
             self._save()
 
     def refuse(self, title, version, checksum, why):

@@ -17,9 +17,9 @@ def start():
     from firmware.update.slots import State
 
     state = State(Storage())
-    was_on_trial = state.on_trial
+    was_running = state.running
     place = choose(state)
-    if was_on_trial and not state.on_trial:
+    if place != was_running:
         Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
     if place:
         _run_slot(state, place, own)
@@ -33,18 +33,19 @@ def choose(state):
 
     `state`: a firmware.update.slots.State. What is on trial and cannot be counted down has failed.
     """
-    if state.on_trial:
+    try:
+        if not state.is_there():
+            state.fail("its files are gone")
+        elif state.on_trial and state.starts:
+            state.count_start()
+        elif state.on_trial:
+            state.fail("it did not prove itself in its starts")
+    except Exception as error:
         try:
-            if state.starts:
-                state.count_start()
-            else:
-                state.fail("it did not prove itself in its starts")
-        except Exception as error:
-            try:
-                state.fail("its start cannot be noted: %s" % error)
-            except Exception:
-                # It stays noted as on trial, and what was before it runs all the same.
-                pass
+            state.fail("its start cannot be noted: %s" % error)
+        except Exception:
+            # It stays noted as the one that runs, and what was before it runs all the same.
+            pass
     return state.running
 
 

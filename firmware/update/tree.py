@@ -1,8 +1,19 @@
-"""Remove a folder."""
+"""Remove what is in a slot."""
 
 from micropython import const
 
+# What a slot has besides the files of its bundle, see firmware.update.install.
+PACKAGE = "/package"
+MANIFEST = "/manifest"
+
 _DIRECTORY = const(0x4000)
+
+
+def discard(storage, place, idle=None):
+    """Remove a slot, and first what tells that it is whole. `idle`: see remove_tree."""
+    for name in (PACKAGE, MANIFEST):
+        storage.remove(place + name)
+    remove_tree(storage, place, idle)
 
 
 def remove_tree(storage, path, idle=None):

@@ -13,6 +13,9 @@ _ERASED = b"\xff" * BLOCK_SIZE
 _LOOKAHEAD_SIZE = 32
 _BLOCK_CYCLES = 100  # MicroPython's
 _DISK_VERSION = 0x00020000
+# littlefs' types of what has a name, and MicroPython's.
+_FOLDER = 2
+_KINDS = {1: 0x8000, _FOLDER: 0x4000}
 
 Image = tuple[bytes, ...]
 
@@ -99,6 +102,7 @@ class Files:
     """
 
     def __init__(self, chip: Chip, kind: str, format: bool = False, is_read: bool = False):
+        self._chip = chip
         prog_size = KINDS[kind].prog_size
         cache_size = BLOCK_SIZE if is_read else 4 * prog_size
         self._littlefs = LittleFS(
@@ -120,14 +124,27 @@ class Files:
     def open(self, path: str, mode: str) -> _File:
         return _File(self._littlefs.fs, path, mode)
 
-    def stat(self, path: str):
-        return _call(self._littlefs.stat, path)
+    def stat(self, path: str) -> tuple[int, ...]:
+        """As MicroPython's, with the kind and the size."""
+        found = _call(self._littlefs.stat, path)
+        return (_KINDS[found.type], 0, 0, 0, 0, 0, found.size, 0, 0, 0)
+
+    def statvfs(self, path: str) -> tuple[int, ...]:
+        """As MicroPython's: the size and the number of the blocks, and how many are free."""
+        count = len(self._chip.blocks)
+        free = count - _call(lfs.fs_size, self._littlefs.fs)
+        return (BLOCK_SIZE, BLOCK_SIZE, count, free, free, 0, 0, 0, 0, 255)
+
+    def mkdir(self, path: str) -> None:
+        _call(self._littlefs.mkdir, path)
 
     def rename(self, old: str, new: str) -> None:
         _call(self._littlefs.rename, old, new)
 
     def remove(self, path: str) -> None:
         _call(lfs.remove, self._littlefs.fs, path)
+
+    rmdir = remove
 
     def listdir(self, path: str = "/") -> list[str]:
         return _call(self._littlefs.listdir, path)
@@ -137,7 +154,15 @@ class Files:
 
     def read_all(self) -> dict[str, bytes]:
         """Every file's content, by path."""
-        return {f"/{name}": self.read(f"/{name}") for name in sorted(self.listdir())}
+        return dict(sorted(self._walk("")))
+
+    def _walk(self, folder: str):
+        for info in self._littlefs.scandir(folder or "/"):
+            path = f"{folder}/{info.name}"
+            if info.type == _FOLDER:
+                yield from self._walk(path)
+            else:
+                yield path, self.read(path)
 
     def read(self, path: str) -> bytes:
         with self.open(path, "rb") as file:
@@ -160,8 +185,19 @@ class _File:
             size = _call(lfs.file_size, self._fs, self._file)
         return bytes(_call(lfs.file_read, self._fs, self._file, size))
 
+    def readinto(self, buffer: memoryview) -> int:
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def __iter__(self):
+        return iter(self.read().splitlines(keepends=True))
+
     def write(self, content: bytes) -> int:
         return _call(lfs.file_write, self._fs, self._file, bytes(content))
+
+    def flush(self) -> None:
+        _call(lfs.file_sync, self._fs, self._file)
 
     def close(self) -> None:
         file, self._file = self._file, None

@@ -5,7 +5,8 @@ import sys
 from binascii import b2a_base64
 
 from firmware.board import config as configuration
-from firmware.board.config import KEYS, hostname
+from firmware.board.config import KEYS
+from firmware.board.hostname import hostname
 from firmware.errors import FirstbootError
 from firmware.provisioning.provisioned import forget_secret
 from host_tests.firmware.helpers import raises
