@@ -13,6 +13,7 @@ import micropython
 from micropython import const
 
 from firmware.board.kept import VERSION
+from firmware.errors import FirstbootError
 from firmware.onboarding import improv_packets as packets
 
 _CTRL_C = const(3)
@@ -21,7 +22,7 @@ _NO_CTRL_C = const(-1)
 _PATIENCE = const(1000)
 _BYTES_AT_ONCE = const(1024)
 # States of a candidate in which the board is in the Wi-Fi.
-_JOINED = ("joined", "provisioned", "refused")
+_JOINED = ("joined", "provisioning", "no answer", "refused", "provisioned")
 
 
 class Console:
@@ -117,12 +118,7 @@ class Improv:
             return
         self._send(packets.ERROR, packets.NO_ERROR)
         if command == packets.SETTINGS:
-            if candidate.state == "trying":
-                self._send(packets.ERROR, packets.UNKNOWN_ERROR)
-                return
-            candidate.offer({"ssid": ssid, "password": password})
-            self._told = "trying"
-            self._send_state(packets.PROVISIONING)
+            self._offer(ssid, password)
         elif command == packets.CURRENT_STATE:
             self._told = candidate.state
             self._send_state(self._state_of(candidate.state))
@@ -134,6 +130,21 @@ class Improv:
             self._send_networks()
         else:
             self._send(packets.ERROR, packets.UNKNOWN_COMMAND)
+
+    def _offer(self, ssid, password):
+        try:
+            wrong = self._candidate.offer({"ssid": ssid, "password": password})
+        except FirstbootError as error:
+            self._board.indicator.say(*str(error).split("\n"))
+            self._send(packets.ERROR, packets.UNKNOWN_ERROR)
+            return
+        if wrong:
+            # The standard has no word for a password that can be nobody's, nor for what is missing.
+            self._board.indicator.say("Improv: wrong or missing: " + ", ".join(wrong))
+            self._send(packets.ERROR, packets.UNABLE_TO_CONNECT)
+            return
+        self._told = "trying"
+        self._send_state(packets.PROVISIONING)
 
     def _tell(self):
         state = self._candidate.state

@@ -2,6 +2,7 @@
 
 import os
 
+from firmware.errors import FirstbootError
 from firmware.onboarding import improv_packets as packets
 from firmware.onboarding.improv import Improv, page_of
 from host_tests.firmware.helpers import Clock, raises
@@ -59,8 +60,13 @@ class Candidate:
     offered = None
 
     def offer(self, settings):
+        if self.state == "trying":
+            raise FirstbootError("other settings are being tried", "Wait some seconds.")
+        if settings["password"] == "short":
+            return ["password"]
         self.offered = settings
         self.state = "trying"
+        return []
 
 
 class Desk:
@@ -72,7 +78,9 @@ class Desk:
         self.candidate = Candidate()
         self.scans = 0
         self._networks = networks
-        board = Stub(ticks=self.clock.ticks_ms, chip="ESP32")
+        self.lines = []
+        indicator = Stub(say=lambda *lines: self.lines.extend(lines))
+        board = Stub(ticks=self.clock.ticks_ms, chip="ESP32", indicator=indicator)
         name = "sensor-1"
         self.improv = Improv(board, self.candidate, self._scan, name, URL, self.console)
 
@@ -136,14 +144,15 @@ def test_settings_are_tried_and_what_becomes_of_them_is_told():
     assert desk.type(wifi(b"home", b"correct horse")) == NO_ERROR + PROVISIONING
     assert desk.candidate.offered == {"ssid": "home", "password": "correct horse"}
     assert desk.type(b"") == b""
-    for state in ("wrong password", "no network in range", "no address"):
+    for state in ("wrong password", "not in range", "no address"):
         desk.candidate.state = state
         assert desk.type(b"") == UNABLE_TO_CONNECT + READY
         assert desk.type(wifi(b"home", b"")) == NO_ERROR + PROVISIONING
     desk.candidate.state = "joined"
     assert desk.type(b"") == PROVISIONED + result(1, URL.encode())
-    desk.candidate.state = "provisioned"
-    assert desk.type(b"") == b""
+    for state in ("provisioning", "refused", "provisioned"):
+        desk.candidate.state = state
+        assert desk.type(b"") == b""
     assert desk.type(ASK_STATE) == NO_ERROR + PROVISIONED + result(2, URL.encode())
 
 
@@ -152,6 +161,13 @@ def test_one_try_at_a_time():
     desk.type(wifi(b"home", b"first"))
     assert desk.type(wifi(b"home", b"second")) == NO_ERROR + UNKNOWN_ERROR
     assert desk.candidate.offered["password"] == "first"
+    assert desk.lines == ["other settings are being tried", "Wait some seconds."]
+
+
+def test_what_cannot_be_is_not_tried():
+    desk = Desk()
+    assert desk.type(wifi(b"home", b"short")) == NO_ERROR + UNABLE_TO_CONNECT
+    assert desk.lines == ["Improv: wrong or missing: password"]
 
 
 def test_a_command_that_is_not_known():
