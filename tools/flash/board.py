@@ -21,7 +21,8 @@ from tools.flash.errors import (
     sentences,
 )
 from tools.flash.follow import Outcome, follow
-from tools.flash.link import Link
+from tools.flash.label import label_of
+from tools.flash.link import PROMPT, Link
 from tools.flash.plan import APP, CONFIG, MAIN
 
 NOT_BEGUN, BROKEN_OFF = "not begun", "broken off"
@@ -72,7 +73,10 @@ class Job:
 
 @dataclass
 class Result:
-    """How it went with one board; `detail` says what to do."""
+    """How it went with one board; `detail` says what to do.
+
+    `network` and `password`: of the access point that its label is to name, if it has one.
+    """
 
     port: str
     id: str = ""
@@ -81,6 +85,8 @@ class Result:
     seconds: float = 0.0
     exit_code: int = FAILED
     detail: str = ""
+    network: str = ""
+    password: str = ""
     content: str = ""
 
     def fields(self) -> dict:
@@ -133,7 +139,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     result.content = job.content(board.id)
     if job.done.get(board.id) == result.content:
-        result.name = content.config_for(job.config, board.id, row, name=job.config_name)[1]
+        config = content.config_for(job.config, board.id, row, name=job.config_name)
+        result.name = content.identity(config, board.id)[0]
         _skip(link, result, "the results file says that it is provisioned")
         return
     facts.check(board, job.as_source)
@@ -182,8 +189,25 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         return
     progress.on_step("starting")
     link.start()
+    if not credentials and (asked := content.check_config(config, board.id)["asked"]):
+        _wait_for_access_point(link, job, progress, result, asked)
+        return
     outcome = follow(link, job.timeout, progress.on_line, job.app_runs_for)
     _conclude(outcome, credentials, config, result)
+
+
+def _wait_for_access_point(link, job, progress, result, asked: list[str]) -> None:
+    """What config.json leaves to a person, the board asks for on its access point."""
+    for line in link.lines(job.timeout):
+        if line == PROMPT:
+            break
+        progress.on_line(line)
+        if result.network in line:
+            result.result, result.exit_code = "waits", PROVISIONED
+            result.detail = f"it asks for {', '.join(asked)}: on a phone, or with `onboard`"
+            return
+    result.result, result.exit_code = RESULTS[TIME_RAN_OUT], TIME_RAN_OUT
+    result.detail = f'the board has not opened its access point "{result.network}"'
 
 
 def _skip(link: Link, result: Result, why: str) -> None:
@@ -201,9 +225,12 @@ def _config(link, job, board, row, found, result, progress) -> bytes:
     )
     if forgotten:
         progress.on_step("the secret stays forgotten; --restore-secret puts it back")
-    config, result.name = content.config_for(
-        job.config, board.id, row, forgotten, job.config_name, board.chip_name
+    config = content.config_for(
+        job.config, board.id, row, forgotten, job.config_name, board.chip_name, on_board
     )
+    result.name = content.identity(config, board.id)[0]
+    if label := label_of(config, board.id):
+        result.network, result.password = label
     return config
 
 

@@ -13,6 +13,7 @@ from tools.flash.board import BROKEN_OFF, Job
 from tools.flash.doctor import examine_server
 from tools.flash.errors import NO_MICROPYTHON, FlashingError, sentences
 from tools.flash.findings import FAILURE
+from tools.flash.label import completed
 from tools.flash.results import ResultsFile, write_bulk_import
 from tools.flash.show import Screen
 from tools.virtual_board.flash import files_named_in
@@ -46,8 +47,9 @@ def flash(
     Raises FlashingError, OSError for a file that cannot be used, and typer.BadParameter.
     """
     text = config.read_bytes()
-    settings = content.check_config(text, name=config)
-    for finding in examine_server(settings["server"]):
+    content.check_config(text, name=config)
+    settings = content.check_config(completed(text, None), name=config)
+    for finding in examine_server(settings["server"]) if settings["server"] else ():
         if finding.level == FAILURE:
             what = sentences(finding.what, finding.fix)
             typer.echo(f"warning: from this computer, {what}", err=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tools import roles, shims
-from tools.flash import config_file, tables
+from tools.flash import config_file, label, tables
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.mpy import CompileError, compile_module
@@ -67,14 +67,17 @@ def check_config(
     """Check a config.json, called `name`, as the firmware does. Raises ConfigError.
 
     It has to be JSON. `provisioned`: nothing is refused that a provisioned board goes on with.
+    Besides what the firmware makes of it there is `asked`: the paths that are missing, and that
+    `onboarding` asks a person for.
     """
     name = str(name)
     config_file.read(content, name)
     try:
-        checked = config.check(content, board_id, provisioned, chip)
+        checked = config.check(content, board_id, provisioned, chip, asked := [])
     except FirstbootError as error:
         raise ConfigError(name, error.what.split("\n")) from None
-    if not _can_be(checked["endpoint"][0]):
+    checked["asked"] = asked
+    if checked["endpoint"] and not _can_be(checked["endpoint"][0]):
         raise ConfigError(
             name, ["the host in `server` has a part that is empty or longer than 63 letters"]
         )
@@ -96,32 +99,38 @@ def config_for(
     without_secret: bool = False,
     name: str | Path = "config.json",
     chip: str = "",
-) -> tuple[bytes, str]:
-    """The config.json for one board, and its deviceName. Raises FlashingError.
+    on_board: bytes | None = None,
+) -> bytes:
+    """The config.json for one board. Raises FlashingError.
 
     `row`: the board's line of the CSV. `without_secret`: the board has forgotten it. `chip`: as
-    firmware.board.hardware.Board names it.
+    firmware.board.hardware.Board names it. `on_board`: the config.json that is on it.
     """
     check_config(content, board_id, name=name)
+    content = label.completed(content, on_board)
     given = config.parse(content)
     if row or without_secret:
         given["provisioning"].update(row or {})
         if without_secret:
             given["provisioning"].pop("provisionDeviceSecret", None)
         content = json.dumps(given, ensure_ascii=False, indent=2).encode() + b"\n"
-    checked = check_config(content, board_id, without_secret, name, chip)
-    return content, checked["provisioning"]["deviceName"]
+    check_config(content, board_id, without_secret, name, chip)
+    return content
 
 
 def identity(content: bytes, board_id: str) -> tuple[str, str]:
     """The deviceName and the server, spelt in one way, that a config.json has for a board."""
     checked = check_config(content, board_id)
-    return checked["provisioning"]["deviceName"], server_of(checked)
+    return checked["provisioning"]["deviceName"] or "", server_of(checked)
 
 
 def server_of(given: dict) -> str:
-    """The server in credentials or a checked config.json, in the one spelling that it has."""
-    return origin(str(given.get("server")))
+    """The server in credentials or a checked config.json, in the one spelling that it has.
+
+    Empty where a person has yet to name it.
+    """
+    server = given.get("server")
+    return "" if server is None else origin(str(server))
 
 
 def has_forgotten(on_board: bytes | None) -> bool:
@@ -188,8 +197,8 @@ def check_for_many(
     if not has_csv:
         rows = {board_id * 12: {} for board_id in "01"[:boards]}
     named_by_config = sum("deviceName" not in row for row in rows.values())
-    device_name = given["deviceName"]
-    if named_by_config > 1 and "{id}" not in device_name:
+    device_name = given.get("deviceName")
+    if named_by_config > 1 and device_name is not None and "{id}" not in device_name:
         raise ConfigError(
             str(name),
             [

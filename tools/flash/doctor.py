@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import typer
@@ -15,6 +15,7 @@ from tools.flash import content
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import BAD_CONFIGURATION, FAILED, PROVISIONED
 from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
+from tools.flash.label import completed
 
 # A request that any ThingsBoard answers with 4.01: it asks for a device that is not there.
 _PATH = ("api", "v1", "firstboot-doctor", "attributes")
@@ -48,15 +49,20 @@ def examine(config: Path, port: str | None, as_json: bool) -> int:
 def _findings(path: Path, port: str | None, begin: Callable[[str], None]) -> Iterator[Finding]:
     config = path.read_bytes()
     try:
-        settings = content.check_config(config, name=path)
+        content.check_config(config, name=path)
+        settings = content.check_config(completed(config, None), name=path)
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(FAILURE, f"{path}: {problem}", error.fix)
         settings = None
     else:
         yield from doubtful(settings) or [Finding(OK, f"{path} has no mistake")]
-        yield from _key_and_secret(settings["provisioning"])
-        yield from examine_server(settings["server"], *_authorities(path, settings))
+        if settings["asked"]:
+            asked = ", ".join(settings["asked"])
+            yield Finding(OK, f"whoever hangs the board is asked for {asked}")
+        yield from _key_and_secret(settings["provisioning"], settings["asked"])
+        if settings["server"]:
+            yield from examine_server(settings["server"], *_authorities(path, settings))
     if port:
         from tools.flash.doctor_board import examine_board
 
@@ -72,9 +78,11 @@ def _authorities(path: Path, settings: dict) -> list[bytes | None]:
     return [file.read_bytes() if file.is_file() else b""]
 
 
-def _key_and_secret(provisioning: dict) -> Iterator[Finding]:
+def _key_and_secret(provisioning: dict, asked: Collection[str] = ()) -> Iterator[Finding]:
     for key in ("provisionDeviceKey", "provisionDeviceSecret"):
         value = provisioning[key]
+        if f"provisioning.{key}" in asked:
+            continue
         if value is None:
             yield Finding(WARNING, f"{key} is missing", "Only provisioned boards do without it")
         elif value.lower() in _PLACEHOLDERS or value != value.strip() or " " in value.strip():

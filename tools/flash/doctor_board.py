@@ -102,10 +102,11 @@ def examine_board(
                 "Remove files that you need no more",
             )
             yield from _provisioned(link, board, config, settings)
-            if settings:
+            ssids = [wifi["ssid"] for wifi in settings["networks"]] if settings else [None]
+            if None not in ssids:
                 begin("the board listens for networks")
-                yield from _wifi(link, [wifi["ssid"] for wifi in settings["networks"]])
-                if link.value(_VERSION):
+                yield from _wifi(link, ssids)
+                if settings["server"] and link.value(_VERSION):
                     begin("the board joins and asks the server, within 3 minutes")
                     yield from _reaches(link, config, path)
             link.start()

@@ -76,5 +76,8 @@ def names(ports: list[str], job: Job) -> dict[str, str]:
     if job.rows is not None:
         ids = set(job.rows)
     return {
-        each: content.config_for(job.config, each, (job.rows or {}).get(each))[1] for each in ids
+        each: content.identity(
+            content.config_for(job.config, each, (job.rows or {}).get(each)), each
+        )[0]
+        for each in ids
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools import private
@@ -14,7 +14,7 @@ from tools.flash.board import NOT_BEGUN, Result
 from tools.flash.errors import WRONG_USAGE, FlashingError
 from tools.terminal import one_line
 
-_COLUMNS = ("id", "name", "port", "result", "seconds", "reason", "content")
+_COLUMNS = ("id", "name", "port", "result", "seconds", "reason", "network", "password", "content")
 
 
 class ResultsFile:
@@ -64,9 +64,15 @@ class ResultsFile:
                 self._rows.pop(result.port, None)
             self._write()
 
+    @property
+    def _columns(self) -> list[str]:
+        """Those of labels only where a board has one."""
+        has_labels = any(row.get("network") for row in self._rows.values())
+        return [name for name in _COLUMNS if has_labels or name not in ("network", "password")]
+
     def _write(self) -> None:
         try:
-            private.replace(self._path, _csv(_COLUMNS, self._rows.values()))
+            private.replace(self._path, _csv(self._columns, self._rows.values()))
         except OSError as error:
             raise FlashingError(
                 f"{self._path} cannot be written: {error.strerror}",
@@ -83,9 +89,9 @@ def write_bulk_import(path: Path, names: dict[str, str], profile: str) -> None:
     private.replace(path, _csv(("name", "type", "label"), rows))
 
 
-def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> bytes:
+def _csv(columns: Sequence[str], rows: Iterable[dict]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

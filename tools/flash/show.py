@@ -12,11 +12,12 @@ from rich.text import Text
 from tools.flash.board import Progress as BoardProgress
 from tools.flash.board import Result
 from tools.flash.errors import REFUSED
+from tools.flash.label import Label
 from tools.styled import Console
 
 # Columns of a terminal on which there is room for all.
 _WIDE = 80
-_STYLES = {"provisioned": "green", "flashed": "green", "skipped": "yellow"}
+_STYLES = {"provisioned": "green", "flashed": "green", "waits": "green", "skipped": "yellow"}
 
 
 class Screen:
@@ -83,6 +84,8 @@ class Screen:
             _say(self._console, f"{name}: {result.result} in {result.seconds:g} s")
             if result.detail and result.exit_code != REFUSED:  # the console has just said why
                 _say(self._console, result.detail)
+            if result.network:
+                self._show(Label(result.network, result.password))
             return
         if self._console.is_terminal:
             self._console.print(self._table(results))
@@ -97,6 +100,13 @@ class Screen:
                 )
         done = sum(each.exit_code == 0 for each in results)
         _say(self._console, f"{done} of {len(results)} boards done")
+
+    def _show(self, label: Label) -> None:
+        """What is to be on the board's label, on a terminal with a code for phones."""
+        _say(self._console, f"Its label: {label}")
+        if self._console.is_terminal:
+            for line in label.qr_code():
+                self._console.print(Text(line, "black on white"))
 
     def _table(self, results: list[Result]) -> Table:
         """A row a board; names are whole, and where there is little room the ids are left out."""

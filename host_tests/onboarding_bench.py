@@ -1,0 +1,47 @@
+"""What the tests of onboarding share: a board that has no Wi-Fi yet, at a serial port."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tools.virtual_board.flash import put_on_flash, read_file
+from tools.virtual_board.scenario import Scenario
+from tools.virtual_board.serial_board import SerialBoard
+
+HOME = {"ssid": "home", "password": "correct horse"}
+CAFE = {"ssid": "café <script>", "rssi": -70}
+NETWORKS = [HOME, CAFE, {"ssid_hex": "fffe", "rssi": -80}, {"ssid": "x", "hidden": True}]
+
+
+def config(server: str = "coap://127.0.0.1:9", **more) -> dict:
+    """A config.json without `wifi`."""
+    return {
+        "onboarding": True,
+        "onboarding_password": "of the label",
+        "server": server,
+        "provisioning": {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": "key",
+            "provisionDeviceSecret": "secret",
+        },
+        **more,
+    }
+
+
+class Desk:
+    """A board at a serial port in a folder."""
+
+    def __init__(self, folder: Path):
+        self.flash = folder / "flash.img"
+        self.link = folder / "tty"
+
+    def board(self, kind: str = "esp32", server: str = "coap://127.0.0.1:9", **scenario):
+        """A board without Wi-Fi; `server` is where it provisions."""
+        put_on_flash(self.flash, kind, "micropython", json.dumps(config(server)).encode())
+        scenario = {"networks": NETWORKS, "scan_ms": 20, **scenario}
+        return SerialBoard(self.flash, kind, self.link, Scenario(**scenario))
+
+    def on_flash(self, name: str) -> dict:
+        """A file of JSON on the flash."""
+        return json.loads(read_file(self.flash, name))
