@@ -22,25 +22,39 @@ _MOST_QUICK = const(5)
 
 
 class Observed:
-    """`refresh`: in ms; up to half as much is added by chance, so that boards spread out."""
+    """`refresh`: in ms; up to half as much is added by chance, so that boards spread out.
+
+    `update`: updates over the air, see firmware.update.job, which go by a shared attribute; or
+    None.
+    """
+
+    update = None
 
     def __init__(self, refresh, board):
         self._refresh = refresh
         self._board = board
         self._watches = []
         self._attributes = self._calls = self._rpc = None
-        self._on_attributes = None
+        self._on_attributes = self._follow = None
         # By method; None: all that have no handler of their own.
         self._on_calls = {}
 
     def observe_attributes(self, handler):
         """See firmware.device.Device.on_attributes."""
+        if self._attributes and not self._on_attributes:
+            self._attributes.repeat()
         self._on_attributes = handler
-        if not self._attributes:
-            from firmware.thingsboard.attributes import SharedAttributes
+        self._watch_attributes()
 
-            self._attributes = SharedAttributes()
-            self._watches.append(_Watch("attributes", self._attributes, self._board.ticks))
+    def follow_attributes(self, follow):
+        """Call `follow(values)` with all shared attributes when some have changed, too."""
+        self._follow = follow
+        self._watch_attributes()
+
+    @property
+    def shared(self):
+        """All shared attributes, None when they are not known."""
+        return self._attributes and self._attributes.values
 
     def observe_calls(self, method, handler):
         """See firmware.device.Device.on_rpc. `method`: None for all others."""
@@ -61,7 +75,7 @@ class Observed:
         """Return whether there is something to send. `client`: None when there is no connection."""
         if self._calls and self._calls.next_reply():
             return True
-        if client and client.later:
+        if (client and client.later) or (self.update and self.update.is_due()):
             return True
         now = self._board.ticks()
         for watch in self._watches:
@@ -108,7 +122,9 @@ class Observed:
     def next_job(self):
         """Return (handler, arguments, id of a call or None); None: there is no handler to call."""
         change = self._attributes.next_change() if self._attributes else None
-        if change is not None:
+        if change is not None and self._follow:
+            self._follow(self._attributes.values)
+        if change is not None and self._on_attributes:
             return self._on_attributes, (change,), None
         call = self._calls.next_call() if self._calls else None
         if not call:
@@ -131,6 +147,13 @@ class Observed:
         except ValueError as error:
             reply = encoded(bug(error))
         self._calls.done(id, reply)
+
+    def _watch_attributes(self):
+        if not self._attributes:
+            from firmware.thingsboard.attributes import SharedAttributes
+
+            self._attributes = SharedAttributes()
+            self._watches.append(_Watch("attributes", self._attributes, self._board.ticks))
 
 
 class _Watch:

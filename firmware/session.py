@@ -146,6 +146,8 @@ class Session:
     def _all_work(self, confirm):
         yield from self.observed.work(self)
         yield from self.backlog.work(self, confirm)
+        if self.observed.update:
+            yield from self.observed.update.step()
 
     def healed(self, steps):
         """The steps that `steps()` returns; after a 4.01 again, with new credentials."""
@@ -175,6 +177,10 @@ class Session:
         settings = config.load(board, provisioned=True)
         wifi.join(settings, board, self.trouble)
         self.address = board.address
+        if settings["update"] and not self.observe().update:
+            from firmware.update.job import Update
+
+            self.observed.update = Update(self, settings["update"])
         if self.backlog.wants_clock():
             from firmware.board.clock import set_clock
 

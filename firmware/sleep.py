@@ -8,6 +8,8 @@ from micropython import const
 # 15 ms after the board observes them; the rest is the way there and back.
 _QUIET = const(500)
 _LONGEST = const(30_000)  # ms; calls may come without end
+# ms; a download that is not done by then goes on at the next wake.
+_LONGEST_UPDATE = const(600_000)
 
 
 def windows(session):
@@ -15,7 +17,10 @@ def windows(session):
     ticks = session.board.ticks
     began = ticks()
     yield 0
-    while ticks_diff(ticks(), began) < _LONGEST:
+    update = session.observed and session.observed.update
+    if update:
+        update.hurry()
+    while ticks_diff(ticks(), began) < (_LONGEST_UPDATE if update and update.package else _LONGEST):
         if session.is_due():
             yield 0
         elif session.retry_at is not None or not (

@@ -47,6 +47,7 @@ MAY_IMPORT = {
         "firmware.provisioning.rejection",
         "firmware.retry",
         "firmware.thingsboard",
+        "firmware.update.job",
     },
     "firmware.observed": {"firmware.coap", "firmware.retry", "firmware.thingsboard"},
     "firmware.backlog": {"firmware.coap.message", "firmware.thingsboard.telemetry"},
@@ -58,7 +59,12 @@ MAY_IMPORT = {
         "firmware.provisioning.provisioned",
     },
     "firmware.onboarding": {"firmware.board"},
-    "firmware.update": {"firmware.board"},
+    "firmware.update": {
+        "firmware.board",
+        "firmware.coap",
+        "firmware.retry",
+        "firmware.thingsboard",
+    },
     # What it chose is handed over to, as main does.
     "firmware.update.start": {"firmware.application"},
     "firmware.provisioning": {

@@ -69,6 +69,11 @@ class SharedAttributes:
         """
         return self._changes.pop(0) if self._changes else None
 
+    def repeat(self):
+        """Let the next change have all attributes: there is another who takes them."""
+        if self.values is not None:
+            self._changes = [dict(self.values)]
+
     def _compare(self, values, changes):
         for key in values:
             if key not in self.values or not _is_same(self.values[key], values[key]):

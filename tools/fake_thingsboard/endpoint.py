@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from tools.fake_thingsboard.blocks import is_past_the_end
 from tools.fake_thingsboard.calls import DELIVERED, DELIVERY_TIMEOUT, EXPIRED, FAILED, SENT, Call
 from tools.fake_thingsboard.codec import CON, EMPTY, RST, Message, decode
 from tools.fake_thingsboard.message_layer import MessageLayer, Sending
@@ -137,7 +136,8 @@ class Endpoint(MessageLayer):
         told = None  # the device that is sent the calls that wait for it
         if isinstance(taken, Message):
             reply = self._ask(peer, taken, now)
-            if reply.way == SEPARATE and is_past_the_end(taken, reply):
+            if reply.way == SEPARATE and taken.block2 and taken.block2.number:
+                # Of a package only who was served its first block is served another one.
                 reply = reply._replace(code=EMPTY)
             way = reply.way if self.reply == PIGGYBACKED else self.reply
             wait = self.delay + reply.after

@@ -1,0 +1,60 @@
+"""firmware.thingsboard.ota: what is assigned to a device, and what ThingsBoard is told of it."""
+
+from firmware.errors import FirstbootError
+from firmware.thingsboard.ota import assigned, package_path, state_of
+from host_tests.firmware.at_work import credentials
+from host_tests.firmware.helpers import raises
+
+# As recorded, see host_tests/wire/ota.txt.
+VALUES = {
+    "fw_title": "app51421",
+    "fw_version": "1.0",
+    "fw_size": 2900,
+    "fw_checksum_algorithm": "SHA256",
+    "fw_checksum": "AB12",
+}
+
+
+def test_an_assigned_package():
+    package = assigned(VALUES, "fw")
+    assert package.identity == ["fw", "app51421", "1.0", 2900, "SHA256", "ab12"]
+    assert package.url is None and assigned(VALUES, "sw") is None
+    # Numbers by hand, and other attributes.
+    other = assigned(dict(VALUES, fw_version=1.5, fw_title=7, interval=60), "fw")
+    assert (other.title, other.version) == ("7", "1.5")
+
+
+def test_what_is_no_package_yet():
+    for key in VALUES:
+        for value in (None, ...):
+            values = {each: VALUES[each] for each in VALUES if each != key}
+            if value is None:
+                values[key] = None
+            assert assigned(values, "fw") is None, key
+    for size in (0, -1, "2900", 1.5, True):
+        found = assigned(dict(VALUES, fw_size=size), "fw")
+        assert found is None or size is True
+    assert assigned({}, "sw") is None
+
+
+def test_a_package_at_a_url():
+    package = assigned({"sw_title": "a", "sw_version": "1", "sw_url": "https://h/a"}, "sw")
+    assert package.url == "https://h/a" and package.size is None
+
+
+def test_paths():
+    assert package_path(credentials(), "sw") == "/sw/the-token"
+    assert package_path(credentials(value="a/b c"), "fw") == "/fw/a%2Fb%20c"
+    assert package_path(credentials("X509_CERTIFICATE", "MIIB"), "fw") == "/fw"
+    raises(FirstbootError, package_path, credentials("MQTT_BASIC", {}), "sw")
+
+
+def test_states():
+    running = {"place": "/a", "title": "app", "version": "2", "checksum": ""}
+    assert state_of("sw", "DOWNLOADING") == {"sw_state": "DOWNLOADING"}
+    assert state_of("fw", "FAILED", "no room", running) == {
+        "fw_state": "FAILED",
+        "fw_error": "no room",
+        "current_fw_title": "app",
+        "current_fw_version": "2",
+    }

@@ -1,0 +1,418 @@
+"""firmware.update: a package is downloaded, installed and told of, in virtual time."""
+
+from firmware.update.errors import UpdateError, passing
+from host_tests.firmware.at_work import credentials
+from host_tests.firmware.helpers import raises
+from host_tests.firmware.ota import BLOCK, Installation, Site, attributes, bundle
+from host_tests.firmware.world import Reset
+
+ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
+SOON = {"spread": 1}
+HOUR = 3_600_000
+
+
+def assigned(**how):
+    """Return a Site that has been assigned a package, and its bytes."""
+    site = Site(config=SOON)
+    site.run(5_000)
+    return site, site.assign(**how)
+
+
+def why(site):
+    """Return the only error that was told."""
+    (told,) = site.told("sw_error")[-1:]
+    return told["sw_error"]
+
+
+def test_a_package_is_downloaded_and_switched_to():
+    site, data = assigned(size=5000)
+    site.run(60_000)
+    assert site.data == data and site.stages() == ALL and site.resets == 1
+    assert site.packages.blocks == [(number, 6) for number in range(5)]
+    assert site.state.running == "/a" and site.state.on_trial
+    assert site.told("current_sw_title") == [{}] * 4
+    site.trial.confirm()
+    site.run(10_000)
+    assert site.told()[-1] == {
+        "sw_state": "UPDATED",
+        "current_sw_title": "app",
+        "current_sw_version": "1.0",
+    }
+    site.run(HOUR)
+    assert site.stages() == ALL + ["UPDATED"] and site.resets == 1
+    assert len(site.packages.blocks) == 5
+
+
+def test_firmware_is_a_package_too():
+    site, data = assigned(kind="fw", size=2048)
+    site.run(60_000)
+    assert site.data == data and site.stages("fw") == ALL
+    site.trial.confirm()
+    site.run(10_000)
+    assert site.told()[-1]["current_fw_version"] == "1.0" and site.stages("sw") == []
+
+
+def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
+    site, _ = assigned()
+    site.run(60_000)
+    site.state.fail("app.py raised ValueError")
+    site.power_on()
+    site.run(HOUR)
+    assert site.stages() == ALL + ["FAILED"] and site.resets == 1
+    assert site.told("sw_error")[-1] == {"sw_error": "app.py raised ValueError"}
+    site.power_on()
+    site.run(60_000)
+    assert site.stages() == ALL + ["FAILED"]
+    site.assign("2.0")
+    site.run(60_000)
+    assert site.stages() == ALL + ["FAILED"] + ALL and site.resets == 2
+
+
+def test_every_checksum_of_thingsboard():
+    for algorithm, checksum, is_right in (
+        ("MD5", "9bf1a3e1b3c6ee1e8a1cfc3ee5ac8e02", False),
+        ("CRC32", None, False),
+        ("SHA3", "00", True),
+    ):
+        site, data = assigned(size=3000, algorithm=algorithm, checksum=checksum)
+        site.run(HOUR)
+        if is_right:
+            assert site.stages() == ALL
+            assert "SHA3 is not checked" in "\n".join(site.world.lines)
+        else:
+            # It may have been a bit on the way: not at once.
+            assert site.stages() == ALL[:2] + ["FAILED"]
+            assert len(site.packages.blocks) == 9
+            assert algorithm in why(site)
+
+
+def test_telemetry_calls_and_changes_go_on_meanwhile():
+    site = Site(config=SOON)
+    done, changes, readings = [], [], []
+    site.device.on_rpc("m", lambda params: done.append(len(site.packages.blocks)))
+    site.device.on_attributes(changes.append)
+    site.run(5_000)
+    site.assign(size=50 * BLOCK)
+    site.until(blocks=5)
+    del changes[:]
+    while len(site.packages.blocks) < 45:
+        number = len(site.packages.blocks)
+        site.call(number, "m")
+        site.set({"a": number})
+        site.device.send_telemetry({"x": number})
+        site.device.wait(50)
+        readings.append(number)
+        assert done[-1] - number < 5 and changes[-1] == {"a": number}
+    assert len(readings) > 5 and len(done) == len(changes) == len(readings)
+    assert len(site.of("rpc/%d" % readings[-2])) == 1
+    assert sorted(site.telemetry()["x"].values()) == readings
+
+
+def test_bytes_on_the_wire():
+    site, data = assigned(size=30_000)
+    asked = []
+    answer = site.packages.answer
+
+    def noted(*request):
+        asked.append(site.wire.bytes)
+        return answer(*request)
+
+    site.packages.answer = noted
+    site.run(60_000)
+    assert site.data == data
+    assert (asked[-1] - asked[0]) / (len(asked) - 1) < 1.05 * BLOCK
+
+
+def test_what_a_restart_of_thingsboard_leaves_goes_on():
+    site, data = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    site.packages.restart()
+    site.run(5 * 60_000)
+    assert site.data == data and site.stages() == ALL
+    # The one that was not answered, then the first one again, of 16 bytes.
+    assert len(site.packages.blocks) == 22 and (0, 0) in site.packages.blocks
+
+
+def test_an_outage_goes_on_where_it_was():
+    site, data = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    site.wire.is_cut = True
+    site.run(10 * 60_000)
+    site.wire.is_cut = False
+    site.run(20 * 60_000)
+    assert site.data == data and site.stages() == ALL
+    assert len(site.packages.blocks) == 21
+
+
+def test_a_power_cut_goes_on_where_the_flash_is():
+    site, data = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    there = len(site.data)
+    assert 4 * BLOCK <= there < 20 * BLOCK
+    site.power_on()
+    site.run(2 * 60_000)
+    assert site.data == data and site.stages() == ALL
+    assert site.packages.blocks.count((0, 0)) == 1
+    assert (there // BLOCK, 6) in site.packages.blocks[-20:]
+
+
+def test_a_cut_at_every_flash_operation():
+    site, _ = assigned(size=6000)
+    site.world.flash.begin()
+    site.run(60_000)
+    operations = len(site.world.flash.operations)
+    assert site.resets == 1 and operations > 20
+    for number in range(operations):
+        site, data = assigned(size=6000)
+        site.world.flash.begin()
+        site.world.flash.cut_at = number
+        site.run(3 * 60_000)
+        assert site.data == data and site.state.running == "/a", number
+        stages = site.stages()
+        # A cut after it was told and before that was noted tells it again.
+        once = [each for place, each in enumerate(stages) if each not in stages[:place]]
+        assert once == ALL and len(stages) <= len(ALL) + 1, number
+        site.trial.confirm()
+        site.run(10_000)
+        assert site.stages()[len(stages) :] == ["UPDATED"]
+
+
+def test_the_assignment_changes_in_the_middle():
+    site, _ = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    data = site.assign("2.0", size=15_000)
+    site.run(3 * 60_000)
+    assert site.data == data and site.stages() == ALL[:1] + ALL
+    assert site.state.package()["version"] == "2.0"
+
+
+def test_the_assignment_is_taken_away_in_the_middle():
+    site, _ = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    asked = len(site.packages.blocks)
+    site.unassign()
+    site.run(20 * 60_000)
+    assert site.stages() == ALL[:1] and site.resets == 0
+    assert len(site.packages.blocks) <= asked + 2
+    data = site.assign(size=20 * BLOCK)
+    site.run(3 * 60_000)
+    assert site.data == data
+
+
+def test_thingsboard_serves_another_package_than_it_has_assigned():
+    """Its word comes a little later."""
+    site = Site(config=SOON)
+    site.run(5_000)
+    data = bundle(7000, b"2")
+    site.assign(size=5000)
+    site.packages.data["sw"] = data
+    site.run(3_000)
+    assert site.data is None and site.stages() == ALL[:1]
+    site.set(attributes("sw", "app", "2.0", data))
+    site.run(3 * 60_000)
+    assert site.data == data and site.stages() == ALL[:1] + ALL
+
+
+def test_a_size_that_stays_wrong_fails():
+    site = Site(config=SOON)
+    site.run(5_000)
+    site.assign(size=5000)
+    site.packages.data["sw"] = bundle(7000)
+    site.run(HOUR)
+    assert site.stages() == ["DOWNLOADING", "FAILED"] and "7000 bytes" in why(site)
+
+
+def test_sizes_around_a_block():
+    for size in (1, 15, 16, 17, 1023, 1024, 1025, 2047, 2048, 2049):
+        site, data = assigned(size=size)
+        site.run(60_000)
+        assert site.data == data and site.stages() == ALL, size
+        assert len(site.packages.blocks) == max(1, (size + 1023) // 1024), size
+
+
+def test_no_room_is_said_before_the_first_byte():
+    site, _ = assigned(size=Installation.room + 1)
+    site.run(HOUR)
+    assert site.stages() == ["FAILED"] and "no room" in why(site) and site.packages.blocks == []
+
+
+def test_a_bundle_that_is_not_for_this_board():
+    Installation.refusal = UpdateError("it is for esp32", "Assign another.")
+    try:
+        site, _ = assigned()
+        site.run(HOUR)
+    finally:
+        Installation.refusal = None
+    assert site.stages() == ["DOWNLOADING", "FAILED"]
+    assert why(site) == "it is for esp32. Assign another."
+    assert len(site.packages.blocks) == 1
+
+
+def test_what_may_pass_is_tried_three_times():
+    Installation.broken = passing("not what its SHA-256 say", "Again.")
+    try:
+        site, _ = assigned(size=3000)
+        site.run(HOUR)
+    finally:
+        Installation.broken = None
+    assert site.stages() == ALL[:2] + ["FAILED"] and len(site.packages.blocks) == 9
+    site.power_on()
+    site.run(HOUR)
+    assert len(site.packages.blocks) == 9
+
+
+def test_a_package_at_a_url():
+    site = Site(config=SOON)
+    site.run(5_000)
+    site.set({"sw_title": "app", "sw_version": "1.0", "sw_url": "https://example.com/x"})
+    site.run(60_000)
+    assert site.stages() == ["FAILED"] and "URL" in why(site)
+
+
+def test_half_an_assignment_is_none():
+    site = Site(config=SOON)
+    site.run(5_000)
+    site.set({"sw_title": "app", "sw_version": "1.0"})
+    site.run(60_000)
+    assert site.told() == [] and site.packages.blocks == []
+    data = site.assign()
+    site.run(60_000)
+    assert site.data == data
+
+
+def test_blocks_that_are_refused_come_as_chunks():
+    for code in (0x80, 0x82):
+        site, data = assigned(size=5000)
+        site.packages.codes = [code]
+        answer = site.packages.answer
+
+        def only_chunks(peer, message, parts, query, site=site, code=code, answer=answer):
+            site.packages.codes = [] if "size" in query else [code]
+            return answer(peer, message, parts, query)
+
+        site.packages.answer = only_chunks
+        site.run(60_000)
+        assert site.data == data and site.stages() == ALL, code
+        assert site.packages.blocks[-5:] == [0, 1, 2, 3, 4]
+
+
+def test_chunks_that_are_refused_fail():
+    site, _ = assigned(size=5000)
+    site.packages.codes = [0x80]
+    site.run(60_000)
+    assert site.stages() == ["DOWNLOADING", "FAILED"] and "4.00" in why(site)
+
+
+def test_a_server_in_trouble_is_asked_later():
+    for code in (0xA0, 0xA3, 0x9D, None):
+        site, data = assigned(size=5000)
+        site.packages.codes = [code] * 3
+        site.run(10 * 60_000)
+        site.packages.codes = []
+        site.run(20 * 60_000)
+        assert site.data == data and site.stages() == ALL, code
+
+
+def test_a_lost_chunk_is_asked_for_with_a_new_message_id():
+    site, data = assigned(size=5000)
+    answer = site.packages.answer
+    asked = []
+
+    def only_chunks(peer, message, parts, query):
+        asked.append((peer, message.message_id, query.get("chunk")))
+        if "size" not in query:
+            return 0x82, b"", (), True
+        if len(asked) == 4:
+            return None
+        return answer(peer, message, parts, query)
+
+    site.packages.answer = only_chunks
+    site.run(10 * 60_000)
+    assert site.data == data and site.stages() == ALL
+    chunks = [chunk for _, _, chunk in asked if chunk]
+    assert chunks == ["0", "1", "2", "2", "3", "4"]
+    assert len({each[:2] for each in asked}) == len(asked)
+
+
+def test_x509_is_said_as_what_it_is():
+    site = Site(credentials("X509_CERTIFICATE", "MIIB"), config=SOON)
+    site.run(5_000)
+    site.assign()
+    site.run(HOUR)
+    assert site.stages() == ["DOWNLOADING", "FAILED"] and "issue 13097" in why(site)
+    assert (
+        len(site.packages.blocks) == 1
+        and site.device.session.credentials["credentialsType"] == "X509_CERTIFICATE"
+    )
+
+
+def test_boards_begin_at_different_times():
+    begun = set()
+    for first in range(0, 256, 16):
+        site = Site(config={})
+        site.run(5_000)
+        site.world.scripted_random[2] = [bytes((first, 0))]
+        site.assign()
+        at = site.clock.slept
+        site.run(11 * 60_000)
+        assert site.stages() == ALL
+        (began,) = [at_ for at_, _, _, payload in site.requests if b'"DOWNLOADING"' in payload]
+        begun.add((began - at) // 30_000)
+    assert len(begun) > 12
+
+
+def test_a_board_that_sleeps_deep_begins_at_once():
+    site = Site(config={})
+    site.run(5_000)
+    data = site.assign(size=20_000)
+    site.power_on()
+    site.device.send_telemetry({"n": 1})
+    raises(Reset, site.device.sleep, 60_000)
+    site.power_on()
+    assert site.data == data and site.stages() == ALL
+
+
+def test_a_device_without_updates_in_its_config_takes_none():
+    site = Site(config=None)
+    site.update_config = None
+    site.power_on()
+    site.run(5_000)
+    site.assign()
+    site.run(60_000)
+    assert site.device.session.observed is None and site.told() == []
+
+
+def test_an_application_s_handler_has_all_attributes_also_when_it_comes_late():
+    site = Site(config=SOON)
+    site.attributes["a"] = 1
+    site.run(5_000)
+    changes = []
+    site.device.on_attributes(changes.append)
+    site.run(5_000)
+    assert changes == [{"a": 1}]
+    site.set({"a": 2})
+    site.run(5_000)
+    assert changes == [{"a": 1}, {"a": 2}]
+
+
+def test_what_waits_is_kept_when_the_board_starts_anew():
+    site, _ = assigned(size=BLOCK)
+    try:
+        while True:
+            site.device.wait(100)
+    except Reset:
+        pass
+    assert site.world.flash.files.get("/telemetry.json") is None
+
+
+def test_a_download_loses_nothing_whatever_becomes_of_a_datagram():
+    site, _ = assigned(size=2500)
+    first = site.wire.count
+    site.run(30_000, until_reset=True)
+    assert site.resets == 1
+    for number in range(first, site.wire.count):
+        for fate in ((), (0, 5), (3_000,), (0, 90_000)):
+            site, data = assigned(size=2500)
+            site.wire.fates = {number: fate}
+            site.run(5 * 60_000, until_reset=True)
+            assert site.data == data and site.stages() == ALL and site.resets == 1, (number, fate)
