@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from host_tests.firmware.updates import bundle
 from host_tests.power_up_bench import (
     BOARDS,
     KEY,
@@ -21,6 +22,7 @@ from host_tests.readme import read_block
 from tools.fake_thingsboard.certificates import issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.board import Outcome
 
@@ -134,6 +136,10 @@ class Work:
                 found.append(each.get("values", each))
         return found
 
+    def states(self) -> list[str]:
+        """What was told of updates."""
+        return [each["sw_state"] for each in self.readings() if "sw_state" in each]
+
     def numbers(self) -> list[int]:
         return [each["number"] for each in self.readings()]
 
@@ -199,6 +205,33 @@ def test_the_device_goes_on_through_what_happens_in_the_field(work, app):
         work.until_obeys()
     assert work.numbers() == list(range(len(arrived), len(arrived) + len(work.numbers())))
     assert "Traceback" not in "\n".join(work.lines)
+
+
+@pytest.mark.parametrize(
+    ("app", "lane"), [(BLOCKING, BOARDS[0].values[0]), (ASYNC, BOARDS[1].values[0])]
+)
+def test_an_update_over_the_air(work, app, lane):
+    """The new version is assigned, downloaded between readings, runs, and is confirmed."""
+    new = (app % (60_000, 500)).replace('"number"', '"new"')
+    data = bundle({"app.py": new.encode(), "web/page": bytes(range(256)) * 400}, "2")
+    update = {"spread": 1, "trial": 1}
+    work.put(app, config=config_for(work.server.uri, ntp=None, update=update))
+    with work.going_on():
+        work.until("provisioned", lambda: work.server.thingsboard.devices)
+        work.until_telemetry()
+        work.server.operator.assign(None, Package("sw", "my-app", "2", data))
+        work.until(
+            "updated", lambda: {"sw_state": "UPDATED"}.items() <= work.readings()[-1].items()
+        )
+        work.until("obeys", lambda: any("new" in each for each in work.readings()))
+        work.until_obeys()
+    readings = work.readings()
+    states = work.states()
+    assert states == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
+    told = next(each for each in readings if each.get("sw_state") == "UPDATED")
+    assert (told["current_sw_title"], told["current_sw_version"]) == ("my-app", "2")
+    begun, done = [readings.index({"sw_state": states[number]}) for number in (0, 1)]
+    assert any("number" in each for each in readings[begun:done])
 
 
 # README's examples

@@ -54,8 +54,9 @@ class Download:
         self._package = package
         self._installation = installation = Installation(session.board, settings)
         installation.begin(package.title, package.version, package.size, package.checksum)
+        self.offset = installation.offset
         taken = checksum(package.algorithm)
-        if taken and installation.offset and not installation.replay(taken.update):
+        if taken and self.offset and not installation.replay(taken.update):
             taken = None
         if not taken:
             session.board.indicator.say(
@@ -64,14 +65,9 @@ class Download:
         self._checksum = taken
 
     @property
-    def offset(self):
-        """How many bytes there are."""
-        return self._installation.offset
-
-    @property
     def is_whole(self):
         """Whether all bytes are there."""
-        return self._installation.offset == self._package.size
+        return self.offset == self._package.size
 
     def step(self):
         """The steps of one block. Raises FirstbootError, and UpdateError for a bad package."""
@@ -179,6 +175,7 @@ class Download:
 
     def _write(self, data):
         self._installation.write(data)
+        self.offset += len(data)
         if self._checksum:
             self._checksum.update(data)
 

@@ -87,9 +87,9 @@ class Installation:
             raise self.refusal
         assert isinstance(data, (memoryview, bytes))
         self._data.extend(data)
-        self.offset += len(data)
-        assert self.offset <= self._package["size"]
-        if self.offset % (_FLUSH * BLOCK) == 0 or self.offset == self._package["size"]:
+        there, size = len(self._data), self._package["size"]
+        assert there <= size
+        if there % (_FLUSH * BLOCK) == 0 or there == size:
             self._storage.save("/data", bytes(self._data))
 
     def finish(self):
