@@ -6,6 +6,7 @@ five times as long. This file is both ends: the tests', and the program that for
 
 import atexit
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -60,12 +61,17 @@ class Nursery:
                 start_new_session=True,
             )
 
-    def start(self, settings: dict, lock: int, environment: dict, command: list[str]) -> Board:
+    def start(
+        self, settings: dict, lock: int, pipesize: int, environment: dict, command: list[str]
+    ) -> Board:
         """Start a board, as tools.virtual_board.process.start does."""
         environment = {**os.environ, **environment, "VIRTUAL_BOARD": json.dumps(settings)}
         request = json.dumps([command, environment, os.getcwd()]).encode()
         ours, its = zip(*(os.pipe() for _ in range(3)))
         ours, its = (its[0], *ours[1:]), (ours[0], *its[1:])
+        if pipesize > 0:
+            for descriptor in ours:
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, pipesize)
         try:
             with self._turn:
                 length = len(request).to_bytes(_LENGTH, "big")
@@ -98,12 +104,14 @@ def install() -> None:
         atexit.register(opened.close)
         return opened
 
-    def start_by_fork(runtime, settings, lock, **environment):
+    def start_by_fork(runtime, settings, lock, pipesize=-1, **environment):
         if runtime != "micropython":
-            return start(runtime, settings, lock, **environment)
+            return start(runtime, settings, lock, pipesize, **environment)
         settings = {**settings, "supervisor": os.getpid()}
         rom = _compiled(process._HERE / "rom")
-        return nursery().start(settings, lock, environment, [found.command, f"{rom}/rom.py"])
+        return nursery().start(
+            settings, lock, pipesize, environment, [found.command, f"{rom}/rom.py"]
+        )
 
     process.start = repl_process.start = start_by_fork
 

@@ -93,6 +93,7 @@ class Desk:
     def wait_for_prompt(self, board: SerialBoard) -> None:
         """Wait until a board with nothing to run has started."""
         with serial.Serial(str(board.link), timeout=5) as port:
+            port.write(b"\r")  # its first prompt may have come before anyone listened
             port.read_until(b">>> ")
 
     def config(self, **changes: Any) -> bytes:

@@ -228,6 +228,8 @@ def test_ctrl_c_at_any_time(bench, situation):
 
 def test_ctrl_c_at_the_prompt_only_clears_the_line(bench):
     with bench.board() as board, Terminal(board) as terminal:
+        terminal.enter_raw_repl()
+        terminal.type(b"\x02")
         terminal.read_to(b">>> ")
         terminal.type(b"1 +\x03")
         terminal.read_to(b"\r\n>>> ")

@@ -18,6 +18,7 @@ from mpremote.transport import TransportError, TransportExecError
 from tools.flash.board_watchdog import FEED, HAS_WATCHDOG
 from tools.flash.errors import BusyError, FlashingError, LostError, RunsError
 from tools.flash.prompt import enter_if_idle, reach_raw_repl, start_afresh
+from tools.flash.read_ahead import ReadAhead
 from tools.flash.troubles import restarted, why_not_open
 
 # mpremote prints what it did not expect; here an error says it.
@@ -64,6 +65,7 @@ class Link:
     def __enter__(self) -> Link:
         self._transport = self._open()
         try:
+            self._transport.serial = ReadAhead(self._transport.serial)
             self._transport.serial.write_timeout = _WRITE_TIMEOUT
             self._stop_program()
         except BaseException:

@@ -100,9 +100,9 @@ def _text(line: bytes) -> str:
 
 
 def start(
-    runtime: str, settings: Mapping[str, Any], lock: int, **environment: str
+    runtime: str, settings: Mapping[str, Any], lock: int, pipesize: int = -1, **environment: str
 ) -> subprocess.Popen:
-    """Start the process that plays a board; it dies with this one."""
+    """Start the process that plays a board; it dies with this one. `pipesize`: Popen's."""
     if runtime == "cpython":
         command = [sys.executable, "-u", "-X", "utf8", str(_HERE / "cpython.py")]
     else:
@@ -115,6 +115,7 @@ def start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pipesize=pipesize,
         env={**os.environ, **environment, "VIRTUAL_BOARD": json.dumps(settings)},
         pass_fds=(lock,) if os.name == "posix" else (),
         start_new_session=True,  # Ctrl-C in a terminal is the supervisor's, not the board's

@@ -24,8 +24,9 @@ class ReplProcess:
     """
 
     def __init__(self, settings: Mapping[str, Any], lock: int):
-        # HOME is where the REPL would keep a history.
-        self._process = start("micropython", settings, lock, HOME="")
+        # HOME is where the REPL would keep a history. No board has much room for what it has
+        # printed and nobody has read.
+        self._process = start("micropython", settings, lock, _CHUNK, HOME="")
         self._input = self._process.stdin.fileno()
         self.console = self._process.stdout.fileno()
         self.events = self._process.stderr.fileno()
@@ -33,8 +34,6 @@ class ReplProcess:
         self.is_ready = False
         for descriptor in (self._input, self.console, self.events):
             os.set_blocking(descriptor, False)
-        # No board has much room for what it has printed and nobody has read.
-        fcntl.fcntl(self.console, fcntl.F_SETPIPE_SZ, _CHUNK)
 
     def read_console(self) -> bytes | None:
         """What it has printed; b"" for nothing, None once it is gone."""
