@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from tools import roles
-from tools.flash import content, facts, install, ports
+from tools.flash import content, facts, install, ports, slots
 from tools.flash.errors import FlashingError
 from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 from tools.flash.link import Link
@@ -116,8 +116,15 @@ def examine_board(
 
 def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[Finding]:
     """Its firmware, its credentials, and where its config.json differs from the given one."""
-    wanted = content.firmware(asked_for=roles.asked_for(config))
+    asked_for = roles.asked_for(config)
+    wanted = content.firmware(asked_for=asked_for | {roles.UPDATE})
     found = install.survey(link, wanted)
+    places = slots.find(link, found)
+    if places:
+        yield from _places(places)
+    elif roles.UPDATE not in asked_for:
+        for path in roles.alone(wanted, roles.UPDATE):
+            del wanted[path]
     if MAIN not in found.hashes or not any(path.startswith("/firmware/") for path in found.hashes):
         yield Finding(
             WARNING, "the firmware is not on the board", f"flash --port {link.port} puts it on"
@@ -151,6 +158,22 @@ def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[
         yield Finding(OK, "the board is not provisioned")
     if settings and CONFIG in found.hashes:
         yield from _differences(link.read(CONFIG), config, board.id)
+
+
+def _places(places: slots.Slots) -> Iterator[Finding]:
+    """Which place runs, on trial or not, and what has failed."""
+    running, *failed = places.lines()
+    yield Finding(OK, running)
+    for line in failed:
+        yield Finding(
+            WARNING, line, "The board takes it no more: make it anew, under another version"
+        )
+    if places.running:
+        yield Finding(
+            OK,
+            "what is said of its firmware from here on is said of the root, whose firmware starts "
+            f"{places.running}",
+        )
 
 
 def _differences(on_board: bytes, given: bytes, board_id: str) -> Iterator[Finding]:

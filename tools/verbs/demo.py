@@ -20,16 +20,28 @@ def demo(
         bool, typer.Option("--pico-w", help="Show it on the real image of a Pico W, emulated.")
     ] = False,
     image: Image = None,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Show two updates over the air, of which one is broken, instead."
+        ),
+    ] = False,
 ) -> None:
     """Show a board's first power-up and its second.
 
     A virtual board provisions itself with a ThingsBoard to test with. Then it is powered up again,
     and sends nothing. It needs no board and no account.
 
+    With --update version 1 of its application runs, version 2 is assigned in ThingsBoard,
+    downloaded, run and confirmed; then version 3, which is broken: version 2 comes back.
+
     Example: python3 -m tools demo
     """
     from tools.demo import demo
+    from tools.demo_update import demo as demo_update
 
+    if update and (coaps or pico_w):
+        raise typer.BadParameter("it is shown alone", param_hint="--update")
     if image and not pico_w:
         raise typer.BadParameter("it is for --pico-w", param_hint="--image")
     if pico_w:
@@ -42,7 +54,7 @@ def demo(
             end(str(error))
     began = time.monotonic()
     try:
-        code = demo(coaps, image)
+        code = demo_update() if update else demo(coaps, image)
     except OSError as error:
         end(explained(error))
     say(f"The demo took {time.monotonic() - began:.1f} s.")

@@ -15,10 +15,13 @@ verb = new_verb()
 
 @verb.command(epilog=PLAIN_CODES)
 def read(
-    path: Annotated[str, typer.Argument(help="The file, for example /credentials.json.")],
     flash: Annotated[Path, typer.Option(help="The flash of a virtual board.")],
+    path: Annotated[
+        str | None,
+        typer.Argument(help="The file, for example /credentials.json.", show_default=False),
+    ] = None,
 ) -> None:
-    """Print a file of a virtual board's flash.
+    """Print a file of a virtual board's flash; without one, which version the board runs.
 
     Exit code 1 says that it is not there.
 
@@ -27,6 +30,9 @@ def read(
     from tools.virtual_board.flash import FlashError, NotOnFlash, read_file
 
     try:
+        if path is None:
+            _tell_what_runs(flash)
+            return
         content = read_file(flash, path)
     except NotOnFlash as error:
         end(str(error))
@@ -37,3 +43,15 @@ def read(
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+def _tell_what_runs(flash: Path) -> None:
+    from tools.flash.slots import PATH, Slots
+    from tools.virtual_board.flash import NotOnFlash, read_file
+
+    try:
+        places = Slots(read_file(flash, PATH))
+    except NotOnFlash:
+        places = Slots(b"")
+    for line in places.lines():
+        typer.echo(line)

@@ -1,0 +1,214 @@
+"""Boards that had an update: by cable too, what is new runs on trial beside what ran before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+import pytest
+
+from host_tests.flash_bench import Desk
+from host_tests.virtual_bench import both_kinds, needs_micropython
+from tools.bundle import format
+from tools.bundle.format import Bundle, File
+from tools.flash import content, slots
+from tools.flash.link import Link
+from tools.flash.plan import sha256
+
+pytestmark = needs_micropython
+
+FIRMWARE = content.firmware(asked_for={"update"})
+SETTINGS = {"trial": 1, "contact": 20}
+APP = """\
+import helper
+
+from firmware.device import Device
+
+
+def run(credentials):
+    device = Device(credentials)
+    while True:
+        device.send_telemetry({{"version": {version}}})
+        device.wait(200)
+"""
+ALONE = APP.replace("import helper\n\n", "")
+BROKEN = 'def run(credentials):\n    raise RuntimeError("a bug")\n'
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with Desk(tmp_path) as desk:
+        yield desk
+
+
+def flash(desk, board, app=None, **job):
+    """Flash it with a config.json that asks for updates; what is in slots.json then."""
+    app = app.encode() if app else None
+    config = desk.config(update=SETTINGS)
+    result = desk.flash(board, config, **{"firmware": FIRMWARE, "app": app, **job})
+    assert result.exit_code == 0, result.detail
+    return json.loads(desk.read(board, "/slots.json") or b"{}")
+
+
+def update(board, app: str, version: str = "2") -> None:
+    """Put an update on it as if it had come over the air, and start it."""
+    files = (File("app.py", app.encode()), File("helper.py", b""))
+    data = format.make(Bundle("my-app", version, files))
+    with Link(str(board.link)) as link:
+        slots.install(link, data, SETTINGS, lambda size: None)
+        link.start()
+
+
+def wait(desk, version: int, state: str | None = None, board=None) -> None:
+    """Wait until telemetry of this version comes, and slots.json has this in it."""
+    seen = len(next(iter(desk.thingsboard.devices.values())).telemetry)
+    deadline = time.monotonic() + 20
+    while True:
+        (device,) = desk.thingsboard.devices.values()
+        new = device.telemetry[seen:]
+        saved = desk.read(board, "/slots.json") if state else b""
+        if f'{{"version":{version}}}' in new and (not state or state.encode() in saved):
+            return
+        assert time.monotonic() < deadline, (new, saved)
+        time.sleep(0.05)
+
+
+CONFIRMED = '"starts": null'
+
+
+@both_kinds
+def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
+    board = desk.board(kind)
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    root = desk.read(board, "/app.py")
+    saved = flash(desk, board, APP.format(version=3))
+    assert saved["running"]["place"] == "/b" and saved["before"]["place"] == "/a"
+    assert "the board runs /a: my-app 2, confirmed" in desk.heard.steps
+    assert any(step.startswith("into the slot that does not run") for step in desk.heard.steps)
+    assert any("on trial" in step and "20 s and runs for 1 s" in step for step in desk.heard.steps)
+    wait(desk, 3, CONFIRMED, board)
+    assert desk.read(board, "/app.py") == root
+    # What came beside app.py stays with it, and the firmware is here, too.
+    assert desk.read(board, "/b/helper.py") == b""
+    assert desk.read(board, "/b/firmware/device.mpy") == FIRMWARE["/firmware/device.mpy"]
+    flash(desk, board, APP.format(version=3))
+    assert "every file is up to date" in desk.heard.steps
+
+
+def test_what_is_flashed_and_broken_goes_by_itself(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    saved = flash(desk, board, BROKEN, start=False)
+    assert saved["running"]["place"] == "/b"
+    with Link(str(board.link)) as link:
+        link.start()
+    wait(desk, 2, "RuntimeError: a bug", board)
+    flash(desk, board, APP.format(version=4), start=False)
+    assert "the board runs /a: my-app 2, confirmed" in desk.heard.steps
+    assert any(
+        step.startswith("what `flash` put there") and step.endswith("failed: RuntimeError: a bug")
+        for step in desk.heard.steps
+    )
+
+
+def test_a_config_json_goes_to_the_root_and_leaves_what_runs(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    flash(desk, board, start=False)
+    before = desk.read(board, "/slots.json")
+    firmware = {**FIRMWARE, "/ca.der": b"a certificate"}
+    config = desk.config(update={**SETTINGS, "trial": 2})
+    result = desk.flash(board, config, firmware=firmware, start=False)
+    assert result.exit_code == 0, result.detail
+    assert json.loads(desk.read(board, "/config.json"))["update"]["trial"] == 2
+    assert desk.read(board, "/ca.der") == b"a certificate"
+    assert desk.read(board, "/slots.json") == before
+    assert desk.read(board, "/firmware/device.mpy") == FIRMWARE["/firmware/device.mpy"]
+    assert sha256(desk.read(board, "/main.py")) == sha256(FIRMWARE["/main.py"])
+
+
+def test_while_both_are_needed_nothing_is_flashed_until_the_slots_go(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    endless = {"trial": 600, "contact": 600}
+    config = desk.config(update=endless)
+    for version in (3, 4):
+        app = APP.format(version=version).encode()
+        result = desk.flash(board, config, firmware=FIRMWARE, app=app)
+    assert result.exit_code == 1 and "on trial" in result.detail
+    assert "--root" in result.detail
+    saved = flash(desk, board, ALONE.format(version=5), to_root=True)
+    assert not saved and desk.read(board, "/a/app.py") is None
+    wait(desk, 5)
+
+
+def test_a_board_with_slots_keeps_what_starts_them(desk):
+    """With a config.json that asks for no updates any more."""
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, BROKEN)
+    wait(desk, 1, "RuntimeError: a bug", board)
+    plain = content.firmware()
+    alone = {path: file for path, file in FIRMWARE.items() if path not in plain}
+    result = desk.flash(board, firmware=plain, for_slots=alone, start=False)
+    assert result.exit_code == 0, result.detail
+    assert desk.read(board, "/firmware/update/start.mpy") == alone["/firmware/update/start.mpy"]
+    result = desk.flash(board, firmware=plain, for_slots=alone, to_root=True, start=False)
+    assert result.exit_code == 0, result.detail
+    assert desk.read(board, "/firmware/update/start.mpy") is None
+
+
+def test_doctor_and_reset_know_the_slots(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    update(board, BROKEN, "3")
+    wait(desk, 2, "RuntimeError: a bug", board)
+    (desk.folder / "config.json").write_bytes(desk.config(update=SETTINGS))
+    said = desk.tools("doctor", "--port", board.link).stdout
+    assert "the board runs /a: my-app 2, confirmed" in said
+    assert "my-app 3 failed: RuntimeError: a bug" in said and "another version" in said
+    assert "firstboot 1.0.0 is on the board, as it is here" in said
+    assert desk.tools("reset", "--port", board.link, "--all").returncode == 0
+    assert desk.read(board, "/slots.json") is None and desk.read(board, "/a/app.py") is None
+    shown = desk.tools("read", "--flash", board.flash)
+    assert shown.stdout == "the board runs the root, as it was flashed\n"
+
+
+def test_a_write_that_broke_off_goes_on(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    data = format.make(
+        Bundle(
+            "my-app", "2", (File("app.py", APP.format(version=2).encode()), File("x", b"x" * 9000))
+        )
+    )
+    written = []
+
+    class BrokenOff(Exception):
+        pass
+
+    def on_bytes(size):
+        written.append(size)
+        if len(written) == 6:
+            raise BrokenOff
+
+    with Link(str(board.link)) as link, pytest.raises(BrokenOff):
+        slots.install(link, data, SETTINGS, on_bytes)
+    assert desk.read(board, "/slots.json") is None
+    written.clear()
+    with Link(str(board.link)) as link:
+        slots.install(link, data, SETTINGS, written.append)
+    assert written[0] >= 4096 and sum(written) == len(data)
+    saved = json.loads(desk.read(board, "/slots.json"))
+    assert saved["running"]["checksum"] == hashlib.sha256(data).hexdigest()
