@@ -35,7 +35,9 @@ from tools.bundle.format import (
     BundleError,
     File,
     make,
+    packed,
     read,
+    unpacked,
 )
 from tools.flash.content import modules
 from tools.mpy import CompileError
@@ -106,7 +108,7 @@ def test_what_was_made_is_read(files):
     try:
         data = make(bundle)
     except BundleError:
-        assert {".", ".."} & set(files)
+        assert {".", ".."} & set(files) or any(path != path.strip() for path in files)
         return
     found = read(data)
     assert {each.path: each.content for each in found.files} == files
@@ -159,6 +161,7 @@ def test_a_signature_is_over_all_that_is_before_it(key):
         ("/app.py", "leaves the place"),
         ("a//b", "leaves the place"),
         ("a/./b", "leaves the place"),
+        ("a ", "ends with a blank"),
         ("a\\b", "no name of a file may have"),
         ("a\nfile", "no name of a file may have"),
         ("manifest", "keeps a file of its own"),
@@ -241,6 +244,12 @@ def test_what_is_no_bundle(data, why):
 # What goes into it
 
 
+@given(st.dictionaries(PATHS, st.binary(max_size=40), max_size=8))
+def test_what_was_packed_is_unpacked(files):
+    files = {path: data for path, data in files.items() if " " not in path}
+    assert unpacked(packed(files)) == files
+
+
 def test_an_application_is_compiled_and_its_other_files_are_as_they_are(app):
     (app / ".git").mkdir()
     (app / ".git" / "HEAD").write_text("ref")
@@ -298,12 +307,16 @@ def test_an_application_that_will_not_do(app, name, content, why):
 
 
 def test_the_firmware_is_that_of_the_boards_config():
-    every = {file.path for file in contents.firmware(None)}
+    def brought(config: bytes | None, as_source: bool = False) -> set[str]:
+        return {
+            f"firmware/{path}" for path in unpacked(contents.firmware(config, as_source).content)
+        }
+
+    every = brought(None)
     assert every == {name[:-2] + "mpy" for name in modules() if "microcoapy" not in name}
-    few = {file.path for file in contents.firmware(b"{}")}
-    assert few == {path for path in every if not roles.of(path)}
-    with_codec = contents.firmware(b'{"codec": "microcoapy"}', as_source=True)
-    assert "firmware/coap/microcoapy.py" in {file.path for file in with_codec}
+    # A slot's firmware is what the next update comes with.
+    assert brought(b"{}") == {path for path in every if roles.of(path) in ("", roles.UPDATE)}
+    assert "firmware/coap/microcoapy.py" in brought(b'{"codec": "microcoapy"}', as_source=True)
 
 
 # The verb
@@ -320,9 +333,10 @@ def test_the_same_files_give_the_same_bytes(app, key, tmp_path):
     assert again.returncode == 0 and (tmp_path / "again.bundle").read_bytes() == data
     found = read(data)
     assert (found.boards, found.micropython, found.firmware) == (("rp2",), "1.23", "")
-    assert found.has_firmware and {"app.mpy", "firmware/device.mpy"} <= {
-        file.path for file in found.files
-    }
+    assert found.has_firmware
+    files = {file.path: file for file in found.files}
+    assert "app.mpy" in files and files["firmware.pack"].mpy == contents.MPY
+    assert "device.mpy" in unpacked(files["firmware.pack"].content)
 
 
 def test_it_says_what_to_upload_and_where(app, tmp_path):

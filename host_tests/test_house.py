@@ -124,7 +124,7 @@ PURE = (
     "firmware.update.signature",
 )
 # Those of MicroPython that no file can be taken for: seen on the image of a Pico W.
-NEVER_SHADOWED = {"gc", "micropython", "network", "sys", "tls"}
+NEVER_SHADOWED = {"gc", "micropython", "network", "sys", "tls", "vfs"}
 # Those that are a person's to bring, and what an application chose.
 OF_OTHERS = {"app", "asyncio", "microcoapy"}
 IMPURE = {"asyncio", "machine", "network", "os", "random", "select", "socket", "time"}

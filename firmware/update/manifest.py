@@ -71,7 +71,7 @@ class Manifest:
                 self._folder = folder
             if path in ("app.py", "app.mpy"):
                 self.has_application = True
-            if path.startswith("firmware/"):
+            if path.startswith("firmware/") or path == "firmware.pack":
                 self.has_firmware = True
 
 

@@ -89,6 +89,10 @@ def _run_slot(state, place, own):
 
             trial = Trial(state)
         sys.path[:0] = [place, place + "/lib"]
+        if _is_there(place + "/firmware.pack"):
+            from firmware.update.pack import mount
+
+            mount(place)
         if _is_there(place + "/firmware"):
             _forget_firmware()
         _forget(own)

@@ -42,7 +42,7 @@ def make(
         )
         if has_firmware:
             progress.update(task, description="compiling the firmware")
-            files += contents.firmware(config, as_source)
+            files.append(contents.firmware(config, as_source))
     bundle = Bundle(
         title=title,
         version=version_of_it,
@@ -104,14 +104,9 @@ def show(found: dict, as_json: bool, to_do: list[str]) -> None:
         console.print(Text(f"  warning: {line}", "yellow"))
     for line in (f"for {found['needs']}", found["signature"], f"SHA-256 {found['sha256']}"):
         console.print(Text(f"  {line}"))
-    shown = [each for each in found["files"] if not each["path"].startswith("firmware/")]
-    own = [each for each in found["files"] if each["path"].startswith("firmware/")]
-    width = max((len(each["path"]) for each in shown), default=0)
-    for each in shown:
+    width = max((len(each["path"]) for each in found["files"]), default=0)
+    for each in found["files"]:
         console.print(Text(f"  {each['path']:<{width}}  {each['size']:>9,}"))
-    if own:
-        size = sum(each["size"] for each in own)
-        console.print(Text(f"  firmware/, {len(own)} modules  {size:,}"))
     for line in to_do:
         console.print(Text(line))
 
@@ -136,7 +131,7 @@ def how_to_upload(found: dict) -> list[str]:
 
 
 def _warnings(bundle: Bundle) -> list[str]:
-    own = [file for file in bundle.files if not file.path.startswith("firmware/")]
+    own = [file for file in bundle.files if file.path != format.PACK]
     if contents.makes_a_device(own):
         return []
     return [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tools import roles
-from tools.bundle.format import ANY, BundleError, File
+from tools.bundle.format import ANY, PACK, BundleError, File, packed
 from tools.flash import content
 from tools.mpy import CompileError, check_app, compile_module
 
@@ -36,8 +36,8 @@ def application(
     files = []
     for file in sorted(_files_in(path)):
         name = file.relative_to(path).as_posix()
-        if name.split("/")[0] == _OWN_ROOM:
-            raise BundleError(f"{file}: the folder {_OWN_ROOM} is the firmware's own")
+        if name.split("/")[0] in (_OWN_ROOM, PACK):
+            raise BundleError(f"{file}: that name is the firmware's own")
         if name.endswith(".mpy"):
             files.append(_compiled(file, name))
         elif name.endswith(".py"):
@@ -56,17 +56,21 @@ def makes_a_device(files: Iterable[File]) -> bool:
     return any(b"firmware" in each and (b"device" in each or b"aio" in each) for each in modules)
 
 
-def firmware(config: bytes | None, as_source: bool = False) -> list[File]:
-    """The firmware's modules: for all boards, or what a config.json asks for.
+def firmware(config: bytes | None, as_source: bool = False) -> File:
+    """The firmware's modules, packed: for all boards, or what a config.json asks for.
 
     Raises FlashingError.
     """
-    asked_for = roles.MOST if config is None else roles.asked_for(config)
-    return [
-        File(path.lstrip("/"), data, MPY if path.endswith(".mpy") else ANY)
-        for path, data in content.firmware(as_source, asked_for).items()
-        if path.startswith(f"/{_OWN_ROOM}/")
-    ]
+    asked_for = roles.MOST if config is None else roles.asked_for(config) | {roles.UPDATE}
+    return pack(content.firmware(as_source, asked_for))
+
+
+def pack(files: Mapping[str, bytes]) -> File:
+    """Of files, by their path on a board, the firmware's modules in one."""
+    start = f"/{_OWN_ROOM}/"
+    modules = {path[len(start) :]: data for path, data in files.items() if path.startswith(start)}
+    has_mpy = any(path.endswith(".mpy") for path in modules)
+    return File(PACK, packed(modules), MPY if has_mpy else ANY)
 
 
 def on_flash(files: Iterable[File]) -> int:

@@ -18,7 +18,7 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ LONGEST_MANIFEST = 16_384
 LONGEST_PATH = 100
 # The mpy version of a file that is for every board, and no module of MicroPython's.
 ANY = "-"
+# A slot's firmware/ in one file, see firmware.update.pack.
+PACK = "firmware.pack"
 # What an update never brings: it stands in the root of the flash, and stays.
 _NEVER = ("main.py", "main.mpy", "boot.py", "boot.mpy", "config.json", "credentials.json")
 # A slot's own.
@@ -78,7 +80,7 @@ class Bundle:
     @property
     def has_firmware(self) -> bool:
         """Whether it brings the firmware's modules, too."""
-        return any(file.path.startswith("firmware/") for file in self.files)
+        return any(file.path == PACK or file.path.startswith("firmware/") for file in self.files)
 
 
 def make(bundle: Bundle, sign: Callable[[bytes], bytes] | None = None) -> bytes:
@@ -109,6 +111,24 @@ def make(bundle: Bundle, sign: Callable[[bytes], bytes] | None = None) -> bytes:
             f"{LONGEST_MANIFEST}: bring fewer files"
         )
     return manifest + b"".join(file.content for file in files)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """A PACK of the files of a folder, by their path in it."""
+    lines, at = ["\n"], 0
+    for path, content in sorted(files.items()):
+        lines.append(f"{path} {at} {len(content)}\n")
+        at += len(content)
+    index = "".join(lines).encode()
+    return b"%d\n" % len(index) + index + b"".join(files[path] for path in sorted(files))
+
+
+def unpacked(pack: bytes) -> dict[str, bytes]:
+    """The files in a PACK."""
+    size, _, rest = pack.partition(b"\n")
+    index, contents = rest[: int(size)].decode(), rest[int(size) :]
+    entries = [line.rsplit(" ", 2) for line in index.splitlines() if line]
+    return {path: contents[int(at) : int(at) + int(size)] for path, at, size in entries}
 
 
 def read(data: bytes) -> Bundle:
@@ -181,6 +201,8 @@ def check_paths(files: Iterable[File]) -> None:
             raise BundleError(f"{path}: boards take paths of {LONGEST_PATH} bytes at most")
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in path) or "\\" in path:
             raise BundleError(f"{path!r} has a character that no name of a file may have")
+        if path != path.strip():
+            raise BundleError(f"{path!r} begins or ends with a blank")
         if any(part in ("", ".", "..") for part in parts):
             raise BundleError(f"{path!r} leaves the place of the application")
         if path in _NEVER:

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from tools import shims
-from tools.bundle import format
-from tools.bundle.contents import MPY
-from tools.bundle.format import ANY, Bundle, File
-from tools.flash.errors import FlashingError
+from tools.bundle import contents, format
+from tools.bundle.format import Bundle, File
+from tools.flash.errors import FlashingError, sentences
 from tools.flash.install import Survey
 from tools.flash.link import Link
 from tools.flash.plan import APP, BOOT, MAIN
@@ -31,7 +30,6 @@ TITLE = "flash"
 # `update` of config.json where it has none.
 _TRIAL, _CONTACT = 7200, 3600
 _CHUNK = 1024
-_OURS = "firmware/"
 _OPEN = """
 from binascii import a2b_base64 as d
 from firmware.board.hardware import Board
@@ -120,10 +118,7 @@ def find(link: Link, found: Survey) -> Slots | None:
 
 def bundle_of(files: dict[str, bytes]) -> bytes:
     """A bundle of files by their path in a slot; the same for the same."""
-    listed = tuple(
-        File(path, content, MPY if path.endswith(".mpy") else ANY)
-        for path, content in sorted(files.items())
-    )
+    listed = tuple(File(path, content) for path, content in sorted(files.items()))
     digest = hashlib.sha256(repr([(each.path, each.digest) for each in listed]).encode())
     return format.make(Bundle(TITLE, digest.hexdigest()[:12], listed))
 
@@ -140,11 +135,12 @@ def divided(
     if APP in wanted:
         files.pop("app.mpy", None)
         files["app.py"] = wanted[APP]
-    files |= {path[1:]: wanted[path] for path in wanted if path[1:].startswith(_OURS)}
+    own = contents.pack(wanted)
+    files[own.path] = own.content
     rest = {
         path: content
         for path, content in wanted.items()
-        if path not in (APP, BOOT, MAIN) and not path[1:].startswith(_OURS)
+        if path not in (APP, BOOT, MAIN) and not path.startswith("/firmware/")
     }
     bundle = bundle_of(files)
     return (None if places.runs(format.read(bundle)) else bundle), rest
@@ -187,7 +183,8 @@ def _application(link: Link, place: str) -> dict[str, bytes]:
     files = {}
     for line in link.read(f"{place}/manifest").decode().splitlines():
         path = line.split(" ", 4)[-1]
-        if line.startswith("file ") and not path.startswith(_OURS):
+        is_ours = path == format.PACK or path.startswith("firmware/")
+        if line.startswith("file ") and not is_ours:
             with contextlib.suppress(FlashingError):
                 files[path] = link.read(f"{place}/{path}")
     return files
@@ -196,8 +193,9 @@ def _application(link: Link, place: str) -> dict[str, bytes]:
 def _asked(link: Link, source: str):
     answer = link.value(source, timeout=60.0)
     if isinstance(answer, tuple):
-        what, fix = answer
-        raise FlashingError(f"{link.port}: {one_line(what)}", one_line(fix))
+        what, fix = map(one_line, answer)
+        fix = sentences(fix, "Or `flash --root` removes the slots, and flashes the root")
+        raise FlashingError(f"{link.port}: {what}", fix)
     return answer
 
 
