@@ -24,7 +24,7 @@ _MOST_QUICK = const(5)
 class Observed:
     """`refresh`: in ms; up to half as much is added by chance, so that boards spread out.
 
-    `update`: updates over the air, see firmware.update.job, which go by a shared attribute; or
+    `update`: updates over the air, see firmware.update.watch, which go by a shared attribute; or
     None.
     """
 

@@ -56,9 +56,9 @@ def bug(error):
     return {"error": "%s: %s" % (type(error).__name__, error)}
 
 
-def give_back():
-    """Free the modules of the steps that are done."""
-    for step in _STEPS.split():
+def give_back(steps=_STEPS):
+    """Free the modules of the steps that are done, by their names in the firmware."""
+    for step in steps.split():
         module = "firmware." + step
         package, _, name = module.rpartition(".")
         if sys.modules.pop(module, None):

@@ -177,10 +177,6 @@ class Session:
         settings = config.load(board, provisioned=True)
         wifi.join(settings, board, self.trouble)
         self.address = board.address
-        if settings["update"] and not self.observe().update:
-            from firmware.update.job import Update
-
-            self.observed.update = Update(self, settings["update"])
         if self.backlog.wants_clock():
             from firmware.board.clock import set_clock
 
@@ -191,6 +187,10 @@ class Session:
         self._listened_at = self.sent_at = board.ticks()
         give_back()
         gc.collect()
+        if settings["update"] and not self.observe().update:
+            from firmware.update.watch import Watch
+
+            self.observed.update = Watch(self, settings["update"])
 
     def disconnect(self):
         """Give the connection back."""

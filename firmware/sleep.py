@@ -20,7 +20,7 @@ def windows(session):
     update = session.observed and session.observed.update
     if update:
         update.hurry()
-    while ticks_diff(ticks(), began) < (_LONGEST_UPDATE if update and update.package else _LONGEST):
+    while ticks_diff(ticks(), began) < (_LONGEST_UPDATE if update and update.is_busy else _LONGEST):
         if session.is_due():
             yield 0
         elif session.retry_at is not None or not (

@@ -47,7 +47,7 @@ MAY_IMPORT = {
         "firmware.provisioning.rejection",
         "firmware.retry",
         "firmware.thingsboard",
-        "firmware.update.job",
+        "firmware.update.watch",
     },
     "firmware.observed": {"firmware.coap", "firmware.retry", "firmware.thingsboard"},
     "firmware.backlog": {"firmware.coap.message", "firmware.thingsboard.telemetry"},

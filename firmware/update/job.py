@@ -4,13 +4,12 @@ assigned ── `spread` ──► DOWNLOADING ──► DOWNLOADED ──► VE
 trial ── confirmed ──► UPDATED; else, from anywhere, FAILED: not again until another is assigned
 """
 
-import gc
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
 from firmware.coap.message import POST
-from firmware.retry import backoff, give_back
+from firmware.retry import backoff
 from firmware.thingsboard.ota import KINDS, assigned, state_of
 from firmware.thingsboard.telemetry import encoded
 from firmware.update.errors import UpdateError
@@ -19,30 +18,25 @@ from firmware.update.slots import State
 # How often a package is begun again that may pass then.
 _MOST_TRIES = const(3)
 _STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
-_STEPS = (
-    "update.download update.install update.manifest update.signature update.checksum"
-    " update.murmur3 coap.stream coap.blockwise"
-)
 
 
-class Update:
-    """See firmware.device.Device. `settings`: `update` of config.json.
+class Job:
+    """See firmware.update.watch. `package`: what is to be taken, None for nothing.
 
-    `package`: what is to be taken, None for nothing.
+    `is_hurried`: whether what might wait is done now.
     """
 
     package = _download = None
-    _is_hurried = False
     _tries = 0
 
-    def __init__(self, session, settings):
+    def __init__(self, session, settings, is_hurried):
         self._session = session
         self._settings = settings
-        self._state = State(session.board.storage)
-        session.observe().follow_attributes(self.on_attributes)
+        self.is_hurried = is_hurried
 
-    def on_attributes(self, values):
-        """Take all shared attributes, of which some may have changed."""
+    def look(self, values):
+        """Look at all shared attributes and at /slots.json, of which something may be new."""
+        self._state = State(self._session.board.storage)
         package = self._chosen(values)
         if package and self.package and package.identity == self.package.identity:
             return
@@ -55,31 +49,20 @@ class Update:
             self._begin_in(wait)
             self._say("is assigned; it begins within %d s" % (wait // 1000 + 1))
 
-    def hurry(self):
-        """Do at once what may wait: the board is about to sleep deep."""
-        self._is_hurried = True
-        trial = self._session.board.trial
-        if trial:
-            trial.before_sleep()
+    def is_done(self):
+        """Return whether there is nothing to do any more."""
+        return not (self._state.untold or self.package)
 
     def is_due(self):
         """Return whether there is a step to do now."""
-        state = self._state
-        trial = self._session.board.trial
-        if state.on_trial and trial and trial.is_over:
-            # There is something to tell, and another package may be taken.
-            self._state = state = State(self._session.board.storage)
-            self.on_attributes(self._session.observed.shared or {})
-        if state.untold:
+        if self._state.untold:
             return True
         return self.package is not None and (
-            self._is_hurried or ticks_diff(self._not_before, self._session.board.ticks()) <= 0
+            self.is_hurried or ticks_diff(self._not_before, self._session.board.ticks()) <= 0
         )
 
     def step(self):
         """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
-        if not self.is_due():
-            return
         if self._state.untold:
             yield from self._tell_outcome()
             return
@@ -96,20 +79,15 @@ class Update:
             if package:
                 words = package.title, package.version, package.checksum
                 running = state.package()
-                if (
-                    state.on_trial
-                    or state.has_failed(*words)
-                    or (running and _words(running) == words)
-                ):
-                    return None
-                return package
+                is_running = running and words == _words(running)
+                if state.slot() and not (is_running or state.has_failed(*words)):
+                    return package
+                break
         return None
 
     def _advance(self):
         package = self.package
         if not self._download:
-            gc.collect()
-            # Only now, since it is needed for minutes in years.
             from firmware.update.download import Download
 
             self._download = Download(self._session, package, self._settings)
@@ -180,7 +158,6 @@ class Update:
         if self._download:
             self._download.close()
             self._download = None
-            give_back(_STEPS)
 
     def _restart(self):
         session = self._session

@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import download, job
+from firmware.update import download, job, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -26,7 +26,7 @@ _FLUSH = 4  # blocks that are lost in a cut at most
 
 job.ticks_add = ticks_add
 job.ticks_diff = download.ticks_diff = Clock().ticks_diff
-job.give_back = lambda steps: None
+watch.give_back = lambda steps: None
 
 
 def bundle(size, mark=b"1"):

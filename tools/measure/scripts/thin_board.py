@@ -166,6 +166,9 @@ class operating_system:
     stat = os.stat
     remove = os.remove
     listdir = os.listdir
+    mkdir = os.mkdir
+    rmdir = os.rmdir
+    statvfs = os.statvfs
     urandom = os.urandom
 
     def rename(old, new):

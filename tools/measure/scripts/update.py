@@ -1,0 +1,172 @@
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION [only]`.
+
+The board is provisioned, has attributes and calls, and sends a reading between two blocks. Without
+a bundle in BUNDLE nothing is assigned to it. The server answers from memory, as ThingsBoard does.
+With `only` the work is done in whatever heap there is, and nothing is measured.
+"""
+
+import gc
+import hashlib
+import json
+import sys
+
+import thin_board
+
+_BLOCK = 1024
+
+
+class Restarted(BaseException):
+    """The board has reset itself, to run the new version."""
+
+
+class Server:
+    """A transport to a ThingsBoard that has a package in a file of the computer's."""
+
+    largest_block = 1024
+
+    def __init__(self, file, size):
+        self.file = file
+        self.size = size
+        self.shared = b"{}"
+        self.replies = []
+        # The datagram of a block is put together here, so that it takes a board's heap only once.
+        self.buffer = memoryview(bytearray(_BLOCK + 32))
+        self.length = 0
+        self.number = self.bytes = self.blocks = 0
+
+    def send(self, datagram):
+        code = datagram[1]
+        token = bytes(datagram[4 : 4 + (datagram[0] & 15)])
+        if code == 1 and b"attributes" in datagram:
+            head = bytes((0x60 | len(token), 0x45)) + datagram[2:4] + token
+            self.replies.append(head + b"\x60\xff" + self.shared)
+        elif code == 1 and b"rpc" in datagram:
+            self.replies.append(bytes((0x40 | len(token), 0x43)) + self.id() + token + b"\x60")
+        elif code == 1:
+            self.bytes += len(datagram)
+            self.block(datagram, token)
+        elif code == 2:
+            self.replies.append(bytes((0x40 | len(token), 0x41)) + self.id() + token)
+        elif self.is_block:
+            self.bytes += len(datagram)
+        self.is_block = code == 1
+
+    def block(self, datagram, token):
+        """Answer with a block of 1024 bytes: the first one after an empty ACK, others on it."""
+        number = self.blocks
+        self.blocks += 1
+        is_first = not number
+        if is_first:
+            self.replies.append(b"\x60\x00" + datagram[2:4])
+        more = (number + 1) * _BLOCK < self.size
+        block = number << 4 | more << 3 | 6
+        value = bytes((block,)) if block < 256 else bytes((block >> 8, block & 255))
+        head = bytes((0x40 | (0 if is_first else 0x20) | len(token), 0x45))
+        head += (self.id() if is_first else datagram[2:4]) + token
+        head += bytes((0xD0 | len(value), 10)) + value
+        if is_first:
+            head += b"\x54" + self.size.to_bytes(4, "big")
+        head += b"\xff"
+        self.buffer[: len(head)] = head
+        read = self.file.readinto(self.buffer[len(head) : len(head) + _BLOCK])
+        self.length = len(head) + read
+
+    def receive(self, size, timeout):
+        if self.replies:
+            datagram = self.replies.pop(0)
+        elif self.length:
+            datagram = bytes(self.buffer[: self.length])
+            self.length = 0
+        else:
+            return None
+        if self.is_block:
+            self.bytes += len(datagram)
+        return datagram
+
+    def close(self):
+        pass
+
+    def id(self):
+        self.number += 1
+        return bytes((0x7F, self.number & 0xFF))
+
+
+def main(image, bundle, title, version):
+    file = size = digest = None
+    if bundle:
+        file = open(bundle, "rb")
+        found = hashlib.sha256()
+        size = 0
+        while True:
+            part = file.read(512)
+            if not part:
+                break
+            found.update(part)
+            size += len(part)
+        digest = found.digest().hex()
+        file.seek(0)
+        gc.collect()
+    flash = thin_board.power_on(image)
+    from firmware.board.hardware import Board
+
+    def reset():
+        raise Restarted
+
+    board = Board()
+    board.reset = reset
+    # No wait for the others.
+    board.random = bytes
+    from firmware.device import Device
+
+    credentials = json.loads(board.storage.read("/credentials.json"))
+    server = Server(file, size)
+    if bundle:
+        server.shared = json.dumps(
+            {
+                "sw_title": title,
+                "sw_version": version,
+                "sw_size": size,
+                "sw_checksum_algorithm": "SHA256",
+                "sw_checksum": digest,
+            }
+        ).encode()
+
+    def connect(uri, sessions, idle):
+        from firmware.coap.client import Client
+
+        return Client(server, idle=idle)
+
+    device = Device(credentials, board=board, connect=connect)
+    device.on_rpc("setRelay", lambda is_on: {"on": is_on})
+    device.on_attributes(lambda values: None)
+    programs, saves = flash.programs, len(flash.saves)
+    written = flash.bytes_programmed
+    number = 0
+    try:
+        while bundle or number < 20:
+            number += 1
+            device.send_telemetry({"temperature": 21.5}, confirm=bool(number % 10))
+            device.wait(0)
+    except Restarted:
+        pass
+    gc.collect()
+    if len(sys.argv) > 5:
+        print("done")
+        return
+    print(
+        json.dumps(
+            {
+                "size": size,
+                "bytes": server.bytes,
+                "blocks": server.blocks,
+                "programs": flash.programs - programs,
+                "bytes_programmed": flash.bytes_programmed - written,
+                "saves": len(flash.saves) - saves,
+                "readings": number,
+                "heap": gc.mem_alloc(),
+            }
+        )
+    )
+
+
+main(*sys.argv[1:5])
