@@ -2,7 +2,7 @@
 
 credentials on flash?  ── yes ──────────────────────────────► the application
     │ no
-read config.json, join the Wi-Fi
+read config.json, join the Wi-Fi   (or ask a person for it, where config.json says so)
     │
 save the attempt, then ask ThingsBoard   (after silence: the same bytes again)
     │
@@ -21,7 +21,7 @@ from micropython import const
 from firmware.board import credentials as store
 from firmware.board.kept import first_line, found_line, keep, use_codec
 from firmware.errors import FirstbootError
-from firmware.retry import backoff, give_back, spread, unexpected
+from firmware.retry import backoff, give_back, give_back_room, spread, unexpected
 
 _LONGEST_RETRY = const(3_600_000)
 _STRANGE_TO_RESET = const(6)
@@ -33,7 +33,7 @@ def power_up(board):
     `config` is None when the board is provisioned and its config.json cannot be used.
     """
     board.indicator.say(first_line(board))
-    attempt = trouble = None
+    attempt = trouble = onboarding = None
     failures = strange = doubtful = 0
     while True:
         try:
@@ -42,16 +42,29 @@ def power_up(board):
                 return credentials, _find(board, credentials)
             if not (failures or attempt):
                 board.use_led("LED")
-            config = _read_config(board)
+            config = _read_config(board, False, missing := [])
             _prepare(board, config)
-            _join(board, config, trouble)
+            give_back()
+            if config["onboarding"]:
+                onboarding = onboarding or _new_onboarding(board, config)
+                if not onboarding.join(config, missing, trouble):
+                    trouble = None
+                    continue
+                onboarding.tell()
+            else:
+                _join(board, config, trouble)
             give_back()
             attempt = attempt or _new_attempt(board)
             credentials = _provision(board, attempt, config)
+            if onboarding:
+                onboarding.finish(config["provisioning"]["deviceName"])
+                onboarding.close()
+                give_back_room("onboarding")
             # What is left to do wants its memory.
             attempt = None
             if _finish(board, credentials, config):
                 _keep(board, config, _remarks(board, credentials, config))
+            _watch_button(board, config)
             give_back()
             return credentials, config
         except FirstbootError as error:
@@ -79,17 +92,24 @@ def power_up(board):
             board.reset()
         unit, ms = ("min", 60_000) if wait >= 120_000 else ("s", 1000)
         board.indicator.say("next try in %d %s" % ((wait + ms - 1) // ms, unit))
-        board.sleep(wait)
+        if onboarding:
+            onboarding.tell(trouble)
+        (onboarding or board).sleep(wait)
 
 
-def _read_config(board, provisioned=False):
+def _read_config(board, provisioned, missing):
     from firmware.board import config
 
-    return config.load(board, provisioned)
+    return config.load(board, provisioned, missing)
+
+
+def _new_onboarding(board, config):
+    from firmware.onboarding.story import Story
+
+    return Story(board, config)
 
 
 def _join(board, config, trouble):
-    give_back()
     from firmware.board import wifi
 
     wifi.join(config, board, trouble)
@@ -107,9 +127,12 @@ def _find(board, credentials):
     config = None
     remarks = []
     try:
-        config = _read_config(board, provisioned=True)
+        config = _read_config(board, True, missing := [])
         _prepare(board, config, provisioned=True)
-        is_done = _finish(board, credentials, config)
+        if config["onboarding"]:
+            config = _ask_for_wifi(board, config, missing)
+            missing = config["networks"][0]["name"] == b""
+        is_done = _finish(board, credentials, config) and not missing
         remarks = _remarks(board, credentials, config)
     except FirstbootError as error:
         is_done = True
@@ -122,8 +145,28 @@ def _find(board, credentials):
         board.indicator.say(*remark)
     if is_done:
         _keep(board, config, remarks)
+    _watch_button(board, config)
     give_back()
     return config
+
+
+def _ask_for_wifi(board, config, missing):
+    """Let a person give another Wi-Fi; return config.json as it is then."""
+    if missing or config["onboarding_pin"] is not None:
+        from firmware.onboarding.another_wifi import another_wifi
+
+        another_wifi(board, config, missing)
+        give_back_room("onboarding")
+        config = _read_config(board, True, [])
+    return config
+
+
+def _watch_button(board, config):
+    """From now on, whoever holds the button restarts the board into onboarding."""
+    if config and config["onboarding"] and config["onboarding_pin"] is not None:
+        from firmware.onboarding.button import Button
+
+        Button(board, config["onboarding_pin"], board.reset)
 
 
 def _prepare(board, config, provisioned=False):

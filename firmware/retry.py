@@ -63,3 +63,12 @@ def give_back(steps=_STEPS):
         package, _, name = module.rpartition(".")
         if sys.modules.pop(module, None):
             delattr(sys.modules[package], name)
+
+
+def give_back_room(room):
+    """Free all modules of a room of the firmware, such as "onboarding"."""
+    for name in list(sys.modules):
+        if name.startswith("firmware.%s." % room):
+            del sys.modules[name]
+    if sys.modules.pop("firmware." + room, None):
+        delattr(sys.modules["firmware"], room)

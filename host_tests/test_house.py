@@ -54,11 +54,12 @@ MAY_IMPORT = {
     "firmware.retry": set(),
     "firmware.power_up": {
         "firmware.board",
+        "firmware.onboarding",
         "firmware.retry",
         "firmware.provisioning.attempt",
         "firmware.provisioning.provisioned",
     },
-    "firmware.onboarding": {"firmware.board"},
+    "firmware.onboarding": {"firmware.board", "firmware.retry"},
     "firmware.update": {
         "firmware.board",
         "firmware.coap",
@@ -78,7 +79,7 @@ MAY_IMPORT = {
     "firmware.board.config": {"firmware.coap.uri"},
     "firmware.board.config_doubts": {"firmware.coap.uri_doubts"},
     "firmware.board.hardware": {"firmware.coap.udp"},
-    "firmware.board.kept": {"firmware.coap.microcoapy"},
+    "firmware.board.kept": {"firmware.coap.microcoapy", "firmware.onboarding.button"},
     "firmware.board.security": {"firmware.coap.dtls"},
     "firmware.coap": set(),
     "firmware.errors": set(),

@@ -49,6 +49,8 @@ class Board:
     attempt_again = None
     # What firmware.board.wifi remembers from join to join, one for all, as there is one radio.
     radio = {"silent": 0, "failed": 0, "wedged": 0}
+    # Functions that every wait calls besides: one list for all, as there is one processor.
+    background = []
     # Whether firmware.board.clock has asked for it since power-up; None: what it says is doubted.
     clock_is_set = False
     # Whether it says no more than that this firmware is older: one for all, too.
@@ -149,6 +151,11 @@ class Board:
         except (ValueError, TypeError):
             pass
 
+    def button(self, pin):
+        """Return what says whether the button between a pin and ground is pressed."""
+        value = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).value
+        return lambda: not value()
+
     def start_watchdog(self, seconds):
         """Reset the board when nothing calls `idle` for so long. It cannot be stopped."""
         if not self._feed:
@@ -164,6 +171,8 @@ class Board:
         """What every wait does at least every 50 ms: feed the watchdog, move the LED."""
         if self._feed:
             self._feed()
+        for work in self.background:
+            work()
         self.indicator.blink()
 
     def deep_sleep(self, ms):

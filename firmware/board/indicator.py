@@ -5,6 +5,7 @@ from time import ticks_diff, ticks_ms
 # The states, and the LED in each, again every 2 s: 20 bits of 100 ms, from the left.
 PATTERNS = {
     "config.json": 0b10101010101010101010,
+    "onboarding": 0b10100000001010000000,
     "Wi-Fi": 0b11111000001111100000,
     "provisioning": 0b11111111101111111110,
     "provisioned": 0b11111111111111111111,

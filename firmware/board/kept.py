@@ -40,6 +40,14 @@ def unchanged(board):
             return None
         credentials = json.loads(content)
         found = found_line(credentials)
+        if kept["onboarding_pin"] is not None:
+            from firmware.onboarding.button import Button
+
+            # Else it restarts the board into onboarding.
+            button = Button(board, kept["onboarding_pin"], board.reset)
+            if button.was_pressed:
+                button.close()
+                return None
         if kept["watchdog"]:
             board.start_watchdog(kept["watchdog"])
         use_codec(kept["codec"])
@@ -73,7 +81,7 @@ def keep(board, config, remarks):
         "of": _digest(board, read(_CREDENTIALS), read(_CONFIG)),
         "remarks": remarks,
     }
-    for key in ("watchdog", "restart_after_crash", "codec"):
+    for key in ("watchdog", "restart_after_crash", "codec", "onboarding_pin"):
         kept[key] = config and config[key]
     board.storage.save(KEPT, json.dumps(kept).encode())
 

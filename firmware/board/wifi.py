@@ -38,7 +38,7 @@ def join(config, board=None, trouble=None):
     if len(networks) > 1:
         from firmware.board.wifi_scan import in_order
 
-        _switch_on(board, networks[0])
+        switch_on(board, networks[0])
         networks = in_order(board, networks, joined)
     for wifi in networks[:-1]:
         error = join_anew(board, wifi)
@@ -63,7 +63,7 @@ def join_anew(board, wifi, patience=_PATIENCE):
         if radio["failed"] or radio["silent"] > 1:
             wlan.active(False)
             board.sleep(_OFF)
-        _switch_on(board, wifi)
+        switch_on(board, wifi)
         if wlan.status() not in (1000, 0):  # idle
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
@@ -87,7 +87,8 @@ def join_anew(board, wifi, patience=_PATIENCE):
     return error
 
 
-def _switch_on(board, wifi):
+def switch_on(board, wifi):
+    """Switch the station on, with the hostname and the country of one of config.json's networks."""
     network = board.network
     network.hostname(wifi["hostname"])
     if wifi["country"]:

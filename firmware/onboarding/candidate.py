@@ -27,12 +27,13 @@ SERVER = (
 class Candidate:
     """Settings that are tried, one after the other. Nothing of a password or secret comes back.
 
-    `state`: "idle", "trying"; then why the board did not join: "wrong password", "not in range",
-    "security", "too weak", "no address", "not joined"; or "not saved", or "joined". After that
-    firmware.onboarding.story sets "provisioning", "no answer", "refused" or "provisioned". `text`:
-    the same for people, in English. `ssid`: the network that it is about, None for none. `asked`:
-    which keys of SERVER a person has to give. `lacks_wifi`: whether config.json names no network.
-    `name`: the deviceName once provisioned. `tries`: how many were tried.
+    `state`: "idle", "does not fit", "trying"; then why the board did not join: "wrong password",
+    "not in range", "security", "too weak", "no address", "not joined"; or "not saved", or "joined".
+    After that firmware.onboarding.story sets "provisioning", "no answer", "refused" or
+    "provisioned". `text`: the same for people, in English. `ssid`: the network that it is about,
+    None for none. `asked`: which keys of SERVER a person has to give. `lacks_wifi`: whether
+    config.json names no network. `name`: the deviceName once provisioned. `tries`: how many were
+    tried.
     """
 
     state = "idle"
@@ -94,6 +95,7 @@ class Candidate:
         if not (wrong or ssid or given):
             wrong.append("ssid")
         if wrong:
+            self.tell("does not fit")
             return wrong
         content = self._content(ssid, password, given)
         try:
@@ -103,6 +105,7 @@ class Candidate:
             wrong = [key for key, _ in SERVER if key in given and key in error.what]
             if not wrong:
                 raise
+            self.tell("does not fit")
             return wrong
         self._offered = content, checked["networks"], ssid is not None
         self._gave_secret = self._gave_secret or "provisionDeviceSecret" in given

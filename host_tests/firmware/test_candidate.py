@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_named_and_not_tried():
     ):
         world, candidate = made()
         assert candidate.offer(settings) == wrong, settings
-        assert candidate.state == "idle"
+        assert candidate.state == "does not fit"
     world, candidate = made()
     assert candidate.offer({"ssid": "Home", "password": "f" * 64}) == []
 

@@ -580,6 +580,7 @@ class Board:
         self._clock = ColdClock(lambda: world.clock.slept)
         self.leds = []
         self.watchdog = None
+        self.background = []
         self.resets = 0
         self.idled = 0
 
@@ -617,7 +618,12 @@ class Board:
 
     def idle(self):
         self.idled += 1
+        for work in self.background:
+            work()
         self.indicator.blink()
+
+    def button(self, pin):
+        return lambda: self._world.is_pressed
 
     def sleep(self, ms):
         self._world.on_sleep(ms)

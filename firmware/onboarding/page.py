@@ -1,0 +1,215 @@
+"""The page that people see: made here, whole, for each request. Pure.
+
+It works without JavaScript: a form, and while the board tries, a page that loads itself again. In
+Python, so that it is frozen, compiled and installed as all of the firmware is.
+"""
+
+from binascii import unhexlify
+
+from micropython import const
+
+from firmware.onboarding.look import ICONS, SCRIPT, STYLE
+
+# In these states of a candidate there is nothing to send.
+BUSY = ("trying", "joined", "provisioning", "provisioned")
+# While these last, more is to come.
+_GOES_ON = ("trying", "joined", "provisioning", "no answer", "refused")
+
+_MOST = const(20)  # networks
+_STRONG = const(60)  # dB below 0 dBm
+_MEDIUM = const(75)
+
+_PAGE = """\
+<!doctype html>
+<html lang="%s">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>%s</title>
+<link rel="icon" href="data:,">
+%s<style>%s</style>
+</head>
+<body>
+"""
+_RELOAD = '<noscript><meta http-equiv="refresh" content="3"></noscript>\n'
+_TOP = """\
+<main data-state="%s"%s>
+<header%s>
+%s
+<h1>%s</h1>
+<p>%s</p>
+</header>
+<p class="bad lost" role="status" hidden>%s</p>
+"""
+_NETWORK = """\
+<label class="net"><input type="radio" name="network" value="%s"%s>
+<bdi>%s</bdi>%s</label>
+"""
+_FORM = """\
+<form method="post" action="/">
+<input type="hidden" name="token" value="%s">
+<div class="card">
+<fieldset>
+<legend>%s</legend>
+"""
+_ASKED = """\
+</div>
+<div class="card">
+<fieldset>
+<legend>%s</legend>
+"""
+_BUTTONS = """\
+</div>
+<button class="go">%s</button>
+<button name="scan" value="1" formnovalidate>%s</button>
+</form>
+<p class="soft">%s</p>
+"""
+_SHOW = (
+    '<button type="button" class="show" aria-pressed="false" data-hide="%s" data-show="%s" hidden>'
+    "%s</button>"
+)
+_FIELD = """\
+<div class="field%s">
+<label for="%s">%s</label>
+<div class="in"><input id="%s" name="%s" %s>%s</div>
+%s</div>
+"""
+# How phones show the keyboard for each, and what they keep out of it.
+_PLAIN = 'autocapitalize="none" autocorrect="off" spellcheck="false" autocomplete="off"'
+_INPUTS = {
+    "ssid": 'maxlength="32" ' + _PLAIN,
+    "password": 'type="password" minlength="8" maxlength="64" autocomplete="current-password"'
+    ' autocapitalize="none" autocorrect="off" spellcheck="false" enterkeyhint="go"',
+    "server": 'required maxlength="255" inputmode="url" ' + _PLAIN,
+    "deviceName": 'required maxlength="255" ' + _PLAIN,
+    "provisionDeviceKey": 'required maxlength="255" ' + _PLAIN,
+    "provisionDeviceSecret": 'required maxlength="255" type="password" ' + _PLAIN,
+}
+
+
+def language(accepted):
+    """Return the language of the page for an Accept-Language: the first of them that it has."""
+    for each in accepted.split(","):
+        if each.strip()[:2] == "de":
+            return "de"
+        if each.strip()[:2] == "en":
+            break
+    return "en"
+
+
+def name_of(value):
+    """Return the name of the network that a form's value stands for, None for none."""
+    try:
+        return unhexlify(value) or None
+    except ValueError:
+        return None
+
+
+def render(portal, language):
+    """Yield the page, in bytes. `portal`: see firmware.onboarding.portal."""
+    if language == "de":
+        from firmware.onboarding.text_de import TEXTS
+    else:
+        from firmware.onboarding.text_en import TEXTS
+    candidate = portal.candidate
+    state = candidate.state
+    is_done = state == "provisioned"
+    is_busy = state in BUSY and not is_done
+    yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "", STYLE)).encode()
+    about = candidate.name if is_done else candidate.ssid
+    about = "<bdi>%s</bdi>" % escape(shown(about)) if about else TEXTS["Wi-Fi"]
+    is_bad = not (is_busy or is_done or state == "idle")
+    attributes = ""
+    if is_busy or is_done:
+        attributes = ' class="alone%s"' % (" done" if is_done else "")
+    if state in _GOES_ON:
+        attributes += ' data-again="%d"' % (2 if is_busy else 5)
+    yield (
+        _TOP
+        % (
+            state,
+            attributes,
+            ' class="bad"' if is_bad else "",
+            ICONS["done" if is_done else "busy" if is_busy else "bad" if is_bad else "Wi-Fi"],
+            _filled(TEXTS[state], about),
+            _filled(TEXTS[state + "?"], about),
+            _filled(TEXTS["lost"], escape(portal.ssid)),
+        )
+    ).encode()
+    if not (is_busy or is_done):
+        yield from _form(portal, TEXTS)
+    yield ("</main>\n<script>%s</script>\n</body>\n</html>\n" % SCRIPT).encode()
+
+
+def _form(portal, texts):
+    candidate = portal.candidate
+    yield (_FORM % (portal.token, texts["networks"])).encode()
+    required = " required" if candidate.lacks_wifi else ""
+    names = []
+    for weaker, name, security in portal.networks:
+        # Hidden ones have no name, or one of zeros.
+        if name in names or not name.strip(b"\0") or len(names) == _MOST:
+            continue
+        names.append(name)
+        attributes = required + ("" if security else " data-open")
+        if name == portal.chosen:
+            attributes += " checked"
+        strength = 3 if weaker <= _STRONG else 2 if weaker <= _MEDIUM else 1
+        about = "%s, %s" % (texts["secured" if security else "open"], texts["signal"][strength - 1])
+        icons = (ICONS["lock"] if security else "") + ICONS["signal"] % strength
+        icons += '<span class="vh">, %s</span>' % about
+        yield (_NETWORK % (name.hex(), attributes, escape(shown(name)), icons)).encode()
+    is_other = portal.chosen and portal.chosen not in names
+    attributes = required + (" checked" if is_other or not names else "")
+    yield (_NETWORK % ("other", attributes, texts["other"], "")).encode()
+    value = ' value="%s"' % escape(shown(portal.chosen)) if is_other else ""
+    yield _field("ssid", texts, portal.wrong, value, kind=" other")
+    button = _SHOW % (texts["hide"], texts["show"], texts["show"])
+    yield b"</fieldset>\n"
+    yield _field("password", texts, portal.wrong, "", button, " pw")
+    if candidate.asked:
+        yield (_ASKED % texts["asked"]).encode()
+        for key in candidate.asked:
+            value = ' value="device-%s"' % portal.board.id[-6:] if key == "deviceName" else ""
+            yield _field(key, texts, portal.wrong, value)
+        yield b"</fieldset>\n"
+    yield (_BUTTONS % (texts["connect"], texts["again"], texts["private"])).encode()
+
+
+def _field(key, texts, wrong, value="", button="", kind=""):
+    """Return an input with its label, its hint, and what is wrong with it if something is."""
+    hint = '<small id="%s-hint">%s</small>\n' % (key, texts[key + "?"])
+    described = ' aria-describedby="%s-hint"' % key
+    if key in wrong:
+        hint = '<p class="why" id="%s-hint">%s</p>\n' % (key, texts[key + "!"])
+        described += ' aria-invalid="true"'
+    attributes = _INPUTS[key] + value + described
+    return (_FIELD % (kind, key, texts[key], key, key, attributes, button, hint)).encode()
+
+
+def _filled(text, about):
+    return text % about if "%s" in text else text
+
+
+def shown(name):
+    """Return the text of a name; of bytes that are no UTF-8, or steer the screen, an escape."""
+    text = name
+    if not isinstance(name, str):
+        try:
+            text = name.decode()
+        except ValueError:
+            return repr(name)[2:-1]
+    letters = []
+    for letter in text:
+        code = ord(letter)
+        is_control = code < 32 or 127 <= code < 160 or 0x202A <= code <= 0x202E
+        letters.append("\\x%02x" % code if is_control else letter)
+    return "".join(letters)
+
+
+def escape(text):
+    """Return a text as it stands in HTML, in quotes, too."""
+    for letter, name in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "#39")):
+        text = text.replace(letter, "&%s;" % name)
+    return text

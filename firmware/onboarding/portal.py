@@ -1,0 +1,188 @@
+"""The page on the board's own access point: shows networks, takes what a person gives.
+
+Phones look for a page of their maker's to find out whether there is a way to the internet. Here
+every name leads to the board, and every other name than its own to the page, so that iOS, Android,
+Windows, macOS and Linux show it by themselves. Nothing can be read here but what is in the air,
+what is asked for, and what becomes of what was given.
+"""
+
+import socket
+from errno import EAGAIN
+from time import ticks_diff
+
+from micropython import const
+
+from firmware.onboarding import dns, page
+from firmware.onboarding.access_point import AccessPoint
+from firmware.onboarding.http import BadRequest, form, head
+from firmware.onboarding.look import POLICY
+from firmware.onboarding.server import Server
+
+_HTTP = const(80)
+_DNS = const(53)
+_QUERIES = const(8)  # that are answered in one turn
+_WAITING = const(2)
+_HERE = const(60_000)  # ms after the last request that somebody is still here
+_SCANS_APART = const(10_000)  # ms
+_TELLS = const(60_000)  # ms
+_READS = const(5_000)  # ms
+_POLL = const(50)  # ms
+_UNUSED = const(900_000)  # ms
+_LONGEST = const(3_600_000)  # ms
+
+_HTML = "Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: %s\r\n" % POLICY
+
+
+class Portal:
+    """Open from the start, until `close`. `work` has to be called for it to answer anything.
+
+    `candidate`: see firmware.onboarding.candidate. `networks`: those in range, the strongest
+    first: (dB below 0 dBm, name in bytes, security, 0 for none). `wants_scan`: whether somebody
+    asked to look for them again. `has_told`: whether the page has said that the board is
+    provisioned.
+    """
+
+    networks = ()
+    wants_scan = has_told = False
+
+    def __init__(self, board, candidate, ssid, password):
+        self.board = board
+        self.candidate = candidate
+        self.ssid = ssid
+        # So that no page of others', in a phone's other window, sends this one's form.
+        self.token = board.random(8).hex()
+        # Of what was sent last: what did not fit, and the name of the network, in bytes.
+        self.wrong = ()
+        self.chosen = None
+        self._asked_at = self._scanned_at = None
+        self._opened = self._used = board.ticks()
+        self.access_point = AccessPoint(board, ssid, password)
+        self.address = self.access_point.address
+        self._bytes = bytes([int(part) for part in self.address.split(".")])
+        self._dns = _bound(socket.SOCK_DGRAM, self.address, _DNS)
+        listener = _bound(socket.SOCK_STREAM, self.address, _HTTP)
+        listener.listen(_WAITING)
+        self._server = Server(listener, self._answer, board.ticks)
+
+    def work(self):
+        """Answer what has come; wait for nothing."""
+        self._answer_names()
+        self._server.work()
+
+    def close(self):
+        """End it: the sockets first, then the access point."""
+        self._server.close()
+        self._dns.close()
+        self.access_point.close()
+
+    def is_used(self):
+        """Return whether a phone is on the access point, or was on the page just now."""
+        asked = self._asked_at
+        if asked is not None and ticks_diff(self.board.ticks(), asked) < _HERE:
+            return True
+        return self.access_point.is_used()
+
+    def is_over(self):
+        """Return whether nobody was on it for a quarter of an hour, or it is open for an hour."""
+        now = self.board.ticks()
+        if self.is_used():
+            self._used = now
+        return ticks_diff(now, self._opened) > _LONGEST or ticks_diff(now, self._used) > _UNUSED
+
+    def scanned(self, networks):
+        """Take what a scan has found."""
+        self.wants_scan = False
+        self._scanned_at = self.board.ticks()
+        self.networks = networks
+
+    def linger(self):
+        """Wait until somebody has read that the board is provisioned, for a minute at most."""
+        board = self.board
+        began = told = board.ticks()
+        while self.is_used():
+            now = board.ticks()
+            if not self.has_told:
+                told = now
+            if ticks_diff(now, began) > _TELLS or ticks_diff(now, told) > _READS:
+                break
+            board.sleep(_POLL)
+
+    def _answer_names(self):
+        for _ in range(_QUERIES):
+            try:
+                query, address = self._dns.recvfrom(512)
+                response = dns.answer(query, self._bytes)
+                if response:
+                    self._dns.sendto(response, address)
+            except OSError as error:
+                if error.errno == EAGAIN:
+                    return
+
+    def _answer(self, request):
+        """Return what to send for a request. Raises BadRequest."""
+        if not _is_address(request.host):
+            # A name of others', or a phone that looks for the internet.
+            return (head(302, "Location: http://%s/\r\n" % self.address),)
+        if request.path != "/":
+            raise BadRequest(404)
+        self._asked_at = self.board.ticks()
+        if request.method == "POST":
+            self._take(form(request.body))
+            # So that nothing is sent again when the page is loaded again.
+            return (head(303, "Location: /\r\n"),)
+        if request.method != "GET":
+            raise BadRequest(405)
+        return self._page(page.language(request.language))
+
+    def _page(self, language):
+        yield head(200, _HTML)
+        yield from page.render(self, language)
+        if self.candidate.state == "provisioned":
+            self.has_told = True
+
+    def _take(self, fields):
+        if _text(fields.get("token")) != self.token:
+            raise BadRequest(403)
+        if "scan" in fields:
+            scanned = self._scanned_at
+            if scanned is None or ticks_diff(self.board.ticks(), scanned) > _SCANS_APART:
+                self.wants_scan = True
+            return
+        candidate = self.candidate
+        if candidate.state in page.BUSY:
+            return
+        chosen = fields.get("network", b"")
+        ssid = fields.get("ssid") if chosen in (b"", b"other") else page.name_of(chosen)
+        self.chosen = ssid or None
+        settings = {"ssid": self.chosen, "password": _text(fields.get("password"))}
+        securities = [security for _, name, security in self.networks if name == ssid]
+        if securities and not any(securities):
+            # What a phone has filled in is for another network.
+            settings["password"] = ""
+        for key in candidate.asked:
+            settings[key] = _text(fields.get(key))
+        self.wrong = candidate.offer(settings)
+        if securities and all(securities) and not settings["password"]:
+            self.wrong = ["password"]
+
+
+def _bound(kind, address, port):
+    bound = socket.socket(socket.AF_INET, kind)
+    # Else the port of the last time is taken for some minutes.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(socket.getaddrinfo(address, port)[0][-1])
+    bound.setblocking(False)
+    return bound
+
+
+def _is_address(host):
+    """Return whether a host is an IPv4 address: behind a name could be a page of others'."""
+    return host != "" and not host.strip("0123456789.")
+
+
+def _text(value):
+    """Return the text of a field, "" for none, and for what is no text."""
+    try:
+        return (value or b"").decode()
+    except ValueError:
+        return ""

@@ -1,0 +1,106 @@
+"""A phone on a virtual board's access point: asks the page as browsers do, without JavaScript."""
+
+from __future__ import annotations
+
+import html
+import http.client
+import re
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from tools.virtual_board.board import Outcome, VirtualBoard
+
+
+class Answer:
+    """What came: `status`, `headers`, `text`."""
+
+    def __init__(self, response: http.client.HTTPResponse):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.text = response.read().decode()
+
+    @property
+    def state(self) -> str:
+        return re.search(r'<main data-state="([^"]+)"', self.text)[1]
+
+    @property
+    def heading(self) -> str:
+        return html.unescape(re.sub("<[^>]+>", "", re.search("<h1>(.*?)</h1>", self.text)[1]))
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """The names that are shown, each with the value that its button sends."""
+        rows = re.findall(r'name="network" value="([^"]+)"[^>]*>\s*<bdi>(.*?)</bdi>', self.text)
+        return {html.unescape(name): value for value, name in rows}
+
+    @property
+    def token(self) -> str:
+        return re.search(r'name="token" value="([^"]+)"', self.text)[1]
+
+
+class Phone:
+    """Asks a board's page. `board` gives it, or None; `language`: as the browser says it."""
+
+    def __init__(self, board: Callable[[], VirtualBoard | None], language="en-GB,en;q=0.9"):
+        self._board = board
+        self._language = language
+
+    def ask(self, method="GET", path="/", host="192.168.4.1", body=None, wait_s=8.0) -> Answer:
+        """One request; until the page is there, and through moments without it."""
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                if not (board := self._board()):
+                    raise ConnectionRefusedError("the power is off")
+                port = board.ports.wait_for("tcp", 80, max(0.1, end - time.monotonic()))
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+                headers = {"Host": host, "Accept-Language": self._language}
+                if body is not None:
+                    headers["Content-Type"] = "application/x-www-form-urlencoded"
+                connection.request(method, path, body, headers)
+                return Answer(connection.getresponse())
+            except (OSError, http.client.HTTPException):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def page(self, **options) -> Answer:
+        return self.ask(**options)
+
+    def send(self, page: Answer, network: str = "", **fields: str) -> Answer:
+        """Send the form of a page: the network by the name that is shown; give what follows."""
+        value = page.networks.get(network, "other")
+        sent = {"token": page.token, "network": value, "ssid": "", "password": "", **fields}
+        answer = self.ask("POST", body=urlencode(sent))
+        assert (answer.status, answer.headers["location"]) == (303, "/")
+        return self.page()
+
+    def wait_for(self, *states: str, wait_s: float = 30.0) -> Answer:
+        """Look again and again, until the page says one of these."""
+        end = time.monotonic() + wait_s
+        while (page := self.page()).state not in states:
+            assert time.monotonic() < end, f"still {page.state}"
+            time.sleep(0.1)
+        return page
+
+
+class PoweredUp:
+    """A power-up that goes on while the test does something else: a context."""
+
+    def __init__(self, power_up, **options):
+        self.outcome: Outcome | None = None
+        self._power_up = power_up
+        self._options = options
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self.outcome = self._power_up(**self._options)
+
+    def __enter__(self) -> PoweredUp:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._thread.join()
