@@ -38,6 +38,7 @@ class Seen:
 def test_the_states_of_the_console():
     assert set(PATTERNS) == {
         "config.json",
+        "onboarding",
         "Wi-Fi",
         "provisioning",
         "provisioned",
