@@ -119,7 +119,7 @@ def install() -> None:
 @cache
 def _compiled(rom: Path) -> Path:
     """A folder with a ROM's modules compiled; MicroPython runs only source itself."""
-    from tools.mpy import compile_module
+    from tools.mpy import compiled
 
     folder = tempfile.TemporaryDirectory(prefix="firstboot-rom-")
     atexit.register(folder.cleanup)
@@ -128,7 +128,7 @@ def _compiled(rom: Path) -> Path:
             (Path(folder.name) / module.name).write_bytes(module.read_bytes())
         else:
             target = Path(folder.name, module.name).with_suffix(".mpy")
-            compile_module(rom, Path(module.name), target)
+            target.write_bytes(compiled(module.read_bytes(), module.name))
     return Path(folder.name)
 
 

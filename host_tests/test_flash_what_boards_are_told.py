@@ -9,8 +9,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import serial
@@ -31,7 +29,7 @@ from tools.flash.link import Link
 from tools.flash.listing import list_boards
 from tools.flash.ports import Port
 from tools.flash.reset import reset
-from tools.mpy import compile_module
+from tools.mpy import compiled
 
 HOLD_RESET = "Hold the board's reset button, start this again and let go"
 ESP32_ROM = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"
@@ -123,14 +121,6 @@ while True:
 """
 
 
-def compiled(source: bytes) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "module.py")
-        path.write_bytes(source)
-        compile_module(Path(folder), Path("module.py"), path.with_suffix(".mpy"))
-        return path.with_suffix(".mpy").read_bytes()
-
-
 REACHED = {
     "a boot.py that waits": {"/boot.py": DO_CONNECT},
     "a boot.py that waits and prints": {
@@ -145,7 +135,7 @@ REACHED = {
     "a watchdog in a module": {"/main.py": b"import lib.work\n", "/lib/work.py": WATCHDOG},
     "a watchdog in a compiled module": {
         "/main.py": b"import work\n",
-        "/work.mpy": compiled(WATCHDOG),
+        "/work.mpy": compiled(WATCHDOG, "work.py"),
     },
     "a program that catches one Ctrl-C": {
         "/main.py": b"try:\n    while True: pass\nexcept: pass\nwhile True: pass\n"

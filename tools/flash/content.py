@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from tools import roles, shims
 from tools.flash import config_file, label, tables
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import WRONG_USAGE, FlashingError
-from tools.mpy import CompileError, compile_module
+from tools.mpy import CompileError, compiled
 from tools.set_up import ROOT
 
 shims.install()
@@ -46,14 +45,11 @@ def firmware(as_source: bool = False, asked_for: Collection[str] = ()) -> dict[s
     wanted = roles.chosen(modules(), asked_for)
     if as_source:
         return files | {f"/{name}": Path(ROOT, name).read_bytes() for name in wanted}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in wanted:
-            compiled = Path(folder, "module.mpy")
-            try:
-                compile_module(Path(ROOT), Path(name), compiled)
-            except CompileError as error:
-                raise FlashingError(str(error), "Use --source") from None
-            files[f"/{name[: -len('.py')]}.mpy"] = compiled.read_bytes()
+    for name in wanted:
+        try:
+            files[f"/{name[: -len('.py')]}.mpy"] = compiled(Path(ROOT, name).read_bytes(), name)
+        except CompileError as error:
+            raise FlashingError(str(error), "Use --source") from None
     return files
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.mpy import CompileError, compile_module
+from tools.mpy import CompileError, compiled
 from tools.virtual_board.flash import PROJECT
 from tools.virtual_board.interpreter import Interpreter, find_micropython
 
@@ -173,7 +173,7 @@ def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> 
         target = (folder / file).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            compile_module(source, file, target, *options)
+            target.write_bytes(compiled((source / file).read_bytes(), file.as_posix(), *options))
         except CompileError as error:
             raise MeasureError(str(error)) from None
     return folder
