@@ -44,6 +44,7 @@ from host_tests.firmware.world import (
     os_error,
 )
 from host_tests.test_readme import rows
+from host_tests.update_causes import CAUSES as UPDATE_CAUSES
 
 DEVICE = "sensor-a1b2c3d4e5f6"
 RST = 3
@@ -550,6 +551,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"an unexpected", "this does not pass; the board resets"},
         lambda: strange(6, 9),
     ),
+    **UPDATE_CAUSES,
     "half a firmware": ({"the firmware is not whole"}, not_whole),
     "coaps before, coap now": (
         {"is for coaps, and there is no"},

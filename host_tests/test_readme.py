@@ -18,6 +18,7 @@ from firmware.board import config
 from firmware.board.config import KEYS
 from firmware.board.indicator import PATTERNS
 from firmware.thingsboard import device_api, refusals
+from firmware.update import errors as update_errors
 from host_tests.readme import README, read_block
 from host_tests.virtual_bench import needs_micropython
 from tools.cli import app
@@ -118,7 +119,8 @@ def test_the_table_of_states_names_every_state():
 NO_TROUBLE = ("firstboot ", "next try in ", "restart in ", "running app.py")
 ERRORS = tuple(
     name
-    for name, each in {**vars(errors), **vars(refusals), **vars(device_api)}.items()
+    for module in (errors, refusals, device_api, update_errors)
+    for name, each in vars(module).items()
     if isinstance(each, type) and issubclass(each, errors.FirstbootError)
 )
 

@@ -21,12 +21,17 @@ class KeyFileError(Exception):
     """Why a file cannot be used as a key, and what to do."""
 
 
+def generated() -> rsa.RSAPrivateKey:
+    """A new key, in memory alone."""
+    return rsa.generate_private_key(public_exponent=_EXPONENT, key_size=_SMALLEST)
+
+
 def new_key(path: Path) -> rsa.RSAPrivateKey:
     """Make a key and write it, for its owner alone. Raises KeyFileError, and OSError.
 
     A file that is there is never replaced.
     """
-    key = rsa.generate_private_key(public_exponent=_EXPONENT, key_size=_SMALLEST)
+    key = generated()
     text = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
