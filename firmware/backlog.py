@@ -4,15 +4,13 @@ from time import ticks_diff
 
 from micropython import const
 
-from firmware.coap.message import POST
-from firmware.errors import FirstbootError, NoResponse
+from firmware.errors import FirstbootError
 from firmware.thingsboard.telemetry import Queue, encoded, is_known
 
 _SAVED = "/telemetry.json"
 _BETWEEN_SAVES = const(600_000)  # ms; what keeps the flash from wearing out
 _AT_ONCE = const(1_000)  # ms; readings that are closer together have followed each other
-# ms that the answer to an unconfirmed reading has; without so many answers the next is confirmed.
-_UNCONFIRMED = const(2_000)
+# Unconfirmed readings that nobody answered; the next one is confirmed.
 _MOST_UNANSWERED = const(3)
 _LATE = const(5_000)  # ms; from then on it matters when a reading was
 
@@ -20,7 +18,7 @@ _LATE = const(5_000)  # ms; from then on it matters when a reading was
 class Backlog:
     """`queue`: telemetry; `attributes`: of each the last value. See firmware.device.Device."""
 
-    is_saved = False
+    is_saved = is_once = False
     # In ticks, None for never.
     saved_at = None
     _is_known = False
@@ -29,6 +27,9 @@ class Backlog:
     _uptime = _now = 0
     # The time that was given last.
     _last = -1
+    # What `next` gave last, see Queue.batch; attributes, or None.
+    _number = 0
+    _attributes = None
 
     def __init__(self, board, limit, keeps, persist):
         self._board = board
@@ -55,11 +56,31 @@ class Backlog:
         encoded(values)
         self.attributes.update(values)
 
-    def sent_attributes(self, sent):
-        """Remove attributes that were sent, but for those that have another value since."""
-        for key in sent:
-            if key in self.attributes and self.attributes[key] is sent[key]:
-                del self.attributes[key]
+    def next(self, largest, confirm=True):
+        """Return (resource, body) of what is to be sent next; `largest`: the most bytes of it.
+
+        `confirm`: whether it has to be confirmed. Then `is_once` says whether it may get lost.
+        """
+        self.is_once = False
+        if len(self.queue):
+            self.is_once = not confirm and self._unanswered < _MOST_UNANSWERED
+            self._attributes = None
+            self._number, body = self.queue.batch(largest)
+            return "telemetry", body
+        self._attributes = dict(self.attributes)
+        return "attributes", encoded(self._attributes)
+
+    def sent(self, is_answered=True):
+        """Remove what `next` gave, but for attributes that have another value since."""
+        if self._attributes is None:
+            self.queue.sent(self._number)
+            self._unanswered = 0 if is_answered else self._unanswered + 1
+            self.is_once = False
+        else:
+            for key in self._attributes:
+                if key in self.attributes and self.attributes[key] is self._attributes[key]:
+                    del self.attributes[key]
+        self.save()
 
     def check_clock(self):
         """Note what the clock says, and correct what was noted by one that was not set."""
@@ -79,23 +100,6 @@ class Backlog:
         oldest = self.queue.oldest
         self.check_clock()
         return oldest is not None and not is_known(oldest) and self._uptime - oldest > _LATE
-
-    def work(self, session, confirm):
-        """The steps that send all. Raises FirstbootError; see firmware.session."""
-        queue = self.queue
-        while len(queue):
-            number, body = queue.batch(session.client.transport.largest_block)
-            if confirm or self._unanswered >= _MOST_UNANSWERED:
-                yield from session.ask(POST, "telemetry", body)
-                self._unanswered = 0
-            else:
-                yield from self._tell_once(session, body)
-            queue.sent(number)
-        self.save()
-        while self.attributes:
-            sent = dict(self.attributes)
-            yield from session.ask(POST, "attributes", encoded(sent))
-            self.sent_attributes(sent)
 
     def save(self):
         """Keep on flash what waits, with `persist`, when the last time is 10 minutes ago."""
@@ -122,22 +126,13 @@ class Backlog:
         except (FirstbootError, MemoryError) as error:
             board.indicator.say("telemetry not saved", *str(error).split("\n"))
 
-    def _tell_once(self, session, body):
-        """The steps of telemetry that may get lost; what answers it is heard all the same."""
-        how = {"confirmable": False, "timeout": _UNCONFIRMED}
-        try:
-            yield from session.ask(POST, "telemetry", body, **how)
-            self._unanswered = 0
-        except NoResponse:
-            self._unanswered += 1
-
     def _next(self):
         """Return the time of a reading that has none: now, and never that of the one before.
 
         A second one of the same ms would take the first one's place in ThingsBoard.
         """
         now = self._now
-        if 0 <= self._last - now < _AT_ONCE:
+        if now <= self._last < now + _AT_ONCE:
             now = self._last + 1
         self._last = now
         return now

@@ -13,7 +13,7 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.errors import FirstbootError
+from firmware.coap.exchange import drive
 from firmware.retry import bug
 from firmware.session import Session
 
@@ -168,17 +168,7 @@ class Device:
 
     def _drive(self, steps):
         """Run steps to their end; return what they return."""
-        try:
-            timeout = next(steps)
-            while True:
-                try:
-                    datagram = self.session.receive(min(timeout, _IDLE))
-                except FirstbootError as error:
-                    timeout = steps.throw(error)
-                else:
-                    timeout = steps.send(datagram)
-        except StopIteration as end:
-            return end.value
+        return drive(steps, self.session.receive)
 
     def _call(self, handler, arguments):
         """Call a handler; return what it returns, or what its exception is to ThingsBoard."""

@@ -9,13 +9,15 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.coap.message import POST
+from firmware.coap.message import CON, EMPTY, POST, encode
 from firmware.coap.observe import Observation
 from firmware.errors import FirstbootError
 from firmware.retry import backoff, bug, spread
-from firmware.thingsboard.device_api import api_path
 from firmware.thingsboard.telemetry import encoded
 
+# ms. Routers keep a quiet path for two minutes (RFC 4787 section 4.3).
+_QUIET = const(100_000)
+_LOOK = const(1_000)  # ms from one look at the board's address to the next
 # ms between registrations, but for a few that may follow each other.
 _QUICK = const(60_000)
 _MOST_QUICK = const(5)
@@ -38,6 +40,7 @@ class Observed:
         self._on_attributes = self._follow = None
         # By method; None: all that have no handler of their own.
         self._on_calls = {}
+        self._looked_at = board.ticks()
 
     def observe_attributes(self, handler):
         """See firmware.device.Device.on_attributes."""
@@ -73,9 +76,13 @@ class Observed:
 
     def is_due(self, client):
         """Return whether there is something to send. `client`: None when there is no connection."""
+        return self.owes(client) or bool(self.update and self.update.is_due())
+
+    def owes(self, client):
+        """Return whether there is something for `work`, before other things are sent."""
         if self._calls and self._calls.next_reply():
             return True
-        if (client and client.later) or (self.update and self.update.is_due()):
+        if client and client.later:
             return True
         now = self._board.ticks()
         for watch in self._watches:
@@ -106,7 +113,7 @@ class Observed:
             self._calls.replied(id)
         for watch in self._watches:
             if watch.is_due(self._board.ticks()):
-                watch.observation.path = api_path(session.credentials, watch.resource)
+                watch.observation.path = session.path(watch.resource)
                 steps = watch.observation.register(session.client)
                 response = yield from session.answered(steps)
                 if watch.observation.token is None:
@@ -118,6 +125,24 @@ class Observed:
                 watch.taker.on_registration(response, watch.observation.number)
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
+
+    def keep_open(self, session):
+        """Keep the way open that ThingsBoard's notifications take, with an Empty message.
+
+        Who has another address since is no more on it.
+        """
+        now = self._board.ticks()
+        if ticks_diff(now, self._looked_at) > _LOOK:
+            self._looked_at = now
+            if not session.is_linked():
+                session.disconnect()
+                return
+        if ticks_diff(now, session.sent_at) > _QUIET:
+            session.sent_at = now
+            client = session.client
+            client.send(encode(CON, EMPTY, client.message_id, b"", ()))
+            # A request with it would take the Reset that answers this for its own.
+            client.message_id = client.message_id + 1 & 0xFFFF
 
     def next_job(self):
         """Return (handler, arguments, id of a call or None); None: there is no handler to call."""

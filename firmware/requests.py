@@ -9,6 +9,7 @@ from micropython import const
 
 from firmware.coap.message import GET, POST
 from firmware.errors import FirstbootError
+from firmware.thingsboard.device_api import Unauthorized
 from firmware.thingsboard.telemetry import encoded
 
 _TIMEOUT = const(93_000)  # ms: MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2)
@@ -47,11 +48,14 @@ def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):
     if session.is_refused():
         raise session.trouble
 
-    def steps():
-        return session.ask(code, resource, payload, timeout=timeout)
-
     try:
-        return (yield from session.healed(steps))
+        while True:
+            try:
+                if not session.is_linked():
+                    yield from session.connect()
+                return (yield from session.ask(code, resource, payload, timeout))
+            except Unauthorized:
+                yield from session.renew()
     except FirstbootError as error:
         if error.state == "refused":
             session.failed(error)

@@ -4,23 +4,21 @@
 datagram, in ms, and is sent the datagram, or None. firmware.device and firmware.aio drive it.
 """
 
-import gc
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
 from firmware.backlog import Backlog
-from firmware.coap.client import JSON
-from firmware.coap.message import CON, EMPTY, encode
-from firmware.errors import FirstbootError
+from firmware.coap.client import JSON, LONGEST_TRANSFER
+from firmware.coap.message import POST
+from firmware.errors import FirstbootError, NoResponse
 from firmware.retry import backoff, bug, give_back, spread, unexpected
 from firmware.thingsboard.device_api import Unauthorized, api_path, check
 
 _LONGEST_RETRY = const(3_600_000)
-# ms. Routers keep a quiet path for two minutes (RFC 4787 section 4.3).
-_QUIET = const(100_000)
 # ms without listening; ThingsBoard gives up what is not acknowledged for 41 s.
 _DEAF = const(30_000)
+_ONCE = const(2_000)  # ms that the answer to an unconfirmed reading has
 # From the fourth time on ThingsBoard may have given up what it sends meanwhile.
 _MANY_TRANSMISSIONS = const(3)
 
@@ -38,10 +36,14 @@ class Session:
     retry_at = None
     failures = 0
     is_answered = False
+    # Whether ThingsBoard has given the credentials, and has not yet taken them.
+    is_new = False
     told = None
+    # That of the last request, and its path.
+    resource = None
 
     def __init__(self, board, credentials, limit, keeps, persist, refresh, connect=None):
-        self._open = connect
+        self.open = connect
         self.board = board
         self.credentials = credentials
         self.backlog = Backlog(board, limit, keeps, persist)
@@ -59,8 +61,6 @@ class Session:
         """Return whether there is something to send that may be tried now."""
         if self._waits():
             return False
-        if self.observed and self.client and self.board.address != self.address:
-            return True
         return bool(self.backlog or (self.observed and self.observed.is_due(self.client)))
 
     def next_job(self):
@@ -73,18 +73,41 @@ class Session:
 
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
-        if self.is_due():
-            try:
-                yield from self.healed(lambda: self._work(confirm))
-                self.failures = 0
-                self.retry_at = self.trouble = None
-                self._tell("connected", self.credentials["server"])
-            except FirstbootError as error:
-                self.failed(error)
-            except Exception as error:
-                self.is_answered = False
-                self.failed(unexpected(error))
-        return not self.backlog
+        backlog = self.backlog
+        is_over = False
+        try:
+            while not is_over and self.is_due():
+                try:
+                    if not self.is_linked():
+                        yield from self.connect()
+                    if self.observed and self.observed.owes(self.client):
+                        yield from self.observed.work(self)
+                    elif not backlog:
+                        # One step, since handlers are called in between.
+                        is_over = True
+                        yield from self.observed.update.step()
+                    else:
+                        largest = self.client.transport.largest_block
+                        resource, body = backlog.next(largest, confirm)
+                        timeout = _ONCE if backlog.is_once else LONGEST_TRANSFER
+                        steps = self.request(POST, resource, body, timeout, not backlog.is_once)
+                        self.heard((yield from steps))
+                        backlog.sent()
+                except Unauthorized:
+                    yield from self.renew()
+                except NoResponse:
+                    if not backlog.is_once:
+                        raise
+                    backlog.sent(False)
+                else:
+                    if is_over or not self.is_due():
+                        self._succeeded()
+        except FirstbootError as error:
+            self.failed(error)
+        except Exception as error:
+            self.is_answered = False
+            self.failed(unexpected(error))
+        return not backlog
 
     def hear(self, timeout):
         """Wait up to so long for what ThingsBoard sends by itself, and take it."""
@@ -93,7 +116,7 @@ class Session:
             if datagram is not None:
                 self.client.take(datagram)
             if self.client and self.observed:
-                self._keep_open()
+                self.observed.keep_open(self)
         except FirstbootError as error:
             self.is_answered = False
             self.failed(error)
@@ -102,12 +125,14 @@ class Session:
         """Wait up to so long, in ms; return a datagram, or None."""
         board = self.board
         if not self.client:
+            attempt = board.attempt_again
+            if attempt and attempt.client:
+                return attempt.client.receive(timeout)
             board.sleep(timeout)
             return None
-        board.idle()
-        was_deaf = ticks_diff(board.ticks(), self._listened_at) > _DEAF
+        was_deaf = ticks_diff(board.ticks(), self.listened_at) > _DEAF
         datagram = self.client.receive(0 if was_deaf else timeout)
-        self._listened_at = board.ticks()
+        self.listened_at = board.ticks()
         if was_deaf and datagram is not None and self.observed:
             # It came meanwhile, and perhaps too often.
             self.observed.doubt()
@@ -119,16 +144,28 @@ class Session:
         if self.backlog.persist:
             self.backlog.keep()
 
-    def ask(self, code, resource, payload=b"", **options):
+    def ask(self, code, resource, payload=b"", timeout=LONGEST_TRANSFER):
         """The steps of a request; they return its response. Raises FirstbootError."""
-        path = api_path(self.credentials, resource)
-        content_format = JSON if payload else None
-        return self.answered(self.client.steps(code, path, payload, content_format, **options))
+        return self.answered(self.request(code, resource, payload, timeout))
+
+    def request(self, code, resource, payload=b"", timeout=LONGEST_TRANSFER, confirmable=True):
+        """The steps of a request, whose response `heard` is to be given."""
+        self.is_answered = False
+        path = self.path(resource)
+        form = JSON if payload else None
+        return self.client.steps(
+            code, path, payload, form, confirmable=confirmable, timeout=timeout
+        )
 
     def answered(self, steps):
         """The steps given, which return a response; so do these. Raises FirstbootError."""
         self.is_answered = False
         response = yield from steps
+        self.heard(response)
+        return response
+
+    def heard(self, response):
+        """Take a response to what ThingsBoard was asked. Raises FirstbootError."""
         self.is_answered = True
         self.sent_at = self.board.ticks()
         if self.observed and self.client.exchange.transmissions > _MANY_TRANSMISSIONS:
@@ -136,61 +173,24 @@ class Session:
         check(response)
         if self.board.trial:
             self.board.trial.contact()
-        return response
+        self.is_new = False
 
-    def _work(self, confirm):
-        if self.observed and self.observed.is_due(self.client):
-            return self._all_work(confirm)
-        return self.backlog.work(self, confirm)
+    def path(self, resource):
+        """Return the path of a resource. Raises FirstbootError."""
+        if resource != self.resource:
+            self._path = api_path(self.credentials, resource)
+            self.resource = resource
+        return self._path
 
-    def _all_work(self, confirm):
-        yield from self.observed.work(self)
-        yield from self.backlog.work(self, confirm)
-        if self.observed.update:
-            yield from self.observed.update.step()
-
-    def healed(self, steps):
-        """The steps that `steps()` returns; after a 4.01 again, with new credentials."""
-        for _ in range(2):
-            self.connect()
-            try:
-                return (yield from steps())
-            except Unauthorized:
-                self.disconnect()
-                self._provision_anew()
-        raise Unauthorized(
-            "ThingsBoard answered 4.01 to credentials that it has just given",
-            "See ThingsBoard's log.",
-        )
+    def is_linked(self):
+        """Return whether there is a connection, from the address that the board has."""
+        return self.client and self.board.address == self.address
 
     def connect(self):
-        """Join the Wi-Fi, and connect, if need be. Raises FirstbootError."""
-        board = self.board
-        if self.client and board.address == self.address:
-            return
-        self.disconnect()
-        from firmware.board import config, wifi
+        """The steps that join the Wi-Fi and connect. Raises FirstbootError."""
+        from firmware.link import connect
 
-        connect = self._open
-        if connect is None:
-            from firmware.coap.connect import connect
-        settings = config.load(board, provisioned=True)
-        wifi.join(settings, board, self.trouble)
-        self.address = board.address
-        if self.backlog.wants_clock():
-            from firmware.board.clock import set_clock
-
-            set_clock(board, settings["ntp"])
-            self.backlog.check_clock()
-        sessions = board.sessions(settings, self.credentials["credentialsType"])
-        self.client = connect(self.credentials["server"], sessions, idle=board.idle)
-        self._listened_at = self.sent_at = board.ticks()
-        give_back()
-        gc.collect()
-        if settings["update"] and not self.observe().update:
-            from firmware.update.watch import Watch
-
-            self.observed.update = Watch(self, settings["update"])
+        return connect(self)
 
     def disconnect(self):
         """Give the connection back."""
@@ -200,13 +200,11 @@ class Session:
         if self.observed:
             self.observed.on_disconnect()
 
-    def _provision_anew(self):
-        """Get new credentials. Raises FirstbootError when ThingsBoard gives none."""
-        gc.collect()
-        from firmware.provisioning.rejection import credentials_rejected
+    def renew(self):
+        """The steps that get new credentials after a 4.01. Raises FirstbootError."""
+        from firmware.link import renew
 
-        self.credentials = credentials_rejected(self.board)
-        give_back()
+        return renew(self)
 
     def failed(self, error):
         """Note what a try failed for, say it, and when the next one may be."""
@@ -223,9 +221,15 @@ class Session:
         self._tell("refused" if error.state == "refused" else "failed", str(error))
         self.backlog.save()
 
+    def _succeeded(self):
+        """All that was due is done."""
+        self.failures = 0
+        self.retry_at = self.trouble = None
+        self._tell("connected", self.credentials["server"])
+
     def _tell(self, state, text):
         """Say a state when it is another."""
-        if (state, text) == self.told:
+        if self.told and self.told[0] == state and self.told[1] == text:
             return
         self.told = state, text
         self.board.indicator.say(*("%s: %s" % (state, text)).split("\n"))
@@ -237,14 +241,3 @@ class Session:
 
     def _waits(self):
         return self.retry_at is not None and ticks_diff(self.retry_at, self.board.ticks()) > 0
-
-    def _keep_open(self):
-        """Keep the way open that ThingsBoard's notifications take, with an Empty message."""
-        now = self.board.ticks()
-        if ticks_diff(now, self.sent_at) <= _QUIET:
-            return
-        client = self.client
-        self.sent_at = now
-        client.send(encode(CON, EMPTY, client.message_id, b"", ()))
-        # A request with it would take the Reset that answers this for its own.
-        client.message_id = client.message_id + 1 & 0xFFFF

@@ -185,23 +185,19 @@ def steps_of(steps) -> None:
 
 
 def a_call():
-    def healed(steps):
+    def ask(*what):
         return Stub(payload=b"no JSON")
         yield
 
-    session = Stub(is_refused=lambda: False, healed=healed)
+    session = Stub(is_refused=lambda: False, is_linked=lambda: True, ask=ask)
     return requests.call_rpc(session, "getTime", None, 1000)
 
 
 def refused_twice():
     session = Session.__new__(Session)
-    session.connect = session.disconnect = session._provision_anew = lambda: None
-
-    def steps():
-        raise device_api.Unauthorized("4.01")
-        yield
-
-    return session.healed(steps)
+    session.disconnect = lambda: None
+    session.is_new = True
+    return session.renew()
 
 
 def unobserved():
@@ -217,8 +213,7 @@ def unobserved():
     for watch in observed._watches:
         watch.is_due = lambda now: True
         watch.observation = Stub(register=lambda client: None, token=None)
-    credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": "a"}
-    return observed.work(Stub(credentials=credentials, client=None, answered=answered))
+    return observed.work(Stub(path=str, client=None, answered=answered))
 
 
 def kept_telemetry(broken: tuple, content: bytes | None = None) -> str:

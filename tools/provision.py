@@ -169,19 +169,19 @@ class _Attempt(Attempt):
     transmissions = 0
 
     def connect(self, config, kind=None):
-        super().connect(config, kind)
-        request = self.client.request
+        yield from super().connect(config, kind)
+        steps = self.client.steps
 
         def remember(code, path, *arguments, **options):
             self.has_asked = True
-            response = request(code, path, *arguments, **options)
+            response = yield from steps(code, path, *arguments, **options)
             if path == PATH:
                 payload = bytes(response.payload).decode(errors="replace")
                 self.response = code_name(response.code), payload
                 self.transmissions = self.client.exchange.transmissions
             return response
 
-        self.client.request = remember
+        self.client.steps = remember
 
     def forget(self, error: FirstbootError, had_attempt: bool) -> None:
         """Forget the attempt when what went wrong says that no server can have taken its token.
@@ -209,6 +209,7 @@ class _Computer:
     resolve = staticmethod(resolve)
     open_transport = UDP
     idle = staticmethod(lambda: None)
+    in_steps = False
     # Whether the credentials in the folder are needed no more.
     has_shown = False
 

@@ -14,7 +14,8 @@ _PORT = const(123)
 _APART = const(10)  # s; two servers that are no further apart agree
 _DEADLINE = const(10_000)
 _PATIENCE = const(2_000)
-_POLL = const(50)
+_POLL = const(20)
+_AGAIN = const(1_800_000)  # ms
 _SIZE = const(48)
 _CLIENT = const(0x23)  # version 4, mode 3
 _SERVER_MODE = const(4)
@@ -28,13 +29,24 @@ def set_clock(board, servers):
 
     `servers`: host names, or None. What two of them agree on counts, else the first answer.
     Without an answer in 10 s the clock is left as it is, or set to the date of this firmware when
-    it says less; the console says so.
+    it says less; the console says so, and they are asked again after half an hour at the earliest.
     """
-    if board.clock_is_set:
+    for ms in clock_steps(board, servers):
+        board.sleep(ms)
+
+
+def clock_steps(board, servers):
+    """The steps of `set_clock`: they yield how long to wait, in ms.
+
+    What MicroPython does in one piece: look up a server's address.
+    """
+    if board.clock_is_set and not _is_due(board):
         return
     is_wrong = board.clock_is_set is None
     board.clock_is_set = True
-    answers = _ask_all(board, servers or [])
+    answers = yield from _ask_all(board, servers or [])
+    # In ticks; None: nobody has to be asked again.
+    board.clock_asked_at = board.ticks() if servers and not answers else None
     if answers:
         seconds, host = _choose(answers, board.now if is_wrong else None)
         seconds += ticks_diff(board.ticks(), answers[0][2]) // 1000
@@ -59,6 +71,13 @@ def doubt(board):
     board.clock_is_set = None
 
 
+def _is_due(board):
+    """Return whether nobody answered, long ago."""
+    asked_at = board.clock_asked_at
+    # Less than 0: it is days ago.
+    return asked_at is not None and not 0 <= ticks_diff(board.ticks(), asked_at) < _AGAIN
+
+
 def shown(seconds):
     """Return a time in seconds since 1970 for a person."""
     epoch = 946_684_800 if gmtime(0)[0] == 2000 else 0
@@ -66,7 +85,7 @@ def shown(seconds):
 
 
 def _ask_all(board, servers):
-    """Return what the servers say until two agree: (seconds at the first answer, host, ticks)."""
+    """The steps that return what servers say until two agree: (seconds then, host, ticks)."""
     answers = []
     tried = []
     deadline = ticks_add(board.ticks(), _DEADLINE)
@@ -75,7 +94,7 @@ def _ask_all(board, servers):
         tried.append(host)
         if ticks_diff(deadline, board.ticks()) <= 0 or (is_again and answers):
             break
-        seconds = _ask(board, host)
+        seconds = yield from _ask(board, host)
         if seconds:
             now = board.ticks()
             first = answers[0][2] if answers else now
@@ -103,7 +122,7 @@ def _agreed(answers, seconds):
 
 
 def _ask(board, host):
-    """Return a server's time in seconds since 1970, or None."""
+    """The steps that return a server's time in seconds since 1970, or None."""
     transport = None
     try:
         transport = board.open_transport(board.resolve(host, _PORT)[0], _PORT, 0)
@@ -114,11 +133,11 @@ def _ask(board, host):
         transport.send(request)
         end = ticks_add(board.ticks(), _PATIENCE)
         while ticks_diff(end, board.ticks()) > 0:
-            board.idle()
-            reply = transport.receive(_SIZE, _POLL)
+            reply = transport.receive(_SIZE, 0)
             seconds = reply and _seconds(reply, request[40:])
             if seconds:
                 return seconds
+            yield _POLL
     except (OSError, IndexError):
         # Not found, or out of reach: the next server may be better.
         pass

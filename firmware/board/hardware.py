@@ -53,8 +53,12 @@ class Board:
     background = []
     # Whether firmware.board.clock has asked for it since power-up; None: what it says is doubted.
     clock_is_set = False
+    # When nobody answered, in ticks.
+    clock_asked_at = None
     # Whether it says no more than that this firmware is older: one for all, too.
     clock_is_guessed = False
+    # Whether a DTLS handshake is made step by step, so that other tasks can run: firmware.aio's.
+    in_steps = False
 
     def __init__(self):
         # One for all, so that the console's seconds go on.
@@ -98,7 +102,8 @@ class Board:
     @property
     def now_ms(self):
         """The same in ms."""
-        return time.time_ns() // 1_000_000 + _EPOCH * 1000
+        now = time.time_ns() // 1_000_000
+        return now + _EPOCH * 1000 if _EPOCH else now
 
     def set_clock(self, seconds, is_guess=False):
         """Set the clock, in seconds since 1970, UTC. `is_guess`: nobody said so."""

@@ -20,7 +20,8 @@ _KINDS = {
 def sessions(board, config, kind=None):
     """Return a function that opens a DTLS session: connect's `secure`, see Board.sessions.
 
-    It takes a transport and the server's host, and returns the transport inside the session.
+    It takes a transport and the server's host, and returns the transport inside the session; with
+    `board.in_steps` one of firmware.board.security_steps, whose handshake is still to be made.
     `config`: what firmware.board.config.load returns. `kind`: the credentialsType that it is for,
     see Board.sessions: only for X509_CERTIFICATE the board shows its certificate, since in the
     session of a certificate that it knows ThingsBoard looks at no token. Sends nothing. Raises
@@ -52,6 +53,12 @@ def sessions(board, config, kind=None):
         context.verify_callback = on_certificate
 
     def open_session(transport, host):
+        if board.in_steps:
+            from firmware.board.security_steps import SessionInSteps
+
+            return SessionInSteps(
+                transport, context, host, board, config, lambda: _say_ends(board, ends)
+            )
         if config["verify"]:
             set_clock(board, config["ntp"])
         try:

@@ -26,6 +26,15 @@ def join(config, board=None, trouble=None):
         from firmware.board.hardware import Board
 
         board = Board()
+    for ms in join_steps(config, board, trouble):
+        board.sleep(ms)
+
+
+def join_steps(config, board, trouble=None):
+    """The steps of `join`: they yield how long to wait, in ms.
+
+    What MicroPython does in one piece: switch the radio on, and look which networks there are.
+    """
     networks = config["networks"]
     joined = _joined(board, networks)
     if joined:
@@ -41,11 +50,11 @@ def join(config, board=None, trouble=None):
         switch_on(board, networks[0])
         networks = in_order(board, networks, joined)
     for wifi in networks[:-1]:
-        error = join_anew(board, wifi)
+        error = yield from _join(board, wifi, _PATIENCE)
         if not error:
             return
         board.indicator.say(*str(error).split("\n"))
-    error = join_anew(board, networks[-1])
+    error = yield from _join(board, networks[-1], _PATIENCE)
     if error:
         raise error
 
@@ -55,6 +64,16 @@ def join_anew(board, wifi, patience=_PATIENCE):
 
     `wifi`: one of config.json's `networks`. `patience`: how long it is tried, in s.
     """
+    steps = _join(board, wifi, patience)
+    try:
+        while True:
+            board.sleep(next(steps))
+    except StopIteration as end:
+        return end.value
+
+
+def _join(board, wifi, patience):
+    """The steps that join a network; they return None, or the error that says why not."""
     ssid = wifi["ssid"]
     radio = board.radio
     board.indicator.show("Wi-Fi", 'joining "%s"' % ssid)
@@ -62,12 +81,12 @@ def join_anew(board, wifi, patience=_PATIENCE):
         wlan = board.network.WLAN(board.network.STA_IF)
         if radio["failed"] or radio["silent"] > 1:
             wlan.active(False)
-            board.sleep(_OFF)
+            yield _OFF
         switch_on(board, wifi)
         if wlan.status() not in (1000, 0):  # idle
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
-        status = _connect(board, wlan, ssid, wifi["password"] or None, patience)
+        status = yield from _connect(wlan, ssid, wifi["password"] or None, patience)
     except Exception as error:
         # Of whatever class: which one is the network stack's affair.
         status = error
@@ -111,8 +130,8 @@ def _joined(board, networks):
         pass
 
 
-def _connect(board, wlan, ssid, key, patience):
-    """Return None when joined, else the status that tells most about why not."""
+def _connect(wlan, ssid, key, patience):
+    """The steps that return None when joined, else the status that tells most about why not."""
     telling = None
     status = -1
     for poll in range(patience * 1000 // _POLL):
@@ -120,7 +139,7 @@ def _connect(board, wlan, ssid, key, patience):
         # and one can be wrong the first time: it is told again every 5 s.
         if status < 0 and poll % _POLLS_TO_RECONNECT == 0:
             wlan.connect(ssid, key)
-        board.sleep(_POLL)
+        yield _POLL
         if wlan.isconnected():
             return None
         status = wlan.status()

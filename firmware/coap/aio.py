@@ -28,6 +28,8 @@ async def connect(uri, secure=None, **options):
     try:
         while not is_open:
             is_open = advance()
+            if made.idle:
+                made.idle()
             await made.pause(_POLL)
         return made
     finally:
@@ -86,6 +88,4 @@ class Client(client.Client):
 
     async def pause(self, left):
         """Let other tasks run for up to so many ms."""
-        if self.idle:
-            self.idle()
         await asyncio.sleep_ms(min(left, _POLL))

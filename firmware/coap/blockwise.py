@@ -29,18 +29,18 @@ class Changed(CoapError):
 
 def begin(client, timeout):
     """Begin a transfer with a Client that is none of its `steps`."""
-    client.exchange.owed = ()
+    client.exchange.begin(b"")
     client.type = CON
     client.timeout = timeout
     client.began = client.ticks()
 
 
-def run(client, code, token, options, payload, response, acknowledge):
+def run(client, code, token, options, payload, response):
     """The steps of a transfer with a Client, see `transfer`; they return its response.
 
-    The token of a message is that of the one before it, and 1. `acknowledge`: whether the responses
-    before the last may be acknowledged. If not, that goes for a 2.31 too: a server never repeats
-    what was acknowledged, and to resume a transfer takes all of its responses.
+    The token of a message is that of the one before it, and 1. Where the response is not to be
+    acknowledged, a 2.31 is not either: a server never repeats what was acknowledged, and to resume
+    a transfer takes all of its responses.
     """
     steps = transfer(options, payload, client.limit, client.transport.largest_block, response)
     # What a FETCH asks for stands in its payload (RFC 8132 section 2): each message says it.
@@ -50,8 +50,6 @@ def run(client, code, token, options, payload, response, acknowledge):
         while True:
             is_first = response is None
             if not is_first:
-                if acknowledge:
-                    client.acknowledge()
                 token = token[:-1] + bytes((token[-1] + 1 & 0xFF,))
             response = yield from client.ask(code, token, options, payload or repeated, is_first)
             options, payload = steps.send(response)
@@ -62,10 +60,7 @@ def run(client, code, token, options, payload, response, acknowledge):
 def run_alone(client, code, options, payload, response=None, timeout=247_000):
     """The steps of a transfer that is none of Client.steps; they return its response."""
     begin(client, timeout)
-    try:
-        return (yield from run(client, code, client.random(8), options, payload, response, True))
-    finally:
-        client.acknowledge()
+    return run(client, code, client.random(8), options, payload, response)
 
 
 def transfer(options, payload, limit, largest_block, response=None):

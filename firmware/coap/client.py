@@ -10,7 +10,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from .exchange import LARGEST_MESSAGE, Exchange
+from .exchange import LARGEST_MESSAGE, Exchange, drive
 from .message import CON, GET, POST, encode, uint
 from .options import request_options
 
@@ -18,7 +18,6 @@ from .options import request_options
 gc.collect()
 
 JSON = const(50)
-
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _ECHO = const(252)
@@ -26,7 +25,7 @@ _CONTINUE = const(0x5F)
 _UNAUTHORIZED = const(0x81)
 _IDLE = const(50)
 # EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), in ms: then a server forgets the first of the blocks.
-_LONGEST_TRANSFER = const(247_000)
+LONGEST_TRANSFER = const(247_000)
 _HEADER = const(4)
 _NON = const(1)
 
@@ -81,7 +80,7 @@ class Client:
         acknowledge=True,
         options=(),
         confirmable=True,
-        timeout=_LONGEST_TRANSFER,
+        timeout=LONGEST_TRANSFER,
     ):
         """The steps of a request; they return its response, a Message with the whole `payload`.
 
@@ -98,11 +97,8 @@ class Client:
         """
         if message_id is not None:
             self.message_id = message_id
-        # From now on an earlier response is not acknowledged any more.
-        self.exchange.owed = ()
         token = token or self.random(8)
-        if not acknowledge:
-            self.exchange.held = token[:-1]
+        self.exchange.begin(token, acknowledge)
         self.type = CON if confirmable else _NON
         self.timeout = timeout
         if path != self.path or content_format != self.content_format or options:
@@ -111,26 +107,23 @@ class Client:
             self.path = None if options else path
             self.content_format = content_format
         response = None
-        if len(payload) <= self.transport.largest_block and len(payload) <= self.limit:
-            response = yield from self.ask(code, token, self.options, payload, True)
+        if len(payload) <= min(self.transport.largest_block, self.limit):
+            # As `ask`, whose generator would be garbage.
+            timeout = self.start(code, token, self.options, payload, True)
+            while timeout:
+                timeout = self.advance((yield timeout))
+            response = self.exchange.response
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
-                if number in (_BLOCK1, _BLOCK2):
-                    is_whole = False
+                is_whole = is_whole and number not in (_BLOCK1, _BLOCK2)
             if is_whole:
                 response.payload = bytes(response.payload)
-                if acknowledge and self.exchange.owed:
-                    self.acknowledge()
                 return response
         # Only now, since most boards never need it.
         from .blockwise import run
 
         prepared = request_options(self.name, path, content_format, options)
-        try:
-            return (yield from run(self, code, token, prepared, payload, response, acknowledge))
-        finally:
-            if acknowledge:
-                self.acknowledge()
+        return (yield from run(self, code, token, prepared, payload, response))
 
     def observe(self, observation):
         """Register an Observation, anew if it was before; return the response."""
@@ -162,18 +155,13 @@ class Client:
 
     def drive(self, steps):
         """Run steps to their end; return what they return."""
-        try:
-            timeout = next(steps)
-            while True:
-                if self.idle:
-                    self.idle()
-                    timeout = min(timeout, _IDLE)
-                timeout = steps.send(self.receive(timeout))
-        except StopIteration as end:
-            return end.value
+        return drive(steps, self.receive)
 
     def receive(self, timeout):
-        """Wait up to `timeout` ms; return a datagram, or None."""
+        """Wait up to `timeout` ms, or for less; return a datagram, or None."""
+        if self.idle:
+            self.idle()
+            timeout = min(timeout, _IDLE)
         try:
             return self.transport.receive(LARGEST_MESSAGE + 1, timeout)
         except OSError as error:
@@ -181,48 +169,60 @@ class Client:
             self.exchange.ignore(error)
             return None
 
-    def ask(self, code, token, options, payload, is_first, may_repeat=True):
-        """The steps of one message; they return the response to it.
+    def ask(self, code, token, options, payload, is_first):
+        """The steps of one message; they return the response to it. See `start`."""
+        timeout = self.start(code, token, options, payload, is_first)
+        while timeout:
+            timeout = self.advance((yield timeout))
+        return self.exchange.response
+
+    def start(self, code, token, options, payload, is_first):
+        """Send a message; return how long to wait for a datagram, in ms, which `advance` is given.
 
         `is_first`: whether it begins a request. Then it is an error that this board cannot send it.
-        `may_repeat`: whether it is sent again with the Echo option of a 4.01, see RFC 9175.
         """
         if is_first:
             self.began = self.ticks()
         request = encode(self.type, code, self.message_id, token, options, payload)
         self.message_id = self.message_id + 1 & 0xFFFF
+        self.is_repeated = False
+        self.send(self.exchange.start(request, token), is_first)
+        return self.advance(None)
+
+    def advance(self, datagram):
+        """Take a datagram, or None; return how long to wait for the next, in ms, 0 for no more.
+
+        Then `exchange.response` is there. Raises CoapError when none can come any more.
+        """
         exchange = self.exchange
-        self.send(exchange.start(request, token), is_first)
-        while exchange.response is None:
+        answer = None if datagram is None else exchange.on_datagram(datagram)
+        while True:
+            if answer:
+                self.send(answer)
+            response = exchange.response
+            if response is not None:
+                if response.code == _UNAUTHORIZED and response.option(_ECHO):
+                    from .echo import repeat
+
+                    return repeat(self, response)
+                return 0
             if exchange.failed:
                 from .failure import explain
 
                 raise explain(exchange)
             now = self.ticks()
             if exchange.timer is not None:
-                deadline = ticks_add(now, exchange.timer)
+                self.deadline = ticks_add(now, exchange.timer)
                 exchange.timer = None
-            timeout = ticks_diff(deadline, now)
             left = self.timeout - ticks_diff(now, self.began)
             if left <= 0:
                 from .failure import too_late
 
                 raise too_late(self.timeout, exchange)
-            answer = None
-            if timeout <= 0:
-                answer = exchange.on_timer()
-            else:
-                datagram = yield min(timeout, left)
-                if datagram is not None:
-                    answer = exchange.on_datagram(datagram)
-            if answer:
-                self.send(answer)
-        response = exchange.response
-        if may_repeat and response.code == _UNAUTHORIZED and response.option(_ECHO):
-            from .echo import repeat
-
-            return (yield from repeat(self, code, token, options, payload, response))
-        return response
+            timeout = ticks_diff(self.deadline, now)
+            if timeout > 0:
+                return min(timeout, left)
+            answer = exchange.on_timer()
 
     def acknowledge(self):
         """Acknowledge the confirmable responses to the last request that are not yet."""
@@ -234,10 +234,7 @@ class Client:
         self.transport.close()
 
     def send(self, datagram, has_to_go=False):
-        """Send a datagram. What this board cannot send is as good as lost, unless it has to go.
-
-        The next retransmission repeats it.
-        """
+        """Send a datagram. What this board cannot send is as good as lost, unless it has to go."""
         try:
             self.transport.send(datagram)
         except OSError as error:

@@ -3,22 +3,24 @@
 from micropython import const
 
 from .merge import merge
-from .message import CON, decode, encode
+from .message import decode
 
 _ECHO = const(252)
 
 
-def repeat(client, code, token, options, payload, response):
-    """The steps of a request again, with what its response, a 4.01, echoes.
+def repeat(client, response):
+    """Send a request again, once, with what its response, a 4.01, echoes; see Client.advance.
 
     An option of over 40 bytes is none. The token differs in its last byte: a duplicate of the 4.01
     is no response to this request.
     """
     value = bytes(response.option(_ECHO))
-    if len(value) > 40:
-        return response
-    # Its options as a list, whatever they were.
-    plain = decode(memoryview(encode(CON, code, 0, b"", options)))
-    options = merge(plain.options, ((_ECHO, value),))
+    if client.is_repeated or len(value) > 40:
+        return 0
+    sent = decode(memoryview(client.exchange.request))
+    token = bytes(sent.token)
     token = token[:-1] + bytes((token[-1] ^ 0x80,))
-    return (yield from client.ask(code, token, options, payload, False, False))
+    options = merge(sent.options, ((_ECHO, value),))
+    timeout = client.start(sent.code, token, options, sent.payload, False)
+    client.is_repeated = True
+    return timeout

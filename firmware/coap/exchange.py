@@ -30,10 +30,10 @@ class Exchange:
     sets `timer`, `on_timer` is due after that many ms; the caller takes it and sets it to None.
     A request is over when `response` (a Message) is set or `failed`, which firmware.coap.failure
     explains. `got_ack`: whether the server acknowledged it; `was_reset`: whether it reset it;
-    `ignored`: how much came that did it no good, the last because of `ignored_for`. `owed`: the
-    Message IDs of responses that are not acknowledged yet. `listeners`: who takes what comes beside
-    a request, each with a `token` and `on_message(message)`, which returns a datagram to send or
-    None, as firmware.coap.observe.
+    `ignored`: how much came that did it no good, the last because of `ignored_for`. `acknowledges`:
+    whether a confirmable response is acknowledged at once; if not, `owed` has its Message ID until
+    `acknowledge`. `listeners`: who takes what comes beside a request, each with a `token` and
+    `on_message(message)`, which returns a datagram to send or None, as firmware.coap.observe.
     """
 
     # Transmission parameters (RFC 7252 section 4.8), times in ms.
@@ -47,11 +47,24 @@ class Exchange:
     got_ack = False
     ignored = 0
     owed = listeners = ()
-    # Message IDs: a duplicate of an older response is acknowledged again.
-    acknowledged = ()
+    acknowledges = False
     # All of a token but its last byte: a confirmable response that has it is not reset, since a
     # server never repeats what was reset.
     held = None
+
+    def __init__(self):
+        # Message IDs: a duplicate of an older response is acknowledged again.
+        self.acknowledged = []
+
+    def begin(self, token, acknowledges=True):
+        """Begin with the messages of another request: earlier responses are acknowledged no more.
+
+        `acknowledges`: see there. `token`: the first message's; the others differ in the last byte.
+        """
+        self.owed = ()
+        self.acknowledges = acknowledges
+        if not acknowledges:
+            self.held = token[:-1]
 
     def start(self, request, token):
         """Return the request, an encoded message with this token.
@@ -102,13 +115,12 @@ class Exchange:
                     return None
             if message.code >> 5 not in (2, 4, 5):
                 raise CoapError("wrong code")
-            take = self._take
-            if message.token != self.token:
-                take = None
+            taker = self if message.token == self.token else None
+            if not taker:
                 for listener in self.listeners:
                     if message.token == listener.token:
-                        take = listener.on_message
-            if not take:
+                        taker = listener
+            if not taker:
                 if message.type == CON:
                     if message.message_id in self.acknowledged:
                         return encode(ACK, EMPTY, message.message_id, b"", ())
@@ -123,7 +135,7 @@ class Exchange:
                 if number & 1 and not known:
                     raise CoapError("unknown option %d" % number)
                 previous = number
-            return take(message)
+            return taker.on_message(message)
         except CoapError as reason:
             self.ignore(reason)
         # A confirmable message is reset, any other ignored (RFC 7252 sections 4.2 and 4.3).
@@ -138,14 +150,40 @@ class Exchange:
 
     def acknowledge(self):
         """Return the ACKs that are owed."""
-        owed = self.owed
-        if owed:
-            self.owed = ()
-            self.acknowledged = (self.acknowledged + owed)[-max(_REMEMBERED_ACKS, len(owed)) :]
-        return [encode(ACK, EMPTY, message_id, b"", ()) for message_id in owed]
+        owed, self.owed = self.owed, ()
+        return [self._acknowledgement(message_id, len(owed)) for message_id in owed]
 
-    def _take(self, message):
-        """Take a message for the response."""
-        if message.type == CON:
-            self.owed += (message.message_id,)
+    def on_message(self, message):
+        """Take a message for the response; return its acknowledgement, if it may be sent."""
         self.response = message
+        if message.type != CON:
+            return None
+        if not self.acknowledges:
+            self.owed += (message.message_id,)
+            return None
+        return self._acknowledgement(message.message_id, 1)
+
+    def _acknowledgement(self, message_id, number):
+        """Return an ACK, one of so many at once, and remember it."""
+        self.acknowledged.append(message_id)
+        if len(self.acknowledged) > max(_REMEMBERED_ACKS, number):
+            self.acknowledged.pop(0)
+        return encode(ACK, EMPTY, message_id, b"", ())
+
+
+def drive(steps, receive):
+    """Run steps to their end; return what they return.
+
+    `receive(timeout)`: waits so long, or for less; returns a datagram, or None.
+    """
+    try:
+        timeout = next(steps)
+        while True:
+            try:
+                datagram = receive(timeout)
+            except CoapError as error:
+                timeout = steps.throw(error)
+            else:
+                timeout = steps.send(datagram)
+    except StopIteration as end:
+        return end.value

@@ -104,7 +104,6 @@ class Blocks:
             blocks.append((_SIZE2, b""))
         message = merge(self._prepared, blocks)
         response = yield from client.ask(GET, self._token, message, b"", first is None)
-        client.acknowledge()
         if first is None:
             if response.code != _CONTENT:
                 response.payload = bytes(response.payload)

@@ -14,6 +14,7 @@ from micropython import const
 
 from firmware.board import credentials as store
 from firmware.coap.client import JSON, Client
+from firmware.coap.exchange import drive
 from firmware.coap.message import POST
 from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
 from firmware.provisioning.record import Record
@@ -35,7 +36,7 @@ class Attempt:
     received = None
     # Whether there was no answer from the record's address.
     was_silent = False
-    _transport = None
+    client = _transport = None
     # How often what is asked was sent, as the console has it.
     _sent = 1
 
@@ -45,6 +46,16 @@ class Attempt:
 
     def run(self, config):
         """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        return drive(self.steps(config), self.receive)
+
+    def receive(self, timeout):
+        """Wait up to `timeout` ms, or for less; return a datagram, or None."""
+        if self.client:
+            return self.client.receive(timeout)
+        self.board.sleep(timeout)
+
+    def steps(self, config):
+        """The steps of `run`."""
         if self.received:
             store.save(self.board.storage, self.received)
             self.record.settle(self.received)
@@ -55,8 +66,8 @@ class Attempt:
             for address in self._addresses(config, found):
                 self.record.go_to(address)
                 try:
-                    self.connect(config)
-                    kind, value = self._ask(config, body, address in found)
+                    yield from self.connect(config)
+                    kind, value = yield from self._ask(config, body, address in found)
                     self.received = {
                         "server": config["server"],
                         "deviceName": config["provisioning"]["deviceName"],
@@ -78,7 +89,7 @@ class Attempt:
         raise failure
 
     def connect(self, config, kind=None):
-        """Open `client` to the record's address, in place of the connection that is open.
+        """The steps that open `client` to the record's address, in place of what is open.
 
         `kind`: the credentialsType that a DTLS session is for, None for what config.json says.
         The record is saved before anything is sent. Raises FirstbootError.
@@ -91,6 +102,8 @@ class Attempt:
         self.record.save()
         if secure:
             self._transport = secure(self._transport, host)
+            if board.in_steps:
+                yield from self._transport.handshake()
         self.client = Client(
             self._transport, name, self._idle, ticks=board.ticks, random=board.random
         )
@@ -109,10 +122,10 @@ class Attempt:
     def _disconnect(self):
         if self._transport:
             self._transport.close()
-            self._transport = None
+            self.client = self._transport = None
 
     def _ask(self, config, body, is_known):
-        """Send the request; return (credentialsType, credentialsValue).
+        """The steps that send the request; they return (credentialsType, credentialsValue).
 
         `is_known`: whether the server's name still has the address.
         """
@@ -120,17 +133,16 @@ class Attempt:
         record = self.record
         client = self.client
         try:
-            credentials = provisioning.read_response(
-                client.request(
-                    POST,
-                    provisioning.PATH,
-                    body,
-                    JSON,
-                    message_id=record.fields["message_id"],
-                    token=bytes.fromhex(record.fields["coap_token"]),
-                    acknowledge=False,
-                )
+            response = yield from client.steps(
+                POST,
+                provisioning.PATH,
+                body,
+                JSON,
+                message_id=record.fields["message_id"],
+                token=bytes.fromhex(record.fields["coap_token"]),
+                acknowledge=False,
             )
+            credentials = provisioning.read_response(response)
         except NetworkError:
             raise
         except NoResponse as silence:
@@ -143,7 +155,7 @@ class Attempt:
                 # An earlier power-up may have acknowledged a reply that the server keeps back.
                 from firmware.provisioning.recovery import probe
 
-                credentials = probe(self, config)
+                credentials = yield from probe(self, config)
             if not credentials:
                 raise
         except FirstbootError as final:
@@ -158,7 +170,7 @@ class Attempt:
                 raise
             from firmware.provisioning.recovery import recover
 
-            credentials = recover(self, config, final)
+            credentials = yield from recover(self, config, final)
         return credentials
 
     def _resolve(self, config):

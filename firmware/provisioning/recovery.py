@@ -13,7 +13,7 @@ _X509 = "X509_CERTIFICATE"
 
 
 def recover(attempt, config, failure):
-    """Return (credentialsType, credentialsValue) of a device that an earlier request made.
+    """The steps that return (credentialsType, credentialsValue) of an earlier request's device.
 
     Raises `failure` when there is none, and says so when nothing can tell.
     """
@@ -28,7 +28,7 @@ def recover(attempt, config, failure):
             # Sent once, and refused: who has that secret is another device, or has another name.
             record.fields["tokens"].remove(proposed)
             record.fields["body"] = ""
-    credentials = probe(attempt, config)
+    credentials = yield from probe(attempt, config)
     if credentials:
         return credentials
     record.save()
@@ -40,7 +40,7 @@ def recover(attempt, config, failure):
 
 
 def probe(attempt, config):
-    """Return (credentialsType, credentialsValue) of what ThingsBoard knows as this device's.
+    """The steps that return (credentialsType, credentialsValue) of what ThingsBoard knows as ours.
 
     Asked for are the certificate, and every token that was proposed there for the deviceName and
     no other, and is this board's alone. In a session with a certificate that it knows ThingsBoard
@@ -50,8 +50,8 @@ def probe(attempt, config):
     record = attempt.record
     certificate = _certificate(attempt, config)
     if certificate:
-        attempt.connect(config, _X509)
-        if _knows(attempt, provisioning.attributes_path()):
+        yield from attempt.connect(config, _X509)
+        if (yield from _knows(attempt, provisioning.attributes_path())):
             return _X509, certificate
     tokens = [
         each["token"]
@@ -62,9 +62,9 @@ def probe(attempt, config):
         and _is_alone(record, each)
     ]
     if tokens and record.kind == _X509 and config["secure"]:
-        attempt.connect(config, "ACCESS_TOKEN")
+        yield from attempt.connect(config, "ACCESS_TOKEN")
     for token in tokens:
-        if _knows(attempt, provisioning.attributes_path(token)):
+        if (yield from _knows(attempt, provisioning.attributes_path(token))):
             return "ACCESS_TOKEN", token
     return None
 
@@ -130,4 +130,5 @@ def _certificate(attempt, config):
 
 def _knows(attempt, path):
     message_id = attempt.record.draw_probe()
-    return provisioning.is_accepted(attempt.client.request(GET, path, message_id=message_id))
+    response = yield from attempt.client.steps(GET, path, message_id=message_id)
+    return provisioning.is_accepted(response)

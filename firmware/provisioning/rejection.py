@@ -3,6 +3,7 @@
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
+from firmware.coap.exchange import drive
 from firmware.errors import FirstbootError
 from firmware.provisioning import record
 from firmware.provisioning.attempt import Attempt
@@ -18,6 +19,17 @@ def credentials_rejected(board):
     changed there cannot be: that raises Refused. The old credentials stay on flash until new ones
     are saved. Raises FirstbootError for anything else; call it again later.
     """
+
+    def receive(timeout):
+        if board.attempt_again:
+            return board.attempt_again.receive(timeout)
+        board.sleep(timeout)
+
+    return drive(rejection_steps(board), receive)
+
+
+def rejection_steps(board):
+    """The steps of `credentials_rejected`: `board.attempt_again.receive` is what receives."""
     config = configuration.load(board, provisioned=True)
     for key in ("provisionDeviceKey", "provisionDeviceSecret"):
         if config["provisioning"][key] is None:
@@ -27,7 +39,7 @@ def credentials_rejected(board):
                 "`provisioning.%s` is missing; to ask for new credentials takes it" % key,
                 "Put it back into config.json; the device profile shows it.",
             )
-    wifi.join(config, board)
+    yield from wifi.join_steps(config, board)
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))
     if not board.attempt_again:
@@ -36,7 +48,7 @@ def credentials_rejected(board):
         # The board keeps it: credentials that came and could not be saved are in it.
         board.attempt_again = Attempt(board, replaces)
     try:
-        credentials = board.attempt_again.run(config)
+        credentials = yield from board.attempt_again.steps(config)
     except FirstbootError as error:
         if error.status != "FAILURE":
             raise

@@ -26,7 +26,7 @@ class Queue:
         self._size = 0
         # The number of the first of `_readings`, counted from the first that ever came.
         self._first = 0
-        # [ts in ms, or None; values as JSON]
+        # (ts in ms, or None; values as JSON)
         self._readings = []
 
     def __len__(self):
@@ -54,7 +54,7 @@ class Queue:
             if self.keeps == "oldest":
                 return
             self._remove(1)
-        self._readings.append([ts, content])
+        self._readings.append((ts, content))
         self._size += len(content)
 
     def batch(self, largest):
@@ -63,16 +63,17 @@ class Queue:
         `largest`: the most bytes of the body. One reading alone may have more. To all without a
         time ThingsBoard gives that of the datagram, and keeps one: each has its own.
         """
+        if len(self._readings) == 1:
+            return self._first + 1, _timed(*self._readings[0])
         parts = []
         size = 1
         has_untimed = False
         for ts, content in self._readings:
-            is_untimed = not is_known(ts)
-            part = content if is_untimed else b'{"ts":%d,"values":%s}' % (ts, content)
+            part = _timed(ts, content)
             size += len(part) + 1
-            if parts and (size > largest or (is_untimed and has_untimed)):
+            if parts and (size > largest or (part is content and has_untimed)):
                 break
-            has_untimed = has_untimed or is_untimed
+            has_untimed = has_untimed or part is content
             parts.append(part)
         number = self._first + len(parts)
         return number, parts[0] if len(parts) == 1 else b"[%s]" % b",".join(parts)
@@ -84,9 +85,9 @@ class Queue:
 
     def shift(self, ms):
         """Correct the times of a clock that was not set, now that it is: by so much."""
-        for reading in self._readings:
-            if reading[0] is not None and not is_known(reading[0]):
-                reading[0] += ms
+        for place, (ts, content) in enumerate(self._readings):
+            if ts is not None and not is_known(ts):
+                self._readings[place] = ts + ms, content
 
     def saved(self):
         """Return all readings as bytes, for `restore`."""
@@ -106,10 +107,14 @@ class Queue:
             self.put(json.loads(content), ts)
 
     def _remove(self, count):
-        for _, content in self._readings[:count]:
-            self._size -= len(content)
-        del self._readings[:count]
+        for _ in range(count):
+            self._size -= len(self._readings.pop(0)[1])
         self._first += count
+
+
+def _timed(ts, content):
+    """Return a reading as ThingsBoard takes it: as it is when its time is not known."""
+    return b'{"ts":%d,"values":%s}' % (ts, content) if is_known(ts) else content
 
 
 def is_known(ts):

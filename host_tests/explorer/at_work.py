@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from firmware import device, session
+from firmware import device, link, session
 from firmware.board import strict_json, wifi
 from firmware.coap.client import Client
 from firmware.errors import Silence
@@ -387,7 +387,8 @@ class _Board:
 
     id, chip = "0123456789ab", "ESP32"
     attempt_again = None
-    clock_is_set, clock_is_guessed = True, False
+    clock_is_set, clock_is_guessed, clock_asked_at = True, False, None
+    in_steps = False
     idle = staticmethod(lambda: None)
 
     def __init__(self, life: Life):
@@ -414,9 +415,9 @@ class _Board:
         self.life.wire.advance(ms)
 
 
-def _join_wifi(config, board: _Board, trouble) -> None:
+def _join_wifi(config, board: _Board, trouble) -> Iterator[int]:
     if not board.life.is_joined:
-        board.sleep(30_000)
+        yield 30_000
     if not board.life.is_joined:
         raise Silence("no such Wi-Fi")
 
@@ -430,9 +431,10 @@ def _quick():
     return replaced(
         (gc, "collect", lambda: None),
         (session, "give_back", lambda: None),
+        (link, "give_back", lambda: None),
         (session, "unexpected", _unexpected),
         (device, "_IDLE", _STEP),
-        (wifi, "join", _join_wifi),
+        (wifi, "join_steps", _join_wifi),
         (strict_json, "mistake_in", mistake_in),
     )
 

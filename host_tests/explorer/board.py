@@ -71,6 +71,7 @@ class Board:
     watchdog = None
     description = "the explorer"
     idle = staticmethod(lambda: None)
+    in_steps = False
 
     def __init__(self, files: Files, network: Network, address: str, seed: str, asleep):
         self.files = files

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware import backlog, device, observed, session
+from firmware import backlog, device, link, observed, session
 from firmware.coap.client import Client
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode
 from host_tests.firmware.coap_helpers import NON, Transport
@@ -20,7 +20,7 @@ for module in (backlog, device, observed, session):
     if hasattr(module, "ticks_add"):
         module.ticks_add = ticks_add
 # Other tests of this process have the modules that it frees.
-session.give_back = lambda: None
+session.give_back = link.give_back = lambda: None
 
 
 def credentials(kind="ACCESS_TOKEN", value=TOKEN):

@@ -262,10 +262,10 @@ def test_a_queue_that_is_smaller_than_what_was_saved():
 
 def test_of_attributes_the_last_value_waits():
     site = Site()
-    site.backlog.put_attributes({"a": 1, "b": 1})
-    sent = dict(site.backlog.attributes)
+    site.backlog.put_attributes({"a": 1, "b": 1, "c": None})
+    assert site.backlog.next(1024)[0] == "attributes"
     site.backlog.put_attributes({"a": 2})
-    site.backlog.sent_attributes(sent)
+    site.backlog.sent()
     assert site.backlog.attributes == {"a": 2} and site.backlog
     raises(ValueError, site.backlog.put_attributes, {"a": object()})
     assert site.backlog.attributes == {"a": 2}
@@ -274,7 +274,7 @@ def test_of_attributes_the_last_value_waits():
 def test_a_value_that_came_back_while_another_was_sent_is_sent_again():
     site = Site()
     site.backlog.put_attributes({"a": [1]})
-    sent = dict(site.backlog.attributes)
+    assert site.backlog.next(1024) == ("attributes", b'{"a":[1]}')
     site.backlog.put_attributes({"a": [1]})
-    site.backlog.sent_attributes(sent)
+    site.backlog.sent()
     assert site.backlog.attributes == {"a": [1]}

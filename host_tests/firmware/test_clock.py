@@ -51,6 +51,7 @@ class Board:
         self.now = now
         self.servers = {name.replace("_", "."): servers[name] for name in servers}
         self.clock_is_set = False
+        self.clock_asked_at = None
         self.clock_is_guessed = False
         self.lines = []
         self.indicator = Indicator(None, self.lines.append, self.ticks)
@@ -78,7 +79,8 @@ class Board:
     def random(self, size):
         return bytes(range(1, size + 1))
 
-    def idle(self):
+    def sleep(self, ms):
+        self.clock.sleep_ms(ms)
         self.idled += 1
 
     def says(self, *words):

@@ -149,6 +149,8 @@ def session(ends, error=None):
     flash.files["/ca"] = b"".join([pem(name.encode()) for name in ends])
     board = Stub(storage=Storage("", flash.open, flash), now=BUILT, lines=[], ends_said=[])
     board.clock_is_set = True
+    board.clock_asked_at = None
+    board.in_steps = False
     board.idle = board.ticks = None
     board.indicator = Stub(say=lambda *lines: board.lines.extend(lines))
     keys = {"verify": True, "ca": "ca", "certificate": None, "key": None, "ntp": None}

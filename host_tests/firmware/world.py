@@ -565,6 +565,8 @@ class Board:
     attempt_again = trial = None
     clock_is_set = True
     clock_is_guessed = False
+    clock_asked_at = None
+    in_steps = False
 
     def __init__(self, world):
         self._world = world

@@ -26,7 +26,15 @@ _COUNT = re.compile(r"Collected : (\d+)")
 # How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
 REPETITIONS = 100
 # The modules that only `coaps://` needs, and the adapter of another codec.
-_OPTIONAL = ("dtls", "dtls_failure", "dtls_steps", "security", "clock", "microcoapy")
+_OPTIONAL = (
+    "dtls",
+    "dtls_failure",
+    "dtls_steps",
+    "security",
+    "security_steps",
+    "clock",
+    "microcoapy",
+)
 _RUN_MODULE = "import sys; sys.path.append({!r}); import micropython_unix as m; m.run_main({!r})"
 
 
