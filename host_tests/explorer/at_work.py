@@ -388,7 +388,7 @@ class _Board:
     id, chip = "0123456789ab", "ESP32"
     attempt_again = None
     clock_is_set, clock_is_guessed, clock_asked_at = True, False, None
-    in_steps = False
+    in_steps, trial = False, None
     idle = staticmethod(lambda: None)
 
     def __init__(self, life: Life):
