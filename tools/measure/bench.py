@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).resolve().parent / "scripts"
 ARCHITECTURES = ("xtensawin", "armv6m")
 _TIME_OUT = 20  # seconds for one script
 _PATIENCE = 1.5  # seconds for one that may have run out of heap: some then wait for ever
-_COUNT = re.compile(r"Collected : (\d+)")
+_COUNT = re.compile(r"^totals: (\d+)", re.MULTILINE)
 # How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
 REPETITIONS = 100
 # The modules that only `coaps://` needs, and the adapter of another codec.
@@ -36,6 +36,12 @@ _OPTIONAL = (
     "microcoapy",
 )
 _RUN_MODULE = "import sys; sys.path.append({!r}); import micropython_unix as m; m.run_main({!r})"
+# The same of several, one after the other, each marked.
+_RUN_MODULES = """\
+import os, sys; sys.path.append({!r}); import micropython_unix as m
+for command in {!r}: os.putenv("MARK", ""); m.run_main(command)
+os.putenv("MARK", "")
+"""
 
 
 class MeasureError(Exception):
@@ -123,7 +129,14 @@ class Bench:
 
     def instructions(self, module: str, functions: tuple[str, ...]) -> list[int]:
         """Instructions of a call of each function, by callgrind, less those of `nothing`."""
-        nothing, *loops = (self._count(module, each) for each in ("nothing", *functions))
+        scripts = [("repeat", module, each, REPETITIONS) for each in ("nothing", *functions)]
+        if folder := self.micropython.package_folder:
+            commands = [[self.micropython.command, "-m", *map(str, each)] for each in scripts]
+            python = [sys.executable, "-S", "-c", _RUN_MODULES.format(folder, commands)]
+            counts = self._counts(python)[-len(scripts) - 1 : -1]
+        else:
+            counts = [sum(self._counts(self.command(*each))) for each in scripts]
+        nothing, *loops = counts
         return [round((loop - nothing) / REPETITIONS) for loop in loops]
 
     def command(self, script: str, *arguments: object, heap: int | None = None) -> list[str]:
@@ -143,19 +156,25 @@ class Bench:
         # Without a fixed seed CPython, which MicroPython is a module of, starts at varying cost.
         return {**os.environ, "MICROPYPATH": ":".join(map(str, path)), "PYTHONHASHSEED": "0"}
 
-    def _count(self, module: str, function: str) -> int:
-        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}"]
-        done = subprocess.run(
-            [*valgrind, *self.command("repeat", module, function, REPETITIONS)],
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-        )
-        counted = _COUNT.search(done.stderr)
-        if done.returncode or not counted:
-            raise MeasureError(f"{module}.{function}: {done.stdout}{done.stderr}")
-        return int(counted[1])
+    def _counts(self, command: list[str]) -> list[int]:
+        """The instructions that a command takes up to each time that it sets an environment
+        variable, and from the last one to its end."""
+        with tempfile.TemporaryDirectory(prefix="firstboot-measure-") as folder:
+            valgrind = ["valgrind", "--tool=callgrind", "--dump-before=setenv"]
+            valgrind += [f"--callgrind-out-file={folder}/counts"]
+            done = subprocess.run(
+                [*valgrind, *command],
+                cwd=self.folder,
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+            )
+            # counts.1, counts.2 …, and counts, of what comes last.
+            dumps = sorted(Path(folder).iterdir(), key=lambda path: int(path.suffix[1:] or 1 << 30))
+            found = [_COUNT.search(path.read_text(encoding="utf-8")) for path in dumps]
+        if done.returncode or not all(found):
+            raise MeasureError(f"{command}: {done.stdout}{done.stderr}")
+        return [int(each[1]) for each in found]
 
 
 def has_valgrind() -> bool:
