@@ -38,17 +38,17 @@ class Device(device.Device):
             if session.is_due():
                 await self._drive(session.work())
             job = session.next_job()
-            while job:
+            if job:
                 session.observed.finish(job, await self._call(job[0], job[1]))
-                job = session.next_job()
+                continue
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return
             if not session.is_due():
+                await asyncio.sleep_ms(min(left, _POLL))
                 # A request that another task makes hears all that comes.
                 if session.client and not self._lock.locked():
                     session.hear(0)
-                await asyncio.sleep_ms(min(left, _POLL))
 
     async def sleep(self, ms):
         """Send what waits, take what waits in ThingsBoard, then sleep deep for so long."""

@@ -135,9 +135,9 @@ class Device:
             if session.is_due():
                 self._drive(session.work())
             job = session.next_job()
-            while job:
+            if job:
                 session.observed.finish(job, self._call(job[0], job[1]))
-                job = session.next_job()
+                continue
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return

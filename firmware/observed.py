@@ -21,6 +21,9 @@ _LOOK = const(1_000)  # ms from one look at the board's address to the next
 # ms between registrations, but for a few that may follow each other.
 _QUICK = const(60_000)
 _MOST_QUICK = const(5)
+# ms from ThingsBoard's last word to a reply, and for its way there: sooner it cannot have
+# restarted, which begins its ids again.
+_SOON = const(10_000)
 
 
 class Observed:
@@ -80,7 +83,7 @@ class Observed:
 
     def owes(self, client):
         """Return whether there is something for `work`, before other things are sent."""
-        if self._calls and self._calls.next_reply():
+        if self._next_reply():
             return True
         if client and client.later:
             return True
@@ -105,12 +108,13 @@ class Observed:
         """The steps that send replies, then register what is due.
 
         In this order: ThingsBoard sends a call without a reply again at each registration. Where
-        there is none, an id may be another call's by now.
+        there is none, or it is not known to be alive, an id may be another call's by now.
         """
-        while self._calls and self._rpc.observation.token and self._calls.next_reply():
-            id, reply = self._calls.next_reply()
-            yield from session.ask(POST, "rpc/%d" % id, reply)
-            self._calls.replied(id)
+        reply = self._next_reply()
+        while reply and self._rpc.observation.token:
+            yield from session.ask(POST, "rpc/%d" % reply[0], reply[1], timeout=_SOON)
+            self._calls.replied(reply[0])
+            reply = self._next_reply()
         for watch in self._watches:
             if watch.is_due(self._board.ticks()):
                 watch.observation.path = session.path(watch.resource)
@@ -179,6 +183,14 @@ class Observed:
 
             self._attributes = SharedAttributes()
             self._watches.append(_Watch("attributes", self._attributes, self._board.ticks))
+
+    def _next_reply(self):
+        """Return (id, reply) of a reply to send now; None: there is none, or `rpc` is due first."""
+        reply = self._calls and self._calls.next_reply()
+        watch = self._rpc
+        if reply and ticks_diff(self._board.ticks(), watch.observation.at) > _SOON:
+            watch.again_at = None
+        return reply if reply and watch.again_at is not None else None
 
 
 class _Watch:

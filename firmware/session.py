@@ -74,6 +74,9 @@ class Session:
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         backlog = self.backlog
+        if self._waits():
+            # The next try may be later than what waits has to be on flash.
+            backlog.save()
         is_over = False
         try:
             while not is_over and self.is_due():

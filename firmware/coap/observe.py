@@ -29,7 +29,8 @@ class Observation:
     it is handed over once, whatever is returned. `ticks`: time.ticks_ms, and `ticks_diff`.
     `options`: (number, value), beside those of the path.
 
-    `token`: the registration's, None when there is none. `number`: of the last notification.
+    `token`: the registration's, None when there is none. `number`: of the last notification, which
+    came `at` these ticks.
     `skipped`: how many numbers were left out before it; servers that count show by it that one was
     lost. `max_age`: for how many seconds from then on the server promises a state that is not
     older (RFC 7641 section 3.3.1). `ended`: the code of the message that ended it.
@@ -76,7 +77,7 @@ class Observation:
 
     def is_fresh(self):
         """Return whether `max_age` is not over; asked within 6 days, before ticks wrap."""
-        return self._ticks_diff(self._ticks(), self._at) <= self.max_age * 1000
+        return self._ticks_diff(self._ticks(), self.at) <= self.max_age * 1000
 
     def on_message(self, message):
         """Take a message with the registration's token; return its acknowledgement, or None."""
@@ -90,13 +91,13 @@ class Observation:
                 return None
             self._put_off(message)
         elif self._is_newer(number):
-            before = self.number, self.skipped, self._at, self.max_age, self.partial
+            before = self.number, self.skipped, self.at, self.max_age, self.partial
             self._note(number, message)
             self.partial = None
             if (_number(message, _BLOCK2, 3) or 0) & 8:
                 self._put_off(message)
             elif self.on_notification(self, message) is False:
-                self.number, self.skipped, self._at, self.max_age, self.partial = before
+                self.number, self.skipped, self.at, self.max_age, self.partial = before
                 return None
         if message.type == CON:
             return encode(ACK, EMPTY, message.message_id, b"", ())
@@ -116,14 +117,14 @@ class Observation:
     def _is_newer(self, number):
         """Return whether a notification is newer than the last (RFC 7641 section 3.4)."""
         ahead = number - self.number & (2 * _HALF - 1)
-        return 0 < ahead < _HALF or self._ticks_diff(self._ticks(), self._at) > _FRESHNESS
+        return 0 < ahead < _HALF or self._ticks_diff(self._ticks(), self.at) > _FRESHNESS
 
     def _note(self, number, message):
         self.skipped = 0 if self.number is None else number - self.number - 1 & (2 * _HALF - 1)
         self.number = number
         max_age = _number(message, _MAX_AGE, 4)
         self.max_age = 60 if max_age is None else max_age
-        self._at = self._ticks()
+        self.at = self._ticks()
 
 
 def _number(message, option, longest):

@@ -12,12 +12,17 @@ _MOST_CHANGES = 8
 
 
 class SharedAttributes:
-    """`values`: what is known, None at first. `is_doubtful`: whether to ask for all of them."""
+    """`values`: what is known, None at first."""
 
     def __init__(self):
         self.values = None
-        self.is_doubtful = True
+        self._is_doubtful = True
         self._changes = []
+
+    @property
+    def is_doubtful(self):
+        """Whether to ask for all of them; not while there is no room for what they change."""
+        return self._is_doubtful and len(self._changes) < _MOST_CHANGES
 
     def on_registration(self, response, number):
         """Take the response to a registration, with its Observe number.
@@ -30,8 +35,8 @@ class SharedAttributes:
 
             raise not_json("ThingsBoard sent attributes that are no JSON")
         # Not 0: a notification that overtook the response. It is no more than a change.
-        self.is_doubtful = number != 0
-        if self.is_doubtful:
+        self._is_doubtful = number != 0 or len(self._changes) >= _MOST_CHANGES
+        if self._is_doubtful:
             return
         if self.values is None:
             changes = dict(values)
@@ -41,10 +46,7 @@ class SharedAttributes:
             self._compare(values, changes)
             is_change = bool(changes)
         self.values = values
-        if len(self._changes) >= _MOST_CHANGES:
-            # Nobody asks for them.
-            self._changes[-1].update(changes)
-        elif is_change:
+        if is_change:
             self._changes.append(changes)
 
     def on_notification(self, observation, message):
@@ -52,8 +54,8 @@ class SharedAttributes:
         if len(self._changes) >= _MOST_CHANGES:
             return False
         values = _object(message.payload)
-        if values is None or observation.skipped or "deleted" in values or self.is_doubtful:
-            self.is_doubtful = True
+        if values is None or observation.skipped or "deleted" in values or self._is_doubtful:
+            self._is_doubtful = True
             return True
         changes = {}
         self._compare(values, changes)

@@ -9,19 +9,19 @@ reply to another call with that id.
 
 import json
 
+# That are to be done; and with them those that are done, and whose reply has not got through.
 _MOST_CALLS = 8
+_MOST_OPEN = 24
 _REMEMBERED = 16
 # Whole registrations in which a call did not come again: ThingsBoard waits for its reply no more.
 _MOST_ABSENCES = 2
 
 
 class Calls:
-    """What came, what is being done, and what is to be answered.
+    """What came, what is being done, and what is to be answered."""
 
-    `is_doubtful`: whether a call got lost, which ThingsBoard sends again at a registration.
-    """
-
-    is_doubtful = False
+    # Whether a call got lost.
+    _is_doubtful = False
 
     def __init__(self):
         # Ids of the calls of this registration, the last ones.
@@ -31,23 +31,31 @@ class Calls:
         self._open = []
         self._next = 0
 
+    @property
+    def is_doubtful(self):
+        """Whether a call got lost, which ThingsBoard sends again at a registration.
+
+        Those that came are done first: it gives up what it has sent six times in vain.
+        """
+        return self._is_doubtful and not self._count_undone()
+
     def on_registration(self, response, number):
         """From now on another registration's calls come: an id may be another call's."""
         self._known = []
         for each in self._open:
             # Of one that left calls out nothing is known.
-            if not (each[3] and self.is_doubtful):
+            if not (each[3] and self._is_doubtful):
                 each[3] += 1
         self._drop(_MOST_ABSENCES)
         # Not 0: a call that overtook the response, and is in its place. What it left out is lost.
-        self.is_doubtful = number > 1
+        self._is_doubtful = number > 1
         if number:
             self._take(response)
 
     def on_notification(self, observation, message):
         """Take a call; return False when there is no room for it now."""
         if observation.skipped:
-            self.is_doubtful = True
+            self._is_doubtful = True
         return self._take(message)
 
     def next_call(self):
@@ -95,13 +103,20 @@ class Calls:
                 each[3] = 0
                 break
         else:
-            if len(self._open) >= _MOST_CALLS:
+            if len(self._open) >= _MOST_OPEN:
                 self._drop(0)
-            if len(self._open) >= _MOST_CALLS:
+            if len(self._open) >= _MOST_OPEN or self._count_undone() >= _MOST_CALLS:
                 return False
             self._open.append([id, payload, None, 0])
         self._known = (self._known + [id])[-_REMEMBERED:]
         return True
+
+    def _count_undone(self):
+        count = 0
+        for each in self._open:
+            if each[2] is None:
+                count += 1
+        return count
 
     def _drop(self, absences):
         """Forget replies to calls that were absent from more registrations than that."""

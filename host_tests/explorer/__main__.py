@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from host_tests.explorer import report
+from host_tests.explorer.at_work import report as at_work
+from host_tests.explorer.at_work import schedules
 from host_tests.explorer.repeat import repeat
 from host_tests.explorer.scene import Setting
 from host_tests.explorer.search import Broken
@@ -21,6 +23,7 @@ def main() -> int:
     parser.add_argument("--deep", action="store_true", help="go further; takes many minutes")
     parser.add_argument("--seed", default=report.SEED)
     parser.add_argument("--readme", type=Path, help="put the table between this file's marks")
+    parser.add_argument("--at-work", action="store_true", help="explore a device at work instead")
     parser.add_argument("--setting", help="as a failure prints it: repeat it")
     parser.add_argument("--people", help="as a failure prints it: repeat what people did there")
     parser.add_argument("--story", help="what they did")
@@ -36,6 +39,14 @@ def main() -> int:
             setting = Setting(*options.setting.split("/"))
             print("\n".join(repeat(setting, options.seed, options.repeat)))
             return 0
+        if options.at_work:
+            reach = schedules.DEEP if options.deep else schedules.Reach()
+            lived = at_work.explore_all(reach, options.seed)
+            print(at_work.table(lived))
+            if options.readme:
+                readme = options.readme.read_text("utf-8")
+                options.readme.write_text(at_work.in_readme(readme, lived), "utf-8")
+            return 0
         depth = report.DEEP if options.deep else report.DEFAULT
         tallies = report.explore_all(depth, options.seed)
         reach = report.FAR_REACH if options.deep else report.REACH
@@ -45,7 +56,7 @@ def main() -> int:
             print(
                 f"{setting}: {sum(sum(c.values()) for c in people[setting].values()):,} schedules"
             )
-    except (Broken, Lost) as broken:
+    except (Broken, Lost, schedules.Broken) as broken:
         print(broken, file=sys.stderr)
         return 1
     print(report.table(tallies))

@@ -141,7 +141,7 @@ def table(tallies: dict[Setting, Tally]) -> str:
     for (strategy, access_token), tally in rows.items():
         lines.append([strategy, access_token, *_numbers(tally)])
     lines.append(["all", "", *_numbers(total)])
-    return _markdown(lines)
+    return markdown(lines)
 
 
 _PEOPLE_COLUMNS = {
@@ -165,21 +165,27 @@ def table_of_people(tallies: dict[People, dict[str, Counter]]) -> str:
     for kind, ends in rows.items():
         numbers = [sum(ends.values()), *(ends[end] for end in _PEOPLE_COLUMNS)]
         lines.append([kind, *(f"{number:,}" for number in numbers)])
-    return _markdown(lines)
+    return markdown(lines)
 
 
-def _markdown(lines: list[list[str]]) -> str:
+def markdown(lines: list[list[str]]) -> str:
+    """The rows of a table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def in_readme(readme: str, tallies: dict, people: dict) -> str:
     """The README with both tables between its marks. Raises ValueError when it has no marks."""
-    begin, end = MARKS
+    return between(readme, MARKS, f"{table(tallies)}\n\n{table_of_people(people)}")
+
+
+def between(readme: str, marks: tuple[str, str], text: str) -> str:
+    """The README with a text between two marks. Raises ValueError when it has none."""
+    begin, end = marks
     before, found, rest = readme.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found or not found_end:
         raise ValueError(f"the README needs the marks {begin} and {end} for the explorer's table")
-    return f"{before}{begin}\n{table(tallies)}\n\n{table_of_people(people)}\n{end}{after}"
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _numbers(tally: Tally) -> list[str]:

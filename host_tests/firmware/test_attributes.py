@@ -128,10 +128,13 @@ def test_changes_that_nobody_takes_are_bounded():
     known = Known({"n": 0})
     taken = [known.notify({"n": number}) for number in range(1, 12)]
     assert taken == [True] * 8 + [False] * 3
-    for number in range(20, 40):
-        known.register({"n": number})
-    changes = known.changes()
-    assert len(changes) == 8 and changes[0] == {"n": 1} and changes[-1] == {"n": 39}
+    known.register({"n": 20})
+    assert not known.attributes.is_doubtful
+    assert known.changes() == [{"n": number} for number in range(1, 9)]
+    # There is room: what there was none for is asked for.
+    assert known.attributes.is_doubtful
+    known.register({"n": 21})
+    assert known.changes() == [{"n": 21}]
 
 
 def test_a_query():

@@ -501,14 +501,20 @@ def test_a_slow_handler_does_not_cost_the_observation():
     assert work.changes[-1] == {"c": 1}
 
 
-def test_a_slow_handler_alone_costs_no_datagram():
+def test_what_a_slow_handler_gives_is_sent_when_the_call_came_again():
+    """ThingsBoard may have restarted meanwhile, and another call may have its id."""
     work = Home()
     work.device.wait(1000)
     work.takes = 60_000
     work.call(0, "slow")
     work.device.wait(70_000)
     assert len(work.registrations("attributes")) == 1
-    assert work.replies() == [("rpc/0", {"did": "slow"})]
+    assert len(work.registrations("rpc")) == 2 and work.replies() == []
+    work.takes = 0
+    work.call(0, "slow")
+    work.call(1, "quick")
+    work.device.wait(1000)
+    assert work.replies() == [("rpc/0", {"did": "slow"}), ("rpc/1", {"did": "quick"})]
 
 
 def test_an_application_that_does_something_else_for_long():

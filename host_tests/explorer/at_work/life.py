@@ -1,0 +1,555 @@
+"""One story lived through by a real Device, and what has to hold in it.
+
+The final state of every shared attribute reaches the handler; no change is handed over twice or
+goes back; no call is executed twice in a power-up, its reply is its own, and a persistent one is
+answered; no telemetry is lost that the queue had room for, each has its time and is stored once;
+what is dropped is counted, and is what was to be. What waits is on flash when it has to be, which
+is written seldom. It all takes few datagrams, and no long wait where nothing goes wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from firmware import aio, device, link, session
+from firmware.board import clock, strict_json, wifi
+from firmware.coap.client import Client
+from firmware.errors import Silence
+from firmware.thingsboard.telemetry import Queue
+from host_tests.explorer import board as explorer_board
+from host_tests.explorer.at_work.awaited import Loop
+from host_tests.explorer.at_work.stories import NAME, NEVER, QUEUE, TOKEN, Story
+from host_tests.explorer.at_work.wire import SecureServer, Session, Transport, Wire
+from host_tests.explorer.folder import Folder
+from host_tests.explorer.run import Violation
+from host_tests.firmware.world import KEY, SECRET, example
+from tools.fake_thingsboard.calls import FAILED
+from tools.fake_thingsboard.endpoint import Endpoint
+from tools.fake_thingsboard.model import ThingsBoard
+
+_BEGAN = 1_800_000_000_000  # ms since 1970
+_STEP = 15_000  # ms that the application waits, and the Device at once
+_RETRY_OPERATOR = 2_000  # ms
+_PROMPT = 3_000  # ms in which all is well when nothing goes wrong
+_AFTERWARDS = 120_000  # ms that are looked at when all is well
+_FEWEST = 3  # datagrams of the board's in that time: what keeps the way open
+_REGISTRATIONS = 17  # and five for each refresh, of 60 s at least
+_KEPT_AFTER = 720_000  # ms: ten minutes, and a try that fails
+_KEPT_EVERY = 600_000
+_SAME_TIME = 5_000
+# What a Device takes at once, when nothing goes wrong.
+_SMOOTH = {"set", "delete", "call", "address"}
+_SILENCE, _OUTAGE = 100_000, 50_000  # ms
+_RESTART = 21_000  # ms: sooner no ThingsBoard is back
+_SLOW = 3_600_000  # ms until ThingsBoard is asked again that has refused
+_CREDENTIALS = "/credentials.json"
+_SAVED = "/telemetry.json"
+
+
+class PowerCut(BaseException):
+    """The power is gone."""
+
+
+class Schedule(NamedTuple):
+    """`fates`: (number of the datagram, what becomes of it); `events`: (ms, one of EVENTS)."""
+
+    fates: tuple = ()
+    events: tuple = ()
+
+
+def live(story: Story, schedule: Schedule, seed: str = "1") -> Life:
+    """Live through a story. Raises Violation."""
+    life = Life(story, schedule, seed)
+    with _quick():
+        life.run()
+    return life
+
+
+class Life:
+    """See `live`. `count`: how many datagrams there were."""
+
+    def __init__(self, story: Story, schedule: Schedule, seed: str):
+        self.story = story
+        self.is_disturbed = bool(schedule.fates or schedule.events)
+        is_smooth = {what for _, what, _ in story.acts} <= _SMOOTH and not story.handler
+        self.is_prompt = is_smooth and not self.is_disturbed
+        self.thingsboard = ThingsBoard(KEY, SECRET, randbytes=random.Random(seed).randbytes)
+        self.thingsboard.add_device(NAME, TOKEN)
+        self.endpoint = Endpoint(self.thingsboard, message_id=1)
+        server = self.endpoint
+        if story.is_secure:
+            server = SecureServer(server, NAME if story.kind == "X509_CERTIFICATE" else None)
+        self.wire = Wire(server, story.nat)
+        self.wire.fates = dict(schedule.fates)
+        self.files = Folder(_files(story), "littlefs", self._on_flash_operation)
+        self.random = random.Random(seed).randbytes
+        self.addresses = itertools.count(2)
+        self._move()
+        self.is_joined = True
+        self.ports = 20_000
+        self.transport: Transport | None = None
+        # What a single datagram does needs no refresh to heal, unless Message IDs deceive.
+        is_light = not schedule.events and len(schedule.fates) < (1 if story.repeats else 2)
+        self.refresh = NEVER if is_light else story.refresh
+        self.taken: dict[int, int] = {}  # by the number of a reading: when it was taken
+        self.lost: set[int] = set()  # that were not on flash when the power was cut
+        self.dropped: list[int] = []
+        self.told_dropped = 0  # how many are said to be
+        self.saves = 0
+        self.powered_up_at = 0
+        self.stored: dict[int, set] = {}  # in a device that is deleted
+        self.calls = self.due_at = 0
+        self.states: list[tuple[str, int]] = []  # what was told, and when
+        for at, what, argument in story.acts:
+            self.wire.at(at, lambda what=what, argument=argument: self.act(what, argument))
+        for at, event in schedule.events:
+            self.wire.at(at, lambda event=event: self._happen(event))
+        self.ends_at = max(at for at, *_ in story.acts + schedule.events) + 1
+
+    @property
+    def count(self) -> int:
+        return self.wire.count
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._power_up()
+                break
+            except PowerCut:
+                pass
+        self._check_telemetry()
+        if not self.is_disturbed:
+            self._check_states()
+
+    # The application
+
+    def _power_up(self) -> None:
+        self.known: dict | None = None
+        self.done: Counter = Counter()
+        self.saves = 0
+        self.powered_up_at = self.wire.now
+        self.board = _Board(self)
+        story = self.story
+        self.device = (aio if story.is_awaited else device).Device(
+            json.loads(self.files.files[_CREDENTIALS]),
+            queue=story.queue,
+            keeps=story.keeps,
+            persist=True,
+            refresh=self.refresh,
+            board=self.board,
+            connect=self.connect,
+        )
+        if story.queue < QUEUE:
+            self._watch_drops(self.device.session.backlog.queue)
+        self.device.on_state(lambda state, text: self.states.append((state, self.wire.now)))
+        if story.is_awaited:
+            self.device.on_attributes(self._on_attributes_awaited)
+            self.device.on_rpc(self._on_call_awaited)
+            loop = Loop(lambda: self.wire.now, self.wire.advance, self._listen)
+            with explorer_board.replaced((asyncio, "sleep_ms", loop.sleep_ms)):
+                loop.run(self._work_awaited())
+            return
+        self.device.on_attributes(self._on_attributes)
+        self.device.on_rpc(self._on_call)
+        for values in self._readings():
+            self.device.send_telemetry(values)
+            self.device.wait(story.every)
+        while not self._is_over():
+            self.device.wait(_STEP)
+
+    async def _work_awaited(self) -> None:
+        self.has_measured = False
+        await asyncio.gather(self._measure_awaited(), self._wait_awaited())
+
+    async def _measure_awaited(self) -> None:
+        every = self.story.every / 1000
+        for values in self._readings():
+            try:
+                await asyncio.wait_for(self.device.send_telemetry(values), every)
+            except asyncio.TimeoutError:
+                continue
+            await asyncio.sleep(every)
+        self.has_measured = True
+
+    async def _wait_awaited(self) -> None:
+        while not self.has_measured or not self._is_over():
+            await self.device.wait(_STEP)
+
+    def _readings(self):
+        """The values of each reading that is left, taken when it is asked for."""
+        self.settled_at = None
+        mine = self.device
+        while len(self.taken) < self.story.readings and self.device is mine:
+            number = len(self.taken)
+            self.taken[number] = self.wire.now
+            yield {"r": number}
+
+    def _watch_drops(self, queue: Queue) -> None:
+        """Note which readings there is no room for."""
+        put = queue.put
+
+        def waiting() -> set[int]:
+            return {json.loads(values)["r"] for _, values in queue._readings}
+
+        def watched(values, ts=None):
+            before = waiting() | {values["r"]}
+            put(values, ts)
+            self.dropped += before - waiting()
+
+        queue.put = watched
+
+    def _is_over(self) -> bool:
+        """Whether all is well, and was so for some time. Raises Violation."""
+        wire = self.wire
+        trouble = self._trouble()
+        if not trouble and (wire.acts or wire.now <= self.ends_at):
+            trouble = "not over"
+        if self.settled_at is None:
+            if not trouble:
+                self.settled_at = wire.now
+                self.sent_then = wire.sent
+            elif wire.now > max(self.powered_up_at, self.ends_at) + self.story.patience:
+                raise Violation(trouble)
+            return False
+        if wire.now <= self.settled_at + _AFTERWARDS:
+            return False
+        if trouble:
+            raise Violation(trouble)
+        most = _FEWEST if self.refresh == NEVER else _REGISTRATIONS
+        if wire.sent - self.sent_then > most:
+            raise Violation(f"{wire.sent - self.sent_then} datagrams, and nothing to tell")
+        self.told_dropped += self.device.dropped
+        return True
+
+    def _on_attributes(self, change: dict) -> None:
+        self._take_change(change)
+        if self.story.handler:
+            self.wire.advance(self.story.handler)
+
+    async def _on_attributes_awaited(self, change: dict) -> None:
+        self._take_change(change)
+        await asyncio.sleep(self.story.handler / 1000)
+
+    def _take_change(self, change: dict) -> None:
+        if self.known is None:
+            self.known = change.copy()
+            return
+        for key, value in change.items():
+            before = self.known.pop(key, None)
+            if json.dumps(before) == json.dumps(value):
+                raise Violation(f"a change of {key} was handed over twice")
+            if key == "n" and None not in (before, value) and value < before:
+                raise Violation("a change was handed over that is older than the last")
+            if value is not None:
+                self.known[key] = value
+
+    def _on_call(self, method: str, params) -> dict:
+        self._take_call(params)
+        if self.story.handler:
+            self.wire.advance(self.story.handler)
+        return {"did": params}
+
+    async def _on_call_awaited(self, method: str, params) -> dict:
+        self._take_call(params)
+        await asyncio.sleep(self.story.handler / 1000)
+        return {"did": params}
+
+    def _take_call(self, params) -> None:
+        self.done[params] += 1
+        if self.done[params] > 1:
+            raise Violation("a call was executed twice")
+
+    def connect(self, server: str, sessions, idle) -> Client:
+        """What firmware.coap.connect does."""
+        if self.wire.is_out:
+            raise Silence("no such name")
+        self.ports += 1
+        how = Session if self.story.is_secure else Transport
+        self.transport = how(self.wire, self.address, self.ports)
+        return Client(self.transport, "h", None, ticks=self.board.ticks, random=self.random)
+
+    def _listen(self, ms: int) -> bool:
+        """Let time pass until something arrives; whether it did."""
+        peer = self.transport.peer if self.transport else None
+        self.wire.listen(peer, ms)
+        return self.wire.has_for(peer)
+
+    # What people do, and fate
+
+    def act(self, what: str, argument) -> None:
+        """Do what the operator does, or what the story has happen."""
+        wire, thingsboard = self.wire, self.thingsboard
+        if what in ("outage", "silence", "address", "down"):
+            self._happen(what, argument)
+            return
+        if NAME not in thingsboard.devices:
+            wire.at(wire.now + _RETRY_OPERATOR, lambda: self.act(what, argument))
+            return
+        if self.is_prompt and self.due_at and wire.now > self.due_at + _PROMPT:
+            self._check_prompt()
+        self.due_at = wire.now
+        if self.story.repeats:
+            self.endpoint.next_drawn_id = 7
+        if what == "set":
+            thingsboard.set_attributes(NAME, "shared", argument)
+        elif what == "delete":
+            thingsboard.delete_attributes(NAME, "shared", argument)
+        elif what == "delete device":
+            self.stored = self._stored()
+            thingsboard.delete_device(NAME)
+        elif what == "change token":
+            # A device that was provisioned anew meanwhile has got its own.
+            if argument not in thingsboard.names:
+                thingsboard.change_token(NAME, argument)
+        else:
+            thingsboard.call(
+                NAME,
+                "m",
+                self.calls,
+                is_persistent=argument == "persistent",
+                is_one_way=argument == "one-way",
+                timeout=36_000_000 if argument == "persistent" else 10_000,
+            )
+            self.calls += 1
+        wire.tell()
+
+    def _happen(self, event: str, ms: int | None = None) -> None:
+        """`ms`: how long it lasts, when it is not as long as all such events."""
+        wire = self.wire
+        if event == "restart":
+            self._forget_sessions()
+            self.endpoint.stop(wire.now, _RESTART)
+            wire.tell()
+        elif event == "down":
+            self._forget_sessions()
+            self.endpoint.stop(wire.now, ms or _SILENCE)
+        elif event == "session":
+            self._forget_sessions()
+        elif event == "silence":
+            wire.is_out = True
+            self._later(ms or _SILENCE, lambda: setattr(wire, "is_out", False))
+        elif event == "outage":
+            wire.is_out, self.is_joined = True, False
+            self._later(ms or _OUTAGE, self._join)
+        elif event == "NAT" and self.transport:
+            self.transport.rebind()
+        elif event == "address" and self.transport:
+            self._move()
+            self.transport.close()
+        elif event == "cut":
+            self._cut()
+
+    def _cut(self) -> None:
+        kept = self._on_flash()
+        lost = self.taken.keys() - self._stored().keys() - kept - self.lost
+        self.told_dropped += self.device.dropped
+        self.lost |= lost
+        waited = [self.wire.now - self.taken[number] for number in lost]
+        is_full = self.story.queue < QUEUE
+        if waited and max(waited) > _KEPT_AFTER and not is_full:
+            raise Violation("what had waited for long was not on flash when the power was cut")
+        if self.transport:
+            self.transport.close()
+        self.device = None
+        raise PowerCut
+
+    def _forget_sessions(self) -> None:
+        if self.story.is_secure:
+            self.wire.server.forget_sessions()
+
+    def _later(self, ms: int, act: Callable[[], None]) -> None:
+        self.wire.at(self.wire.now + ms, act)
+        self.ends_at = max(self.ends_at, self.wire.now + ms)
+
+    def _move(self) -> None:
+        self.address = f"10.0.0.{next(self.addresses)}"
+
+    def _join(self) -> None:
+        self.wire.is_out, self.is_joined = False, True
+
+    # Invariants
+
+    def _on_flash_operation(self, operation: str) -> None:
+        if _SAVED in operation and "renamed" in operation:
+            self.saves += 1
+            most = 1 + (self.wire.now - self.powered_up_at) // _KEPT_EVERY
+            if self.saves > most:
+                raise Violation("the flash was written more often than every ten minutes")
+
+    def _check_prompt(self) -> None:
+        """Nothing goes wrong: what an operator did some time ago has come."""
+        if trouble := self._trouble():
+            raise Violation(f"{trouble} within {_PROMPT // 1000} s, and nothing went wrong")
+        for call in self.thingsboard.devices[NAME].calls:
+            if not call.is_one_way and call.reply is None:
+                raise Violation("a call came too late, and nothing went wrong")
+
+    def _trouble(self) -> str:
+        """What is not as it has to be in the end, nothing when all is."""
+        if NAME not in self.thingsboard.devices:
+            return "a deleted device was not provisioned anew"
+        state = self.thingsboard.devices[NAME]
+        if not _is_same(self.known, state.attributes("shared")):
+            return "the final state of an attribute did not reach the handler"
+        for call in state.calls:
+            if call.reply is not None and call.reply != f'{{"did":{call.params}}}':
+                return "a call was answered with another's reply"
+            if call.is_pending and not call.is_one_way:
+                return "a call was not answered"
+            # While a handler takes long ThingsBoard may give up the others that wait.
+            is_over = call.id is None or (self.story.handler and call.state == FAILED)
+            if call.is_persistent and call.reply is None and not is_over:
+                return "a persistent call was not answered"
+        if self.device.waiting:
+            return "telemetry still waits"
+        return ""
+
+    def _stored(self) -> dict[int, set]:
+        """The times that each reading has in ThingsBoard."""
+        found = dict(self.stored)
+        state = self.thingsboard.devices.get(NAME)
+        for body in state.telemetry if state else ():
+            readings = json.loads(body)
+            for each in readings if isinstance(readings, list) else [readings]:
+                values = each.get("values", each)
+                # Without one ThingsBoard gives its own, another for each message.
+                times = found.get(values["r"], frozenset())
+                found[values["r"]] = times | {each.get("ts", object())}
+        return found
+
+    def _on_flash(self) -> set[int]:
+        saved = json.loads(self.files.files.get(_SAVED, b"[]"))
+        return {values["r"] for _, values in saved}
+
+    def _check_states(self) -> None:
+        """Nothing but what the story has: the application was told of that alone."""
+        told = [state for state, _ in self.states]
+        if self.is_prompt and set(told) != {"connected"}:
+            raise Violation("trouble was told, and nothing went wrong")
+        if any(what == "change token" for _, what, _ in self.story.acts):
+            if told != ["connected", "refused", "connected"]:
+                raise Violation("a changed token was not told as one")
+            if self.states[2][1] - self.states[1][1] < _SLOW:
+                raise Violation("ThingsBoard, which had refused, was asked again too soon")
+
+    def _check_telemetry(self) -> None:
+        stored = self._stored()
+        missing = self.taken.keys() - stored.keys() - self.lost
+        if not missing <= set(self.dropped):
+            raise Violation(f"telemetry was lost: {sorted(missing)}")
+        if self.told_dropped != len(self.dropped):
+            raise Violation(f"{self.told_dropped} are said to be dropped, not {len(self.dropped)}")
+        if not self.is_disturbed and self.dropped:
+            self._check_dropped(missing)
+        for number, times in stored.items():
+            known = [time for time in times if isinstance(time, int)]
+            if not known and number and not self.is_disturbed:
+                raise Violation("a reading was stored without its time")
+            # It may have gone out before its time was known, and again when its reply was lost.
+            if len(known if self.story.is_cold else times) > 1:
+                raise Violation("telemetry was stored twice")
+            if any(abs(time - _BEGAN - self.taken[number]) > _SAME_TIME for time in known):
+                raise Violation("a reading was stored with another's time")
+
+    def _check_dropped(self, missing: set[int]) -> None:
+        """Nothing but the story's outage: what was dropped is one end of it."""
+        bodies = self.thingsboard.devices[NAME].telemetry
+        together = [len(json.loads(body)) for body in bodies if body.startswith("[")]
+        if not together or max(together) < 3:
+            raise Violation("what waited was not sent in one datagram")
+        at = next(at for at, what, _ in self.story.acts if what == "outage")
+        over_at = max(when for state, when in self.states if state == "connected")
+        waited = {number for number, when in self.taken.items() if at < when < over_at}
+        kept = waited - missing
+        first, last = (missing, kept) if self.story.keeps == "newest" else (kept, missing)
+        if max(first) > min(last):
+            raise Violation(f"what was dropped was not to be: the {self.story.keeps} stay")
+
+
+class _Board(explorer_board.Board):
+    """A board with a clock, on the wire of a Life."""
+
+    chip = "ESP32"
+    attempt_again = trial = clock_asked_at = None
+    clock_is_guessed = in_steps = False
+
+    def __init__(self, life: Life):
+        super().__init__(life.files, life.wire, "", "at work", lambda board, ms: None)
+        self.on_send = life.wire.send
+        self.on_receive = lambda datagram: None
+        self.life = life
+        self.random = life.random
+        self.clock_is_set = not life.story.is_cold
+
+    @property
+    def now_ms(self) -> int:
+        if not self.clock_is_set:
+            return self.life.wire.now - self._powered_up_at
+        return _BEGAN + self.life.wire.now
+
+    @property
+    def address(self) -> str | None:
+        return self.life.address if self.life.is_joined else None
+
+    @address.setter
+    def address(self, address: str) -> None:
+        """It is the Life's."""
+
+    def sleep(self, ms: int) -> None:
+        self.life.wire.advance(ms)
+
+
+def _files(story: Story) -> dict[str, bytes]:
+    credentials = {
+        "server": "coap://thingsboard.example.com",
+        "deviceName": NAME,
+        "credentialsType": story.kind,
+        "credentialsValue": TOKEN,
+    }
+    return {
+        "/config.json": json.dumps(example()).encode(),
+        _CREDENTIALS: json.dumps(credentials).encode(),
+    }
+
+
+def _is_same(one, other) -> bool:
+    """Whether two JSON values are the same; to Python True is 1."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _join_wifi(config, board: _Board, trouble=None) -> Iterator[int]:
+    if not board.life.is_joined:
+        yield 30_000
+    if not board.life.is_joined:
+        raise Silence("no such Wi-Fi")
+
+
+def _ask_time(board: _Board, servers) -> Iterator[int]:
+    board.clock_is_set = True
+    yield 1
+
+
+def _unexpected(error: Exception):
+    raise Violation(f"{type(error).__name__}: {error}") from error
+
+
+def _quick():
+    """Leave out what takes long and is not what is tested; wait in longer steps."""
+    return explorer_board.replaced(
+        (gc, "collect", lambda: None),
+        (session, "give_back", lambda: None),
+        (link, "give_back", lambda: None),
+        (session, "unexpected", _unexpected),
+        (device, "_IDLE", _STEP),
+        (aio, "_POLL", _STEP),
+        (wifi, "join_steps", _join_wifi),
+        (clock, "clock_steps", _ask_time),
+        (strict_json, "mistake_in", explorer_board.mistake_in),
+    )
