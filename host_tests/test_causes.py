@@ -547,6 +547,10 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: strange(6, 9),
     ),
     **UPDATE_CAUSES,
+    "an update without its code": (
+        {"and firmware/… is not on the board"},
+        lambda: flash_of(files={"/firmware": b"", "/config.json": example(update={})}),
+    ),
     "half a firmware": ({"the firmware is not whole"}, not_whole),
     "coaps before, coap now": (
         {"is for coaps, and there is no"},

@@ -210,3 +210,17 @@ def test_a_write_that_broke_off_goes_on(desk):
     assert written[0] >= 6144 and sum(written) == len(data)
     saved = json.loads(desk.read(board, "/slots.json"))
     assert saved["running"]["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_config_json_that_asks_for_more_than_is_there(desk):
+    """Put there by hand: the board says so, and goes on."""
+    board = desk.board("rp2")
+    result = desk.flash(board, app=ALONE.format(version=1).encode())
+    assert result.exit_code == 0, result.detail
+    with Link(str(board.link)) as link:
+        link.put("/config.json", desk.config(update=SETTINGS))
+        link.start()
+        said = "\n".join(link.lines(2))
+    assert "`update` is in config.json, and firmware/update is not on the board" in said
+    assert "mip install --target / firmware/update.json" in said
+    wait(desk, 1)

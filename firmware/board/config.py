@@ -97,6 +97,12 @@ def load(board, provisioned=False, asked=None):
         from firmware.board.config_mistakes import check_microcoapy
 
         check_microcoapy(board)
+    exists = board.storage.exists
+    for room in ("update", "onboarding"):
+        if config[room] and exists("/firmware") and not exists("/firmware/" + room):
+            from firmware.board.config_mistakes import without_room
+
+            without_room(board, config, room, provisioned)
     return config
 
 

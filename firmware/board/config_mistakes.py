@@ -152,6 +152,20 @@ def check_microcoapy(board):
         )
 
 
+def without_room(board, config, room, provisioned):
+    """Let a provisioned board do without the part of the firmware that is not on it, and say so.
+
+    `room`: the key that asks for it, and the name of its folder; a firmware that is frozen, and not
+    on the flash, has all of them. Raises FirstbootError when the board is not provisioned.
+    """
+    what = "`%s` is in config.json, and firmware/%s is not on the board" % (room, room)
+    fix = "Flash the board again, or: mpremote mip install --target / firmware/%s.json" % room
+    if not provisioned:
+        raise config_error(what, fix)
+    board.indicator.say(what, fix)
+    config[room] = None
+
+
 def _shown(kind, value):
     """Return a value that cannot be a secret; of any other one its type."""
     is_number = kind in ("int", "pin", "seconds") and isinstance(value, (int, float))
