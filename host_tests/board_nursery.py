@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
 _LENGTH = 4  # bytes, of what says how long a request is
@@ -104,6 +104,7 @@ def install() -> None:
         atexit.register(opened.close)
         return opened
 
+    @wraps(start)
     def start_by_fork(runtime, settings, lock, pipesize=-1, **environment):
         if runtime != "micropython":
             return start(runtime, settings, lock, pipesize, **environment)

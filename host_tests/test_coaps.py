@@ -40,7 +40,9 @@ BAD_CONFIGURATION = 5
 BOARD = {
     "kind": "rp2",
     "reset_cause": "power",
-    "scenario": Scenario(networks=[{"ssid": "home"}], associated="home", datagram_queue=16),
+    "scenario": Scenario(
+        id="0123456789abcdef", networks=[{"ssid": "home"}], associated="home", datagram_queue=16
+    ),
 }
 
 

@@ -32,7 +32,9 @@ MESSAGE_ID = 0x7777  # the server's own
 BOARD = {
     "kind": "rp2",
     "reset_cause": "power",
-    "scenario": Scenario(networks=[{"ssid": "home"}], associated="home", datagram_queue=16),
+    "scenario": Scenario(
+        id="0123456789abcdef", networks=[{"ssid": "home"}], associated="home", datagram_queue=16
+    ),
 }
 
 

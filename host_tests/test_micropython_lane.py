@@ -83,7 +83,7 @@ def run(tmp_path_factory):
     shutil.copytree(ROOT / "tools", project / "tools")
     shutil.copy(ROOT / "pyproject.toml", project)
     shutil.copy(ROOT / "host_tests" / "firmware" / "helpers.py", firmware)
-    for name in ("conftest.py", "micropython_lane.py", "micropython_runner.py"):
+    for name in ("conftest.py", "board_nursery.py", "micropython_lane.py", "micropython_runner.py"):
         text = (ROOT / "host_tests" / name).read_text(encoding="utf-8")
         text = text.replace("TIME_OUT = 60", "TIME_OUT = 1")
         (project / "host_tests" / name).write_text(text, encoding="utf-8")
