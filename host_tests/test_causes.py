@@ -329,10 +329,10 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
     "a misspelt key": ({"is not known; did you mean"}, lambda: configured(wachdog=8)),
     "another key": ({"that is not known"}, lambda: configured(something=8)),
     "a pin of the console, later": (
-        {"config.json should be corrected", "`led` is a pin that"},
+        {"config.json should be corrected", "`…` is a pin that"},
         lambda: said(provisioned(example(led=1))),
     ),
-    "a pin of the console": ({"`led` is a pin that"}, lambda: configured(led=1)),
+    "a pin of the console": ({"`…` is a pin that"}, lambda: configured(led=1)),
     "{ID}": ({"has `{ID}` in it"}, lambda: configured(provisioning__deviceName="a-{ID}")),
     "multicast": ({"`server`: …"}, lambda: configured(server="coap://224.0.1.187")),
     "a token of dots": ({"cannot stand in a path"}, lambda: configured(provisioning__token="..")),
@@ -365,7 +365,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
     "a wrong password": ({"did not take the password"}, lambda: joined(202)),
     "a wrong password, Pico W": ({"did not take the password"}, lambda: joined(-3, "rp2")),
     "no DHCP": ({"but it gives no address"}, lambda: joined(2, "rp2")),
-    "joining for ever": ({'not joined "…" in 30 s'}, lambda: joined(1001)),
+    "joining for ever": ({'not joined "…" in … s'}, lambda: joined(1001)),
     "a password that is none": (
         {"the radio cannot use the password"},
         lambda: wedged("Wifi Invalid Password"),
