@@ -23,12 +23,14 @@ class Device(device.Device):
     """See firmware.device.Device. What sends, asks or waits is awaited; several tasks may.
 
     One task at least has to be in `wait`, for calls and changes to be answered. What holds the
-    other tasks: joining the Wi-Fi, looking up the server, a DTLS handshake, provisioning anew.
+    other tasks is what MicroPython does in one piece: looking up the server's address, looking for
+    networks, saving a file, and a step of a DTLS handshake, up to some 2 s each.
     """
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self._lock = asyncio.Lock()
+        self.session.board.in_steps = True
 
     async def wait(self, ms):
         """Wait so long; meanwhile send what waits, and answer calls and changes."""
@@ -76,11 +78,12 @@ class Device(device.Device):
 
     async def _arrival(self, timeout):
         """Wait up to so long, in ms; return a datagram, or None."""
-        ticks = self.session.board.ticks
-        end = ticks_add(ticks(), timeout)
+        board = self.session.board
+        end = ticks_add(board.ticks(), timeout)
         while True:
+            board.idle()
             datagram = self.session.receive(0)
-            left = ticks_diff(end, ticks())
+            left = ticks_diff(end, board.ticks())
             if datagram is not None or left <= 0:
                 return datagram
             await asyncio.sleep_ms(min(left, _POLL))

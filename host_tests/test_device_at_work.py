@@ -342,9 +342,10 @@ def test_what_a_battery_could_not_send_is_kept(work):
 # coaps
 
 
-@pytest.mark.parametrize("lane", BOARDS[1:])
+@pytest.mark.parametrize("lane", BOARDS)
+@applications
 @pytest.mark.parametrize("kind", ["ACCESS_TOKEN", "X509_CERTIFICATE"])
-def test_the_device_works_over_coaps(work, kind):
+def test_the_device_works_over_coaps(work, app, kind):
     """In the session of a certificate there is no token in a path."""
     ca, server = new_ca(), work.server
     issued, own = issue(["127.0.0.1"], ca), issue(["sensor"], new_ca())
@@ -358,7 +359,7 @@ def test_the_device_works_over_coaps(work, kind):
         upstream, issued.chain_pem, issued.key_pem, on_session=server.open_session
     ) as relay:
         server.operator.on_restart = relay.forget_sessions
-        work.put(BLOCKING, 30, config=config_for(relay.uri, **keys), files=files)
+        work.put(app, 30, config=config_for(relay.uri, **keys), files=files)
         with work.going_on():
             work.until("provisioned", lambda: server.thingsboard.devices)
             assert work.device.credentials.type == kind

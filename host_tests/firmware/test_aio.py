@@ -1,7 +1,6 @@
 """firmware.coap.aio: the asyncio driver, in virtual time and on loopback."""
 
 import asyncio
-import sys
 from time import ticks_ms
 
 import firmware.coap.aio as aio
@@ -19,6 +18,7 @@ from host_tests.firmware.coap_helpers import (
     separate,
 )
 from host_tests.firmware.helpers import Clock, raises
+from host_tests.firmware.virtual_asyncio import Asyncio, start_anew
 
 OBSERVE = 6
 CONTENT = 0x45
@@ -29,46 +29,11 @@ aio.ticks_add = Clock().ticks_add
 aio.ticks_diff = Clock().ticks_diff
 
 
-class VirtualTime:
-    """In place of asyncio.sleep_ms: when every task sleeps, the clock moves on to the first."""
-
-    # How often the others may run before all of them are taken to sleep.
-    _ROUNDS = 5
-
-    def __init__(self, clock):
-        self.clock = clock
-        self._ends = []
-
-    async def sleep_ms(self, ms):
-        end = self.clock.slept + ms
-        self._ends.append(end)
-        try:
-            rounds = self._ROUNDS
-            while self.clock.slept < end:
-                now = self.clock.slept
-                await asyncio.sleep(0)
-                rounds = rounds - 1 if self.clock.slept == now else self._ROUNDS
-                if not rounds and self.clock.slept == now:
-                    self.clock.slept = min(self._ends)
-                    rounds = self._ROUNDS
-        finally:
-            self._ends.remove(end)
-
-
-class Asyncio:
-    """The asyncio of firmware.coap.aio, with another sleep_ms."""
-
-    Lock = asyncio.Lock
-
-    def __init__(self, sleep_ms):
-        self.sleep_ms = sleep_ms
-
-
 def run(scenario, server, **options):
     """Run scenario(client, transport, clock), a coroutine function, in virtual time."""
     clock = Clock(WRAP - 5000)
     real = aio.asyncio
-    aio.asyncio = Asyncio(VirtualTime(clock).sleep_ms)
+    aio.asyncio = Asyncio(clock)
     transport = Transport(clock, server)
     client = aio.Client(transport, ticks=clock.ticks_ms, random=Tokens(), **options)
     try:
@@ -76,12 +41,6 @@ def run(scenario, server, **options):
     finally:
         aio.asyncio = real
         start_anew()
-
-
-def start_anew():
-    """Leave no task to the next test, which MicroPython's asyncio.run would."""
-    if sys.implementation.name == "micropython":
-        asyncio.new_event_loop()
 
 
 def path_of(datagram):

@@ -203,6 +203,18 @@ def test_a_time_out_is_waited_out_once():
     assert asked(board).now == NOW
 
 
+def test_who_did_not_answer_is_asked_again_half_an_hour_later():
+    board = asked(Board(a_example=silent))
+    board.servers["a.example"] = good
+    board.clock.sleep_ms(29 * 60_000)
+    assert asked(board).clock_is_guessed
+    board.clock.sleep_ms(2 * 60_000)
+    assert asked(board).now == NOW and not board.clock_is_guessed
+    requests = len(board.sent)
+    board.clock.sleep_ms(31 * 60_000)
+    assert len(asked(board).sent) == requests
+
+
 def test_no_servers():
     for servers in (None, []):
         board = asked(Board(a_example=good), servers)

@@ -3,7 +3,7 @@
 from binascii import b2a_base64
 
 import firmware.board.security as security
-from firmware.board import certificate
+from firmware.board import certificate, security_steps
 from firmware.board.clock import BUILT
 from firmware.board.storage import Storage
 from firmware.errors import DateError, FirstbootError
@@ -141,6 +141,45 @@ def test_a_certificate_that_disagrees_with_the_clock_has_it_set_again():
     board, raised = session({"ca": 10**8}, error)
     assert raised is error
     assert board.clock_is_set is None
+
+
+def test_a_session_in_steps():
+    session, board = session_in_steps([False, False, True])
+    assert list(session.handshake()) == [10, 10, 10]
+    assert board.said == [1] and not board.closed
+    # Asked for before the handshake.
+    assert board.clock_is_set is True
+
+
+def test_a_session_in_steps_that_fails():
+    session, board = session_in_steps([False, DateError("the server's certificate has expired")])
+    raises(DateError, list, session.handshake())
+    assert board.said == [1] and board.closed
+    assert board.clock_is_set is None
+
+
+def session_in_steps(progress):
+    """Return (SessionInSteps, Board), in which a step after the other gives what is given."""
+    board = Stub(clock_is_set=False, clock_asked_at=None, now=BUILT, ticks=lambda: 0)
+    board.indicator = Stub(say=lambda *lines: None)
+    board.set_clock = lambda seconds, is_guess: None
+    board.closed, board.said = [], []
+    transport = Stub(close=lambda: board.closed.append(1))
+    tls = Stub(close=lambda: None)
+    context = Stub(wrap_socket=lambda records, **options: tls)
+    config = {"verify": True, "ntp": None}
+    session = security_steps.SessionInSteps(
+        transport, context, "a.example", board, config, lambda: board.said.append(1)
+    )
+
+    def advance():
+        step = progress.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    session.advance = advance
+    return session, board
 
 
 def session(ends, error=None):
