@@ -12,6 +12,7 @@ NEW_MANIFEST = "/manifest.new"
 
 # Blocks that stay free for the application's data.
 _SPARE = const(8)
+_PIECE = const(512)  # bytes that are read at a time
 
 
 class Slot:
@@ -25,7 +26,6 @@ class Slot:
         self._idle = board.idle
         self.place = place
         self._mpy = mpy
-        self._buffer = memoryview(bytearray(512))
 
     def open(self, name, mode):
         """Open a file."""
@@ -97,12 +97,14 @@ class Slot:
     def feed(self, name, most, update):
         """Call `update` with a file's first bytes, `most` at most; return how many there were."""
         left = most
+        # Not kept: while a block is on its way the heap is wanted for that.
+        buffer = memoryview(bytearray(_PIECE))
         with self.open(name, "rb") as file:
             while left:
-                size = file.readinto(self._buffer[: min(left, len(self._buffer))])
+                size = file.readinto(buffer[: min(left, _PIECE)])
                 if not size:
                     break
-                update(self._buffer[:size])
+                update(buffer[:size])
                 left -= size
                 self._idle()
         return most - left

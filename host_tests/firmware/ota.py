@@ -14,7 +14,15 @@ from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
 from host_tests.firmware.coap_helpers import Transport
 from host_tests.firmware.helpers import Clock
-from host_tests.firmware.world import CONTENT, UNAUTHORIZED, PowerCut, Reset, example, ticks_add
+from host_tests.firmware.world import (
+    CONTENT,
+    UNAUTHORIZED,
+    PowerCut,
+    Reset,
+    example,
+    os_error,
+    ticks_add,
+)
 
 BLOCK2, SIZE2 = 23, 28
 NOT_FOUND = 0x84
@@ -202,6 +210,8 @@ class Lossy(Transport):
         self.wire = wire
 
     def send(self, datagram):
+        if self.closed:
+            raise os_error(9)
         datagram = bytes(datagram)
         self.sent.append((self.clock.slept, datagram))
         self.wire.bytes += len(datagram)
@@ -232,16 +242,20 @@ class Lossy(Transport):
 class Wire:
     """`fates`: by the number of a datagram, of both directions, how late each copy is, in ms.
 
-    () is lost, (0, 0) doubled. `is_cut`: all are lost.
+    () is lost, (0, 0) doubled. `is_cut`: all are lost. `power_cut_at`: the number of the datagram
+    at which the power goes.
     """
 
     def __init__(self):
         self.fates = {}
         self.count = self.bytes = 0
         self.is_cut = False
+        self.power_cut_at = None
 
     def fate(self):
         self.count += 1
+        if self.count - 1 == self.power_cut_at:
+            raise PowerCut()
         if self.is_cut:
             return ()
         return self.fates.get(self.count - 1, (0,))

@@ -9,6 +9,19 @@ from host_tests.firmware.world import Reset
 ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
 SOON = {"spread": 1}
 HOUR = 3_600_000
+# What may become of a datagram: how late each copy of it is, in ms.
+FATES = ((), (), (0, 5), (3_000,), (70,), (0, 40_000))
+
+
+class Draw:
+    """Numbers by chance, the same on both interpreters."""
+
+    def __init__(self, seed):
+        self._seed = seed
+
+    def __call__(self, below):
+        self._seed = (self._seed * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self._seed >> 8) % below
 
 
 def assigned(**how):
@@ -66,6 +79,16 @@ def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
     site.assign("2.0")
     site.run(60_000)
     assert site.stages() == ALL + ["FAILED"] + ALL and site.resets == 2
+
+
+def test_an_outcome_is_told_also_when_nothing_is_assigned_any_more():
+    site, _ = assigned()
+    site.run(60_000)
+    site.state.fail("it did not prove itself")
+    site.unassign()
+    site.power_on()
+    site.run(10_000)
+    assert site.stages() == ALL + ["FAILED"]
 
 
 def test_every_checksum_of_thingsboard():
@@ -144,16 +167,27 @@ def test_an_outage_goes_on_where_it_was():
     assert len(site.packages.blocks) == 21
 
 
+def test_another_address_in_the_middle():
+    site, data = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    site.world.network.address = "192.0.2.77"
+    site.run(20_000, until_reset=True)
+    assert site.data == data and site.resets == 1 and len(site.transports) == 2
+    assert len(site.packages.blocks) == 21
+
+
 def test_a_power_cut_goes_on_where_the_flash_is():
     site, data = assigned(size=20 * BLOCK)
     site.until(blocks=10)
     there = len(site.data)
     assert 4 * BLOCK <= there < 20 * BLOCK
+    asked = len(site.packages.blocks)
     site.power_on()
     site.run(2 * 60_000)
     assert site.data == data and site.stages() == ALL
-    assert site.packages.blocks.count((0, 0)) == 1
-    assert (there // BLOCK, 6) in site.packages.blocks[-20:]
+    # The first one again, of 16 bytes, and then only what is missing.
+    missing = [(number, 6) for number in range(there // BLOCK, 20)]
+    assert site.packages.blocks[asked:] == [(0, 0)] + missing
 
 
 def test_a_cut_at_every_flash_operation():
@@ -175,6 +209,56 @@ def test_a_cut_at_every_flash_operation():
         site.trial.confirm()
         site.run(10_000)
         assert site.stages()[len(stages) :] == ["UPDATED"]
+
+
+def test_a_cut_at_every_datagram():
+    site, _ = assigned(size=3000)
+    first = site.wire.count
+    site.run(30_000, until_reset=True)
+    for number in range(first, site.wire.count):
+        site, data = assigned(size=3000)
+        site.wire.power_cut_at = number
+        site.run(3 * 60_000, until_reset=True)
+        assert site.data == data and site.resets == 1, number
+        stages = site.stages()
+        once = [each for place, each in enumerate(stages) if each not in stages[:place]]
+        assert once == ALL and len(stages) <= len(ALL) + 1, number
+
+
+def test_bad_weather():
+    """Losses, duplicates and reorderings, restarts, outages and cuts, by chance."""
+    draw = Draw(1)
+    for number in range(20):
+        site, data = assigned(size=9 * BLOCK + 100)
+        first = site.wire.count
+        for _ in range(6):
+            site.wire.fates[first + draw(60)] = FATES[draw(len(FATES))]
+        event = draw(4)
+        site.until(blocks=1 + draw(8))
+        if event == 0:
+            site.packages.restart()
+        elif event == 1:
+            site.wire.is_cut = True
+            site.run(1_000 * draw(400))
+            site.wire.is_cut = False
+        elif event == 2:
+            site.power_on()
+        site.run(20 * 60_000, until_reset=True)
+        assert site.data == data and site.resets == 1, number
+        stages = site.stages()
+        once = [each for place, each in enumerate(stages) if each not in stages[:place]]
+        assert once == ALL, number
+
+
+def test_an_application_that_pauses_for_long():
+    """ThingsBoard forgets what it serves after five minutes."""
+    site, data = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    site.clock.sleep_ms(310_000)
+    asked = len(site.packages.blocks)
+    site.run(20_000, until_reset=True)
+    assert site.data == data and site.resets == 1
+    assert site.packages.blocks[asked] == (0, 0) and len(site.packages.blocks) == 21
 
 
 def test_the_assignment_changes_in_the_middle():

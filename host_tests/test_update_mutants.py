@@ -1,0 +1,201 @@
+"""An update with one of its protections off, to prove that its tests would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from firmware import observed
+from firmware.thingsboard import ota
+from firmware.update import download, job, watch
+from host_tests.firmware import test_update as tests
+from host_tests.firmware.world import Reset
+
+
+class Mutant(NamedTuple):
+    """A module whose text is another, and the test that fails with it."""
+
+    module: object
+    text: str
+    other: str
+    test: object
+
+
+MUTANTS = {
+    "a download goes on without its first block": Mutant(
+        download, "if offset:", "if False:", tests.test_a_power_cut_goes_on_where_the_flash_is
+    ),
+    "in another session too": Mutant(
+        download, "client is not self._client", "False", tests.test_another_address_in_the_middle
+    ),
+    "after a long pause, too": Mutant(
+        download,
+        "> _LONGEST_PAUSE",
+        "> _LONGEST_PAUSE << 8",
+        tests.test_an_application_that_pauses_for_long,
+    ),
+    "a checksum is not compared": Mutant(
+        download,
+        "taken.digest().hex() != package.checksum",
+        "False",
+        tests.test_every_checksum_of_thingsboard,
+    ),
+    "only what comes after a cut is in it": Mutant(
+        download,
+        "not installation.replay(taken.update)",
+        "False",
+        tests.test_a_power_cut_goes_on_where_the_flash_is,
+    ),
+    "what does not have it stays": Mutant(
+        download,
+        "self._installation.discard()",
+        "pass",
+        tests.test_every_checksum_of_thingsboard,
+    ),
+    "refused blocks are asked for for ever": Mutant(
+        download,
+        "if code in _NO_BLOCKS:",
+        "if False:",
+        tests.test_blocks_that_are_refused_come_as_chunks,
+    ),
+    "one chunk past the end": Mutant(
+        download,
+        "return self.offset == self._package.size",
+        "return self.offset > self._package.size",
+        tests.test_sizes_around_a_block,
+    ),
+    "another size is taken": Mutant(
+        download,
+        "size not in (None, self._package.size)",
+        "False",
+        tests.test_thingsboard_serves_another_package_than_it_has_assigned,
+    ),
+    "doubt for ever": Mutant(
+        download, "> _LONGEST_DOUBT", "< 0", tests.test_a_size_that_stays_wrong_fails
+    ),
+    "a certificate is provisioned anew": Mutant(
+        download, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
+    ),
+    "a checksum that the board has not is passed over in silence": Mutant(
+        download, "if not taken:", "if False:", tests.test_every_checksum_of_thingsboard
+    ),
+    "what has failed is tried again": Mutant(
+        job,
+        "or state.has_failed(*words)",
+        "",
+        tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
+    ),
+    "what runs is taken again": Mutant(
+        job,
+        "(is_running or",
+        "(",
+        tests.test_a_package_is_downloaded_and_switched_to,
+    ),
+    "a state is told again after a cut": Mutant(
+        job,
+        "self._state.keep(package.identity + [number + 1])",
+        "self._state._found['progress'] = package.identity + [number + 1]",
+        tests.test_a_cut_at_every_datagram,
+    ),
+    "a state is noted before it is told": Mutant(
+        job,
+        "yield from self._send(state_of(package.kind, _STATES[number]))",
+        "steps = self._send(state_of(package.kind, _STATES[number]))\n"
+        "        self._state.keep(package.identity + [number + 1])\n"
+        "        yield from steps",
+        tests.test_a_cut_at_every_datagram,
+    ),
+    "an outcome is told for ever": Mutant(
+        job, "state.told()", "pass", tests.test_a_package_is_downloaded_and_switched_to
+    ),
+    "what may pass is tried for ever": Mutant(
+        job, "self._tries < _MOST_TRIES", "True", tests.test_what_may_pass_is_tried_three_times
+    ),
+    "nothing is tried again": Mutant(
+        job, "error.may_pass and", "False and", tests.test_what_may_pass_is_tried_three_times
+    ),
+    "all boards begin at once": Mutant(
+        job, 'self._settings["spread"] * 1000', "0", tests.test_boards_begin_at_different_times
+    ),
+    "another assignment does not end the first": Mutant(
+        job,
+        "package.identity == self.package.identity",
+        "True",
+        tests.test_the_assignment_changes_in_the_middle,
+    ),
+    "nor does its end": Mutant(
+        job,
+        "        self._end()\n        if package:",
+        "        if package:\n            self._end()",
+        tests.test_the_assignment_is_taken_away_in_the_middle,
+    ),
+    "the end of a trial is not noticed": Mutant(
+        watch, "trial.is_over and", "False and", tests.test_a_package_is_downloaded_and_switched_to
+    ),
+    "what was not told before a start never is": Mutant(
+        watch,
+        "self._is_new = session.board.exists(_SLOTS)",
+        "self._is_new = False",
+        tests.test_an_outcome_is_told_also_when_nothing_is_assigned_any_more,
+    ),
+    "a change of attributes is not noticed": Mutant(
+        watch,
+        "if titles != (self._titles or []):",
+        "if titles and not self._titles:",
+        tests.test_the_assignment_changes_in_the_middle,
+    ),
+    "a board that sleeps waits for the others": Mutant(
+        watch, "self._is_hurried = True", "pass", tests.test_a_board_that_sleeps_deep_begins_at_once
+    ),
+    "a handler that comes late misses what there is": Mutant(
+        observed,
+        "self._attributes.repeat()",
+        "pass",
+        tests.test_an_application_s_handler_has_all_attributes_also_when_it_comes_late,
+    ),
+    "half an assignment is one": Mutant(
+        ota, "if not (is_there or url):", "if False:", tests.test_half_an_assignment_is_none
+    ),
+}
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[None]:
+    """Let a module be of another text, and be itself again."""
+    module = mutant.module
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    assert source.count(mutant.text) == 1
+    code = compile(source.replace(mutant.text, mutant.other), module.__file__, "exec")
+    changed = {"__name__": module.__name__}
+    exec(code, changed)
+    own = {
+        name: each
+        for name, each in changed.items()
+        if getattr(each, "__module__", None) == module.__name__
+    }
+    with ExitStack() as stack:
+        for each in (module, job):
+            for name in own.keys() & vars(each).keys():
+                stack.enter_context(patch.object(each, name, own[name]))
+        # What the tests have put in their place.
+        for name in ("Installation", "ticks_add", "ticks_diff", "give_back"):
+            if name in vars(module):
+                changed[name] = vars(module)[name]
+        yield
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_an_update_without_this_protection_is_found_out(name):
+    mutant = MUTANTS[name]
+    with mutated(mutant), pytest.raises((Exception, Reset)):
+        mutant.test()
+
+
+def test_the_tests_pass_with_all_of_them():
+    for test in {mutant.test for mutant in MUTANTS.values()}:
+        test()
