@@ -122,6 +122,8 @@ class Files:
         self._littlefs.mount()
 
     def open(self, path: str, mode: str) -> _File:
+        if mode == "ab" and path.rpartition("/")[2] not in self.listdir(path.rpartition("/")[0]):
+            mode = "wb"  # which littlefs-python wants to be said
         return _File(self._littlefs.fs, path, mode)
 
     def stat(self, path: str) -> tuple[int, ...]:
@@ -147,7 +149,7 @@ class Files:
     rmdir = remove
 
     def listdir(self, path: str = "/") -> list[str]:
-        return _call(self._littlefs.listdir, path)
+        return _call(self._littlefs.listdir, path or "/")
 
     def ilistdir(self, path: str = "/"):
         return [(info.name, 0x8000, 0, info.size) for info in self._littlefs.scandir(path)]
