@@ -5,7 +5,6 @@ Datagrams and the time come in, datagrams go out; times in ms.
 
 from __future__ import annotations
 
-import copy
 from typing import NamedTuple
 
 from tools.fake_thingsboard.blocks import REQUEST_ENTITY_INCOMPLETE, Transfers
@@ -51,7 +50,8 @@ class MessageLayer:
 
     def copy(self) -> MessageLayer:
         """An independent copy."""
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
         twin.duplicates = self.duplicates.copy()
         twin.transfers = self.transfers.copy()
         twin.transmissions = self.transmissions.copy()
