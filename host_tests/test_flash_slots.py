@@ -10,7 +10,7 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.virtual_bench import both_kinds, needs_micropython
-from tools.bundle import format
+from tools.bundle import contents, format
 from tools.bundle.format import Bundle, File
 from tools.flash import content, slots
 from tools.flash.link import Link
@@ -51,9 +51,9 @@ def flash(desk, board, app=None, **job):
     return json.loads(desk.read(board, "/slots.json") or b"{}")
 
 
-def update(board, app: str, version: str = "2") -> None:
+def update(board, app: str, version: str = "2", *more: File) -> None:
     """Put an update on it as if it had come over the air, and start it."""
-    files = (File("app.py", app.encode()), File("helper.py", b""))
+    files = (File("app.py", app.encode()), File("helper.py", b""), *more)
     data = format.make(Bundle("my-app", version, files))
     with Link(str(board.link)) as link:
         slots.install(link, data, SETTINGS, lambda size: None)
@@ -79,9 +79,10 @@ CONFIRMED = '"starts": null'
 
 @both_kinds
 def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
+    """With all of the firmware in each place, for which there is room on a Pico W."""
     board = desk.board(kind)
     flash(desk, board, ALONE.format(version=1))
-    update(board, APP.format(version=2))
+    update(board, APP.format(version=2), "2", contents.firmware(None))
     wait(desk, 2, CONFIRMED, board)
     root = desk.read(board, "/app.py")
     saved = flash(desk, board, APP.format(version=3))
@@ -224,3 +225,14 @@ def test_a_config_json_that_asks_for_more_than_is_there(desk):
     assert "`update` is in config.json, and firmware/update is not on the board" in said
     assert "mip install --target / firmware/update.json" in said
     wait(desk, 1)
+
+
+def test_a_board_gets_what_takes_updates_when_its_config_json_asks_for_them(desk):
+    board = desk.board("rp2")
+    path = desk.folder / "config.json"
+    for update, is_there in ((None, False), ({}, True), (None, False)):
+        path.write_bytes(desk.config(update=update))
+        done = desk.tools("flash", "--port", board.link, "--no-start")
+        assert done.returncode == 0, done.stderr
+        assert (desk.read(board, "/firmware/update/slots.mpy") is not None) == is_there
+        assert (desk.read(board, "/firmware/thingsboard/ota.mpy") is not None) == is_there
