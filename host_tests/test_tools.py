@@ -47,6 +47,7 @@ VERBS = (
     "board",
     "read",
     "storm",
+    "footprint",
     "measure",
     "pictures",
     "test",

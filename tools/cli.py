@@ -28,6 +28,7 @@ VERBS = (
     "board",
     "read",
     "storm",
+    "footprint",
     "measure",
     "pictures",
     "test",
