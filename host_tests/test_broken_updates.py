@@ -6,16 +6,19 @@ On the virtual board, real MicroPython on a real littlefs; the deadlines are a s
 from __future__ import annotations
 
 import json
-import shutil
+import random
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from host_tests.compiled import compiled
 from host_tests.firmware.updates import Site, bundle
+from host_tests.test_power_cuts import failing_power  # noqa: F401 - a fixture
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.measure.bench import compile_to, firmware_files
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
@@ -85,22 +88,11 @@ def remove(path):
 """
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """The firmware as `flash` puts it on a board."""
-    folder = tmp_path_factory.mktemp("compiled")
-    compile_to(PROJECT, firmware_files(PROJECT), folder)
-    for name in ("boot.py", "main.py"):
-        shutil.copy(PROJECT / name, folder)
-    return folder
-
-
 class Bench:
     """A board whose root has the old version, and whose slot has a new one, switched to."""
 
-    def __init__(self, folder: Path, source: Path, kind: str = "esp32"):
+    def __init__(self, folder: Path, kind: str = "esp32"):
         self.flash = folder / "flash.img"
-        self.source = source
         self.kind = kind
         self.lines: list[str] = []
         self.server = FakeThingsBoard(ThingsBoard("key", "secret"))
@@ -120,7 +112,10 @@ class Bench:
         on_flash = {
             path[1:]: content for path, content in site.folders.files.items() if content is not None
         }
-        on_flash |= others or {}
+        self.put_root(old, on_flash | (others or {}), watchdog)
+
+    def put_root(self, app: str, files: dict[str, bytes], watchdog=None) -> None:
+        """A board with this in its root."""
         credentials = {
             "server": self.server.uri,
             "deviceName": "sensor-1",
@@ -134,19 +129,21 @@ class Bench:
             "update": {},
             "watchdog": watchdog,
         }
-        on_flash["credentials.json"] = json.dumps(credentials).encode()
         put_on_flash(
             self.flash,
             self.kind,
             "micropython",
             json.dumps(self.config).encode(),
-            old.encode(),
-            self.source,
-            on_flash,
+            app.encode(),
+            compiled(),
+            {**files, "credentials.json": json.dumps(credentials).encode()},
         )
 
-    def run(self, until: str) -> list[str]:
-        """Power up, and cut the power when the console says this; give the console."""
+    def run(self, until: str, cut_after: float | None = None) -> list[str]:
+        """Power up, and cut the power when the console says this, or after so many seconds.
+
+        Gives the console.
+        """
         lines = []
 
         def on_line(line):
@@ -155,8 +152,11 @@ class Bench:
                 board.cut_power()
 
         board = VirtualBoard(self.flash, self.kind, on_line=on_line)
+        timer = threading.Timer(cut_after or 60, board.cut_power)
+        timer.start()
         outcome = board.power_up(timeout=60, stay=True)
-        assert outcome.ended == "power cut", "\n".join([outcome.ended, *lines])
+        timer.cancel()
+        assert cut_after or until in "\n".join(lines), "\n".join([outcome.ended, *lines])
         return lines
 
     def check_the_rest(self) -> None:
@@ -171,8 +171,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, compiled):
-    bench = Bench(tmp_path, compiled)
+def bench(tmp_path):
+    bench = Bench(tmp_path)
     with bench.server:
         yield bench
 
@@ -304,10 +304,9 @@ def test_broken_firmware_rolls_back(bench, name):
     bench.check_the_rest()
 
 
-def test_firmware_of_its_own_runs_and_is_confirmed(bench, compiled):
+def test_firmware_of_its_own_runs_and_is_confirmed(bench):
     firmware = {
-        path.relative_to(compiled).as_posix(): path.read_bytes()
-        for path in sorted(compiled.rglob("*.mpy"))
+        name: content for name, content in compiled().items() if name.startswith("firmware/")
     }
     changed = "def marked(): return 'own firmware'\n"
     source = (PROJECT / "firmware" / "sleep.py").read_text() + changed
@@ -341,3 +340,97 @@ def test_a_proven_version_that_is_damaged_gives_way(bench):
 def test_an_unreadable_state_runs_the_root(bench, content):
     bench.put(RUN + LOOP, others={"slots.json": content})
     assert "the new one runs" not in bench.run("the old one runs")
+
+
+def test_a_rollback_may_be_cut(bench, failing_power):  # noqa: F811
+    """At each operation of the flash, from the start of the broken version on."""
+    bench.kind = "rp2"
+    failing_power("0 never")
+    bench.put("1 / 0")
+    image = bench.flash.read_bytes()
+    cuts = 0
+    while True:
+        bench.flash.write_bytes(image)
+        failing_power(f"{cuts + 1} inside")
+        lines = bench.run("the old one runs", cut_after=60)
+        failing_power("0 never")
+        if "the old one runs" in lines:
+            assert cuts > 3
+            return
+        cuts += 1
+        bench.run("the old one runs")
+        assert bench.state["failed"]["version"] == "2"
+        bench.check_the_rest()
+
+
+TAKES_ONE = """
+import time
+from firmware.board.hardware import Board
+from firmware.update.install import Installation
+from firmware.update.slots import State
+
+def run(credentials):
+    print("the old one runs")
+    board = Board()
+    if not State(board.storage).failed:
+        with open("/next", "rb") as file:
+            content = file.read()
+        installation = Installation(board, {"key": None, "trial": 60, "contact": 60})
+        installation.begin("my-app", "2", len(content), "x")
+        for at in range(installation.offset, len(content), 1024):
+            installation.write(content[at : at + 1024])
+        installation.switch()
+        board.reset()
+    print("done")
+    time.sleep(60)
+"""
+CONFIRMS = """
+import time
+from firmware.board.hardware import Board
+from inner import marked
+
+def run(credentials):
+    if Board.trial:
+        Board.trial.confirm()
+    print("done" if marked else "")
+    time.sleep(60)
+"""
+RANDOM_CUTS, ALL_RANDOM_CUTS = 10, 200
+SEED = 5
+
+
+def test_any_moment_of_an_update_may_be_cut(bench, request):
+    """200 of them with --explore-deep, see host_tests.test_update_cuts."""
+    is_deep = request.config.getoption("--explore-deep", default=False)
+    takes = max(life_of(bench, -1 - number, None) for number in range(2))
+    for number in range(ALL_RANDOM_CUTS if is_deep else RANDOM_CUTS):
+        life_of(bench, number, takes)
+
+
+def life_of(bench, number: int, takes: float | None) -> float:
+    """Update a board, cut after a part of the time that it takes; gives how long it took."""
+    draw = random.Random(f"{SEED}/{number}")
+    is_good = draw.choice((True, False))
+    bench.kind = draw.choice(sorted(KINDS))
+    files = {
+        "app.py": CONFIRMS.encode() if is_good else b"1 / 0",
+        "data.bin": b"x" * 20_000,
+        "inner.py": b"marked = True",
+    }
+    bench.flash.unlink(missing_ok=True)
+    bench.put_root(TAKES_ONE, {"next": bundle(files)})
+    started = time.monotonic()
+    if takes:
+        bench.run("done", draw.uniform(0, takes))
+    bench.run("done")
+    state = bench.state
+    assert state["starts"] is None, number
+    if is_good:
+        assert (state["running"]["place"], state["failed"]) == ("/a", None), number
+        for path, content in files.items():
+            assert read_file(bench.flash, f"/a/{path}") == content
+    else:
+        assert (state["running"]["place"], state["failed"]["version"]) == ("", "2"), number
+    assert read_file(bench.flash, "/app.py").decode() == TAKES_ONE
+    bench.check_the_rest()
+    return time.monotonic() - started
