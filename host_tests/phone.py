@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from host_tests.power_up_bench import PowerUps
 from tools.virtual_board.board import Outcome, VirtualBoard
 
 
@@ -87,20 +88,25 @@ class Phone:
 
 
 class PoweredUp:
-    """A power-up that goes on while the test does something else: a context."""
+    """A power-up of PowerUps that goes on while the test does something else: a context."""
 
-    def __init__(self, power_up, **options):
+    def __init__(self, ups: PowerUps, **options):
         self.outcome: Outcome | None = None
-        self._power_up = power_up
+        self._ups = ups
+        self._ups.board = None
         self._options = options
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        self.outcome = self._power_up(**self._options)
+        self.outcome = self._ups.power_up(**self._options)
 
     def __enter__(self) -> PoweredUp:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, failed, *_) -> None:
+        if failed and self._ups.board:
+            self._ups.board.cut_power()
         self._thread.join()
+        if failed and self.outcome:
+            print(*self.outcome.lines, sep="\n")

@@ -11,6 +11,8 @@ from firmware.errors import Silence
 _POLL = const(100)  # ms
 _PATIENCE = const(30)  # s
 _POLLS_TO_RECONNECT = const(50)
+# What stands for it with an ESP32; a Pico W has a status of its own.
+_NO_ADDRESS = const(1002)
 _OFF = const(500)  # ms that a radio is off, to be as after power-up
 _ROUNDS_TO_RESET = const(6)
 
@@ -145,5 +147,16 @@ def _connect(wlan, ssid, key, patience):
         status = wlan.status()
         if status not in (1000, 1001, 1010, 0, 1, 3):  # idle, joining, joined
             telling = status
+    if board.network.STAT_IDLE == 1000 and _is_associated(wlan):
+        telling = _NO_ADDRESS
     wlan.disconnect()
     return telling or status
+
+
+def _is_associated(wlan):
+    """Return whether an ESP32 is in a network, with an address or without: it shows no status."""
+    try:
+        wlan.status("rssi")
+        return True
+    except OSError:
+        return False

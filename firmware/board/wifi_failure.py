@@ -1,6 +1,7 @@
 """Why the board is not joined, for people. Imported only when that has happened.
 
-The numbers are WLAN.status(): each board has its own, and not all have a name.
+The numbers are WLAN.status(): each board has its own, and not all have a name. 1002 is
+firmware.board.wifi's for an ESP32 without an address.
 """
 
 from firmware.errors import FirstbootError
@@ -30,7 +31,11 @@ def explain(board, wifi, status, patience):
     what = 'not joined "%s" in %d s (status %d)' % (ssid, patience, status)
     fix = "Check `wifi.password`, the distance, and the network's DHCP server."
     is_wedged = False
-    if is_esp32:
+    if status == (1002 if is_esp32 else 2):
+        reason = "no address"
+        what = 'joined "%s", but it gives no address' % ssid
+        fix = "Check the network's DHCP server."
+    elif is_esp32:
         if status == 201:
             reason = "not in range"
             what = 'no network "%s" in range' % ssid
@@ -61,10 +66,6 @@ def explain(board, wifi, status, patience):
         reason = "wrong password"
         what = '"%s" did not take the password' % ssid
         fix = _PASSWORD
-    elif status == 2:
-        reason = "no address"
-        what = 'joined "%s", but it gives no address' % ssid
-        fix = "Check the network's DHCP server."
     else:
         is_wedged = status >= 0
     return _error(what, fix, reason), is_wedged

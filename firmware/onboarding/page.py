@@ -204,6 +204,8 @@ def shown(name):
     for letter in text:
         code = ord(letter)
         is_control = code < 32 or 127 <= code < 160 or 0x202A <= code <= 0x202E
+        # Half a letter, which MicroPython takes for one.
+        is_control = is_control or 0xD800 <= code <= 0xDFFF
         letters.append("\\x%02x" % code if is_control else letter)
     return "".join(letters)
 

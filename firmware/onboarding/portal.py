@@ -161,9 +161,11 @@ class Portal:
             settings["password"] = ""
         for key in candidate.asked:
             settings[key] = _text(fields.get(key))
-        self.wrong = candidate.offer(settings)
         if securities and all(securities) and not settings["password"]:
             self.wrong = ["password"]
+            candidate.tell("does not fit")
+            return
+        self.wrong = candidate.offer(settings)
 
 
 def _bound(kind, address, port):

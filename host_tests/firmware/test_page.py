@@ -38,6 +38,7 @@ NETWORKS = [
     (77, b"\0\0\0", 3),
     (78, b"\x1b[2J\x07", 3),
     (80, "\u202egnp.exe".encode(), 3),
+    (81, b"\xed\xa0\xbc\xc0\xbc", 3),
 ]
 
 
@@ -108,6 +109,7 @@ def test_names_of_strangers_are_harmless():
     assert "\\xff" * 32 in text
     assert "\\x1b[2J\\x07" in text and "\x1b" not in text
     assert "\\x202egnp.exe" in text and "\u202e" not in text
+    text.encode()
     assert "K\u00fcche \U0001f321" in text
     for name in ("chosen", "ssid"):
         for state in STATES:

@@ -136,6 +136,16 @@ def test_every_failure():
         assert world.texts() == ['Wi-Fi: joining "Home"']
 
 
+def test_an_esp32_in_a_network_that_gives_no_address():
+    """It has no status for that; an older failure's stays."""
+    for status in (1001, 201, 202):
+        world, config = made("esp32", [[(0, status)]])
+        world.network.is_associated = True
+        error = fail(world, config)
+        assert error.what == 'joined "Home", but it gives no address'
+        assert error.reason == "no address"
+
+
 def test_a_failure_and_then_another_join():
     for kind, timeline, _, _ in FAILURES:
         world, config = made(kind, [timeline])

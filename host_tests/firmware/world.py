@@ -260,6 +260,8 @@ class Network:
     silent_until = None
     wedged = None
     wedged_until = "cycle"
+    # In a network, whether with an address or not.
+    is_associated = False
 
     def __init__(self, kind, clock):
         self.kind = kind
@@ -316,7 +318,12 @@ class Network:
     def isconnected(self):
         return self.status() == self.STAT_GOT_IP
 
-    def status(self):
+    def status(self, *param):
+        if param:
+            assert param == ("rssi",)
+            if not self.is_associated:
+                raise OSError("Wifi Not Connected")
+            return -60
         if self.since is None:
             return self.STAT_IDLE
         status = self.STAT_CONNECTING
@@ -663,7 +670,8 @@ def modules_of_firmware():
 
 def put_back(loaded):
     """Load again what was given back: other tests have it too, and it has to be the same one."""
-    for name in loaded:
+    # The package of a module before it.
+    for name in sorted(loaded):
         if name not in sys.modules or sys.modules[name] is not loaded[name]:
             package, _, own_name = name.rpartition(".")
             sys.modules[name] = loaded[name]
@@ -698,6 +706,7 @@ class World:
         self.sent = []
         self.lines = []
         self.waits = []
+        self._waited = None
         self.resets = 0
         self.led = None
         self.stop_after = None
@@ -706,6 +715,7 @@ class World:
         self.board = None
         self.on_send = lambda: None
         self.sessions = None
+        self.is_pressed = False
         self.scripted_random = {}
         self._random = 1
         if config is not None:
@@ -763,7 +773,9 @@ class World:
         return self.clock_began + self.clock.slept
 
     def on_sleep(self, ms):
-        if self.lines and "next try in" in self.lines[-1]:
+        # A wait of several sleeps is one.
+        if self.lines and "next try in" in self.lines[-1] and self._waited != len(self.lines):
+            self._waited = len(self.lines)
             self.waits.append(ms)
             if self.stop_after is not None and len(self.waits) >= self.stop_after:
                 raise Stopped()

@@ -261,6 +261,8 @@ class WLAN:
             return access_point.stations
         if name != "rssi" or not self._is_station:
             raise ValueError("unknown status param")
+        if _ESP32 and not station.associated:
+            raise OSError("Wifi Not Connected")
         return station.radio.rssi
 
     def _station_state(self):
