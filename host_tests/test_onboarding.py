@@ -279,7 +279,7 @@ def run(credentials):
 def test_where_config_json_does_not_ask_for_it_nothing_of_it_is_loaded(ups, server):
     """Nor after it did its work, but for the button that can bring it back."""
     ups.put(app=LOADED)
-    outcome = ups.provision()
+    outcome = ups.power_up(stay=True, timeout=4)
     assert "loaded: []" in "\n".join(outcome.lines)
     for pin, expected in ((None, []), (14, ["firmware.onboarding", "firmware.onboarding.button"])):
         config = without_wifi(server, onboarding_pin=pin)
@@ -287,7 +287,7 @@ def test_where_config_json_does_not_ask_for_it_nothing_of_it_is_loaded(ups, serv
         config["provisioning"]["deviceName"] = f"sensor-{pin}"
         put(ups, config, app=LOADED)
         for _ in range(2):
-            outcome = ups.power_up(networks=[HOME], stay=True, timeout=5)
+            outcome = ups.power_up(networks=[HOME], stay=True, timeout=4)
             assert f"loaded: {expected}" in "\n".join(outcome.lines)
 
 
