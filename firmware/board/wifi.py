@@ -88,7 +88,7 @@ def _join(board, wifi, patience):
         if wlan.status() not in (1000, 0):  # idle
             # A soft reset ends neither an association nor an ESP32's attempts at one.
             wlan.disconnect()
-        status = yield from _connect(wlan, ssid, wifi["password"] or None, patience)
+        status = yield from _connect(board, wlan, ssid, wifi["password"] or None, patience)
     except Exception as error:
         # Of whatever class: which one is the network stack's affair.
         status = error
@@ -132,7 +132,7 @@ def _joined(board, networks):
         pass
 
 
-def _connect(wlan, ssid, key, patience):
+def _connect(board, wlan, ssid, key, patience):
     """The steps that return None when joined, else the status that tells most about why not."""
     telling = None
     status = -1
