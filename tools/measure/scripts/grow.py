@@ -92,7 +92,9 @@ class Streams:
         # Block2, or Block1 as the request's: 2 bytes of a number, `more` and 1024.
         value = (self.number << 4 | more << 3 | 6).to_bytes(2, "big")
         code, option = (0x5F if more else 0x44, 27) if is_upload else (0x45, 23)
-        head = b"\x68" + bytes((code,)) + datagram[2:12] + bytes((0xD2, option - 13)) + value
+        token_length = datagram[0] & 15
+        head = bytes((0x60 | token_length, code)) + datagram[2 : 4 + token_length]
+        head += bytes((0xD2, option - 13)) + value
         self.reply = head if is_upload else head + b"\xff" + self.block
         self.number += 1
 
