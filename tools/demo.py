@@ -10,6 +10,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -108,12 +109,13 @@ def demo(coaps: bool = False, image: Path | None = None, screen: Screen | None =
         contextlib.ExitStack() as stack,
     ):
         flash = Path(folder, "flash")
-        wire, files = server, {}
+        wire, files, more = server, {}, {}
         name = _PICO_W_SERVER if image else server.host
         if coaps:
             relay, files["ca.der"] = _secure(server, name, screen)
             wire = stack.enter_context(relay)
-        config = _config(wire.uri.replace(server.host, name), thingsboard, files, image is not None)
+            more = {"ca": "ca.der"} if image else {"ca": "ca.der", "ntp": None}
+        config = config_for(wire.uri.replace(server.host, name), thingsboard, **more)
         if image:
             board = _pico_w(flash, image, config, files, screen)
         else:
@@ -173,7 +175,8 @@ def _secure(server: FakeThingsBoard, name: str, screen: Screen) -> tuple[DTLSRel
     return relay, ca.der
 
 
-def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes], has_ntp: bool) -> bytes:
+def config_for(uri: str, thingsboard: ThingsBoard, **more: Any) -> bytes:
+    """A config.json for this ThingsBoard; `more`: other keys."""
     config = {
         "wifi": {"ssid": "demo", "password": "demo-password"},
         "server": uri,
@@ -182,9 +185,6 @@ def _config(uri: str, thingsboard: ThingsBoard, files: dict[str, bytes], has_ntp
             "provisionDeviceKey": thingsboard.key,
             "provisionDeviceSecret": thingsboard.secret,
         },
+        **more,
     }
-    if files:
-        config.update(ca="ca.der")
-        if not has_ntp:
-            config.update(ntp=None)
     return json.dumps(config, ensure_ascii=False).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import tempfile
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tools.bundle import contents, format, keys
-from tools.demo import Screen
+from tools.demo import Screen, config_for
 from tools.fake_thingsboard.messages import parse_json
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.ota import Package
@@ -103,9 +102,9 @@ def demo(screen: Screen | None = None) -> int:
     ):
         flash = Path(folder, "flash")
         key = keys.new_key(Path(folder, "key.pem"))
-        put_on_flash(
-            flash, "esp32", "micropython", _config(server.uri, thingsboard, key), _app(1).encode()
-        )
+        update = {"key": keys.modulus(key), "trial": _TRIAL, "contact": 20, "spread": 1}
+        config = config_for(server.uri, thingsboard, update=update)
+        put_on_flash(flash, "esp32", "micropython", config, _app(1).encode())
         board = VirtualBoard(flash, "esp32", on_line=screen.board)
         screen.say(f"Version 1 of {_TITLE} is on a new board. ThingsBoard is at {server.uri}.")
         with _Stage(board, thingsboard) as stage:
@@ -147,17 +146,3 @@ def _package(folder: str, version: int, bug: str, key) -> Package:
     files = tuple(contents.application(path))
     bundle = format.Bundle(title=_TITLE, version=str(version), files=files)
     return Package("sw", _TITLE, str(version), format.make(bundle, keys.signer(key)))
-
-
-def _config(uri: str, thingsboard: ThingsBoard, key) -> bytes:
-    config = {
-        "wifi": {"ssid": "demo", "password": "demo-password"},
-        "server": uri,
-        "provisioning": {
-            "deviceName": "sensor-{id}",
-            "provisionDeviceKey": thingsboard.key,
-            "provisionDeviceSecret": thingsboard.secret,
-        },
-        "update": {"key": keys.modulus(key), "trial": _TRIAL, "contact": 20, "spread": 1},
-    }
-    return json.dumps(config).encode()
