@@ -75,7 +75,7 @@ def test_the_manifest_freezes_every_module():
 def test_mip_installs_it_and_it_provisions(tmp_path):
     with Desk(tmp_path) as desk:
         board = desk.board("rp2")
-        (tmp_path / "config.json").write_bytes(desk.config())
+        (tmp_path / "config.json").write_bytes(desk.config(update={}))
 
         def mpremote(*arguments: str) -> subprocess.CompletedProcess:
             command = [*MPREMOTE, "connect", str(board.link), *arguments]
@@ -83,6 +83,7 @@ def test_mip_installs_it_and_it_provisions(tmp_path):
                 command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
             )
 
+        mpremote("mip", "install", "--target", "/", "firmware/update.json")
         mpremote("mip", "install", "--target", "/", "package.json")
         mpremote("cp", str(tmp_path / "config.json"), "main.py", ":")
         mpremote("reset")
@@ -92,6 +93,7 @@ def test_mip_installs_it_and_it_provisions(tmp_path):
             time.sleep(0.05)
         (name,) = desk.thingsboard.devices
         assert name.startswith("sensor-")
+        assert desk.read(board, "/firmware/update/slots.py")
 
 
 @needs_micropython
