@@ -42,7 +42,8 @@ def run(board, credentials, config, place=""):
     """
     is_there = board.exists(place + "/app.py") or board.exists(place + "/app.mpy")
     if is_there:
-        board.indicator.show("application", "running app.py")
+        # Who copied another app.py to the root sees that it is not the one.
+        board.indicator.show("application", "running app.py" + (place and " of " + place))
         # From now on it is the application's.
         board.indicator.led = None
         is_whole = False
