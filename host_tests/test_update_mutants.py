@@ -98,15 +98,15 @@ MUTANTS = {
     ),
     "a state is told again after a cut": Mutant(
         job,
-        "self._state.keep(package.identity + [number + 1])",
-        "self._state._found['progress'] = package.identity + [number + 1]",
+        "self._state.keep([package.kind, package.mark, number + 1])",
+        "self._state._found['progress'] = [package.kind, package.mark, number + 1]",
         tests.test_a_cut_at_every_datagram,
     ),
     "a state is noted before it is told": Mutant(
         job,
         "yield from self._send(state_of(package.kind, _STATES[number]))",
         "steps = self._send(state_of(package.kind, _STATES[number]))\n"
-        "        self._state.keep(package.identity + [number + 1])\n"
+        "        self._state.keep([package.kind, package.mark, number + 1])\n"
         "        yield from steps",
         tests.test_a_cut_at_every_datagram,
     ),
@@ -124,7 +124,7 @@ MUTANTS = {
     ),
     "another assignment does not end the first": Mutant(
         job,
-        "package.identity == self.package.identity",
+        "package.mark == self.package.mark",
         "True",
         tests.test_the_assignment_changes_in_the_middle,
     ),
@@ -145,8 +145,8 @@ MUTANTS = {
     ),
     "a change of attributes is not noticed": Mutant(
         watch,
-        "if titles != (self._titles or []):",
-        "if titles and not self._titles:",
+        "if mark != self._mark:",
+        "if mark and not self._mark:",
         tests.test_the_assignment_changes_in_the_middle,
     ),
     "a board that sleeps waits for the others": Mutant(

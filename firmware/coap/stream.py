@@ -98,12 +98,7 @@ class Blocks:
         first = self._first
         offset = self.offset
         begin(client, timeout)
-        blocks = [(_BLOCK2, uint_bytes(offset >> self._szx | self._szx))]
-        if first is None:
-            # RFC 7959 section 4: it asks for the size.
-            blocks.append((_SIZE2, b""))
-        message = merge(self._prepared, blocks)
-        response = yield from client.ask(GET, self._token, message, b"", first is None)
+        response = yield from client.ask(GET, self._token, self._options(), b"", first is None)
         if first is None:
             if response.code != _CONTENT:
                 response.payload = bytes(response.payload)
@@ -135,6 +130,13 @@ class Blocks:
         response.options = self._first
         response.size = offset
         return response
+
+    def _options(self):
+        blocks = [(_BLOCK2, uint_bytes(self.offset >> self._szx | self._szx))]
+        if self._first is None:
+            # RFC 7959 section 4: it asks for the size.
+            blocks.append((_SIZE2, b""))
+        return merge(self._prepared, blocks)
 
 
 def upload(

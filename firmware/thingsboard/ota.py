@@ -3,6 +3,8 @@
 Source: ThingsBoard's documentation, "Over-the-air firmware and software updates".
 """
 
+from binascii import crc32
+
 from firmware.thingsboard.device_api import api_path
 
 # Software and firmware: to a board both are a bundle.
@@ -12,8 +14,8 @@ KINDS = ("sw", "fw")
 class Package:
     """A package that is assigned. `kind`: "sw" or "fw". `size`: in bytes.
 
-    `checksum`: in hex, by an `algorithm` of ThingsBoard's, such as "SHA256"; both may be "". `url`:
-    where it is when ThingsBoard does not have it, else None.
+    `checksum`: in lower hex, by an `algorithm` of ThingsBoard's, such as "SHA256"; both may be "".
+    `url`: where it is when ThingsBoard does not have it, else None.
     """
 
     def __init__(self, kind, title, version, size, algorithm="", checksum="", url=None):
@@ -26,9 +28,10 @@ class Package:
         self.url = url
 
     @property
-    def identity(self):
-        """What makes it another package when it changes."""
-        return [self.kind, self.title, self.version, self.size, self.algorithm, self.checksum]
+    def mark(self):
+        """A number that is another one when anything of it is."""
+        words = self.kind, self.title, self.version, self.size, self.algorithm, self.checksum
+        return crc32(repr(words).encode())
 
 
 def assigned(values, kind):
@@ -45,8 +48,8 @@ def assigned(values, kind):
     is_there = isinstance(size, int) and size > 0 and checksum and algorithm
     if not (is_there or url):
         return None
-    checksum = str(checksum or "").lower()
-    return Package(kind, str(title), str(version), size, str(algorithm or ""), checksum, url)
+    words = [str(each or "") for each in (title, version, algorithm, checksum)]
+    return Package(kind, words[0], words[1], size, words[2], words[3], url)
 
 
 def package_path(credentials, kind):

@@ -71,10 +71,7 @@ class Download:
 
     def step(self):
         """The steps of one block. Raises FirstbootError, and UpdateError for a bad package."""
-        steps = self._chunk() if self._by_chunks else self._block()
-        response = yield from self._session.answered(steps)
-        if response.code == _NOT_FOUND:
-            self._doubt("ThingsBoard has no package for this device, though it assigned one")
+        return self._session.answered(self._chunk() if self._by_chunks else self._block())
 
     def verify(self):
         """Check all that is there. Raises UpdateError when it is not what was assigned."""
@@ -163,6 +160,8 @@ class Download:
                 " certificate (its issue 13097)",
                 "Give the board an ACCESS_TOKEN, or update it by cable.",
             )
+        if code == _NOT_FOUND:
+            self._doubt("ThingsBoard has no package for this device, though it has assigned one")
         if code in _NO_BLOCKS:
             if self._by_chunks:
                 raise UpdateError(

@@ -38,7 +38,7 @@ class Job:
         """Look at all shared attributes and at /slots.json, of which something may be new."""
         self._state = State(self._session.board.storage)
         package = self._chosen(values)
-        if package and self.package and package.identity == self.package.identity:
+        if package and self.package and package.mark == self.package.mark:
             return
         self._end()
         if package:
@@ -63,11 +63,8 @@ class Job:
 
     def step(self):
         """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
-        if self._state.untold:
-            yield from self._tell_outcome()
-            return
         try:
-            yield from self._advance()
+            yield from self._tell_outcome() if self._state.untold else self._advance()
         except UpdateError as error:
             self._fail(error)
 
@@ -86,6 +83,7 @@ class Job:
         return None
 
     def _advance(self):
+        """Return the steps of what comes next."""
         package = self.package
         if not self._download:
             from firmware.update.download import Download
@@ -93,32 +91,30 @@ class Job:
             self._download = Download(self._session, package, self._settings)
         download = self._download
         told = self._told()
-        if not told:
-            yield from self._tell(package, told)
-        elif not download.is_whole:
-            yield from download.step()
-        elif told == 1:
-            yield from self._tell(package, told)
-        elif not download.is_verified:
+        if told and not download.is_whole:
+            return download.step()
+        if told < 2:
+            return self._tell(package, told)
+        if not download.is_verified:
             download.verify()
         elif told < len(_STATES):
-            yield from self._tell(package, told)
+            return self._tell(package, told)
         else:
             download.switch()
             self._restart()
+        return ()
 
     def _told(self):
         """Return how many of the states of this package have been told."""
         progress = self._state.progress
-        if not progress or progress[:-1] != self.package.identity:
-            return 0
-        return progress[-1]
+        is_its = progress and progress[:2] == [self.package.kind, self.package.mark]
+        return progress[2] if is_its else 0
 
     def _tell(self, package, number):
         """The steps that tell a state of a package, by its number."""
         self._say(_STATES[number])
         yield from self._send(state_of(package.kind, _STATES[number]))
-        self._state.keep(package.identity + [number + 1])
+        self._state.keep([package.kind, package.mark, number + 1])
 
     def _tell_outcome(self):
         """The steps that tell how an update has ended."""
@@ -144,7 +140,7 @@ class Job:
             return
         if not self._told():
             # What there was no room for was not begun.
-            self._state.keep(package.identity + [len(_STATES)])
+            self._state.keep([package.kind, package.mark, len(_STATES)])
         self._state.refuse(package.title, package.version, package.checksum, why)
         self._end()
 

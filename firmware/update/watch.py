@@ -1,6 +1,7 @@
 """Whether there is something to do about updates over the air: all that a board loads till then."""
 
 import gc
+from binascii import crc32
 
 from firmware.retry import give_back
 
@@ -18,7 +19,7 @@ class Watch:
     `settings`: `update` of config.json.
     """
 
-    _job = _titles = None
+    _job = _mark = None
     _is_settled = _is_hurried = False
 
     def __init__(self, session, settings):
@@ -30,9 +31,10 @@ class Watch:
 
     def on_attributes(self, values):
         """Look at all shared attributes, of which some may have changed."""
-        titles = [values[key] for key in sorted(values) if key[:3] in ("fw_", "sw_")]
-        if titles != (self._titles or []):
-            self._titles = titles
+        assigned = [values[key] for key in sorted(values) if key[:3] in ("fw_", "sw_")]
+        mark = crc32(repr(assigned).encode()) if assigned else None
+        if mark != self._mark:
+            self._mark = mark
             self._is_new = True
 
     @property
@@ -46,10 +48,19 @@ class Watch:
         if trial and trial.is_over and not self._is_settled:
             # There is something to tell, and another package may be taken.
             self._is_settled = self._is_new = True
-        return self._is_new or (self._job is not None and self._job.is_due())
+        if self._is_new:
+            return True
+        job = self._job
+        if not job:
+            return False
+        if job.is_done():
+            self._job = None
+            give_back(_STEPS)
+            return False
+        return job.is_due()
 
     def step(self):
-        """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
+        """Return the steps of what is due: a state that is told, or a block."""
         if self._is_new:
             self._is_new = False
             if not self._job:
@@ -59,12 +70,7 @@ class Watch:
 
                 self._job = Job(self._session, self._settings, self._is_hurried)
             self._job.look(self._session.observed.shared or {})
-        job = self._job
-        if job and job.is_due():
-            yield from job.step()
-        if job and job.is_done():
-            self._job = None
-            give_back(_STEPS)
+        return self._job.step() if self.is_due() else ()
 
     def hurry(self):
         """The board is about to sleep deep: do now what might wait."""

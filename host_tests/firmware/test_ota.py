@@ -11,13 +11,18 @@ VALUES = {
     "fw_version": "1.0",
     "fw_size": 2900,
     "fw_checksum_algorithm": "SHA256",
-    "fw_checksum": "AB12",
+    "fw_checksum": "ab12",
 }
 
 
 def test_an_assigned_package():
     package = assigned(VALUES, "fw")
-    assert package.identity == ["fw", "app51421", "1.0", 2900, "SHA256", "ab12"]
+    words = package.kind, package.title, package.version, package.size, package.algorithm
+    assert words == ("fw", "app51421", "1.0", 2900, "SHA256") and package.checksum == "ab12"
+    assert package.mark == assigned(dict(VALUES, a=1), "fw").mark
+    for key in VALUES:
+        other = {"fw_size": 2901}.get(key, "AB13")
+        assert assigned(dict(VALUES, **{key: other}), "fw").mark != package.mark
     assert package.url is None and assigned(VALUES, "sw") is None
     # Numbers by hand, and other attributes.
     other = assigned(dict(VALUES, fw_version=1.5, fw_title=7, interval=60), "fw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import statistics
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.bundle.format import Bundle, File, make
 from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, least_heap
 from tools.measure.modules import loaded_with
 from tools.measure.responder import BODY_BYTES, TOKEN, Responder
@@ -19,6 +21,7 @@ from tools.virtual_board.flash import put_on_flash
 HIGHEST_HEAP = 192 * 1024
 _EXCHANGES = 50
 _TURNS = 25
+_UPDATE_BYTES = 20_000
 _APP = b"""
 from time import ticks_us
 
@@ -72,6 +75,10 @@ FIGURES = (
     Figure("device_garbage", "garbage per reading", "bytes", 2_048),
     Figure("device_datagrams", "datagrams per reading", "", 3, headroom=0),
     Figure("device_datagrams_once", "datagrams per unconfirmed reading", "", 2, headroom=0),
+    Figure("update_heap", "heap that an update takes beside its code", "bytes", 4_096),
+    Figure("update_code", "heap that its code takes meanwhile", "bytes", None),
+    Figure("update_bytes", "bytes on the wire, times the bundle's", "×", 1.08, headroom=0.005),
+    Figure("update_programs", "flash writes for a bundle of 20 KB", "", None, headroom=0),
     Figure("start_mpy_ms", "power-up to app.py when provisioned", "ms", 10, tested=False),
     Figure("start_py_ms", "power-up to app.py from .py", "ms", 10, tested=False),
     Figure("flash_saves", "files saved in a first power-up", "", 3, headroom=0),
@@ -142,14 +149,14 @@ class PowerUps:
         self._bench = bench
         self._responder = responder
         self._new = bench.folder / f"new-{compiled}.img"
+        self._source = bench.source
         self.image = bench.folder / f"flash-{compiled}.img"
-        source = bench.source
         if compiled:
-            source = bench.folder / "on_flash"
+            self._source = source = bench.folder / "on_flash"
             shutil.copytree(bench.compiled / "firmware", source / "firmware", dirs_exist_ok=True)
             shutil.copy(bench.source / "main.py", source)
-        (source / "boot.py").touch()
-        put_on_flash(self._new, "esp32", "micropython", self._config(), _APP, source)
+        (self._source / "boot.py").touch()
+        self._put(self._new)
 
     def heap(self) -> int:
         """The smallest heap for a first power-up, without the stand-ins' share of it."""
@@ -197,6 +204,24 @@ class PowerUps:
             "device_datagrams_once": once["datagrams"],
         }
 
+    def update(self) -> dict[str, float]:
+        """What an update over the air takes of a Device with attributes and calls."""
+        image = self._bench.folder / "update.img"
+        file = self._bench.folder / "update.bundle"
+        content = random.Random(1).randbytes(_UPDATE_BYTES)
+        file.write_bytes(make(Bundle("measured", "1.2.0", [File("app.mpy", content, "6")])))
+        self._put(image, update={})
+        self._bench.run("power_up", image)
+        idle, found = (
+            self._bench.run("update", image, file, "measured", "1.2.0", each) for each in (0, 1)
+        )
+        return {
+            "update_heap": found["most"] - idle["most"],
+            "update_code": found["code"],
+            "update_bytes": round(found["bytes"] / file.stat().st_size, 3),
+            "update_programs": found["programs"],
+        }
+
     def start_ms(self) -> float:
         """From power-up to app.py when provisioned; a median."""
         self.first()
@@ -208,9 +233,13 @@ class PowerUps:
         saved = json.dumps(saves)
         return self._bench.run("least_writes", self.new_flash(), saved)["programs"]
 
-    def _config(self) -> bytes:
+    def _put(self, image: Path, **keys: object) -> None:
+        put_on_flash(image, "esp32", "micropython", self._config(keys), _APP, self._source)
+
+    def _config(self, keys: dict) -> bytes:
         return json.dumps(
             {
+                **keys,
                 "wifi": {"ssid": "measured", "password": "correct horse"},
                 "server": f"coap://127.0.0.1:{self._responder.port}",
                 "provisioning": {

@@ -31,6 +31,8 @@ def measure(
         if compiled:
             step("a Device")
             found.update(ups.device())
+            step("an update over the air")
+            found.update(ups.update())
         if not tested_only:
             found[f"start_{name}_ms"] = ups.start_ms()
     first = ups.first()

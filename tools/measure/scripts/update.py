@@ -1,8 +1,7 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION [only]`.
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION IS_ASSIGNED`.
 
-The board is provisioned, has attributes and calls, and sends a reading between two blocks. Without
-a bundle in BUNDLE nothing is assigned to it. The server answers from memory, as ThingsBoard does.
-With `only` the work is done in whatever heap there is, and nothing is measured.
+The board is provisioned, has attributes and calls, and sends a reading between two blocks.
+IS_ASSIGNED: 0 or 1. The server answers from memory, as ThingsBoard does.
 """
 
 import gc
@@ -13,6 +12,8 @@ import sys
 import thin_board
 
 _BLOCK = 1024
+# Loaded before, so that what it takes is none of what the work takes.
+_CODE = "update.watch update.job update.download update.signature"
 
 
 class Restarted(BaseException):
@@ -24,22 +25,23 @@ class Server:
 
     largest_block = 1024
 
-    def __init__(self, file, size):
+    def __init__(self, file, size, shared, is_assigned):
         self.file = file
         self.size = size
-        self.shared = b"{}"
+        self.shared = shared
+        self.is_assigned = is_assigned
         self.replies = []
         # The datagram of a block is put together here, so that it takes a board's heap only once.
         self.buffer = memoryview(bytearray(_BLOCK + 32))
         self.length = 0
-        self.number = self.bytes = self.blocks = 0
+        self.number = self.bytes = self.blocks = self.most = 0
 
     def send(self, datagram):
         code = datagram[1]
         token = bytes(datagram[4 : 4 + (datagram[0] & 15)])
         if code == 1 and b"attributes" in datagram:
             head = bytes((0x60 | len(token), 0x45)) + datagram[2:4] + token
-            self.replies.append(head + b"\x60\xff" + self.shared)
+            self.replies.append(head + b"\x60\xff" + (self.shared if self.is_assigned else b"{}"))
         elif code == 1 and b"rpc" in datagram:
             self.replies.append(bytes((0x40 | len(token), 0x43)) + self.id() + token + b"\x60")
         elif code == 1:
@@ -81,6 +83,9 @@ class Server:
             return None
         if self.is_block:
             self.bytes += len(datagram)
+        # With what has just come.
+        gc.collect()
+        self.most = max(self.most, gc.mem_alloc())
         return datagram
 
     def close(self):
@@ -91,21 +96,30 @@ class Server:
         return bytes((0x7F, self.number & 0xFF))
 
 
-def main(image, bundle, title, version):
-    file = size = digest = None
-    if bundle:
-        file = open(bundle, "rb")
-        found = hashlib.sha256()
-        size = 0
-        while True:
-            part = file.read(512)
-            if not part:
-                break
-            found.update(part)
-            size += len(part)
-        digest = found.digest().hex()
-        file.seek(0)
-        gc.collect()
+def assign(file, title, version):
+    """Return the size of a package, and the shared attributes that assign it, as JSON."""
+    digest = hashlib.sha256()
+    size = 0
+    while True:
+        part = file.read(512)
+        if not part:
+            break
+        digest.update(part)
+        size += len(part)
+    file.seek(0)
+    shared = {
+        "sw_title": title,
+        "sw_version": version,
+        "sw_size": size,
+        "sw_checksum_algorithm": "SHA256",
+        "sw_checksum": digest.digest().hex(),
+    }
+    return size, json.dumps(shared).encode()
+
+
+def main(image, bundle, title, version, is_assigned):
+    file = open(bundle, "rb")
+    size, shared = assign(file, title, version)
     flash = thin_board.power_on(image)
     from firmware.board.hardware import Board
 
@@ -119,54 +133,41 @@ def main(image, bundle, title, version):
     from firmware.device import Device
 
     credentials = json.loads(board.storage.read("/credentials.json"))
-    server = Server(file, size)
-    if bundle:
-        server.shared = json.dumps(
-            {
-                "sw_title": title,
-                "sw_version": version,
-                "sw_size": size,
-                "sw_checksum_algorithm": "SHA256",
-                "sw_checksum": digest,
-            }
-        ).encode()
+    server = Server(file, size, shared, is_assigned)
 
     def connect(uri, sessions, idle):
         from firmware.coap.client import Client
 
         return Client(server, idle=idle)
 
+    gc.collect()
+    before = gc.mem_alloc()
+    for name in _CODE.split():
+        __import__("firmware." + name)
+    gc.collect()
+    code = gc.mem_alloc() - before
     device = Device(credentials, board=board, connect=connect)
     device.on_rpc("setRelay", lambda is_on: {"on": is_on})
     device.on_attributes(lambda values: None)
-    programs, saves = flash.programs, len(flash.saves)
-    written = flash.bytes_programmed
+    programs = flash.programs
     number = 0
     try:
-        while bundle or number < 20:
+        while is_assigned or number < 20:
             number += 1
             device.send_telemetry({"temperature": 21.5}, confirm=bool(number % 10))
             device.wait(0)
     except Restarted:
         pass
-    gc.collect()
-    if len(sys.argv) > 5:
-        print("done")
-        return
     print(
         json.dumps(
             {
-                "size": size,
+                "code": code,
+                "most": server.most,
                 "bytes": server.bytes,
-                "blocks": server.blocks,
                 "programs": flash.programs - programs,
-                "bytes_programmed": flash.bytes_programmed - written,
-                "saves": len(flash.saves) - saves,
-                "readings": number,
-                "heap": gc.mem_alloc(),
             }
         )
     )
 
 
-main(*sys.argv[1:5])
+main(*sys.argv[1:5], sys.argv[5] == "1")
