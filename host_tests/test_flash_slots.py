@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import time
 
 import pytest
@@ -236,3 +237,43 @@ def test_a_board_gets_what_takes_updates_when_its_config_json_asks_for_them(desk
         assert done.returncode == 0, done.stderr
         assert (desk.read(board, "/firmware/update/slots.mpy") is not None) == is_there
         assert (desk.read(board, "/firmware/thingsboard/ota.mpy") is not None) == is_there
+
+
+POINTS = 4
+
+
+def test_power_cut_while_the_other_slot_is_written(desk):
+    """One whole version runs afterwards, and a second run brings the new one."""
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    board.cut_power()
+    old_flash = board.flash.read_bytes()
+    board.power_on()
+    before = board.received
+    new = {"app": APP.format(version=3).encode(), "firmware": FIRMWARE, "start": False}
+    config = desk.config(update=SETTINGS)
+    assert desk.flash(board, config, **new).result == "flashed"
+    whole = board.received - before
+
+    def cut_power() -> None:
+        board.cut_power()
+        board.pull_cable()
+
+    chosen = random.Random(2)
+    for point in range(POINTS):
+        board.cut_power()
+        board.flash.write_bytes(old_flash)
+        board.power_on()
+        board.at_byte(whole * point // POINTS + chosen.randrange(whole // POINTS), cut_power)
+        result = desk.flash(board, config, **new)
+        assert result.exit_code == 1 and "run the same command" in result.detail
+        runs = json.loads(desk.read(board, "/slots.json"))["running"]["place"]
+        board.plug_in()
+        board.power_on()
+        wait(desk, 3 if runs == "/b" else 2)
+        assert desk.flash(board, config, **new).result == "flashed"
+        with Link(str(board.link)) as link:
+            link.start()
+        wait(desk, 3, CONFIRMED, board)
