@@ -1,12 +1,13 @@
 """How the page looks, and what makes it smoother. It has nothing from elsewhere.
 
-POLICY is its Content-Security-Policy: this style and this script run, and nothing else does.
+Bytes, which are sent as they are. POLICY is its Content-Security-Policy: this style and this script
+run, and nothing else does.
 """
 
 from binascii import b2a_base64
 from hashlib import sha256
 
-STYLE = """\
+STYLE = b"""\
 :root{color-scheme:light dark;--bg:#eef1f5;--card:#fff;--ink:#151a21;--soft:#535e6d;--line:#cfd6df;\
 --pick:#e8f0fd;--act:#0a5cc9;--on:#fff;--bad:#a8201a;--badbg:#fdeceb;--good:#11703a}
 @media(prefers-color-scheme:dark){:root{--bg:#0e1217;--card:#181e26;--ink:#edf1f5;--soft:#a5b0be;\
@@ -62,7 +63,7 @@ form:not(:has([value=other]:checked)) .other{display:none}}
 [hidden]{display:none!important}
 """
 
-SCRIPT = """\
+SCRIPT = b"""\
 (()=>{let d=document,q=s=>d.querySelector(s),fails=0,timer
 let show=text=>{let now=q('main'),next=new DOMParser().parseFromString(text,'text/html')\
 .querySelector('main')
@@ -114,7 +115,7 @@ ICONS = {
 
 
 def _hash_of(text):
-    return b2a_base64(sha256(text.encode()).digest()).decode().strip()
+    return b2a_base64(sha256(text).digest()).decode().strip()
 
 
 POLICY = (

@@ -27,7 +27,9 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <title>%s</title>
 <link rel="icon" href="data:,">
-%s<style>%s</style>
+%s<style>"""
+_BODY = b"""\
+</style>
 </head>
 <body>
 """
@@ -116,7 +118,9 @@ def render(portal, language):
     state = candidate.state
     is_done = state == "provisioned"
     is_busy = state in BUSY and not is_done
-    yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "", STYLE)).encode()
+    yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "")).encode()
+    yield STYLE
+    yield _BODY
     about = candidate.name if is_done else candidate.ssid
     about = "<bdi>%s</bdi>" % escape(shown(about)) if about else TEXTS["Wi-Fi"]
     is_bad = not (is_busy or is_done or state == "idle")
@@ -139,7 +143,9 @@ def render(portal, language):
     ).encode()
     if not (is_busy or is_done):
         yield from _form(portal, TEXTS)
-    yield ("</main>\n<script>%s</script>\n</body>\n</html>\n" % SCRIPT).encode()
+    yield b"</main>\n<script>"
+    yield SCRIPT
+    yield b"</script>\n</body>\n</html>\n"
 
 
 def _form(portal, texts):

@@ -187,9 +187,9 @@ def test_the_style_and_the_script_are_the_policy_s():
     import re
 
     text = shown(portal())
-    assert re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1] == STYLE
-    assert re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1] == SCRIPT
-    assert not re.search(r"\son[a-z]+=", text.replace(SCRIPT, ""))
+    assert re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1] == STYLE.decode()
+    assert re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1] == SCRIPT.decode()
+    assert not re.search(r"\son[a-z]+=", text.replace(SCRIPT.decode(), ""))
     assert " style=" not in text
 
 

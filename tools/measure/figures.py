@@ -79,6 +79,7 @@ FIGURES = (
     Figure("update_code", "heap that its code takes meanwhile", "bytes", None),
     Figure("update_bytes", "bytes on the wire, times the bundle's", "×", 1.08, headroom=0.005),
     Figure("update_programs", "flash writes for a bundle of 20 KB", "", None, headroom=0),
+    Figure("onboarding_heap", "heap that onboarding takes while its page is sent", "bytes", None),
     Figure("start_mpy_ms", "power-up to app.py when provisioned", "ms", 10, tested=False),
     Figure("start_py_ms", "power-up to app.py from .py", "ms", 10, tested=False),
     Figure("flash_saves", "files saved in a first power-up", "", 3, headroom=0),
@@ -221,6 +222,12 @@ class PowerUps:
             "update_bytes": round(found["bytes"] / file.stat().st_size, 3),
             "update_programs": found["programs"],
         }
+
+    def onboarding(self) -> dict[str, int]:
+        """What the open access point takes, its code, its page and Improv with it."""
+        image = self._bench.folder / "onboarding.img"
+        self._put(image, onboarding="portal", onboarding_password="label-1234")
+        return {"onboarding_heap": self._bench.run("onboarding", image)["most"]}
 
     def start_ms(self) -> float:
         """From power-up to app.py when provisioned; a median."""

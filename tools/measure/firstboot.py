@@ -33,6 +33,8 @@ def measure(
             found.update(ups.device())
             step("an update over the air")
             found.update(ups.update())
+            step("onboarding")
+            found.update(ups.onboarding())
         if not tested_only:
             found[f"start_{name}_ms"] = ups.start_ms()
     first = ups.first()
