@@ -14,6 +14,7 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 from firmware.coap.exchange import drive
+from firmware.errors import FirstbootError
 from firmware.retry import bug
 from firmware.session import Session
 
@@ -49,6 +50,7 @@ class Device:
 
             board = Board()
         self.session = Session(board, credentials, queue, keeps, persist, refresh, connect)
+        self.session.is_expecting = _asks_for_updates(board)
 
     @property
     def dropped(self):
@@ -176,3 +178,10 @@ class Device:
             return handler(*arguments)
         except Exception as error:
             return bug(error)
+
+
+def _asks_for_updates(board):
+    try:
+        return b'"update"' in (board.storage.read("/config.json") or b"")
+    except FirstbootError:
+        return False

@@ -34,6 +34,7 @@ def connect(session):
     session.listened_at = session.sent_at = board.ticks()
     give_back()
     gc.collect()
+    session.is_expecting = False
     if settings["update"] and not session.observe().update:
         from firmware.update.watch import Watch
 

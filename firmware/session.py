@@ -38,6 +38,8 @@ class Session:
     is_answered = False
     # Whether ThingsBoard has given the credentials, and has not yet taken them.
     is_new = False
+    # Whether to connect also with nothing to send: config.json seems to ask for updates.
+    is_expecting = False
     told = None
     # That of the last request, and its path.
     resource = None
@@ -61,7 +63,10 @@ class Session:
         """Return whether there is something to send that may be tried now."""
         if self._waits():
             return False
-        return bool(self.backlog or (self.observed and self.observed.is_due(self.client)))
+        observed = self.observed
+        return bool(
+            self.is_expecting or self.backlog or (observed and observed.is_due(self.client))
+        )
 
     def next_job(self):
         """Return (handler, arguments, …) of the next handler to call; None: there is none."""
@@ -88,7 +93,8 @@ class Session:
                     elif not backlog:
                         # One step, since handlers are called in between.
                         is_over = True
-                        yield from self.observed.update.step()
+                        if self.observed and self.observed.update:
+                            yield from self.observed.update.step()
                     else:
                         largest = self.client.transport.largest_block
                         resource, body = backlog.next(largest, confirm)

@@ -4,7 +4,7 @@ from firmware.update.errors import UpdateError, passing
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.ota import BLOCK, Installation, Site, attributes, bundle
-from host_tests.firmware.world import Reset
+from host_tests.firmware.world import Reset, example
 
 ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
 SOON = {"spread": 1}
@@ -477,6 +477,18 @@ def test_an_application_s_handler_has_all_attributes_also_when_it_comes_late():
     site.set({"a": 2})
     site.run(5_000)
     assert changes == [{"a": 1}, {"a": 2}]
+
+
+def test_a_device_that_does_nothing_but_wait_is_updated():
+    site = Site(config=SOON)
+    data = site.assign(size=3000)
+    raises(Reset, site.device.wait, 60_000)
+    assert site.data == data
+    # Nor does the word alone, in another place, let a board connect for ever.
+    site = Site(config=SOON)
+    site.world.put("/config.json", example(wifi__ssid='"update"', update=None))
+    site.device.wait(60_000)
+    assert len(site.transports) == 1 and site.requests == []
 
 
 def test_what_waits_is_kept_when_the_board_starts_anew():
