@@ -148,6 +148,10 @@ class Observed:
             # A request with it would take the Reset that answers this for its own.
             client.message_id = client.message_id + 1 & 0xFFFF
 
+    def update_steps(self):
+        """Return one step of an update over the air, if there is one."""
+        return self.update.step() if self.update else ()
+
     def next_job(self):
         """Return (handler, arguments, id of a call or None); None: there is no handler to call."""
         change = self._attributes.next_change() if self._attributes else None

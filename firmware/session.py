@@ -63,10 +63,8 @@ class Session:
         """Return whether there is something to send that may be tried now."""
         if self._waits():
             return False
-        observed = self.observed
-        return bool(
-            self.is_expecting or self.backlog or (observed and observed.is_due(self.client))
-        )
+        is_observing_due = self.observed and self.observed.is_due(self.client)
+        return bool(self.backlog or self.is_expecting or is_observing_due)
 
     def next_job(self):
         """Return (handler, arguments, …) of the next handler to call; None: there is none."""
@@ -93,8 +91,7 @@ class Session:
                     elif not backlog:
                         # One step, since handlers are called in between.
                         is_over = True
-                        if self.observed and self.observed.update:
-                            yield from self.observed.update.step()
+                        yield from self.observed.update_steps() if self.observed else ()
                     else:
                         largest = self.client.transport.largest_block
                         resource, body = backlog.next(largest, confirm)
