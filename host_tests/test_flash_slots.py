@@ -137,18 +137,32 @@ def test_a_config_json_goes_to_the_root_and_leaves_what_runs(desk):
     assert sha256(desk.read(board, "/main.py")) == sha256(FIRMWARE["/main.py"])
 
 
-def test_while_both_are_needed_nothing_is_flashed_until_the_slots_go(desk):
+def test_what_is_on_trial_makes_room_for_what_is_flashed(desk):
     board = desk.board("rp2")
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
-    endless = {"trial": 600, "contact": 600}
-    config = desk.config(update=endless)
+    config = desk.config(update={"trial": 600, "contact": 600})
     for version in (3, 4):
         app = APP.format(version=version).encode()
         result = desk.flash(board, config, firmware=FIRMWARE, app=app)
-    assert result.exit_code == 1 and "on trial" in result.detail
-    assert "--root" in result.detail
+        assert result.exit_code == 0, result.detail
+    assert any("/b: what `flash` put there" in step for step in desk.heard.steps)
+    saved = json.loads(desk.read(board, "/slots.json"))
+    assert (saved["running"]["place"], saved["before"]["place"]) == ("/b", "/a")
+    assert saved["failed"]["why"] == "another version was flashed by cable"
+    wait(desk, 4)
+
+
+def test_the_slots_go_and_the_root_is_flashed(desk):
+    board = desk.board("rp2")
+    flash(desk, board, ALONE.format(version=1))
+    update(board, APP.format(version=2))
+    wait(desk, 2, CONFIRMED, board)
+    with Link(str(board.link)) as link:
+        link.run("import os\nos.remove('/a/manifest')")
+    result = desk.flash(board, desk.config(update=SETTINGS), firmware=FIRMWARE)
+    assert result.exit_code == 1 and "is damaged" in result.detail and "--root" in result.detail
     saved = flash(desk, board, ALONE.format(version=5), to_root=True)
     assert not saved and desk.read(board, "/a/app.py") is None
     wait(desk, 5)

@@ -44,8 +44,8 @@ class Manifest:
 
     `size`: its own bytes; `contents`: those of all files after it. `blocks`: how many blocks of
     4096 bytes the files of this board take at most. `has_firmware`, `has_application`: whether
-    they have a firmware/, and an app. `signature`: None without one; `signed`: the SHA-256 of what
-    it signs.
+    they have a firmware/ or firmware.pack, and an app. `signature`: None without one; `signed`:
+    the SHA-256 of what it signs.
     """
 
     firstboot_bundle = title = version = boards = micropython = firmware = None

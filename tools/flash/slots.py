@@ -35,9 +35,14 @@ from binascii import a2b_base64 as d
 from firmware.board.hardware import Board
 from firmware.errors import FirstbootError
 from firmware.update.install import Installation
+from firmware.update.slots import State
 try:
     Board._feed = _watchdog.feed if _watchdog else None
-    i = Installation(Board(), %r)
+    board = Board()
+    state = State(board.storage)
+    if not state.slot():
+        state.fail("another version was flashed by cable")
+    i = Installation(board, %r)
     i.begin(%r, %r, %r, %r)
     print(repr(i.offset))
 except FirstbootError as error:
@@ -156,7 +161,8 @@ def install(
 ) -> list[str]:
     """Put a bundle into the slot that does not run, and let it run, on trial; lines that say it.
 
-    `settings`: `update` of a checked config.json. What was broken off goes on. Raises
+    `settings`: `update` of a checked config.json. What was broken off goes on. What is on trial
+    and in the way has failed: what ran before it comes back if the new one fails. Raises
     FlashingError.
     """
     bundle = format.read(data)
@@ -181,7 +187,14 @@ def install(
 def _application(link: Link, place: str) -> dict[str, bytes]:
     """What the slot that runs has of the application, by path; only the board's .mpy are there."""
     files = {}
-    for line in link.read(f"{place}/manifest").decode().splitlines():
+    try:
+        manifest = link.read(f"{place}/manifest").decode()
+    except FlashingError:
+        raise FlashingError(
+            f"{link.port}: the slot {place}, which runs, is damaged",
+            "Flash the root, and remove the slots, with --root",
+        ) from None
+    for line in manifest.splitlines():
         path = line.split(" ", 4)[-1]
         is_ours = path == format.PACK or path.startswith("firmware/")
         if line.startswith("file ") and not is_ours:
