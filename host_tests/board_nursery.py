@@ -65,7 +65,11 @@ class Nursery:
         self, settings: dict, lock: int, pipesize: int, environment: dict, command: list[str]
     ) -> Board:
         """Start a board, as tools.virtual_board.process.start does."""
-        environment = {**os.environ, **environment, "VIRTUAL_BOARD": json.dumps(settings)}
+        environment = {
+            **os.environ,
+            **environment,
+            "VIRTUAL_BOARD": json.dumps(settings, ensure_ascii=False),
+        }
         request = json.dumps([command, environment, os.getcwd()]).encode()
         ours, its = zip(*(os.pipe() for _ in range(3)))
         ours, its = (its[0], *ours[1:]), (ours[0], *its[1:])

@@ -116,7 +116,11 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pipesize=pipesize,
-        env={**os.environ, **environment, "VIRTUAL_BOARD": json.dumps(settings)},
+        env={
+            **os.environ,
+            **environment,
+            "VIRTUAL_BOARD": json.dumps(settings, ensure_ascii=False),
+        },
         pass_fds=(lock,) if os.name == "posix" else (),
         start_new_session=True,  # Ctrl-C in a terminal is the supervisor's, not the board's
     )

@@ -16,6 +16,7 @@
 | `recv_fails` | `[]` | `[[from_ms, to_ms, errno], …]`: ESP32: ready, but recv raises |
 | `phone` | null | `[[from_ms, to_ms], …]`: on the access point; null: from its first word on |
 | `pressed` | `{}` | `{"0": [[from_ms, to_ms], …]}`: a button, to ground |
+| `hurry` | 1 | its sleeps are so many times shorter than what it says, and than its ticks say |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
 
 Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and on; `"reset"`.
@@ -57,6 +58,7 @@ KEYS: dict[str, Any] = {
     "recv_fails": [],
     "phone": None,
     "pressed": {},
+    "hurry": 1,
     "ticks_start": None,
 }
 NETWORK_KEYS: dict[str, Any] = {

@@ -16,10 +16,12 @@ _EPOCH = _FROM_1970_TO_2000 if _ESP32 else 0
 class Clock:
     """MicroPython's time module, `host`, with a clock that can be set.
 
-    While `skips`, a sleep takes no time, and the ticks go on by as much.
+    While `skips`, a sleep takes no time, and the ticks go on by as much; else it takes the part of
+    its time that `hurry` of the scenario says, and they do as well.
     """
 
     skips = False
+    _hurry = supervisor.scenario.get("hurry", 1)
 
     def __init__(self, host):
         self.host = host
@@ -50,10 +52,10 @@ class Clock:
         return days * 86400 + hour * 3600 + minute * 60 + second - _EPOCH
 
     def sleep_ms(self, ms):
-        if self.skips:
-            self._skipped += ms
-        else:
-            self.host.sleep_ms(ms)
+        slept = 0 if self.skips else ms // self._hurry
+        self._skipped += ms - slept
+        if slept:
+            self.host.sleep_ms(slept)
 
     def ticks_ms(self):
         return self.host.ticks_add(self.host.ticks_ms(), self._skipped)
