@@ -28,7 +28,14 @@ def begin(place="", trial=None):
     `trial`: that of what runs, or None. What a slot's application raises on trial is raised here.
     """
     own = native_modules()
-    board, (credentials, config) = _power_up()
+    while True:
+        try:
+            board, (credentials, config) = _power_up()
+            break
+        except KeyboardInterrupt as interrupt:
+            # What somebody has looked at has a text.
+            if interrupt.args or not _is_client_s():
+                raise
     type(board).trial = trial
     for name in own:
         del sys.modules[name]
@@ -90,6 +97,15 @@ def _power_up():
         found = power_up(board)
         gc.threshold(threshold)
     return board, found
+
+
+def _is_client_s():
+    """Return whether the Ctrl-C that came is Improv's: a browser asks before anybody listens."""
+    try:
+        from firmware.onboarding.improv import was_in_packet
+    except ImportError:
+        return False
+    return was_in_packet()
 
 
 def native_modules():

@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "firmware.application_failure",
         "firmware.board.hardware",
         "firmware.board.kept",
+        "firmware.onboarding.improv",
         "firmware.power_up",
     },
     "firmware.application_failure": {"firmware.board.indicator"},
@@ -242,7 +243,9 @@ def test_what_firmware_does_not_say(name):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else ""
             assert caught not in ("", "BaseException"), f"{place}: it would catch Ctrl-C"
-            assert "KeyboardInterrupt" not in caught, f"{place}: nothing catches Ctrl-C"
+            # But for what only looks like it, and goes on in one place.
+            is_looked_at = name == "firmware.application" and "raise" in ast.unparse(node)
+            assert "KeyboardInterrupt" not in caught or is_looked_at, f"{place}: it catches Ctrl-C"
         if isinstance(node, ast.Raise):
             assert node.cause is None, f"{place}: MicroPython has no exception chaining"
         if isinstance(node, ast.Name) and node.id == "print":

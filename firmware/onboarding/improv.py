@@ -7,7 +7,7 @@ types is let go, as by every program that reads nothing.
 
 import select
 import sys
-from time import ticks_diff
+from time import sleep_ms, ticks_diff
 
 import micropython
 from micropython import const
@@ -21,6 +21,12 @@ _NO_CTRL_C = const(-1)
 # What is not whole after so long, in ms, is no packet: a person's Ctrl-C is heard again.
 _PATIENCE = const(1000)
 _BYTES_AT_ONCE = const(1024)
+# In place of what MicroPython raises, which has nothing with it.
+HEARD_HERE = "Ctrl-C"
+_REST_COMES = const(20)  # ms
+_LINE_FEED = const(10)
+# Of a command without data.
+_QUESTION_LENGTH = const(2)
 # States of a candidate in which the board is in the Wi-Fi.
 _JOINED = ("joined", "provisioning", "no answer", "refused", "provisioned")
 
@@ -72,19 +78,22 @@ class Improv:
 
     def close(self):
         """Let go of the console: from now on MicroPython looks for Ctrl-C."""
-        self._is_busy = True
+        self._console = None
         micropython.kbd_intr(_CTRL_C)
 
     def work(self):
         """Answer what has come, and tell what has become of the candidate. It does not wait, but
         for a scan. Raises KeyboardInterrupt.
         """
-        if self._is_busy:
+        if self._is_busy or not self._console:
             return
         self._is_busy = True
-        self._listen()
-        self._tell()
-        self._is_busy = False
+        try:
+            self._listen()
+            self._tell()
+        finally:
+            # A scan can raise anything.
+            self._is_busy = False
 
     def _listen(self):
         parser = self._parser
@@ -97,7 +106,7 @@ class Improv:
             if found == packets.OUTSIDE:
                 if byte == _CTRL_C:
                     self.close()
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(HEARD_HERE)
             elif found == packets.INSIDE:
                 self._began = self._board.ticks()
             else:
@@ -200,6 +209,31 @@ class Improv:
 
     def _send_result(self, command, texts):
         self._console.write(packets.result(command, texts))
+
+
+def was_in_packet(console=None):
+    """Return whether the Ctrl-C that MicroPython just took was that of a client's first question.
+
+    MicroPython has left out that byte, on a Pico W also what came before it. What cannot be the
+    rest of a question is left to the prompt.
+    """
+    sleep_ms(_REST_COMES)
+    console = console or Console()
+    parser = packets.Parser()
+    for byte in packets.HEADER + bytes((_CTRL_C,)):
+        found = parser.feed(byte)
+    before = 0
+    is_rest = False
+    while found == packets.INSIDE:
+        byte = console.read()
+        if not is_rest and before < len(packets.HEADER) and byte == packets.HEADER[before]:
+            before += 1
+        elif is_rest or byte == _QUESTION_LENGTH:
+            is_rest = True
+            found = packets.OUTSIDE if byte is None else parser.feed(byte)
+        elif byte != _LINE_FEED or before:
+            break
+    return found == packets.WHOLE
 
 
 def page_of(server):

@@ -35,7 +35,8 @@ INSIDE = const(1)
 WHOLE = const(2)
 BROKEN = const(3)
 
-_HEADER = b"IMPROV\x01"
+# What each packet begins with: the name and the version.
+HEADER = b"IMPROV\x01"
 _TYPE = const(7)
 _LENGTH = const(8)
 _DATA = const(9)
@@ -60,9 +61,9 @@ class Parser:
     def feed(self, byte):
         """Take a byte; return OUTSIDE when it is of no packet, INSIDE, WHOLE or BROKEN."""
         at = self._at
-        if at < len(_HEADER) and byte != _HEADER[at]:
+        if at < len(HEADER) and byte != HEADER[at]:
             at = self._sum = 0
-            if byte != _HEADER[0]:
+            if byte != HEADER[0]:
                 self._at = 0
                 return OUTSIDE
         self._at = at + 1
@@ -105,7 +106,7 @@ def settings(data):
 
 def packet(kind, data):
     """Return a packet. Both lines' ends are for clients that look for it at a line's beginning."""
-    whole = _HEADER + bytes((kind, len(data))) + data
+    whole = HEADER + bytes((kind, len(data))) + data
     return b"\n" + whole + bytes((sum(whole) & 0xFF, 10))
 
 

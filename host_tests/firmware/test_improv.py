@@ -4,7 +4,7 @@ import os
 
 from firmware.errors import FirstbootError
 from firmware.onboarding import improv_packets as packets
-from firmware.onboarding.improv import Improv, page_of
+from firmware.onboarding.improv import Improv, page_of, was_in_packet
 from host_tests.firmware.helpers import Clock, raises
 from host_tests.firmware.world import Stub
 
@@ -139,6 +139,19 @@ def test_networks_are_sent_once_and_those_that_cannot_be_given_back_are_not():
     assert desk.scans == 1
 
 
+def test_a_scan_that_raises_leaves_it_listening():
+    desk = Desk()
+
+    def scan():
+        raise OSError(5)
+
+    desk.improv._networks = scan
+    raises(OSError, desk.type, rpc(4))
+    assert desk.type(ASK_STATE) == NO_ERROR + READY
+    desk.improv.close()
+    assert desk.type(ASK_STATE) == b""
+
+
 def test_settings_are_tried_and_what_becomes_of_them_is_told():
     desk = Desk()
     assert desk.type(wifi(b"home", b"correct horse")) == NO_ERROR + PROVISIONING
@@ -269,6 +282,27 @@ def test_a_checksum_lets_no_changed_byte_through():
             desk = Desk()
             desk.type(packet)
             assert desk.candidate.offered is None
+
+
+def test_ctrl_c_of_a_packet_that_came_before_anybody_listened():
+    """An ESP32 keeps what came before it, a Pico W does not; both leave it out."""
+    after = ASK_STATE.partition(CTRL_C)[2]
+    for typed, is_client in (
+        (b"IMPROV\x01" + after + b"\n", True),
+        (b"\nIMPROV\x01" + after + b"\n\nIMPROV\x01", True),
+        (after, True),
+        (b"", False),
+        (b"\r\x01", False),
+        (b"\r\r\x01", False),
+        (b"IMPROV\x01", False),
+        (after[:-1] + b"\x00", False),
+    ):
+        console = Console()
+        console.typed.extend(typed)
+        assert was_in_packet(console) is is_client, typed
+        if not is_client:
+            # A prompt gets what tools send next.
+            assert bytes(console.typed[-1:]) == typed[-1:] or len(typed) < 2 or typed[:1] != b"\r"
 
 
 def test_long_texts_are_left_out_of_a_result():
