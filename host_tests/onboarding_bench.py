@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from host_tests.power_up_bench import KEY, SECRET
 from tools.virtual_board.flash import put_on_flash, read_file
 from tools.virtual_board.scenario import Scenario
 from tools.virtual_board.serial_board import SerialBoard
@@ -12,6 +13,9 @@ from tools.virtual_board.serial_board import SerialBoard
 HOME = {"ssid": "home", "password": "correct horse"}
 CAFE = {"ssid": "café <script>", "rssi": -70}
 NETWORKS = [HOME, CAFE, {"ssid_hex": "fffe", "rssi": -80}, {"ssid": "x", "hidden": True}]
+
+# What a wrong guess costs, and the page's reloads, are made for people.
+HURRY = 10
 
 
 def config(server: str = "coap://127.0.0.1:9", **more) -> dict:
@@ -22,8 +26,8 @@ def config(server: str = "coap://127.0.0.1:9", **more) -> dict:
         "server": server,
         "provisioning": {
             "deviceName": "sensor-{id}",
-            "provisionDeviceKey": "key",
-            "provisionDeviceSecret": "secret",
+            "provisionDeviceKey": KEY,
+            "provisionDeviceSecret": SECRET,
         },
         **more,
     }
@@ -39,7 +43,7 @@ class Desk:
     def board(self, kind: str = "esp32", server: str = "coap://127.0.0.1:9", **scenario):
         """A board without Wi-Fi; `server` is where it provisions."""
         put_on_flash(self.flash, kind, "micropython", json.dumps(config(server)).encode())
-        scenario = {"networks": NETWORKS, "scan_ms": 20, **scenario}
+        scenario = {"networks": NETWORKS, "scan_ms": 20, "hurry": HURRY, **scenario}
         return SerialBoard(self.flash, kind, self.link, Scenario(**scenario))
 
     def on_flash(self, name: str) -> dict:

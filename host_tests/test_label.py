@@ -9,6 +9,7 @@ import pytest
 
 from host_tests.flash_bench import Desk
 from host_tests.onboarding_bench import config
+from tools.flash import content
 from tools.flash.board import Result
 from tools.flash.label import Label, completed, label_of
 from tools.flash.results import ResultsFile
@@ -106,6 +107,16 @@ def test_flash_puts_it_on_the_board_and_keeps_it(desk):
     assert on_board == {**given, "onboarding_password": first.password}
     again = desk.flash(board, text, start=False)
     assert again.password == first.password and again.name == f"sensor-{first.id}"
+
+
+@pytest.mark.parametrize("kind", ["esp32", "rp2"])
+def test_flash_ends_when_the_board_asks(desk, kind):
+    board = desk.board(kind, scan_ms=20, hurry=10)
+    firmware = content.firmware(asked_for={"onboarding"})
+    result = desk.flash(board, json.dumps(config(desk.server.uri)).encode(), firmware=firmware)
+    assert (result.result, result.exit_code) == ("waits", 0), result
+    assert "it asks for wifi.ssid" in result.detail and result.password == "of the label"
+    assert result.network in desk.heard.lines[-1] and not desk.server.received
 
 
 def test_flash_says_the_label(desk):

@@ -38,6 +38,7 @@ VERBS = (
     "init",
     "boards",
     "flash",
+    "onboard",
     "doctor",
     "reset",
     "bundle",

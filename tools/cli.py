@@ -19,6 +19,7 @@ VERBS = (
     "init",
     "boards",
     "flash",
+    "onboard",
     "doctor",
     "reset",
     "bundle",
