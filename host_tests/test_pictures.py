@@ -10,7 +10,7 @@ import pytest
 from host_tests.readme import README, read_block
 from tools.measure import budgets
 from tools.measure.figures import FIGURES
-from tools.pictures import demo, leds, measured
+from tools.pictures import demo, leds, measured, page
 from tools.pictures.command import FOLDER, PICTURES, kept
 
 MOST_BYTES = 60_000
@@ -95,8 +95,21 @@ def test_the_picture_is_small_still_for_those_who_want_it_and_holds_no_program(n
     assert not re.search(r"<script|<foreignObject|\son\w+=|href|url\(|@import", text)
 
 
+def test_the_screenshots_are_of_the_page_that_boards_have():
+    assert not page.is_stale(), "python3 -m tools pictures makes them anew, with Chromium"
+
+
+@pytest.mark.parametrize("name", page.SHEETS)
+def test_readme_shows_the_screenshots_and_they_are_small(name):
+    picture = FOLDER / f"{name}.webp"
+    assert picture.read_bytes()[8:12] == b"WEBP" and picture.stat().st_size < 1.5 * MOST_BYTES
+    (words,) = re.findall(rf"!\[(.*)\]\(tools/pictures/{name}\.webp\)", README.read_text("utf-8"))
+    assert len(words) > 20
+
+
 def test_every_kept_picture_is_drawn_by_the_command():
     assert {path.stem for path in FOLDER.glob("*.svg")} == set(PICTURES)
+    assert {path.stem for path in FOLDER.glob("*.webp")} == set(page.SHEETS)
 
 
 LETTER = 0.58  # of the font's size, on an average: that of a wide one

