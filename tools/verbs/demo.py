@@ -26,6 +26,10 @@ def demo(
             "--update", help="Show two updates over the air, of which one is broken, instead."
         ),
     ] = False,
+    onboarding: Annotated[
+        bool,
+        typer.Option("--onboarding", help="Show a board without Wi-Fi, and its page for phones."),
+    ] = False,
 ) -> None:
     """Show a board's first power-up and its second.
 
@@ -34,6 +38,9 @@ def demo(
 
     With --update version 1 of its application runs, version 2 is assigned in ThingsBoard,
     downloaded, run and confirmed; then version 3, which is broken: version 2 comes back.
+
+    With --onboarding the board has no Wi-Fi: it says where its page is, and whoever opens that in
+    a browser takes the board to "provisioned". It ends then, after 15 minutes or with Ctrl-C.
 
     Example: python3 -m tools demo
     """
@@ -44,6 +51,12 @@ def demo(
         raise typer.BadParameter("it is shown alone", param_hint="--update")
     if image and not pico_w:
         raise typer.BadParameter("it is for --pico-w", param_hint="--image")
+    if onboarding and (coaps or pico_w or update):
+        raise typer.BadParameter("it is shown alone", param_hint="--onboarding")
+    if onboarding:
+        from tools import demo_onboarding
+
+        raise typer.Exit(demo_onboarding.demo())
     if pico_w:
         add("rp2040py")
         from tools.pico_w.image import ImageError, find_image
