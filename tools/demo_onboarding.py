@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from tools.demo import Screen
+from tools.demo import Screen, config_for
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.board import Outcome, VirtualBoard
@@ -83,14 +83,7 @@ def _follow(board: VirtualBoard, screen: Screen, ends_within: float) -> int:
 
 
 def _config(uri: str, thingsboard: ThingsBoard) -> bytes:
-    config = {
-        "onboarding": True,
-        "onboarding_password": secrets.token_hex(5),
-        "server": uri,
-        "provisioning": {
-            "deviceName": "sensor-{id}",
-            "provisionDeviceKey": thingsboard.key,
-            "provisionDeviceSecret": thingsboard.secret,
-        },
-    }
+    password = secrets.token_hex(5)
+    config = json.loads(config_for(uri, thingsboard, onboarding=True, onboarding_password=password))
+    del config["wifi"]
     return json.dumps(config).encode()
