@@ -18,13 +18,17 @@ from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash import board as flashing
 from tools.flash import content
 from tools.flash.board import Job, Progress, Result
+from tools.virtual_board.boards import KINDS
 from tools.virtual_board.errors import NotOnFlash
-from tools.virtual_board.flash import LITTLEFS, PROJECT, make_blank, read_file
+from tools.virtual_board.flash import LITTLEFS, PROJECT, make_blank, put_on_flash, read_file
 from tools.virtual_board.scenario import Scenario
 from tools.virtual_board.serial_board import SerialBoard
 
 NETWORK = {"ssid": "home", "password": PASSWORD, "delay_ms": 0}
 FIRMWARE = content.firmware()
+_MODULES = {
+    path[1:]: content for path, content in FIRMWARE.items() if path.startswith("/firmware/")
+}
 # A boot.py as MicroPython's tutorial has it, of a network that is not there.
 DO_CONNECT = b"""
 import network, time
@@ -60,10 +64,14 @@ class Heard(Progress):
 
 
 class Desk:
-    """Blank boards on a desk, and a ThingsBoard; in its `with` block they have power."""
+    """Blank boards on a desk, and a ThingsBoard; in its `with` block they have power.
 
-    def __init__(self, folder: Path):
+    `has_firmware`: boards have the firmware's modules already, and nothing that starts them.
+    """
+
+    def __init__(self, folder: Path, has_firmware: bool = False):
         self.folder = folder
+        self.has_firmware = has_firmware
         self.thingsboard = ThingsBoard(KEY, SECRET)
         self.server = FakeThingsBoard(self.thingsboard)
         self.boards: list[SerialBoard] = []
@@ -83,7 +91,11 @@ class Desk:
         """One more board."""
         number = len(self.boards)
         flash = self.folder / f"{number}.img"
-        make_blank(flash, kind, file_system)
+        if self.has_firmware:
+            files = dict(KINDS[kind].files_when_new)
+            put_on_flash(flash, kind, "micropython", None, None, _MODULES, files, file_system)
+        else:
+            make_blank(flash, kind, file_system)
         scenario = Scenario(**{"networks": [NETWORK], **scenario})
         board = SerialBoard(flash, kind, self.folder / f"port{number}", scenario)
         self.boards.append(self._stack.enter_context(board))

@@ -19,7 +19,7 @@ pytestmark = needs_micropython
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         yield desk
 
 
@@ -41,6 +41,7 @@ def run(board, source: str) -> str:
 
 @both_kinds
 def test_a_blank_board_is_provisioned(desk, kind):
+    desk.has_firmware = False
     board = desk.board(kind)
     result = desk.flash(board)
     assert (result.exit_code, result.result, result.detail) == (0, "provisioned", "")
@@ -164,6 +165,7 @@ def test_a_forgotten_secret_stays_forgotten(desk):
 
 
 def test_a_flash_that_is_too_full_is_not_touched(desk):
+    desk.has_firmware = False
     board = desk.board("rp2")
     run(
         board,

@@ -31,7 +31,7 @@ from tools.virtual_board.flash import PROJECT
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         yield desk
 
 

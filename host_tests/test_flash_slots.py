@@ -39,7 +39,7 @@ BROKEN = 'def run(credentials):\n    raise RuntimeError("a bug")\n'
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         yield desk
 
 

@@ -145,7 +145,7 @@ REACHED = {
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         yield desk
 
 

@@ -93,7 +93,7 @@ def test_results_of_many_boards_have_their_labels(tmp_path):
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         yield desk
 
 

@@ -129,7 +129,7 @@ def test_a_findings_line_of_a_placeholder_tells_no_key():
 
 @needs_micropython
 def test_a_whole_flashing_and_its_files(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         board = desk.board()
         desk.thingsboard.secret = MARK
         fields = {"provisionDeviceSecret": MARK, "token": f"{MARK}-{{id}}", "password": MARK}

@@ -72,7 +72,7 @@ def test_a_console_may_edit_its_line(pieces, shown):
 
 @pytest.fixture
 def desk(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, has_firmware=True) as desk:
         (tmp_path / "config.json").write_bytes(desk.config())
         yield desk
 
