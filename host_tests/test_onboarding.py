@@ -236,6 +236,23 @@ def test_all_that_config_json_lacks_is_asked_and_a_refusal_can_be_corrected(ups,
 
 
 @both_boards
+def test_networks_are_looked_for_again(ups, server):
+    put(ups, without_wifi(server), speed=4)
+    late = {**HOME, "ssid": "late", "appears_after_ms": 2500}
+    with opened(ups, networks=[HOME, late]) as up:
+        phone = Phone(lambda: ups.board)
+        page = phone.page()
+        assert "late" not in page.networks
+        time.sleep(3)
+        page = phone.send(page, scan="1")
+        assert page.state in ("scanning", "idle")
+        page = phone.wait_for("idle")
+        phone.send(page, "late", password=PASSWORD)
+        phone.wait_for("provisioned")
+    assert up.outcome.exit_code == 0, up.outcome.lines
+
+
+@both_boards
 def test_slow_endless_and_parallel_requests_keep_nobody_out(ups, server):
     put(ups, without_wifi(server))
     with opened(ups, networks=[HOME]) as up:

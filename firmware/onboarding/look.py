@@ -64,14 +64,14 @@ form:not(:has([value=other]:checked)) .other{display:none}}
 """
 
 SCRIPT = b"""\
-(()=>{let d=document,q=s=>d.querySelector(s),fails=0,timer
+(()=>{let d=document,q=s=>d.querySelector(s),fails=0,kept={},timer
 let show=text=>{let now=q('main'),next=new DOMParser().parseFromString(text,'text/html')\
 .querySelector('main')
 if(!next)throw 0
 fails=0
 if(next.dataset.state!=now.dataset.state){
 next.querySelectorAll('input:not([type=radio],[type=hidden])').forEach(e=>{\
-let old=now.querySelector('[name='+e.name+']');if(old)e.value=old.value})
+if(kept[e.name])e.value=kept[e.name]})
 now.replaceWith(next);ready();let h=q('h1');h.tabIndex=-1;h.focus()}
 else q('.lost').hidden=true
 later()}
@@ -89,6 +89,7 @@ b.setAttribute('aria-pressed',on);b.textContent=on?b.dataset.hide:b.dataset.show
 f.onchange=()=>{p.disabled=!!f.querySelector('[data-open]:checked')}
 f.onsubmit=e=>{e.preventDefault();p.type='password';let s=e.submitter,data=new URLSearchParams(\
 new FormData(f));if(s&&s.name)data.set(s.name,1)
+kept=Object.fromEntries(data)
 f.setAttribute('aria-busy',true);f.querySelectorAll('button').forEach(e=>e.disabled=true)
 q('main').dataset.state='sent';load({method:'POST',body:data})}}
 ready();later()})()

@@ -12,8 +12,9 @@ from firmware.onboarding.look import ICONS, SCRIPT, STYLE
 
 # In these states of a candidate there is nothing to send.
 BUSY = ("trying", "joined", "provisioning", "provisioned")
-# While these last, more is to come.
-_GOES_ON = ("trying", "joined", "provisioning", "no answer", "refused")
+# While these last, more is to come; in those of them that wait, a person may do something.
+_GOES_ON = ("trying", "joined", "provisioning", "scanning", "no answer", "refused")
+_WAITS = ("no answer", "refused")
 
 _MOST = const(20)  # networks
 _STRONG = const(60)  # dB below 0 dBm
@@ -116,8 +117,10 @@ def render(portal, language):
         from firmware.onboarding.text_en import TEXTS
     candidate = portal.candidate
     state = candidate.state
+    if portal.wants_scan and state not in BUSY:
+        state = "scanning"
     is_done = state == "provisioned"
-    is_busy = state in BUSY and not is_done
+    is_busy = state in _GOES_ON and state not in _WAITS
     yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "")).encode()
     yield STYLE
     yield _BODY

@@ -175,7 +175,7 @@ class Story:
     def _look_after(self):
         """Do what the page asks for; close it when its time is over."""
         portal = self.portal
-        if portal.wants_scan and self.candidate.state not in _JOINED:
+        if portal.wants_scan:
             portal.scanned(self._in_range())
         if portal.is_over():
             self.board.indicator.say("onboarding: the access point is closed again")

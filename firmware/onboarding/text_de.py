@@ -36,6 +36,8 @@ TEXTS = {
     " einmal aus.",
     "idle": "Gerät verbinden",
     "idle?": "Wählen Sie Ihr WLAN und geben Sie sein Passwort ein. Der Rest geht von allein.",
+    "scanning": "Suche Netze",
+    "scanning?": "Das dauert ein paar Sekunden.",
     "trying": "Verbinde mit %s",
     "trying?": "Das kann eine halbe Minute dauern. Bleiben Sie auf dieser Seite, auch wenn sich"
     " nichts zu tun scheint.",

@@ -35,6 +35,8 @@ TEXTS = {
     "lost": 'No connection to the device. If your phone has left the network "%s", join it again.',
     "idle": "Connect your device",
     "idle?": "Choose your Wi-Fi and type its password. Everything else goes by itself.",
+    "scanning": "Looking for networks",
+    "scanning?": "This takes some seconds.",
     "trying": "Connecting to %s",
     "trying?": "This can take half a minute. Stay on this page, even if it seems to stand still.",
     "joined": "Connected to %s",

@@ -52,6 +52,7 @@ def portal(state="idle", **changes):
         token="0011223344556677",
         chosen=None,
         wrong=(),
+        wants_scan=False,
         board=Stub(id="a1b2c3d4e5f6"),
     )
     for name in changes:
@@ -76,6 +77,14 @@ def test_every_state_in_every_language():
             is_busy = state in page.BUSY
             assert ("<form " in text) != is_busy
             assert ('http-equiv="refresh"' in text) == (is_busy and state != "provisioned")
+
+
+def test_while_networks_are_looked_for_the_page_waits():
+    text = shown(portal(wants_scan=True))
+    assert ENGLISH["scanning"] in text and "<form " not in text
+    assert 'data-again="2"' in text and 'http-equiv="refresh"' in text
+    # What is tried goes on.
+    assert ENGLISH["scanning"] not in shown(portal("trying", wants_scan=True))
 
 
 def test_the_languages_say_the_same_things():
