@@ -1,5 +1,6 @@
 """What a device has to send: telemetry with its time, client attributes. Kept on flash if asked."""
 
+import json
 from time import ticks_diff
 
 from micropython import const
@@ -120,11 +121,16 @@ class Backlog:
                 self.saved_at = board.ticks()
                 self.is_saved = True
                 board.storage.save(_SAVED, self.queue.saved())
-            elif self.is_saved:
-                board.storage.remove(_SAVED)
-                self.is_saved = False
+            else:
+                self.forget()
         except (FirstbootError, MemoryError) as error:
             board.indicator.say("telemetry not saved", *str(error).split("\n"))
+
+    def forget(self):
+        """Remove what was kept. Raises FirstbootError."""
+        if self.is_saved:
+            self._board.storage.remove(_SAVED)
+            self.is_saved = False
 
     def _next(self):
         """Return the time of a reading that has none: now, and never that of the one before.
@@ -144,7 +150,7 @@ class Backlog:
             saved = board.storage.read(_SAVED)
             self.is_saved = saved is not None
             if saved:
-                self.queue.restore(saved)
+                self.queue.restore(json.loads(saved))
         except FirstbootError as error:
             board.indicator.say(*str(error).split("\n"))
         except (ValueError, TypeError):

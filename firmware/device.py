@@ -31,8 +31,9 @@ class Device:
     of telemetry that wait while ThingsBoard cannot be reached; `keeps`: what stays when there are
     more, "newest" or "oldest"; `persist`: whether they are kept on flash, too. `refresh`: after how
     many ms an observation is registered again, since ThingsBoard and the routers before it can
-    forget it without a word. `board`, `connect`: for tests, a firmware.board.hardware.Board and
-    firmware.coap.connect's function.
+    forget it without a word. `awake`: after how many ms nothing is asked or waited for any more,
+    for a board that then sleeps; None for never. `board`, `connect`: for tests, a
+    firmware.board.hardware.Board and firmware.coap.connect's function.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Device:
         keeps="newest",
         persist=False,
         refresh=REFRESH,
+        awake=None,
         board=None,
         connect=None,
     ):
@@ -49,7 +51,13 @@ class Device:
             from firmware.board.hardware import Board
 
             board = Board()
-        self.session = Session(board, credentials, queue, keeps, persist, refresh, connect)
+        what = board, credentials, queue, keeps, persist, refresh, connect
+        if awake or board.recall() or board.exists("/asleep.json"):
+            from firmware import sleep
+
+            self.session = sleep.Session(awake, *what)
+        else:
+            self.session = Session(*what)
         self.session.is_expecting = _asks_for_updates(board)
 
     @property
@@ -149,8 +157,9 @@ class Device:
     def sleep(self, ms):
         """Send what waits, take what waits in ThingsBoard, then sleep deep for so long.
 
-        What could not be sent is kept on flash, with or without `persist`. The board starts anew
-        when it wakes.
+        What could not be sent is kept, with or without `persist`: telemetry, client attributes and
+        replies to calls, in the memory that an ESP32 has for it, else on flash. The board starts
+        anew when it wakes.
         """
         from firmware import sleep
 

@@ -16,7 +16,8 @@ def connect(session):
     from firmware.board import config, wifi
 
     settings = config.load(board, provisioned=True)
-    yield from wifi.join_steps(settings, board, session.trouble)
+    patience = max(1, session.left() // 1000) if session.awake else wifi.PATIENCE
+    yield from wifi.join_steps(settings, board, session.trouble, patience)
     session.address = board.address
     sessions = board.sessions(settings, session.credentials["credentialsType"])
     if session.backlog.wants_clock():
@@ -27,6 +28,8 @@ def connect(session):
     connect = session.open
     if connect is None:
         from firmware.coap.connect import connect
+    if sessions and session.awake:
+        sessions = _until_sleep(session, sessions)
     client = connect(session.credentials["server"], sessions, idle=board.idle)
     if sessions and board.in_steps:
         yield from client.transport.handshake()
@@ -39,6 +42,15 @@ def connect(session):
         from firmware.update.watch import Watch
 
         session.observed.update = Watch(session, settings["update"])
+
+
+def _until_sleep(session, sessions):
+    """Return what opens DTLS sessions, and waits no longer than the board is to be awake."""
+
+    def open_session(transport, host):
+        return sessions(transport, host, session.left())
+
+    return open_session
 
 
 def renew(session):

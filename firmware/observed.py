@@ -30,12 +30,12 @@ class Observed:
     """`refresh`: in ms; up to half as much is added by chance, so that boards spread out.
 
     `update`: updates over the air, see firmware.update.watch, which go by a shared attribute; or
-    None.
+    None. `kept`: replies that waited while the board slept, see `replies`.
     """
 
     update = None
 
-    def __init__(self, refresh, board):
+    def __init__(self, refresh, board, kept=()):
         self._refresh = refresh
         self._board = board
         self._watches = []
@@ -43,6 +43,7 @@ class Observed:
         self._on_attributes = self._follow = None
         # By method; None: all that have no handler of their own.
         self._on_calls = {}
+        self._kept = kept
         self._looked_at = board.ticks()
 
     def observe_attributes(self, handler):
@@ -68,7 +69,7 @@ class Observed:
         if not self._calls:
             from firmware.thingsboard.rpc import Calls
 
-            self._calls = Calls()
+            self._calls = Calls(self._kept)
             self._rpc = _Watch("rpc", self._calls, self._board.ticks)
             self._watches.append(self._rpc)
 
@@ -129,6 +130,10 @@ class Observed:
                 watch.taker.on_registration(response, watch.observation.number)
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
+
+    def replies(self):
+        """Return the replies to calls that did not get through, see firmware.thingsboard.rpc."""
+        return self._calls.replies() if self._calls else []
 
     def keep_open(self, session):
         """Keep the way open that ThingsBoard's notifications take, with an Empty message.

@@ -43,6 +43,9 @@ class Session:
     told = None
     # That of the last request, and its path.
     resource = None
+    # See firmware.sleep.Session.
+    awake = None
+    kept_calls = ()
 
     def __init__(self, board, credentials, limit, keeps, persist, refresh, connect=None):
         self.open = connect
@@ -56,12 +59,12 @@ class Session:
         if not self.observed:
             from firmware.observed import Observed
 
-            self.observed = Observed(self.refresh, self.board)
+            self.observed = Observed(self.refresh, self.board, self.kept_calls)
         return self.observed
 
     def is_due(self):
         """Return whether there is something to send that may be tried now."""
-        if self._waits():
+        if self.waits():
             return False
         is_observing_due = self.observed and self.observed.is_due(self.client)
         return bool(self.backlog or self.is_expecting or is_observing_due)
@@ -72,12 +75,12 @@ class Session:
 
     def is_refused(self):
         """Return whether ThingsBoard has refused the board, and may not be asked again yet."""
-        return self._waits() and self.trouble.state == "refused"
+        return bool(self.trouble) and self.trouble.state == "refused" and self.waits()
 
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         backlog = self.backlog
-        if self._waits():
+        if self.waits():
             # The next try may be later than what waits has to be on flash.
             backlog.save()
         is_over = False
@@ -107,7 +110,7 @@ class Session:
                     backlog.sent(False)
                 else:
                     if is_over or not self.is_due():
-                        self._succeeded()
+                        self.succeeded()
         except FirstbootError as error:
             self.failed(error)
         except Exception as error:
@@ -227,7 +230,7 @@ class Session:
         self._tell("refused" if error.state == "refused" else "failed", str(error))
         self.backlog.save()
 
-    def _succeeded(self):
+    def succeeded(self):
         """All that was due is done."""
         self.failures = 0
         self.retry_at = self.trouble = None
@@ -245,5 +248,6 @@ class Session:
             except Exception as error:
                 bug(error)
 
-    def _waits(self):
+    def waits(self):
+        """Return whether the next try may not be yet."""
         return self.retry_at is not None and ticks_diff(self.retry_at, self.board.ticks()) > 0

@@ -1,15 +1,65 @@
-"""How a device that runs on a battery ends its work. Imported only when it sleeps. No driver."""
+"""How a device on a battery ends its work, and what it keeps until it wakes. No driver.
 
+Imported only by who sleeps.
+"""
+
+import json
 from time import ticks_diff
 
 from micropython import const
 
+from firmware import session as sessions
+from firmware.errors import FirstbootError
+from firmware.thingsboard.telemetry import encoded
+
+_KEPT = "/asleep.json"
+
 # ms that calls have to come, counted from ThingsBoard's last answer. It sends those that wait some
 # 15 ms after the board observes them; the rest is the way there and back.
 _QUIET = const(500)
+_FOREVER = const(1 << 29)
 _LONGEST = const(30_000)  # ms; calls may come without end
 # ms; a download that is not done by then goes on at the next wake.
 _LONGEST_UPDATE = const(600_000)
+
+
+class Session(sessions.Session):
+    """A Session that begins with what was kept while the board slept, and ends.
+
+    `awake`: after how many ms nothing is asked or waited for any more; None for never.
+    """
+
+    def __init__(self, awake, *arguments):
+        super().__init__(*arguments)
+        self.awake = awake
+        self._began = self.board.ticks()
+        self._has_kept = _restore(self)
+
+    def left(self):
+        """Return how many ms are left, at least 0."""
+        if not self.awake:
+            return _FOREVER
+        return max(0, self.awake - ticks_diff(self.board.ticks(), self._began))
+
+    def waits(self):
+        """Return whether the next try may not be yet."""
+        return not self.left() or super().waits()
+
+    def receive(self, timeout):
+        """Wait up to so long, in ms; return a datagram, or None. Raises NoResponse at the end."""
+        left = self.left()
+        if self.client and not left:
+            from firmware.coap.failure import too_late
+
+            raise too_late(self.awake, self.client.exchange)
+        return super().receive(min(timeout, left))
+
+    def succeeded(self):
+        """All that was due is done: what was kept is in ThingsBoard."""
+        super().succeeded()
+        if self._has_kept:
+            self._has_kept = False
+            _forget(self.board)
 
 
 def windows(session):
@@ -37,8 +87,63 @@ def windows(session):
 def deep(session, ms):
     """Keep what could not be sent, switch the radio off, and sleep deep."""
     session.disconnect()
-    session.backlog.keep()
+    keep(session)
     if session.board.trial:
         session.board.trial.before_sleep()
     session.board.indicator.say("sleep: %d s" % (ms // 1000))
     session.board.deep_sleep(ms)
+
+
+def keep(session):
+    """Keep telemetry, attributes and replies to calls: in memory that lasts, else on flash.
+
+    With `persist` telemetry is on flash, too.
+    """
+    board, backlog = session.board, session.backlog
+    calls = session.observed.replies() if session.observed else []
+    rest = b'{"attributes":%s,"calls":%s,"telemetry":' % (
+        encoded(backlog.attributes),
+        json.dumps(calls).encode(),
+    )
+    waits = backlog or calls
+    is_remembered = board.remember(rest + backlog.queue.saved() + b"}" if waits else b"")
+    try:
+        if backlog.persist or not is_remembered:
+            backlog.keep()
+        else:
+            backlog.forget()
+        if is_remembered or not (backlog.attributes or calls):
+            board.storage.remove(_KEPT)
+        else:
+            content = rest + b"[]}"
+            if content != board.storage.read(_KEPT):
+                board.storage.save(_KEPT, content)
+    except (FirstbootError, MemoryError) as error:
+        board.indicator.say("not kept", *str(error).split("\n"))
+
+
+def _restore(session):
+    """Take back what was kept, if it can be read; return whether there was something."""
+    board, backlog = session.board, session.backlog
+    found = False
+    try:
+        for content in (board.storage.read(_KEPT), board.recall()):
+            if content:
+                found = True
+                kept = json.loads(content)
+                backlog.queue.restore(kept["telemetry"])
+                backlog.attributes.update(kept["attributes"])
+                session.kept_calls = kept["calls"]
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))
+    except (ValueError, TypeError, KeyError):
+        board.indicator.say("%s cannot be read: what it kept is lost" % _KEPT)
+    return found
+
+
+def _forget(board):
+    board.remember(b"")
+    try:
+        board.storage.remove(_KEPT)
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))

@@ -73,6 +73,18 @@ def run(credentials):
     device.send_telemetry({"number": 1})
     device.sleep(60_000)
 """
+MINDFUL = """
+import machine
+from firmware.device import Device
+
+def run(credentials):
+    memory = getattr(machine.RTC(), "memory", lambda *content: b"mine")
+    print("app.py:", memory())
+    memory(b"mine")
+    device = Device(credentials, awake=20_000)
+    device.send_telemetry({"number": 1})
+    device.sleep(60_000)
+"""
 OBEDIENT = """
 from firmware.%s import Device
 
@@ -324,19 +336,24 @@ def test_a_battery_takes_what_waited_while_it_slept(work, words):
 
 
 @pytest.mark.parametrize("lane", BOARDS)
-def test_what_a_battery_could_not_send_is_kept(work):
-    """Whether asked for or not."""
-    work.put(BATTERY, 60)
+@pytest.mark.parametrize("app", [BATTERY, MINDFUL], ids=["alone", "with its own memory"])
+def test_what_a_battery_could_not_send_is_kept(work, app):
+    """Whether asked for or not; on flash where there is no other memory that is free."""
+    work.put(app, 60)
     with work.going_on():
         work.until_telemetry()
         before = work.sleeps()
         work.server.link.is_cut = True
         work.until("asleep", lambda: work.sleeps() > before + 1)
+        has_memory = work.ups.board.kind == "esp32" and app == BATTERY
+        assert (work.ups.read("/telemetry.json") is None) == has_memory
         work.server.link.is_cut = False
         sleeps = work.sleeps()
         work.until("asleep again", lambda: work.sleeps() > sleeps + 1)
         assert len(work.numbers()) >= work.sleeps()
     assert work.ups.read("/telemetry.json") is None
+    if app == MINDFUL:
+        assert "app.py: b'mine'" in work.lines
 
 
 # coaps

@@ -37,7 +37,11 @@ MAY_IMPORT = {
         "firmware.session",
         "firmware.sleep",
     },
-    "firmware.sleep": set(),
+    "firmware.sleep": {
+        "firmware.coap.failure",
+        "firmware.session",
+        "firmware.thingsboard.telemetry",
+    },
     "firmware.requests": {"firmware.coap.message", "firmware.thingsboard"},
     "firmware.session": {
         "firmware.backlog",

@@ -15,6 +15,8 @@ from micropython import const
 from firmware.board import indicator
 
 _LONGEST_SLEEP = const(4_200_000)  # ms
+# How what the firmware keeps through a deep sleep begins.
+_OURS = b'{"attributes":'
 
 # When the board's time begins, in seconds since 1970: an ESP32's in 2000.
 _EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0
@@ -179,6 +181,27 @@ class Board:
         for work in self.background:
             work()
         self.indicator.blink()
+
+    def recall(self):
+        """Return what `remember` kept through a deep sleep, b"" for nothing."""
+        memory = getattr(machine.RTC(), "memory", bytes)
+        content = memory()
+        return content if content.startswith(_OURS) else b""
+
+    def remember(self, content):
+        """Keep bytes through a deep sleep, b"" for none; return whether this board can.
+
+        An ESP32 has 2 KB of memory for that. What an application keeps there stays.
+        """
+        memory = getattr(machine.RTC(), "memory", None)
+        if not memory or not (self.recall() or memory() == b""):
+            return False
+        try:
+            memory(content)
+            return True
+        except ValueError:
+            memory(b"")
+            return False
 
     def deep_sleep(self, ms):
         """Switch the radio off and sleep deep for so long; the board starts anew then."""

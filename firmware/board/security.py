@@ -52,17 +52,17 @@ def sessions(board, config, kind=None):
     if hasattr(context, "verify_callback"):
         context.verify_callback = on_certificate
 
-    def open_session(transport, host):
+    def open_session(transport, host, patience=None):
         if board.in_steps:
             from firmware.board.security_steps import SessionInSteps
 
             return SessionInSteps(
-                transport, context, host, board, config, lambda: _say_ends(board, ends)
+                transport, context, host, board, config, lambda: _say_ends(board, ends), patience
             )
         if config["verify"]:
             set_clock(board, config["ntp"])
         try:
-            return DTLS(transport, context, host, board.idle, board.ticks)
+            return DTLS(transport, context, host, board.idle, board.ticks, patience)
         except DateError:
             doubt(board)
             raise

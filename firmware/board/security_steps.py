@@ -15,8 +15,8 @@ class SessionInSteps(DTLSInSteps):
     `config`: what firmware.board.config.load returns. `say_ends`: called after the handshake.
     """
 
-    def __init__(self, transport, context, host, board, config, say_ends):
-        super().__init__(transport, context, host, board.ticks)
+    def __init__(self, transport, context, host, board, config, say_ends, patience):
+        super().__init__(transport, context, host, board.ticks, patience)
         self._board = board
         self._config = config
         self._say_ends = say_ends

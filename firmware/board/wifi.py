@@ -9,7 +9,7 @@ from micropython import const
 from firmware.errors import Silence
 
 _POLL = const(100)  # ms
-_PATIENCE = const(30)  # s
+PATIENCE = const(30)  # s
 _POLLS_TO_RECONNECT = const(50)
 # What stands for it with an ESP32; a Pico W has a status of its own.
 _NO_ADDRESS = const(1002)
@@ -32,8 +32,8 @@ def join(config, board=None, trouble=None):
         board.sleep(ms)
 
 
-def join_steps(config, board, trouble=None):
-    """The steps of `join`: they yield how long to wait, in ms.
+def join_steps(config, board, trouble=None, patience=PATIENCE):
+    """The steps of `join`: they yield how long to wait, in ms. `patience`: for each network, in s.
 
     What MicroPython does in one piece: switch the radio on, and look which networks there are.
     """
@@ -52,16 +52,16 @@ def join_steps(config, board, trouble=None):
         switch_on(board, networks[0])
         networks = in_order(board, networks, joined)
     for wifi in networks[:-1]:
-        error = yield from _join(board, wifi, _PATIENCE)
+        error = yield from _join(board, wifi, patience)
         if not error:
             return
         board.indicator.say(*str(error).split("\n"))
-    error = yield from _join(board, networks[-1], _PATIENCE)
+    error = yield from _join(board, networks[-1], patience)
     if error:
         raise error
 
 
-def join_anew(board, wifi, patience=_PATIENCE):
+def join_anew(board, wifi, patience=PATIENCE):
     """Join a network, also one that is joined; return None, or the error that says why not.
 
     `wifi`: one of config.json's `networks`. `patience`: how long it is tried, in s.

@@ -64,6 +64,8 @@ def make_context(authorities, certificate=None, key=None):
 class DTLS:
     """A session with `host`, over a transport to it, which is this one's from now on.
 
+    `patience`: how long the handshake may take, in ms; by default 60 s.
+
     Raises CoapError, as NetworkError when this board could not send; then the transport is still
     the caller's.
     """
@@ -71,8 +73,8 @@ class DTLS:
     # ThingsBoard drops records of over 1130 bytes, which 1024 and a long server name exceed.
     largest_block = 512
 
-    def __init__(self, transport, context, host, idle=None, ticks=ticks_ms):
-        self._records = Records(transport, idle or _nothing, ticks)
+    def __init__(self, transport, context, host, idle=None, ticks=ticks_ms, patience=None):
+        self._records = Records(transport, idle or _nothing, ticks, patience)
         # What an earlier session left is freed first: this one wants 20 KB in two pieces.
         gc.collect()
         try:
@@ -132,11 +134,11 @@ class Records(IOBase):
     the clear; it `timed_out`; the last `error` in sending.
     """
 
-    def __init__(self, transport, idle, ticks):
+    def __init__(self, transport, idle, ticks, patience=None):
         self._transport = transport
         self._idle = idle
         self._ticks = ticks
-        self.end = ticks_add(ticks(), _DEADLINE)
+        self.end = ticks_add(ticks(), _DEADLINE if patience is None else patience)
         self.datagram = None
         self.heard = False
         self.server_hello = False

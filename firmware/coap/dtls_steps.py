@@ -21,8 +21,8 @@ class DTLSInSteps(DTLS):
     Its arguments are DTLS's; to make one sends nothing and takes no time.
     """
 
-    def __init__(self, transport, context, host, ticks=ticks_ms):
-        self._records = Records(transport, None, ticks)
+    def __init__(self, transport, context, host, ticks=ticks_ms, patience=None):
+        self._records = Records(transport, None, ticks, patience)
         # So they wait for nothing.
         self._records.connected = True
         self._host = host

@@ -18,18 +18,21 @@ _MOST_ABSENCES = 2
 
 
 class Calls:
-    """What came, what is being done, and what is to be answered."""
+    """What came, what is being done, and what is to be answered.
+
+    `kept`: what `replies` gave before the board slept.
+    """
 
     # Whether a call got lost.
     _is_doubtful = False
 
-    def __init__(self):
+    def __init__(self, kept=()):
         # Ids of the calls of this registration, the last ones.
         self._known = []
         # [id, call as JSON, reply as JSON; None until it is done, in how many registrations it did
         # not come: 0, in this one it did], in the order of coming.
-        self._open = []
-        self._next = 0
+        self._open = [[id, call.encode(), reply.encode(), 1] for id, call, reply in kept]
+        self._next = len(self._open)
 
     @property
     def is_doubtful(self):
@@ -80,6 +83,10 @@ class Calls:
             if reply is not None and not absences:
                 return id, reply
         return None
+
+    def replies(self):
+        """Return the replies that did not get through: [id, call as JSON, reply as JSON] each."""
+        return [[id, call.decode(), reply.decode()] for id, call, reply, _ in self._open if reply]
 
     def replied(self, id):
         """A reply got through: the call is over."""

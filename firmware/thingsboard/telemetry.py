@@ -97,11 +97,11 @@ class Queue:
         return b"[%s]" % b",".join(parts)
 
     def restore(self, content):
-        """Put back what `saved` gave, before all that is there."""
+        """Put back what `saved` gave, as JSON is read, before all that is there."""
         later = self._readings
         self._readings = []
         self._size = 0
-        for ts, values in json.loads(content):
+        for ts, values in content:
             self.put(values, ts)
         for ts, content in later:
             self.put(json.loads(content), ts)

@@ -93,6 +93,8 @@ class Board:
     description = "the explorer"
     idle = staticmethod(lambda: None)
     in_steps = False
+    recall = staticmethod(bytes)
+    remember = staticmethod(lambda content: False)
 
     def __init__(self, files: Files, network: Network, address: str, seed: str, asleep):
         self.files = files

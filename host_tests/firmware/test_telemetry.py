@@ -126,7 +126,7 @@ def test_what_is_saved_comes_back_before_what_is_there():
     queue.put({"n": 2}, 3_000)
     again = Queue(1000)
     again.put({"n": 3}, KNOWN + 5)
-    again.restore(queue.saved())
+    again.restore(json.loads(queue.saved()))
     assert [each.get("values", each)["n"] for each in content(again)[0]] == [1, 2, 3]
 
 

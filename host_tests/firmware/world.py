@@ -625,6 +625,19 @@ class Board:
     def start_watchdog(self, seconds):
         self.watchdog = seconds
 
+    def recall(self):
+        return self._world.memory or b""
+
+    def remember(self, content):
+        """As an ESP32 does, if the World has memory for it."""
+        if self._world.memory is None or len(content) > 2048:
+            return False
+        self._world.memory = content
+        return True
+
+    def deep_sleep(self, ms):
+        self._world.deep_sleeps.append(ms)
+
     def idle(self):
         self.idled += 1
         for work in self.background:
@@ -716,6 +729,9 @@ class World:
         self.on_send = lambda: None
         self.sessions = None
         self.is_pressed = False
+        # What lasts through a deep sleep, None for no such memory; how long each one was.
+        self.memory = None
+        self.deep_sleeps = []
         self.scripted_random = {}
         self._random = 1
         if config is not None:

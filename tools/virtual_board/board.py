@@ -71,6 +71,7 @@ def settings_of(
             "prog_size": board.prog_size,
         },
         "reset_cause": reset["cause"],
+        "rtc_memory": reset.get("rtc_memory", ""),
         "stay": stay,
         "repl": repl,
         "ports": ports or {},

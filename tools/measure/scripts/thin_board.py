@@ -60,8 +60,13 @@ class Pin:
         pass
 
 
+class RTC:
+    pass
+
+
 class machine:
     Pin = Pin
+    RTC = RTC
 
     def unique_id():
         return b"\x00\x11\x22\x33\x44\x55"

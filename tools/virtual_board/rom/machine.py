@@ -25,6 +25,9 @@ else:
     _CAUSES = {"power": 1, "hard": 3, "watchdog": 3, "deepsleep": 3, "soft": 1}
 
 
+_RTC_MEMORY = 2048  # bytes
+
+
 def reset():
     supervisor.reset("hard")
 
@@ -146,6 +149,16 @@ class RTC:
         local = clock.mktime((year, month, day, hour, minute, second))
         clock.set(local - clock.mktime((1970, 1, 1, 0, 0, 0)))
         supervisor.tell("clock", set_to=list(value[0]))
+
+    if _ESP32:
+
+        def memory(self, *content):
+            """What stays through every reset, but not without power."""
+            if not content:
+                return bytes.fromhex(supervisor.settings["rtc_memory"])
+            if len(content[0]) > _RTC_MEMORY:
+                raise ValueError("buffer too long")
+            supervisor.settings["rtc_memory"] = bytes(content[0]).hex()
 
 
 class WDT:

@@ -27,7 +27,7 @@ def tell(event, **details):
 
 def reset(cause, **details):
     """Ask for a reset, and wait for it."""
-    tell("reset", cause=cause, **details)
+    tell("reset", cause=cause, rtc_memory=settings["rtc_memory"], **details)
     while True:  # the supervisor takes the power away
         time.sleep_ms(1000)
 
