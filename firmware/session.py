@@ -38,19 +38,16 @@ class Session:
     is_answered = False
     # Whether ThingsBoard has given the credentials, and has not yet taken them.
     is_new = False
-    # Whether to connect also with nothing to send: config.json seems to ask for updates.
+    # Whether to connect with nothing to send: config.json seems to ask for updates.
     is_expecting = False
-    told = None
-    # That of the last request, and its path.
-    resource = None
+    # What was said last; what the last request was for.
+    told = resource = None
     # See firmware.sleep.Session.
     awake = None
     kept_calls = ()
 
     def __init__(self, board, credentials, limit, keeps, persist, refresh, connect=None):
-        self.open = connect
-        self.board = board
-        self.credentials = credentials
+        self.open, self.board, self.credentials = connect, board, credentials
         self.backlog = Backlog(board, limit, keeps, persist)
         self.refresh = refresh
 

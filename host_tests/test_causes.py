@@ -9,18 +9,20 @@ from unittest.mock import patch
 
 import pytest
 
-from firmware import requests
+from firmware import requests, sleep
 from firmware.backlog import Backlog
 from firmware.board import clock, security
 from firmware.board.kept import KEPT
 from firmware.coap import dtls, dtls_failure, failure
 from firmware.coap.connect import connect
+from firmware.device import Device
 from firmware.errors import FirstbootError
 from firmware.observed import Observed
 from firmware.provisioning import recovery
 from firmware.provisioning.rejection import credentials_rejected
 from firmware.session import Session
 from firmware.thingsboard import attributes, device_api
+from host_tests.firmware import at_work
 from host_tests.firmware.secure_world import CA, Secured
 from host_tests.firmware.test_application import Start, crash
 from host_tests.firmware.test_power_up import stale_attempt
@@ -214,6 +216,15 @@ def unobserved():
         watch.is_due = lambda now: True
         watch.observation = Stub(register=lambda client: None, token=None)
     return observed.work(Stub(path=str, client=None, answered=answered))
+
+
+def kept_asleep() -> str:
+    world = World()
+    device = Device(at_work.credentials(), board=world.new_board())
+    device.session.backlog.put_attributes({"a": 1})
+    world.flash.broken = ("write",)
+    sleep.deep(device.session, 1000)
+    return " ".join(world.lines)
 
 
 def kept_telemetry(broken: tuple, content: bytes | None = None) -> str:
@@ -432,6 +443,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"telemetry not saved", "cannot be saved"},
         lambda: kept_telemetry(("write",)),
     ),
+    "attributes that cannot be kept": ({"not kept", "cannot be saved"}, kept_asleep),
     "telemetry of somebody else": (
         {"cannot be read: what it kept is lost", "cannot be read"},
         lambda: kept_telemetry((), b"no"),

@@ -524,7 +524,7 @@ def _is_same(one, other) -> bool:
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _join_wifi(config, board: _Board, trouble=None) -> Iterator[int]:
+def _join_wifi(config, board: _Board, trouble=None, patience=30) -> Iterator[int]:
     if not board.life.is_joined:
         yield 30_000
     if not board.life.is_joined:
