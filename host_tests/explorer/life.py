@@ -447,7 +447,7 @@ def _make_context(authorities, certificate=None, key=None):
     return SimpleNamespace(certificate=certificate)
 
 
-def _open_session(transport: _Transport, context, host, idle, ticks) -> _Transport:
+def _open_session(transport: _Transport, context, host, idle, ticks, patience) -> _Transport:
     transport.open_session(context.certificate)
     return transport
 

@@ -43,7 +43,7 @@ class Session:
 
     largest_block = 512
 
-    def __init__(self, transport, context, host, idle, ticks):
+    def __init__(self, transport, context, host, idle, ticks, patience=None):
         world = transport.world
         server = world.server
         if server.deaf or server.mute or world.network.silent_until:
