@@ -13,9 +13,10 @@ class SessionInSteps(DTLSInSteps):
     """A session that can be used once the steps of `handshake` are over.
 
     `config`: what firmware.board.config.load returns. `say_ends`: called after the handshake.
+    `patience`: see firmware.coap.dtls.DTLS.
     """
 
-    def __init__(self, transport, context, host, board, config, say_ends, patience):
+    def __init__(self, transport, context, host, board, config, say_ends, patience=None):
         super().__init__(transport, context, host, board.ticks, patience)
         self._board = board
         self._config = config
