@@ -52,6 +52,12 @@ TESTS = {
         "rejection",
     ),
     "firmware.provisioning.rejection": ("rejection",),
+    "firmware.thingsboard.ota": ("ota", "update"),
+    "firmware.update.checksum": ("checksum",),
+    "firmware.update.download": ("update",),
+    "firmware.update.job": ("update",),
+    "firmware.update.murmur3": ("checksum",),
+    "firmware.update.watch": ("update",),
 }
 # What no test can notice: the change as it is shown, and why.
 UNNOTICEABLE = {

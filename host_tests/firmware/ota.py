@@ -14,6 +14,7 @@ from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
 from host_tests.firmware.coap_helpers import Transport
 from host_tests.firmware.helpers import Clock
+from host_tests.firmware.updates import Folders
 from host_tests.firmware.world import (
     CONTENT,
     UNAUTHORIZED,
@@ -122,6 +123,55 @@ class Installation:
 
 
 download.Installation = Installation
+
+
+class Flash(Folders):
+    """A flash with folders, on which the power goes before the operation number `cut_at`."""
+
+    def __init__(self):
+        super().__init__()
+        self.begin()
+
+    def begin(self):
+        """Count operations from here on, with no cut to come."""
+        self.operations = 0
+        self.cut_at = None
+
+    def operate(self):
+        """An operation begins."""
+        if self.operations == self.cut_at:
+            raise PowerCut()
+        self.operations += 1
+
+    def open(self, path, mode):
+        file = super().open(path, mode)
+        if mode != "rb":
+            self.operate()
+            file.folders = self
+            file.flush = file.close = lambda: self._close(file)
+        return file
+
+    def _close(self, file):
+        self.operate()
+        type(file).flush(file)
+
+    def mkdir(self, path):
+        self.operate()
+        super().mkdir(path)
+
+    def rmdir(self, path):
+        self.operate()
+        super().rmdir(path)
+
+    def remove(self, path):
+        self._content(path)
+        self.operate()
+        super().remove(path)
+
+    def rename(self, old, new):
+        self._content(old)
+        self.operate()
+        super().rename(old, new)
 
 
 class Trial:
@@ -264,7 +314,8 @@ class Wire:
 class Site(Work):
     """A board whose application runs a Device, and a ThingsBoard that assigns packages."""
 
-    def __init__(self, given=None, config=None, **options):
+    def __init__(self, given=None, config=None, flash=None, **options):
+        self.flash = flash
         self.update_config = {} if config is None else config
         self.wire = Wire()
         self.resets = 0
@@ -274,6 +325,8 @@ class Site(Work):
         super().__init__(given, **options)
 
     def power_on(self, given=None, **options):
+        if self.flash:
+            self.world.flash = self.flash
         self.world.put("/config.json", example(update=self.update_config))
         if self.packages is None:
             self.packages = Packages(self.clock)
@@ -338,9 +391,9 @@ class Site(Work):
 
     # People
 
-    def assign(self, version="1.0", size=5000, kind="sw", title="app", mark=None, **how):
+    def assign(self, version="1.0", size=5000, kind="sw", title="app", data=None, **how):
         """Assign a package, as ThingsBoard does, and tell of it; return its bytes."""
-        data = bundle(size, mark or version[:1].encode())
+        data = data or bundle(size, version[:1].encode())
         self.packages.data[kind] = data
         self.set(attributes(kind, title, version, data, **how))
         return data

@@ -1,9 +1,11 @@
 """firmware.update: a package is downloaded, installed and told of, in virtual time."""
 
+from firmware.update import download, install
 from firmware.update.errors import UpdateError, passing
+from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.ota import BLOCK, Installation, Site, attributes, bundle
+from host_tests.firmware.ota import BLOCK, Flash, Installation, Site, attributes, bundle
 from host_tests.firmware.world import Reset, example
 
 ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
@@ -190,25 +192,39 @@ def test_a_power_cut_goes_on_where_the_flash_is():
     assert site.packages.blocks[asked:] == [(0, 0)] + missing
 
 
-def test_a_cut_at_every_flash_operation():
-    site, _ = assigned(size=6000)
-    site.world.flash.begin()
-    site.run(60_000)
-    operations = len(site.world.flash.operations)
-    assert site.resets == 1 and operations > 20
-    for number in range(operations):
-        site, data = assigned(size=6000)
-        site.world.flash.begin()
-        site.world.flash.cut_at = number
-        site.run(3 * 60_000)
-        assert site.data == data and site.state.running == "/a", number
+def test_a_cut_at_every_operation_of_a_real_installation():
+    """With firmware.update.install, on a flash with folders; the board is updated twice."""
+    files = {"app.py": b"a" * 1500, "lib/b.py": b"b" * 3000, "lib/c/d.py": b""}
+    first, second = [updates.bundle(files, version) for version in ("1", "2")]
+
+    def updated(cut_at=None):
+        site = Site(config=SOON, flash=Flash())
+        site.run(5_000)
+        for version, data in (("1", first), ("2", second)):
+            site.assign(version, title=updates.TITLE, data=data)
+            if version == "2":
+                site.flash.begin()
+                site.flash.cut_at = cut_at
+            site.run(3 * 60_000)
+            assert site.state.package()["version"] == version, cut_at
+            assert site.state.running == "/" + "ab"[version == "2"], cut_at
+            operations = site.flash.operations
+            site.flash.begin()
+            site.trial.confirm()
+            site.run(10_000)
         stages = site.stages()
+        assert [each for each in stages if stages.count(each) < 2] == [], cut_at
         # A cut after it was told and before that was noted tells it again.
-        once = [each for place, each in enumerate(stages) if each not in stages[:place]]
-        assert once == ALL and len(stages) <= len(ALL) + 1, number
-        site.trial.confirm()
-        site.run(10_000)
-        assert site.stages()[len(stages) :] == ["UPDATED"]
+        assert len(stages) <= 2 * len(ALL) + 3, cut_at
+        assert site.flash.files["/b/lib/b.py"] == files["lib/b.py"], cut_at
+        return operations
+
+    stand_in, download.Installation = download.Installation, install.Installation
+    try:
+        for number in range(updated()):
+            updated(number)
+    finally:
+        download.Installation = stand_in
 
 
 def test_a_cut_at_every_datagram():
