@@ -87,6 +87,7 @@ def html(state: str, language: str = "en") -> str:
         token="0" * 16,
         networks=_NETWORKS,
         wrong=(),
+        wants_scan=False,
         chosen=b"Home",
         board=SimpleNamespace(id="24dcc399a4e8"),
     )
