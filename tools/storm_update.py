@@ -15,7 +15,6 @@ from tools import shims
 
 shims.install()
 
-from firmware.board.config import KEYS  # noqa: E402
 from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import (  # noqa: E402
     ACK,
@@ -30,16 +29,12 @@ from firmware.coap.message import (  # noqa: E402
 )
 from firmware.retry import backoff  # noqa: E402
 from firmware.thingsboard.ota import state_of  # noqa: E402
+from tools.flash.content import default_of  # noqa: E402
 from tools.storm import ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
 
 BLOCK = 1024
 # s within which boards begin: `update.spread` of config.json unless it says otherwise.
-SPREAD = next(
-    int(line.split(" ")[2])
-    for section, lines in KEYS
-    for line in lines.split("\n")
-    if section == "update." and line.startswith("spread ")
-)
+SPREAD = default_of("update.", "spread")
 
 _STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 _BLOCK2 = 23

@@ -31,7 +31,6 @@ def application(
         return [_module(path, "app.py", as_source, on_file)]
     if not (path / "app.py").is_file():
         raise BundleError(f"{path} has no app.py, which is what a board starts")
-    check_app(path / "app.py")
     files = []
     for file in sorted(_files_in(path)):
         name = file.relative_to(path).as_posix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from tools import roles, shims
 from tools.flash import config_file, label, tables
@@ -27,6 +28,13 @@ KEYS = {
 }
 # The fields that a row may have.
 FIELDS = KEYS["provisioning."]
+
+
+def default_of(section: str, key: str) -> Any:
+    """What a key of config.json has where nothing is said; None also when it is required."""
+    lines = dict(config.KEYS)[section].split("\n")
+    default = next(line.split(" ")[2:] for line in lines if line.startswith(f"{key} "))
+    return json.loads(default[0]) if default and default[0] != "!" else None
 
 
 def modules() -> list[str]:

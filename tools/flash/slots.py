@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from tools import shims
 from tools.bundle import contents, format
 from tools.bundle.format import Bundle, File
+from tools.flash.content import default_of
 from tools.flash.errors import FlashingError, sentences
 from tools.flash.install import Survey
 from tools.flash.link import Link
@@ -27,8 +28,6 @@ from firmware.update.slots import PATH, SLOTS, State  # noqa: E402
 
 # What a bundle that came by cable is called; its version is a digest of it.
 TITLE = "flash"
-# `update` of config.json where it has none.
-_TRIAL, _CONTACT = 7200, 3600
 _CHUNK = 1024
 _OPEN = """
 from binascii import a2b_base64 as d
@@ -55,8 +54,6 @@ try:
 except FirstbootError as error:
     print(repr((error.what, error.fix)))
 """
-
-
 _REMOVE = """
 import os
 def remove(path):
@@ -85,11 +82,6 @@ class Slots:
     def running(self) -> str:
         """The folder of the slot that runs, "" for the root."""
         return self._state.running
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether something has failed, and nothing else was confirmed since."""
-        return self._state.failed is not None
 
     def runs(self, bundle: Bundle) -> bool:
         """Whether what runs is this one, which came by cable."""
@@ -166,8 +158,8 @@ def install(
     FlashingError.
     """
     bundle = format.read(data)
-    given = {"trial": _TRIAL, "contact": _CONTACT, **(settings or {})}
-    given["key"] = None  # who has the board in hand needs no signature
+    given = settings or {key: default_of("update.", key) for key in ("trial", "contact")}
+    given = {**given, "key": None}  # who has the board in hand needs no signature
     checksum = hashlib.sha256(data).hexdigest()
     source = _OPEN % (given, bundle.title, bundle.version, len(data), checksum)
     offset = _asked(link, source)

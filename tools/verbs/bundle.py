@@ -194,10 +194,11 @@ def _known_key(config: Path | None) -> str | None:
 
     try:
         given = json.loads(existing_file(config, "--config").read_text(encoding="utf-8-sig"))
-        update = given.get("update")
+        return (given.get("update") or {}).get("key")
     except (ValueError, AttributeError):
-        raise typer.BadParameter(f"{config} is no JSON object", param_hint="--config") from None
-    return (update or {}).get("key")
+        raise typer.BadParameter(
+            f"{config} is no JSON object with an object `update`", param_hint="--config"
+        ) from None
 
 
 def _new_key(path, as_json) -> None:
