@@ -66,7 +66,7 @@ def run(board, credentials, config, place=""):
             return
         except Exception as error:
             board.indicator.show("application", "app.py raised %s" % type(error).__name__)
-            if place and (board.trial or not is_whole):
+            if place and (not is_whole or (board.trial and not board.trial.is_over)):
                 raise
             sys.print_exception(error)
     elif place:

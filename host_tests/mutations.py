@@ -53,10 +53,18 @@ TESTS = {
     ),
     "firmware.provisioning.rejection": ("rejection",),
     "firmware.thingsboard.ota": ("ota", "update"),
+    "firmware.update.admission": ("install", "signature"),
     "firmware.update.checksum": ("checksum",),
     "firmware.update.download": ("update",),
+    "firmware.update.install": ("install",),
     "firmware.update.job": ("update",),
+    "firmware.update.manifest": ("install", "signature"),
     "firmware.update.murmur3": ("checksum",),
+    "firmware.update.signature": ("signature",),
+    "firmware.update.slot": ("install",),
+    "firmware.update.slots": ("slots", "install", "trial"),
+    "firmware.update.tree": ("slots", "install"),
+    "firmware.update.trial": ("trial",),
     "firmware.update.watch": ("update",),
 }
 # What no test can notice: the change as it is shown, and why.

@@ -254,6 +254,15 @@ def test_what_works_stays(bench, app):
     bench.check_the_rest()
 
 
+def test_what_is_confirmed_is_not_rolled_back_by_an_exception(bench):
+    app = RUN + "    Device(credentials).confirm_update()\n    print(1 / 0)\n"
+    bench.put(app)
+    lines = bench.run("application: app.py raised ZeroDivisionError")
+    assert "the new one runs" in lines
+    assert "the new one runs" in bench.run("application: app.py raised ZeroDivisionError")
+    assert (bench.state["running"]["place"], bench.state["failed"]) == ("/a", None)
+
+
 TAKES_THE_NEXT = """
 import os, time
 from firmware.board.hardware import Board
@@ -434,3 +443,9 @@ def life_of(bench, number: int, takes: float | None) -> float:
     assert read_file(bench.flash, "/app.py").decode() == TAKES_ONE
     bench.check_the_rest()
     return time.monotonic() - started
+
+
+@pytest.mark.parametrize("module", ["trial", "slots", "tree"])
+def test_a_root_whose_part_for_updates_is_not_whole_runs_its_application(bench, module):
+    bench.put(RUN + LOOP, others={f"firmware/update/{module}.mpy": b"M"})
+    assert "the new one runs" not in bench.run("the old one runs")

@@ -6,23 +6,22 @@ runs; what escapes from a slot, its firmware or its application, brings the plac
 
 import sys
 
-_SECRETS = "credentialsValue password provisionDeviceKey provisionDeviceSecret token"
+_SECRETS = (
+    "credentialsValue onboarding_password password provisionDeviceKey provisionDeviceSecret token"
+)
 
 
 def start():
     """Run the application of the place that is to run, with that place's firmware if it has one."""
     own = _native_modules()
-    from firmware.board.indicator import Indicator
-    from firmware.board.storage import Storage
-    from firmware.update.slots import State
-
-    state = State(Storage())
-    was_running = state.running
-    place = choose(state)
-    if place != was_running:
-        Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
+    try:
+        place, trial = _choose()
+    except Exception as error:
+        # Without memory or a timer, or a root that is not whole: it says so itself.
+        sys.print_exception(error)
+        place = ""
     if place:
-        _run_slot(state, place, own)
+        _run_slot(place, trial, own)
     else:
         _forget(own)
         _run_root()
@@ -49,14 +48,15 @@ def choose(state):
     return state.running
 
 
-def reason(error, read):
-    """Return an exception in words, with no secret in them. `read`: Storage.read."""
+def reason(error, open=open):
+    """Return an exception in words, with no secret in them."""
     import json
 
     words = "%s: %s" % (type(error).__name__, error)
     for path in ("/credentials.json", "/config.json"):
         try:
-            words = _hide(json.loads(read(path) or b"{}"), words)
+            with open(path, "rb") as file:
+                words = _hide(json.loads(file.read()), words)
         except Exception:
             # No one can have read a secret in it.
             pass
@@ -68,7 +68,7 @@ def _hide(found, words):
     if isinstance(found, dict):
         for key, value in found.items():
             if isinstance(value, str):
-                if value and key in _SECRETS:
+                if value and key in _SECRETS.split():
                     words = words.replace(value, "…")
             else:
                 words = _hide(value, words)
@@ -78,16 +78,29 @@ def _hide(found, words):
     return words
 
 
-def _run_slot(state, place, own):
+def _choose():
+    """Return the place that runs in this start, and its trial or None."""
+    state = _state()
+    was_running = state.running
+    place = choose(state)
+    if place != was_running:
+        from firmware.board.indicator import Indicator
+
+        Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
+    if state.on_trial:
+        from firmware.update.trial import Trial
+
+        return place, Trial(state)
+    # What is proven needs its memory.
+    _forget([name for name in sys.modules if name.startswith("firmware.update")])
+    del sys.modules["firmware"].update
+    return place, None
+
+
+def _run_slot(place, trial, own):
     """Run a slot's application. `own`: the modules that the application may import its own of."""
-    import machine
-
-    trial = None
+    path = sys.path[:]
     try:
-        if state.on_trial:
-            from firmware.update.trial import Trial
-
-            trial = Trial(state)
         sys.path[:0] = [place, place + "/lib"]
         if _is_there(place + "/firmware.pack"):
             from firmware.update.pack import mount
@@ -106,17 +119,28 @@ def _run_slot(state, place, own):
         sys.print_exception(error)
         if trial:
             trial.free_memory()
-        why = reason(error, state.storage.read)
+        why = reason(error)
     if trial and not trial.is_over:
         trial.fail(why)
+    # With the root's firmware, which is whole.
+    sys.path[:] = path
+    _forget_firmware()
+    state = _state()
     try:
         state.fail(why)
-        machine.reset()
     except Exception:
         # Without room to note it on flash, the root runs in this start.
-        sys.path[:] = [each for each in sys.path if not each.startswith(place)]
-        _forget_firmware()
         _run_root()
+    import machine
+
+    machine.reset()
+
+
+def _state():
+    from firmware.board.storage import Storage
+    from firmware.update.slots import State
+
+    return State(Storage())
 
 
 def _run_root():

@@ -15,7 +15,7 @@ from micropython import const
 from firmware.board.indicator import Indicator
 
 # Bytes kept free for what has to be done when the application has taken all others.
-_RESERVE = const(6144)
+_RESERVE = const(4096)
 
 
 class Trial:

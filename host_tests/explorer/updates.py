@@ -283,19 +283,22 @@ def explore(story: Story, kind: str, is_cut_again: Callable[[int], bool]) -> int
     """
     schedules = 0
     lived: set[tuple[Image, bool]] = set()
+    cut_again: set[tuple[Image, bool]] = set()
+
+    def live_once(moment: Moment) -> None:
+        if moment[:2] not in lived:
+            lived.add(moment[:2])
+            run(Life(story, kind, moment), moment)
+
     for number, moment in enumerate(cuts(story, kind, Moment(begin(story, kind)))):
         schedules += 1
-        if moment[:2] in lived:
-            continue
-        lived.add(moment[:2])
-        if not is_cut_again(number):
-            run(Life(story, kind, moment), moment)
-            continue
-        for second in cuts(story, kind, moment):
-            schedules += 1
-            if second[:2] not in lived:
-                lived.add(second[:2])
-                run(Life(story, kind, second), second)
+        if is_cut_again(number) and moment[:2] not in cut_again:
+            cut_again.add(moment[:2])
+            for second in cuts(story, kind, moment):
+                schedules += 1
+                live_once(second)
+        else:
+            live_once(moment)
     return schedules
 
 

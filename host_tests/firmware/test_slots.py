@@ -181,8 +181,8 @@ def test_a_reason_has_no_secret():
         ),
         (MemoryError(), "MemoryError: "),
     ):
-        words = reason(error, site.storage.read)
+        words = reason(error, site.folders.open)
         assert words.startswith(expected)
         assert "the-token" not in words
     site.folders.files["/config.json"] = b"{"
-    assert reason(ValueError("x"), site.storage.read) == "ValueError: x"
+    assert reason(ValueError("x"), site.folders.open) == "ValueError: x"
