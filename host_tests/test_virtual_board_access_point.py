@@ -241,6 +241,22 @@ if "again" not in os.listdir("/"):
 
 @needs_micropython
 @both_kinds
+def test_it_outlives_a_soft_reset_and_no_other(bench, kind):
+    main = """
+        import machine, network, os
+        ap = network.WLAN(network.AP_IF)
+        print(ap.active())
+        resets = len(os.listdir("/"))
+        open("/%d" % resets, "w").close()
+        ap.active(True)
+        if resets < 5:
+            (machine.soft_reset if resets < 4 else machine.reset)()
+    """
+    assert bench.play(main, kind).lines == ["False", "True", "False"]
+
+
+@needs_micropython
+@both_kinds
 def test_the_access_point_moves_to_the_channel_of_the_network(bench, kind):
     main = OPEN_ACCESS_POINT + (
         "up()\nprint(ap.config('channel'))\n"

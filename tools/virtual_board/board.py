@@ -78,6 +78,7 @@ def settings_of(
         "scenario": {
             **scenario,
             "associated": reset.get("associated"),
+            "access_point": reset.get("access_point"),
             "id": scenario["id"] or unique_id.hex(),
             "datagram_queue": scenario["datagram_queue"] or board.datagram_queue,
         },
@@ -125,7 +126,8 @@ class VirtualBoard:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._is_cut = False
         life = _Life(deadline, stay, outcome, console, self)
-        reset = {"cause": self.scenario["reset_cause"], "associated": self.scenario["associated"]}
+        survived = {name: self.scenario[name] for name in ("associated", "access_point")}
+        reset = {"cause": self.scenario["reset_cause"], **survived}
         with locked(self.flash) as lock:
             while reset is not None:
                 process = self._start(reset, stay, lock)

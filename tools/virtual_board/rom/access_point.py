@@ -35,7 +35,7 @@ class AccessPoint:
     PHONE = "192.168.4.2" if _ESP32 else "192.168.4.16"
 
     def __init__(self):
-        self.active = False
+        self.active = bool(supervisor.scenario.get("access_point"))
         end = supervisor.unique_id()[-3:].hex().upper()
         self.settings = {
             "ssid": "ESP_" + end if _ESP32 else "PICO" + end[-4:],
@@ -48,6 +48,8 @@ class AccessPoint:
         self._was_heard = False
         self._deaf_until = 0
         station.on_join = self._follow
+        if self.active:
+            station.route_through("access point", True)
 
     def switch(self, is_active):
         was_active, self.active = self.active, is_active

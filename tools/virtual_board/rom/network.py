@@ -37,18 +37,6 @@ if _ESP32:
         radio.LEFT: _ASSOC_LEAVE,
     }
     _OPTIONS = {"reconnects": -1, "protocol": 7, "bandwidth": 2, "txpower": 20.0, "pm": 1}
-    # What config takes of an access point, by the name that it is kept under.
-    _OF_ACCESS_POINT = {
-        "ssid": "ssid",
-        "essid": "ssid",
-        "key": "key",
-        "password": "key",
-        "security": "security",
-        "authmode": "security",
-        "channel": "channel",
-        "hidden": "hidden",
-        "max_clients": "max_clients",
-    }
     # What a scan says of a network with a password, WPA2's.
     _SECURED = 3
 else:
@@ -69,15 +57,19 @@ else:
         radio.LOST: STAT_IDLE,
     }
     _OPTIONS = {"txpower": 31, "pm": 10555714}
-    _OF_ACCESS_POINT = {
-        "ssid": "ssid",
-        "essid": "ssid",
-        "key": "key",
-        "password": "key",
-        "security": "security",
-        "channel": "channel",
-    }
     _SECURED = 5
+
+# What config takes of an access point, by the name that it is kept under.
+_OF_ACCESS_POINT = {
+    "ssid": "ssid",
+    "essid": "ssid",
+    "key": "key",
+    "password": "key",
+    "security": "security",
+    "channel": "channel",
+}
+if _ESP32:
+    _OF_ACCESS_POINT.update(authmode="security", hidden="hidden", max_clients="max_clients")
 
 
 def hostname(*name):

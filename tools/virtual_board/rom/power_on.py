@@ -4,6 +4,7 @@ import os
 import sys
 
 import supervisor
+from access_point import access_point
 from station import station
 
 
@@ -29,7 +30,7 @@ def run(execute, folder="", namespace=None, names=("boot.py", "main.py")):
             if name in files:
                 execute(folder + "/" + name if folder else name, namespace)
     except SystemExit:
-        supervisor.reset("soft", associated=station.associated)
+        supervisor.reset("soft", associated=station.associated, access_point=access_point.active)
     except BaseException as error:
         sys.print_exception(error)
         supervisor.tell("raised")

@@ -6,6 +6,7 @@ import sys
 import micropython
 import power_on
 import supervisor
+from access_point import access_point
 from station import station
 
 _CTRL_C = 3
@@ -31,7 +32,9 @@ def _execute(path, namespace):
 
 
 def _soft_reset():
-    supervisor.tell("reset", cause="soft", associated=station.associated)
+    supervisor.tell(
+        "reset", cause="soft", associated=station.associated, access_point=access_point.active
+    )
 
 
 # The REPL ends for a soft reset.
