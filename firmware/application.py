@@ -102,7 +102,7 @@ def _power_up():
 def _is_client_s():
     """Return whether the Ctrl-C that came is Improv's: a browser asks before anybody listens."""
     try:
-        from firmware.onboarding.improv import was_in_packet
+        from firmware.onboarding.console import was_in_packet
     except ImportError:
         return False
     return was_in_packet()

@@ -24,7 +24,7 @@ MAY_IMPORT = {
         "firmware.application_failure",
         "firmware.board.hardware",
         "firmware.board.kept",
-        "firmware.onboarding.improv",
+        "firmware.onboarding.console",
         "firmware.power_up",
     },
     "firmware.application_failure": {"firmware.board.indicator"},

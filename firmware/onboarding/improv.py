@@ -5,9 +5,8 @@ this listens MicroPython does not look for Ctrl-C; this does, outside of packets
 types is let go, as by every program that reads nothing.
 """
 
-import select
 import sys
-from time import sleep_ms, ticks_diff
+from time import ticks_diff
 
 import micropython
 from micropython import const
@@ -15,41 +14,15 @@ from micropython import const
 from firmware.board.kept import VERSION
 from firmware.errors import FirstbootError
 from firmware.onboarding import improv_packets as packets
+from firmware.onboarding.console import CTRL_C, NO_CTRL_C, Console
 
-_CTRL_C = const(3)
-_NO_CTRL_C = const(-1)
 # What is not whole after so long, in ms, is no packet: a person's Ctrl-C is heard again.
 _PATIENCE = const(1000)
 _BYTES_AT_ONCE = const(1024)
 # In place of what MicroPython raises, which has nothing with it.
 HEARD_HERE = "Ctrl-C"
-_REST_COMES = const(20)  # ms
-_LINE_FEED = const(10)
-# Of a command without data.
-_QUESTION_LENGTH = const(2)
 # States of a candidate in which the board is in the Wi-Fi.
 _JOINED = ("joined", "provisioning", "no answer", "refused", "provisioned")
-
-
-class Console:
-    """What a client is connected to; it is read without waiting."""
-
-    def __init__(self):
-        self._in = sys.stdin.buffer
-        self._out = sys.stdout.buffer
-        self._byte = bytearray(1)
-        self._poll = select.poll()
-        self._poll.register(self._in, select.POLLIN)
-
-    def read(self):
-        """Return the next byte, None for none now."""
-        for _ in self._poll.ipoll(0):
-            # Where nobody is connected any more, as can be on a computer, there is nothing.
-            return self._byte[0] if self._in.readinto(self._byte) else None
-
-    def write(self, data):
-        """Write bytes as they are."""
-        self._out.write(data)
 
 
 class Improv:
@@ -57,15 +30,17 @@ class Improv:
 
     `candidate`: see firmware.onboarding.candidate. `networks()` returns those in range, the
     strongest first: (name in bytes, dBm, security, 0 for none). `name`: of the device, for people.
-    `url`: where they go once the board is in the Wi-Fi, or "".
+    `url`: where they go once the board is in the Wi-Fi, or "". `on_interrupt` is called when a
+    person presses Ctrl-C: an access point would outlive a soft reset, too.
     """
 
-    def __init__(self, board, candidate, networks, name, url="", console=None):
+    def __init__(self, board, candidate, networks, name, url="", on_interrupt=None, console=None):
         self._board = board
         self._candidate = candidate
         self._networks = networks
         self._name = name
         self._url = url
+        self._on_interrupt = on_interrupt
         self._console = console or Console()
         self._parser = packets.Parser()
         self._began = board.ticks()
@@ -74,12 +49,12 @@ class Improv:
         self._told = None
         # A scan waits, and each wait leads here again.
         self._is_busy = False
-        micropython.kbd_intr(_NO_CTRL_C)
+        micropython.kbd_intr(NO_CTRL_C)
 
     def close(self):
         """Let go of the console: from now on MicroPython looks for Ctrl-C."""
         self._console = None
-        micropython.kbd_intr(_CTRL_C)
+        micropython.kbd_intr(CTRL_C)
 
     def work(self):
         """Answer what has come, and tell what has become of the candidate. It does not wait, but
@@ -104,8 +79,10 @@ class Improv:
                 break
             found = parser.feed(byte)
             if found == packets.OUTSIDE:
-                if byte == _CTRL_C:
+                if byte == CTRL_C:
                     self.close()
+                    if self._on_interrupt:
+                        self._on_interrupt()
                     raise KeyboardInterrupt(HEARD_HERE)
             elif found == packets.INSIDE:
                 self._began = self._board.ticks()
@@ -209,31 +186,6 @@ class Improv:
 
     def _send_result(self, command, texts):
         self._console.write(packets.result(command, texts))
-
-
-def was_in_packet(console=None):
-    """Return whether the Ctrl-C that MicroPython just took was that of a client's first question.
-
-    MicroPython has left out that byte, on a Pico W also what came before it. What cannot be the
-    rest of a question is left to the prompt.
-    """
-    sleep_ms(_REST_COMES)
-    console = console or Console()
-    parser = packets.Parser()
-    for byte in packets.HEADER + bytes((_CTRL_C,)):
-        found = parser.feed(byte)
-    before = 0
-    is_rest = False
-    while found == packets.INSIDE:
-        byte = console.read()
-        if not is_rest and before < len(packets.HEADER) and byte == packets.HEADER[before]:
-            before += 1
-        elif is_rest or byte == _QUESTION_LENGTH:
-            is_rest = True
-            found = packets.OUTSIDE if byte is None else parser.feed(byte)
-        elif byte != _LINE_FEED or before:
-            break
-    return found == packets.WHOLE
 
 
 def page_of(server):

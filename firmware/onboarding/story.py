@@ -136,8 +136,8 @@ class Story:
             from firmware.onboarding.improv import Improv, page_of
 
             name = config["provisioning"]["deviceName"] or "firstboot-" + self.board.id[-6:]
-            url = page_of(config["server"] or "")
-            self.improv = Improv(self.board, self.candidate, self._networks, name, url)
+            board, url = self.board, page_of(config["server"] or "")
+            self.improv = Improv(board, self.candidate, self._networks, name, url, self._close)
 
     def _want(self):
         self.is_wanted = True

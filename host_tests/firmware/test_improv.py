@@ -4,7 +4,8 @@ import os
 
 from firmware.errors import FirstbootError
 from firmware.onboarding import improv_packets as packets
-from firmware.onboarding.improv import Improv, page_of, was_in_packet
+from firmware.onboarding.console import was_in_packet
+from firmware.onboarding.improv import Improv, page_of
 from host_tests.firmware.helpers import Clock, raises
 from host_tests.firmware.world import Stub
 
@@ -82,7 +83,13 @@ class Desk:
         indicator = Stub(say=lambda *lines: self.lines.extend(lines))
         board = Stub(ticks=self.clock.ticks_ms, chip="ESP32", indicator=indicator)
         name = "sensor-1"
-        self.improv = Improv(board, self.candidate, self._scan, name, URL, self.console)
+        self.stopped = 0
+        self.improv = Improv(
+            board, self.candidate, self._scan, name, URL, self._stop, console=self.console
+        )
+
+    def _stop(self):
+        self.stopped += 1
 
     def _scan(self):
         self.scans += 1
@@ -225,6 +232,7 @@ def test_ctrl_c_is_heard_outside_of_packets_and_the_rest_is_left_to_the_prompt()
     for typed in (CTRL_C, b"\r" + CTRL_C, b"help" + CTRL_C, b"IMPROV" + CTRL_C, ASK_STATE + CTRL_C):
         desk = Desk()
         raises(KeyboardInterrupt, desk.type, typed + CTRL_C + b"\x01")
+        assert desk.stopped == 1
         assert bytes(desk.console.typed) == CTRL_C + b"\x01"
         desk.console.typed = bytearray()
         assert desk.type(ASK_STATE) == b""
