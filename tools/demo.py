@@ -1,4 +1,4 @@
-"""A first and a second power-up of a virtual board, with both ends of the wire in view."""
+"""A virtual board's first and second power-up, and at work, with both ends of the wire in view."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import re
 import secrets
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def run(credentials):
     print("app.py: hello from", credentials["deviceName"])
 """
 
+_AT_WORK = b"""\
+from firmware.device import Device
+
+def set_relay(is_on):
+    print("app.py: relay", "on" if is_on else "off")
+    return {"on": is_on}
+
+def run(credentials):
+    device = Device(credentials)
+    device.on_rpc("setRelay", set_relay)
+    device.on_attributes(lambda values: print("app.py: attributes", values))
+    device.send_telemetry({"temperature": 21.5})
+    device.wait(60_000)
+"""
 
 _STYLES = {"board ": "cyan", "server": "magenta"}
 
@@ -50,6 +65,18 @@ class Screen:
         self._board: list[tuple[float, str]] = []
         self._server: list[tuple[float, str]] = []
         self._power_up = math.inf
+        # Whether what devices tell ThingsBoard is shown, in place of datagrams.
+        self.is_told = False
+
+    def log(self, line: str) -> None:
+        """Take a line of a datagram."""
+        if not self.is_told:
+            self.server(line)
+
+    def tell(self, line: str) -> None:
+        """Take a line of what a device told."""
+        if self.is_told:
+            self.server(line)
 
     def board(self, line: str) -> None:
         """Take a line of the console."""
@@ -105,7 +132,7 @@ def demo(coaps: bool = False, image: Path | None = None, screen: Screen | None =
     thingsboard = ThingsBoard(key=secrets.token_hex(10), secret=secrets.token_hex(10))
     with (
         tempfile.TemporaryDirectory(prefix="firstboot-") as folder,
-        FakeThingsBoard(thingsboard, log=screen.server) as server,
+        FakeThingsBoard(thingsboard, log=screen.log, tell=screen.tell) as server,
         contextlib.ExitStack() as stack,
     ):
         flash = Path(folder, "flash")
@@ -137,6 +164,14 @@ def demo(coaps: bool = False, image: Path | None = None, screen: Screen | None =
         if outcome.exit_code or sent:
             screen.say(f"It should have sent nothing, and sent {_datagrams(sent)}.")
             return 1
+        if not image:
+            for name in ("credentials.json", "start.json"):
+                files[name] = read_file(flash, f"/{name}")
+            put_on_flash(flash, "esp32", runtime, config, _AT_WORK, files=files)
+            screen.say("\nThe same board, with an application that reports and obeys.")
+            if not _at_work(board, server, screen):
+                screen.say("It should have obeyed: see its last lines.")
+                return 1
         credentials = json.loads(read_file(flash, "/credentials.json"))
     credentials["credentialsValue"] = shorten(credentials["credentialsValue"])
     screen.say(
@@ -146,6 +181,27 @@ def demo(coaps: bool = False, image: Path | None = None, screen: Screen | None =
         f"{NAME} power-up --help"
     )
     return 0
+
+
+def _at_work(board: VirtualBoard, server: FakeThingsBoard, screen: Screen) -> bool:
+    """Let ThingsBoard configure and call a board; whether it obeyed."""
+    (name,) = server.thingsboard.devices
+    operator = server.operator
+    screen.is_told = True
+    running = threading.Thread(target=board.power_up, args=(_TIMEOUT, True))
+    running.start()
+    try:
+        devices = server.thingsboard.devices
+        if not server.wait_until(lambda: devices[name].telemetry, _TIMEOUT):
+            return False
+        screen.server('a person sets the shared attribute "interval" to 5')
+        operator.set_shared(name, {"interval": 5})
+        screen.server("a person calls setRelay(true)")
+        return server.call_rpc(name, "setRelay", True) == {"on": True}
+    finally:
+        board.cut_power()
+        running.join()
+        screen.show()
 
 
 def _datagrams(number: int) -> str:

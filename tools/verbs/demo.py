@@ -31,10 +31,11 @@ def demo(
         typer.Option("--onboarding", help="Show a board without Wi-Fi, and its page for phones."),
     ] = False,
 ) -> None:
-    """Show a board's first power-up and its second.
+    """Show a board's first power-up and its second, and an application at work.
 
     A virtual board provisions itself with a ThingsBoard to test with. Then it is powered up again,
-    and sends nothing. It needs no board and no account.
+    and sends nothing. With another application it reports a temperature, takes a shared attribute
+    and obeys a call, all but on the image of a Pico W. It needs no board and no account.
 
     With --update version 1 of its application runs, version 2 is assigned in ThingsBoard,
     downloaded, run and confirmed; then version 3, which is broken: version 2 comes back.
