@@ -234,7 +234,12 @@ if "again" not in os.listdir("/"):
 """
     )
     bench.put(main, kind)
-    events = bench.board(kind).power_up(8).events
+    board = bench.board(kind)
+    said = []
+    board.ports.say = said.append
+    events = board.power_up(8).events
+    (page,) = said
+    assert page.endswith(f": http://127.0.0.1:{board.ports.known['tcp 80']}/")
     assert len({event["host_port"] for event in events if event["event"] == "port"}) == 1
     assert len([event for event in events if event["event"] == "port"]) == 2
 

@@ -128,6 +128,7 @@ def power_up(
             from tools.virtual_board.board import VirtualBoard
 
             played = VirtualBoard(flash, kind, runtime.value, scenario, on_line)
+            played.ports.say = say
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
     except ScenarioError as error:

@@ -18,6 +18,8 @@ def board(flash: Path, link: Path, kind: str, id: str | None, say: Callable[[str
     if not flash.exists():
         make_blank(flash, kind)
         say(f"{flash} is a new board's flash: MicroPython is on it, and no firmware")
-    with SerialBoard(flash, kind, link, id=id):
+    played = SerialBoard(flash, kind, link, id=id)
+    played.ports.say = say
+    with played:
         say(f"{kind} at {link}: mpremote connect {link} (Ctrl-C takes it away)")
         threading.Event().wait()
