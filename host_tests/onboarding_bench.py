@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from host_tests.power_up_bench import KEY, SECRET
 from tools.virtual_board.flash import put_on_flash, read_file
@@ -33,6 +34,13 @@ def config(server: str = "coap://127.0.0.1:9", **more) -> dict:
     }
 
 
+def without(given: dict, *keys: str) -> dict:
+    """A config.json without these keys, of its own or of its `provisioning`."""
+    kept = {key: value for key, value in given.items() if key not in keys}
+    of_device = given["provisioning"].items()
+    return {**kept, "provisioning": {key: value for key, value in of_device if key not in keys}}
+
+
 class Desk:
     """A board at a serial port in a folder."""
 
@@ -40,9 +48,16 @@ class Desk:
         self.flash = folder / "flash.img"
         self.link = folder / "tty"
 
-    def board(self, kind: str = "esp32", server: str = "coap://127.0.0.1:9", **scenario):
-        """A board without Wi-Fi; `server` is where it provisions."""
-        put_on_flash(self.flash, kind, "micropython", json.dumps(config(server)).encode())
+    def board(
+        self,
+        kind: str = "esp32",
+        server: str = "coap://127.0.0.1:9",
+        lacks: tuple[str, ...] = (),
+        **scenario: Any,
+    ) -> SerialBoard:
+        """A board without Wi-Fi; `server` is where it provisions, `lacks` what a person gives."""
+        given = json.dumps(without(config(server), *lacks)).encode()
+        put_on_flash(self.flash, kind, "micropython", given)
         scenario = {"networks": NETWORKS, "scan_ms": 20, "hurry": HURRY, **scenario}
         return SerialBoard(self.flash, kind, self.link, Scenario(**scenario))
 

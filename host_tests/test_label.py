@@ -8,7 +8,7 @@ import json
 import pytest
 
 from host_tests.flash_bench import Desk
-from host_tests.onboarding_bench import config
+from host_tests.onboarding_bench import config, without
 from tools.flash import content
 from tools.flash.board import Result
 from tools.flash.label import Label, completed, label_of
@@ -16,10 +16,6 @@ from tools.flash.results import ResultsFile
 
 WIFI = {"ssid": "home", "password": "correct horse"}
 BOARD = "24dcc399a4e8"
-
-
-def without(given: dict, *keys: str) -> dict:
-    return {key: value for key, value in given.items() if key not in keys}
 
 
 def complete(given: dict, on_board: dict | None = None) -> dict:

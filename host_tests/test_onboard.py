@@ -92,6 +92,16 @@ def test_a_wrong_password_is_said_and_can_be_corrected(desk, server, tmp_path):
         assert onboard(desk, "--ssid", "home", password=HOME["password"]).returncode == 0
 
 
+def test_what_only_the_page_asks_for_is_said(desk):
+    with desk.board(lacks=("server", "provisionDeviceSecret")):
+        done = onboard(desk, "--ssid", "home", password=HOME["password"])
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "the board answered with an error. The board lacks server, provisionDeviceSecret; its page "
+        "asks for that"
+    )
+
+
 def test_the_console_is_still_a_person_s_and_mpremote_s(desk, server):
     # The access point goes with the program that served it.
     typed = "import network; print(network.WLAN(network.AP_IF).active())"

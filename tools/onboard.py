@@ -30,6 +30,8 @@ _SCANS_WITHIN = 30.0
 # Until MicroPython and the firmware have started, and nothing that is typed stops them.
 _STARTS_WITHIN = 3.0
 _START_AGAIN = b"\x03\x03\x02\x04"
+# What the board says of settings that it does not try.
+_REFUSAL = "Improv: wrong or missing: "
 _RESULTS = {PROVISIONED: "provisioned", REFUSED: "refused", TIME_RAN_OUT: "time ran out"}
 
 
@@ -63,6 +65,7 @@ class Onboarding:
         self._on_line = on_line
         self._console = Console()
         self._headline = ""
+        self._refusal = ""
         self._line: serial.Serial | None = None
 
     def __enter__(self) -> Onboarding:
@@ -103,7 +106,7 @@ class Onboarding:
                 result.url = self._client.join(ssid, password, timeout)
         except FlashingError as error:
             tried = self._headline.startswith("Wi-Fi:")
-            result.detail = self._headline if tried else error.what
+            result.detail = self._headline if tried else sentences(error.what, self._refusal)
             if time.monotonic() >= ends:
                 result.result, result.exit_code = _RESULTS[TIME_RAN_OUT], TIME_RAN_OUT
             return result
@@ -144,6 +147,8 @@ class Onboarding:
         self._on_line(line)
         self._console.feed(line)
         text = line.partition("] ")[2]
+        if text.startswith(_REFUSAL):
+            self._refusal = f"The board lacks {text[len(_REFUSAL) :]}; its page asks for that"
         if text.startswith(f"{self._console.state}:"):
             self._headline = text
         elif text.startswith("  "):

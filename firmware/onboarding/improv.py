@@ -125,9 +125,13 @@ class Improv:
             self._send(packets.ERROR, packets.UNKNOWN_ERROR)
             return
         if wrong:
-            # The standard has no word for a password that can be nobody's, nor for what is missing.
+            # The standard has no word for a password that can be nobody's, nor for what the page
+            # asks for besides.
             self._board.indicator.say("Improv: wrong or missing: " + ", ".join(wrong))
-            self._send(packets.ERROR, packets.UNABLE_TO_CONNECT)
+            is_wifi = "ssid" in wrong or "password" in wrong
+            self._send(
+                packets.ERROR, packets.UNABLE_TO_CONNECT if is_wifi else packets.UNKNOWN_ERROR
+            )
             return
         self._told = "trying"
         self._send_state(packets.PROVISIONING)

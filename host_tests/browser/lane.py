@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from host_tests.onboarding_bench import HURRY, config
+from host_tests.onboarding_bench import HURRY, config, without
 from host_tests.power_up_bench import KEY, SECRET
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -66,9 +66,7 @@ class Hanging:
 
     def __enter__(self) -> Hanging:
         self.server.__enter__()
-        given = config(self.server.uri)
-        for key in self._lacks:
-            (given if key in given else given["provisioning"]).pop(key)
+        given = without(config(self.server.uri), *self._lacks)
         put_on_flash(self._flash, self._kind, "micropython", json.dumps(given).encode())
         self.board = VirtualBoard(
             self._flash, self._kind, "micropython", self._scenario, lambda line: None

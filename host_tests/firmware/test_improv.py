@@ -188,6 +188,9 @@ def test_what_cannot_be_is_not_tried():
     desk = Desk()
     assert desk.type(wifi(b"home", b"short")) == NO_ERROR + UNABLE_TO_CONNECT
     assert desk.lines == ["Improv: wrong or missing: password"]
+    desk.candidate.offer = lambda settings: ["server", "provisionDeviceKey"]
+    assert desk.type(wifi(b"home", b"password")) == NO_ERROR + UNKNOWN_ERROR
+    assert desk.lines[-1] == "Improv: wrong or missing: server, provisionDeviceKey"
 
 
 def test_a_command_that_is_not_known():
