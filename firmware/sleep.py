@@ -47,12 +47,23 @@ class Session(sessions.Session):
 
     def receive(self, timeout):
         """Wait up to so long, in ms; return a datagram, or None. Raises NoResponse at the end."""
+        attempt = self.board.attempt_again
+        client = self.client or (attempt and attempt.client)
+        if not client:
+            return super().receive(timeout)
         left = self.left()
-        if self.client and not left:
+        if not left:
             from firmware.coap.failure import too_late
 
-            raise too_late(self.awake, self.client.exchange)
+            raise too_late(self.awake, client.exchange)
         return super().receive(min(timeout, left))
+
+    def hear(self, timeout):
+        """Wait up to so long for what ThingsBoard sends by itself, and take it."""
+        if self.left():
+            super().hear(timeout)
+        else:
+            self.board.sleep(timeout)
 
     def succeeded(self):
         """All that was due is done: what was kept is in ThingsBoard."""

@@ -150,3 +150,17 @@ def test_a_wake_with_an_answer_does_not_wait_for_its_end():
     assert work.device.send_telemetry({"n": 1}) is True
     work.device.sleep(600_000)
     assert work.clock.slept < 1_000 and work.states == ["connected"]
+
+
+def test_who_waits_on_waits():
+    work = Home(awake=20_000)
+    work.device.wait(60_000)
+    assert 60_000 <= work.clock.slept <= 60_100 and work.states == ["connected"]
+
+
+def test_a_wake_in_which_nobody_provisions_anew_ends():
+    work = Home(awake=20_000)
+    work.server.devices.clear()
+    work.world.server.on_datagram = lambda *datagram: []
+    assert work.device.send_telemetry({"n": 1}) is False
+    assert 20_000 <= work.clock.slept <= 20_200
