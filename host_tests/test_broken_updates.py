@@ -100,7 +100,15 @@ class Bench:
         self.thingsboard.add_device("sensor-1", token=TOKEN)
 
     def put(
-        self, app: str, files=None, old=OLD, trial=60, contact=60, watchdog=None, others=None
+        self,
+        app: str,
+        files=None,
+        old=OLD,
+        trial=60,
+        contact=60,
+        watchdog=None,
+        others=None,
+        is_proven=False,
     ) -> None:
         """`app`, `files`: the new version; `old`: the root's app.py; `others`: more in the root."""
         site = Site(trial=trial, contact=contact)
@@ -109,6 +117,8 @@ class Bench:
             for path, content in (files or {}).items()
         }
         site.update(bundle({"app.py": app.encode(), **own})).switch()
+        if is_proven:
+            site.state.confirm()
         on_flash = {
             path[1:]: content for path, content in site.folders.files.items() if content is not None
         }
@@ -449,3 +459,12 @@ def life_of(bench, number: int, takes: float | None) -> float:
 def test_a_root_whose_part_for_updates_is_not_whole_runs_its_application(bench, module):
     bench.put(RUN + LOOP, others={f"firmware/update/{module}.mpy": b"M"})
     assert "the new one runs" not in bench.run("the old one runs")
+
+
+@pytest.mark.parametrize("is_proven", [False, True], ids=["on trial", "proven"])
+def test_what_cannot_be_noted_on_flash_runs_the_root(bench, is_proven):
+    """Each save fails: a folder has the name of the file that it would write."""
+    app = "import helper\n" + (START + "import missing" if is_proven else RUN + LOOP)
+    bench.put(app, {"helper.py": "x = 1"}, others={"slots.json.new/x": b""}, is_proven=is_proven)
+    for _ in range(2):
+        assert "the new one runs" not in bench.run("the old one runs")

@@ -14,7 +14,7 @@ from host_tests.explorer.updates import STORIES, Lost, decay, explore
 from tools.virtual_board.boards import KINDS
 
 # Of so many cuts one is followed by each other one.
-ONE_IN = 97
+ONE_IN = 211
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
 

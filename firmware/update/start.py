@@ -100,6 +100,7 @@ def _choose():
 def _run_slot(place, trial, own):
     """Run a slot's application. `own`: the modules that the application may import its own of."""
     path = sys.path[:]
+    known = list(sys.modules)
     try:
         sys.path[:0] = [place, place + "/lib"]
         if _is_there(place + "/firmware.pack"):
@@ -122,14 +123,14 @@ def _run_slot(place, trial, own):
         why = reason(error)
     if trial and not trial.is_over:
         trial.fail(why)
-    # With the root's firmware, which is whole.
+    # From here on with what the root has.
     sys.path[:] = path
     _forget_firmware()
-    state = _state()
+    _forget([name for name in sys.modules if name not in known])
     try:
-        state.fail(why)
+        _state().fail(why)
     except Exception:
-        # Without room to note it on flash, the root runs in this start.
+        # It cannot be noted; the root runs in this start.
         _run_root()
     import machine
 
