@@ -6,7 +6,6 @@ five times as long. This file is both ends: the tests', and the program that for
 
 import atexit
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -65,6 +64,8 @@ class Nursery:
         self, settings: dict, lock: int, pipesize: int, environment: dict, command: list[str]
     ) -> Board:
         """Start a board, as tools.virtual_board.process.start does."""
+        import fcntl  # Windows has none
+
         environment = {
             **os.environ,
             **environment,
