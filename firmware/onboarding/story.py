@@ -60,10 +60,12 @@ class Story:
         """
         self._begin(config, missing)
         candidate = self.candidate
+        # What a person gave here was right.
+        is_given = self.portal and candidate.state in _JOINED
         if candidate.state == "trying":
             if self._try():
                 return False
-        elif not missing and (not self._is_due(missing) or candidate.state in _JOINED):
+        elif not missing and (is_given or not self._is_due(missing)):
             from firmware.board import wifi
 
             try:
@@ -93,20 +95,18 @@ class Story:
         """Wait for so long, or until a person has given something or wants to."""
         board = self.board
         end = ticks_add(board.ticks(), ms)
-        left = ms
-        while left > 0 and self.candidate.state != "trying":
+        while ticks_diff(end, board.ticks()) > 0 and self.candidate.state != "trying":
             if not self.portal and (self.is_wanted or self._is_late()):
                 return
             if self.portal:
                 self._look_after()
-            board.sleep(min(left, _POLL))
-            left = ticks_diff(end, board.ticks())
+            board.sleep(_POLL)
 
     def tell(self, trouble=None):
         """Let the page say that the board asks ThingsBoard, or what has come of that."""
-        if trouble is None:
+        if trouble is None and self.candidate.state != "trying":
             self.candidate.tell("provisioning")
-        elif self.candidate.state in _JOINED:
+        elif trouble and self.candidate.state in _JOINED:
             state = "refused" if trouble.state == "refused" else "no answer"
             self.candidate.tell(state, str(trouble))
 
@@ -221,8 +221,8 @@ class Story:
 
     def _close(self):
         if self.portal:
-            portal, self.portal = self.portal, None
-            portal.close()
+            self.portal.close()
+            self.portal = None
             self._was_closed = True
             self.is_wanted = False
 

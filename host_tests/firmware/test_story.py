@@ -266,6 +266,40 @@ def test_the_button_opens_it_again():
         assert second.opened - first.closed < 5 * MINUTE
 
 
+def test_the_button_opens_it_whatever_the_board_waits_for():
+    """And the server is not asked more often for that."""
+    for is_refused in (True, False):
+        with Played(onboarding_pin=4) as played:
+            server = played.world.server
+            server.secret = "another secret"
+            if not is_refused:
+                server.deaf = True
+
+            def loses_wifi(is_refused=is_refused, played=played):
+                if not is_refused:
+                    absent(played.world)
+                    played.network.since = None
+
+            assert played.power_up(2) is None
+            before = len(played.world.sent)
+            played.world.on_send = loses_wifi
+
+            def presses(line, played=played):
+                played.world.is_pressed = "next try in" in line
+                World.print(played.world, line)
+
+            def gives_up(portal, now):
+                portal.is_there = True
+                if now - portal.opened > 5 * MINUTE:
+                    raise PowerCut()
+
+            played.world.print = presses
+            Portal.person = gives_up
+            assert played.power_up(9) is None
+            assert len(played.portals) == 1
+            assert len(played.world.sent) - before < 12
+
+
 def test_a_provisioned_board_takes_another_wi_fi_by_the_button_alone():
     with Played(onboarding_pin=4) as played:
         assert played.power_up()
