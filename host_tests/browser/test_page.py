@@ -9,6 +9,7 @@ import pytest
 
 from host_tests.browser import lane
 from host_tests.browser.lane import LAPTOP, PHONE, Hanging
+from tools.pictures.page import html
 from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = pytest.mark.skipif(
@@ -208,6 +209,20 @@ def test_what_config_json_lacks_is_asked_for(tmp_path, visit):
         fill(page, "home", HOME["password"])
         assert "hall" in wait_for(page, "provisioned")
         assert lane.SECRET not in page.content()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_other_state_can_be_used_by_all_on_a_small_phone(chromium, colours):
+    """Those that no board of these tests gets into, as the board's own code shows them."""
+    small = {**PHONE, "viewport": {"width": 320, "height": 568}}
+    context = chromium.new_context(**small, color_scheme=colours)
+    page = context.new_page()
+    for state in ("security", "too weak", "not joined", "not saved", "no answer"):
+        page.set_content(html(state, "de"))
+        assert page.locator("h1").inner_text()
+        assert lane.findings(page) == [], state
+        assert too_small(page) == [] and not overflows(page), state
+    context.close()
 
 
 def test_a_server_that_does_not_answer(tmp_path, visit):
