@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "a download goes on without its first block": Mutant(
-        download, "if offset:", "if False:", tests.test_a_power_cut_goes_on_where_the_flash_is
+        download, "if self.offset:", "if False:", tests.test_a_power_cut_goes_on_where_the_flash_is
     ),
     "in another session too": Mutant(
         download, "client is not self._client", "False", tests.test_another_address_in_the_middle

@@ -100,25 +100,19 @@ class Download:
         now = self._session.board.ticks()
         # What fails begins anew, since it is not put back.
         blocks, self._blocks = self._blocks, None
-        if (
-            not blocks
-            or client is not self._client
-            or ticks_diff(now, self._block_at) > _LONGEST_PAUSE
-        ):
-            path = package_path(self._session.credentials, self._package.kind)
-            offset = self.offset
-            etag = None
-            if offset:
-                first = Blocks(
-                    client, path, _drop, on_begin=self._check_size, block_size=_SMALLEST_BLOCK
-                )
-                response = yield from first.next(_EACH_BLOCK)
-                if response.code != _CONTENT:
-                    return (yield from self._refused(response))
-                etag = first.etag
-            on_begin = None if offset else self._check_size
-            blocks = Blocks(client, path, self._write, offset, etag, on_begin)
+        is_old = blocks and ticks_diff(now, self._block_at) > _LONGEST_PAUSE
         try:
+            if not blocks or is_old or client is not self._client:
+                path = package_path(self._session.credentials, self._package.kind)
+                on_begin = self._check_size
+                etag = None
+                if self.offset:
+                    first = Blocks(client, path, _drop, 0, None, on_begin, (), _SMALLEST_BLOCK)
+                    response = yield from first.next(_EACH_BLOCK)
+                    if response.code != _CONTENT:
+                        return (yield from self._refused(response))
+                    on_begin, etag = None, first.etag
+                blocks = Blocks(client, path, self._write, self.offset, etag, on_begin)
             response = yield from blocks.next(_EACH_BLOCK)
             if response.code != _CONTENT:
                 return (yield from self._refused(response))

@@ -12,7 +12,7 @@ from firmware.coap.message import POST
 from firmware.retry import backoff
 from firmware.thingsboard.ota import KINDS, assigned, state_of
 from firmware.thingsboard.telemetry import encoded
-from firmware.update.errors import UpdateError
+from firmware.update.errors import UpdateError, passing
 from firmware.update.slots import State
 
 # How often a package is begun again that may pass then.
@@ -67,6 +67,13 @@ class Job:
             yield from self._tell_outcome() if self._state.untold else self._advance()
         except UpdateError as error:
             self._fail(error)
+        except MemoryError:
+            self._fail(
+                passing(
+                    "there is not enough memory to take the update",
+                    "Let the application take less, or freeze the firmware.",
+                )
+            )
 
     def _chosen(self, values):
         """Return the package to take, software first; None for one that runs or has failed."""
@@ -135,7 +142,7 @@ class Job:
         self._say(why)
         self._tries += 1
         if error.may_pass and self._tries < _MOST_TRIES:
-            self._download = None
+            self._close()
             self._begin_in(backoff(self._tries, board.random))
             return
         if not self._told():
@@ -151,6 +158,9 @@ class Job:
         """Give back what a download took."""
         self._tries = 0
         self.package = None
+        self._close()
+
+    def _close(self):
         if self._download:
             self._download.close()
             self._download = None

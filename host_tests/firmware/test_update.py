@@ -5,7 +5,7 @@ from firmware.update.errors import UpdateError, passing
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.ota import BLOCK, Flash, Installation, Site, attributes, bundle
+from host_tests.firmware.ota import BLOCK, BLOCK2, Flash, Installation, Site, attributes, bundle
 from host_tests.firmware.world import Reset, example
 
 ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
@@ -359,6 +359,32 @@ def test_what_may_pass_is_tried_three_times():
     site.power_on()
     site.run(HOUR)
     assert len(site.packages.blocks) == 9
+
+
+def test_no_memory_for_it_is_said_too():
+    site, _ = assigned(size=3000)
+    refusal, Installation.refusal = Installation.refusal, MemoryError()
+    try:
+        site.run(10 * 60_000)
+    finally:
+        Installation.refusal = refusal
+    assert site.stages() == ["DOWNLOADING", "FAILED"] and "memory" in why(site)
+
+
+def test_blocks_that_make_no_sense_come_as_chunks():
+    site, data = assigned(size=5 * BLOCK)
+    answer = site.packages.answer
+
+    def shifted(peer, message, parts, query):
+        code, payload, options, is_own = answer(peer, message, parts, query)
+        if options and message.option(BLOCK2) != b"\x06":
+            options = [(BLOCK2, b"\x0e")]
+        return code, payload, options, is_own
+
+    site.packages.answer = shifted
+    site.run(60_000, until_reset=True)
+    assert site.data == data and site.stages() == ALL
+    assert site.packages.blocks[-4:] == [1, 2, 3, 4]
 
 
 def test_a_package_at_a_url():
