@@ -156,7 +156,7 @@ def test_phones_are_led_to_the_page_and_nobody_to_anything_else(ups, server):
 
 @both_boards
 def test_each_mistake_is_said_and_can_be_corrected(ups, server):
-    put(ups, without_wifi(server), speed=5)
+    put(ups, without_wifi(server), speed=10)
     networks = [HOME, {"ssid": "lost", "password": PASSWORD, "dhcp": False, "delay_ms": 0}]
     with opened(ups, networks=networks) as up:
         phone = Phone(lambda: ups.board, "de-DE,de;q=0.9")
@@ -254,7 +254,7 @@ def test_networks_are_looked_for_again(ups, server):
 
 @both_boards
 def test_slow_endless_and_parallel_requests_keep_nobody_out(ups, server):
-    put(ups, without_wifi(server))
+    put(ups, without_wifi(server), speed=3)
     with opened(ups, networks=[HOME]) as up:
         phone = Phone(lambda: ups.board)
         page = phone.page()

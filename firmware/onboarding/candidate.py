@@ -32,8 +32,7 @@ class Candidate:
     After that firmware.onboarding.story sets "provisioning", "no answer", "refused" or
     "provisioned". `text`: the same for people, in English. `ssid`: the network that it is about,
     None for none. `asked`: which keys of SERVER a person has to give. `lacks_wifi`: whether
-    config.json names no network. `name`: the deviceName once provisioned. `tries`: how many were
-    tried.
+    config.json names no network. `name`: the deviceName once provisioned.
     """
 
     state = "idle"
@@ -41,7 +40,6 @@ class Candidate:
     ssid = name = None
     lacks_wifi = False
     asked = ()
-    tries = 0
     _offered = None
     _gave_secret = False
 
@@ -123,7 +121,6 @@ class Candidate:
 
         content, networks, is_new = self._offered
         self._offered = None
-        self.tries += 1
         board = self.board
         error = None
         if is_new:
