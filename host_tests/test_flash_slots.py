@@ -106,10 +106,10 @@ def test_what_is_flashed_and_broken_goes_by_itself(desk):
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
-    saved = flash(desk, board, BROKEN, start=False)
-    assert saved["running"]["place"] == "/b"
-    with Link(str(board.link)) as link:
-        link.start()
+    config = desk.config(update=SETTINGS)
+    result = desk.flash(board, config, firmware=FIRMWARE, app=BROKEN.encode())
+    assert (result.exit_code, result.detail) == (8, "app.py raised RuntimeError: a bug")
+    assert desk.heard.steps[-1] == "what ran in /a comes back by itself"
     wait(desk, 2, "RuntimeError: a bug", board)
     flash(desk, board, APP.format(version=4), start=False)
     assert "the board runs /a: my-app 2, confirmed" in desk.heard.steps

@@ -193,6 +193,8 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         _wait_for_access_point(link, job, progress, result, asked)
         return
     outcome = follow(link, job.timeout, progress.on_line, job.app_runs_for)
+    if bundle and outcome.exit_code == APP_FAILED:
+        progress.on_step(f"what ran in {places.running} comes back by itself")
     _conclude(outcome, credentials, config, result)
 
 

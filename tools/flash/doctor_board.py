@@ -166,7 +166,7 @@ def _places(places: slots.Slots) -> Iterator[Finding]:
     yield Finding(OK, running)
     for line in failed:
         yield Finding(
-            WARNING, line, "The board takes it no more: make it anew, under another version"
+            WARNING, line, "Mend it; over the air the board takes it under another version alone"
         )
     if places.running:
         yield Finding(
