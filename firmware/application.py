@@ -95,6 +95,10 @@ def _power_up():
         from firmware.power_up import power_up
 
         found = power_up(board)
+        from firmware.retry import give_back
+
+        # The application may want their memory.
+        give_back("power_up board.credentials")
         gc.threshold(threshold)
     return board, found
 

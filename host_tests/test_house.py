@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "firmware.board.kept",
         "firmware.onboarding.console",
         "firmware.power_up",
+        "firmware.retry",
     },
     "firmware.application_failure": {"firmware.board.indicator"},
     "firmware.aio": {"firmware.device", "firmware.retry", "firmware.sleep"},

@@ -35,6 +35,34 @@ import gc, time
 def run(credentials):
     print("app.py at", time.ticks_ms(), "with", gc.collect() or gc.mem_free(), "bytes")
 """
+# A telemetry loop with calls and attributes.
+_AT_WORK = b"""\
+import gc
+
+def run(credentials):
+    from firmware.device import Device
+
+    device = Device(credentials)
+    device.on_rpc("setRelay", lambda is_on: {"on": is_on})
+    device.on_attributes(lambda values: None)
+    for _ in range(4):
+        device.send_telemetry({"temperature": 21.5})
+        device.wait(50)
+    gc.collect()
+    free = gc.mem_free()
+    gc.disable()
+    device.send_telemetry({"temperature": 21.5})
+    print("app.py has", free, "and leaves", free - gc.mem_free(), "bytes")
+"""
+_LEAVES = re.compile(r"app\.py has (\d+) and leaves (\d+) bytes")
+_ON_BATTERY = b"""\
+from firmware.device import Device
+
+def run(credentials):
+    device = Device(credentials, awake=20_000)
+    device.send_telemetry({"temperature": 21.5})
+    device.sleep(600_000)
+"""
 _STARTED = re.compile(r"app\.py at (\d+) with (\d+) bytes")
 
 
@@ -61,6 +89,10 @@ FIGURES = (
     Figure("erases", "flash sectors erased in the first power-up", 0),
     Figure("programs", "flash pages programmed in it", 0),
     Figure("operations_again", "flash operations in the second power-up", 0),
+    Figure("free_at_work", "heap free when a Device with attributes and calls has collected", 0.01),
+    Figure("device_garbage", "garbage that a reading leaves, bytes"),
+    Figure("ms_awake", "ms from reset to sleep, a reading sent and the Wi-Fi joined", 0.1),
+    Figure("datagrams_awake", "datagrams of such a wake", 0),
 )
 _PEER = "microCoAPy"
 
@@ -143,6 +175,8 @@ def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) ->
     found["programs"] = len(operations) - found["erases"]
     say("a second power-up")
     found.update(_second(run, run.machine.files))
+    say("a Device at work")
+    found.update(_device(run))
     cycles_a_ms = round(run.machine.frequency / 1000)
     measured = {"image": version_of(image), "cycles_a_ms": cycles_a_ms, "firstboot": found}
     if microcoapy:
@@ -171,19 +205,7 @@ def _token_for(request: Message) -> bytes:
 
 
 def _first(run: Run) -> dict[str, float]:
-    config = {
-        "wifi": {"ssid": "home", "password": "correct horse"},
-        "server": f"coap://{GATEWAY}",
-        "provisioning": {
-            "deviceName": "sensor-{id}",
-            "provisionDeviceKey": _KEY,
-            "provisionDeviceSecret": _SECRET,
-        },
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        flash = Path(folder, "flash.img")
-        put_firmware(flash, json.dumps(config).encode(), APP)
-        run.power_up(flash.read_bytes())
+    run.power_up(_flash(APP))
     found = {"ms_first_line": run.until("firstboot 1")}
     run.watch()
     run.until("Wi-Fi: joining")
@@ -199,6 +221,23 @@ def _first(run: Run) -> dict[str, float]:
     return found
 
 
+def _flash(app: bytes, files: dict[str, bytes] | None = None) -> bytes:
+    """A flash with the firmware, this application and other files."""
+    config = {
+        "wifi": {"ssid": "home", "password": "correct horse"},
+        "server": f"coap://{GATEWAY}",
+        "provisioning": {
+            "deviceName": "sensor-{id}",
+            "provisionDeviceKey": _KEY,
+            "provisionDeviceSecret": _SECRET,
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        flash = Path(folder, "flash.img")
+        put_firmware(flash, json.dumps(config).encode(), app, files)
+        return flash.read_bytes()
+
+
 def _second(run: Run, files: bytes) -> dict[str, float]:
     run.power_up(files)
     run.until(">>> ")
@@ -207,6 +246,35 @@ def _second(run: Run, files: bytes) -> dict[str, float]:
         "free_application_again": free,
         "ms_application_again": ms,
         "operations_again": len(run.machine.flash_chip.operations),
+    }
+
+
+def _device(run: Run) -> dict[str, float]:
+    name, token = "sensor-at-work", "x" * 20
+    run.endpoint.thingsboard.add_device(name, token)
+    credentials = {
+        "server": f"coap://{GATEWAY}",
+        "deviceName": name,
+        "credentialsType": "ACCESS_TOKEN",
+        "credentialsValue": token,
+    }
+    files = {"credentials.json": json.dumps(credentials).encode()}
+    run.power_up(_flash(_AT_WORK, files))
+    run.until(" bytes")
+    free, garbage = map(int, _LEAVES.findall(run.console)[-1])
+    # Its first start is not like the others: it looks at config.json.
+    run.power_up(_flash(_ON_BATTERY, files))
+    run.until("sleep: ")
+    network = run.network
+    before = len(network.up) + len(network.down)
+    run.power_up(run.machine.files)
+    ms = run.until("sleep: ")
+    datagrams = len(network.up) + len(network.down) - before
+    return {
+        "free_at_work": free,
+        "device_garbage": garbage,
+        "ms_awake": ms,
+        "datagrams_awake": datagrams,
     }
 
 
@@ -268,8 +336,10 @@ def stale(measured: dict) -> list[str]:
     before = recorded()["firstboot"]
     lines = []
     for figure in FIGURES:
-        now, then = measured["firstboot"][figure.key], before[figure.key]
-        if abs(now - then) > figure.tolerance * then:
+        now, then = measured["firstboot"][figure.key], before.get(figure.key)
+        if then is None:
+            lines.append(f"{figure.what}: {now:,.0f}, and nothing is recorded")
+        elif abs(now - then) > figure.tolerance * then:
             lines.append(f"{figure.what}: {now:,.0f}, and {then:,.0f} is recorded")
     return lines
 
@@ -291,6 +361,8 @@ def table(measured: dict) -> str:
     ]
     for figure in FIGURES:
         cells = [measured[name].get(figure.key) for name in names]
+        if not any(cell is not None for cell in cells):
+            continue
         shown = ["–" if cell is None else f"{cell:,.0f}" for cell in cells]
         lines.append(f"| {figure.what} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
