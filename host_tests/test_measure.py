@@ -12,7 +12,7 @@ from rich.console import Console
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
 from tools.measure import budgets, firstboot, growth, modules, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
-from tools.measure.figures import FIGURES, PowerUps
+from tools.measure.figures import FIGURES, HIGHEST_HEAP, NO_HEAP, PowerUps, judged
 from tools.measure.responder import Responder
 from tools.virtual_board.interpreter import find_micropython
 
@@ -119,6 +119,29 @@ def test_a_streamed_megabyte_takes_no_more_heap_than_two_kilobytes(there: Bench,
     assert large <= small + 1024
 
 
+def test_goals_go_by_the_size_of_words():
+    small, large = ({each.key: each.goal for each in judged(bits)} for bits in (32, 64))
+    assert small["heap_exchange"] < large["heap_exchange"]
+    assert small["heap_pico_w"] and large["heap_pico_w"] is None
+    assert small["datagrams"] == large["datagrams"]
+
+
+def test_a_refusal_and_a_mistake_are_said_in_a_heap_that_is_large_enough(there: Bench):
+    with Responder() as responder:
+        ups = PowerUps(there, responder, "mpy", "rp2")
+        assert Path("firmware/power_up.py") in ups.loaded()
+        responder.refuses = True
+        what = "power_up", ups.new_flash(), 256
+        assert there.succeeds(*what, heap=HIGHEST_HEAP, done="refused:", failed=NO_HEAP)
+        assert len(responder.requests) > 1
+
+
+def test_no_board_pays_for_the_names_of_stand_ins(there: Bench):
+    with Responder() as responder:
+        before, all_names = PowerUps(there, responder, "mpy").first()["names"]
+    assert 0 < before < all_names
+
+
 def test_every_module_is_weighed(there: Bench):
     weighed = modules.measure(there)
     assert weighed["firmware.coap.message"]["heap"] > weighed["firmware.coap.message"]["mpy"] > 0
@@ -142,7 +165,7 @@ def test_the_parts_of_a_figure_over_its_goal_add_up(there: Bench, measured):
 
 def test_a_device_that_only_reports_loads_no_code_of_observations(there: Bench):
     with Responder() as responder:
-        ups = PowerUps(there, responder, compiled=True)
+        ups = PowerUps(there, responder, "mpy")
         ups.first()
         posts, observes = (
             set(there.run("device", ups.image, 1, each)["loaded"]) for each in (0, 1)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from tools.mpy import CompileError, compiled
@@ -55,7 +56,8 @@ class Bench:
     of what it imports, which is no longer here than on a board.
 
     `source`: the project's folder. `extra`: folders that MicroPython imports from besides.
-    `micropython`: the command of another MicroPython than the tests'.
+    `micropython`: the command of another MicroPython than the tests'. `is_frozen`: it has the
+    firmware in it.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Bench:
         source: Path = PROJECT,
         extra: tuple[Path, ...] = (),
         micropython: Path | None = None,
+        is_frozen: bool = False,
     ):
         self.folder = folder
         self.micropython = Interpreter(str(micropython)) if micropython else find_micropython()
@@ -71,7 +74,8 @@ class Bench:
         self.source = folder / "py"
         self.scripts = folder / "scripts"
         files = firmware_files(source, with_optional=True)
-        compile_to(source, files, self.compiled)
+        if not is_frozen:
+            compile_to(source, files, self.compiled)
         for file in (Path("main.py"), *files):
             _copy(source, file, self.source)
         names = [path.relative_to(SCRIPTS) for path in sorted(SCRIPTS.glob("*.py"))]
@@ -80,6 +84,11 @@ class Bench:
         for number, each in enumerate(extra):
             packages = [path.relative_to(each) for path in sorted(each.glob("*/*.py"))]
             self.extra.append(compile_to(each, packages, folder / f"extra{number}"))
+
+    @cached_property
+    def bits(self) -> int:
+        """How many the words of this MicroPython have: 32 or 64."""
+        return self.run("word")["bits"]
 
     def run(self, script: str, *arguments: object, heap: int | None = None) -> dict:
         """Run a script with the compiled firmware; gives the JSON object it prints last."""

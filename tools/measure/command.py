@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
-from tools.measure.figures import FIGURES, times
+from tools.measure.figures import judged, times
 from tools.measure.responder import Responder
 from tools.pictures.measured import draw
 from tools.styled import Console
@@ -30,10 +30,12 @@ def run(
     picture: Path | None,
     record: bool,
     micropython: Path | None = None,
+    frozen: Path | None = None,
 ) -> None:
     """Measure the firmware and its peers, which peers.find gives.
 
-    `micropython`: the command of another MicroPython than the tests'. Raises MeasureError.
+    `micropython`: the command of another MicroPython than the tests'; `frozen`: of one with the
+    firmware in it. Raises MeasureError.
     """
     folders = tuple(folder for _, folder in wanted if folder)
     said = Console(stderr=True)
@@ -62,21 +64,25 @@ def run(
                     measured[peers.ADAPTED] = peers.adapted(with_peers, responder)
             except MeasureError as error:
                 said.print(f"{name} is left out: {error}")
+        if frozen:
+            with bench(micropython=frozen, is_frozen=True) as image:
+                measured["firstboot"].update(firstboot.frozen(image, responder, step))
         step("times")
         _add_times(measured, with_peers, responder)
         step("what the rest is made of")
-        rest = remainder.measure(there, responder, measured["firstboot"])
+        figures = judged(there.bits)
+        rest = remainder.measure(there, responder, measured["firstboot"], figures)
         grown = growth.measure(there, step) if details else {}
         parts = modules.measure(there) if details else {}
     if not has_valgrind():
         said.print("instructions are left out: there is no valgrind")
     if as_json:
         extra = {"modules": parts, "growth": grown} if details else {}
-        goals = {each.key: {"goal": each.goal, "unit": each.unit} for each in FIGURES}
+        goals = {each.key: {"goal": each.goal, "unit": each.unit} for each in figures}
         found = {"measured": measured, "figures": goals, "made_of": rest, **extra}
         console.print_json(json.dumps(found))
     else:
-        for each in report.tables(measured, console.width):
+        for each in report.tables(measured, console.width, figures):
             console.print(each)
         if rest:
             console.print(remainder.table(rest))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.bundle.format import Bundle, File, make
@@ -19,6 +20,10 @@ from tools.measure.responder import BODY_BYTES, TOKEN, Responder
 from tools.virtual_board.flash import put_on_flash
 
 HIGHEST_HEAP = 192 * 1024
+PROGRAM_SIZES = {"esp32": 32, "rp2": 256}
+_NAMES = re.compile(r"n_qstr=(\d+)")
+_FIRST_TABLE = 20  # names
+_NAME_BYTES = 3  # of each beside its address: its hash and its length
 _EXCHANGES = 50
 _TURNS = 25
 _UPDATE_BYTES = 20_000
@@ -35,7 +40,9 @@ NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
 
 @dataclass(frozen=True)
 class Figure:
-    """`goal`: at most this. `tested`: the same on every computer, so that a budget can hold it.
+    """`goal`: at most this; a pair is of words of 32 bits, as boards have, and of 64.
+
+    `tested`: the same on every computer, so that a budget can hold it, and fast enough for a test.
 
     `headroom`: how much worse a figure may be than its budget; MicroPython differs a little with
     the Python that it is built for.
@@ -44,7 +51,7 @@ class Figure:
     key: str
     what: str
     unit: str
-    goal: float | None
+    goal: float | tuple[float | None, float | None] | None
     tested: bool = True
     headroom: float = 0.02
 
@@ -54,27 +61,47 @@ class Figure:
         return f"{self.what}, {self.unit}" if self.unit not in ("", "×") else self.what
 
 
-FIGURES = (
+_FIGURES = (
     Figure("overhead", "request beyond the JSON", "bytes", 32, headroom=0),
     Figure("datagrams", "datagrams to the token, one each way", "", 2, headroom=0),
-    Figure("time_ratio", "request to token, times the bare script's", "×", 1.5, tested=False),
+    Figure("time_ratio", "request to token, times the bare script's", "×", 1.45, tested=False),
     Figure("time_us", "request to token on loopback", "µs", None, tested=False),
-    Figure("heap_exchange", "smallest heap for one exchange", "bytes", 14_000),
-    Figure("heap_power_up_mpy", "smallest heap for the first power-up", "bytes", 33_000),
+    Figure("heap_exchange", "smallest heap for one exchange", "bytes", (12_500, 14_000)),
+    Figure("heap_blocks", "smallest heap for one in blocks", "bytes", None, tested=False),
+    Figure("heap_power_up_mpy", "smallest heap for the first power-up", "bytes", (26_000, 33_000)),
+    Figure(
+        "heap_pico_w", "smallest heap for it on a Pico W's flash", "bytes", (26_000, None), False
+    ),
+    Figure("heap_refusal", "smallest heap for a refusal, on that", "bytes", (26_000, None), False),
+    Figure("heap_mistake", "smallest heap for a mistake in config.json", "bytes", None, False),
     # Compiling needs large pieces of heap, and a changed line moves where they are.
-    Figure("heap_power_up_py", "smallest heap for it from .py", "bytes", 48_000, headroom=0.05),
-    Figure("garbage", "garbage per exchange", "bytes", 1_500),
+    Figure(
+        "heap_power_up_py",
+        "smallest heap for the first power-up from .py",
+        "bytes",
+        (None, 48_000),
+        headroom=0.05,
+    ),
+    Figure(
+        "frozen_exchange", "frozen: smallest heap for one exchange", "bytes", (7_000, None), False
+    ),
+    Figure("frozen_pico_w", "frozen: for the first power-up", "bytes", (14_000, None), False),
+    Figure("frozen_refusal", "frozen: for a refusal", "bytes", (14_000, None), False),
+    Figure("garbage", "garbage per exchange", "bytes", (None, 1_500)),
     Figure("garbage_wait", "more of it while waiting 60 s for a late reply", "bytes", 0),
     Figure("mpy_coap", ".mpy that an exchange loads", "bytes", 6_500, headroom=0),
-    Figure("mpy_all", ".mpy of all but what coaps needs", "bytes", 18_000, headroom=0),
+    Figure("mpy_power_up", ".mpy that a successful power-up loads", "bytes", 19_000, tested=False),
+    Figure("mpy_all", ".mpy of all but what coaps needs", "bytes", None, headroom=0),
     Figure("encode", "instructions to encode the request", "", 45_000),
     Figure("decode", "instructions to decode the response", "", 20_000),
     Figure("device_heap", "smallest heap for a Device that only reports", "bytes", None),
     Figure("device_heap_all", "smallest heap for one with attributes and calls", "bytes", None),
-    # 1 KB where words have 32 bits.
-    Figure("device_garbage", "garbage per reading", "bytes", 2_048),
+    Figure("device_beyond", "more for that than for the power-up", "bytes", (12_000, None), False),
+    Figure("device_aio", "more for that with asyncio", "bytes", None, tested=False),
+    Figure("device_garbage", "garbage per reading", "bytes", (1_024, 2_048)),
     Figure("device_datagrams", "datagrams per reading", "", 3, headroom=0),
     Figure("device_datagrams_once", "datagrams per unconfirmed reading", "", 2, headroom=0),
+    Figure("device_bytes", "IPv4 bytes per reading, both ways", "", None, tested=False),
     Figure("update_heap", "heap that an update takes beside its code", "bytes", 4_096),
     Figure("update_code", "heap that its code takes meanwhile", "bytes", None),
     Figure("update_bytes", "bytes on the wire, times the bundle's", "×", 1.08, headroom=0.005),
@@ -88,18 +115,34 @@ FIGURES = (
 )
 
 
+def judged(bits: int) -> tuple[Figure, ...]:
+    """The figures with the goals of a MicroPython whose words have so many bits."""
+    place = 0 if bits == 32 else 1
+    return tuple(
+        replace(each, goal=each.goal[place]) if isinstance(each.goal, tuple) else each
+        for each in _FIGURES
+    )
+
+
+FIGURES = judged(64)
+
+
 def sizes(bench: Bench) -> dict[str, int]:
     """The .mpy bytes of the firmware's modules; the largest of the architectures."""
-    found = {}
+    return {
+        "mpy_coap": mpy_of(bench, loaded_with("firmware.coap.connect", bench.source)),
+        "mpy_all": mpy_of(bench, firmware_files(bench.source)),
+    }
+
+
+def mpy_of(bench: Bench, files: list[Path]) -> int:
+    """The .mpy bytes of these modules; of the architecture that needs more."""
+    found = []
     for architecture in ARCHITECTURES:
         with _folder() as folder:
-            compile_to(bench.source, firmware_files(bench.source), folder, f"-march={architecture}")
-            weights = {path.relative_to(folder): path.stat().st_size for path in _mpy(folder)}
-        loaded = loaded_with("firmware.coap.connect", bench.source)
-        coap = sum(weights[path.with_suffix(".mpy")] for path in loaded)
-        found["mpy_coap"] = max(coap, found.get("mpy_coap", 0))
-        found["mpy_all"] = max(sum(weights.values()), found.get("mpy_all", 0))
-    return found
+            compile_to(bench.source, files, folder, f"-march={architecture}")
+            found.append(sum(path.stat().st_size for path in _mpy(folder)))
+    return max(found)
 
 
 def exchange(bench: Bench, responder: Responder, client: str) -> dict[str, float]:
@@ -109,18 +152,22 @@ def exchange(bench: Bench, responder: Responder, client: str) -> dict[str, float
     bench.run("once", client, port)
     wire = responder.last()
     return {
+        "heap_exchange": heap_of_exchange(bench, responder, client),
         "overhead": wire.bytes_up - BODY_BYTES,
         "datagrams": wire.datagrams,
         "bytes_up": wire.bytes_up,
         "bytes_down": wire.bytes_down,
         "garbage": bench.run("garbage", client, port)["bytes"],
-        "heap_exchange": least_heap(
-            lambda heap: bench.succeeds(
-                "once", client, port, heap=heap, done=TOKEN, failed=NO_HEAP
-            ),
-            HIGHEST_HEAP,
-        ),
     }
+
+
+def heap_of_exchange(bench: Bench, responder: Responder, client: str) -> int:
+    """The smallest heap for one exchange of a client."""
+    options = {"done": TOKEN, "failed": NO_HEAP}
+    return least_heap(
+        lambda heap: bench.succeeds("once", client, responder.port, heap=heap, **options),
+        HIGHEST_HEAP,
+    )
 
 
 def times(bench: Bench, responder: Responder, clients: list[str]) -> dict[str, list[float]]:
@@ -144,31 +191,46 @@ def codec(bench: Bench, module: str) -> dict[str, int]:
 
 
 class PowerUps:
-    """First and later power-ups of boards whose firmware is compiled, or source."""
+    """First and later power-ups of boards whose firmware is compiled, source or frozen.
 
-    def __init__(self, bench: Bench, responder: Responder, compiled: bool):
+    `kind`: of the board, whose flash it has: "esp32" or "rp2". `form`: "mpy", "py" or "frozen".
+    """
+
+    def __init__(self, bench: Bench, responder: Responder, form: str, kind: str = "esp32"):
         self._bench = bench
         self._responder = responder
-        self._new = bench.folder / f"new-{compiled}.img"
-        self._source = bench.source
-        self.image = bench.folder / f"flash-{compiled}.img"
-        if compiled:
-            self._source = source = bench.folder / "on_flash"
-            shutil.copytree(bench.compiled / "firmware", source / "firmware", dirs_exist_ok=True)
-            shutil.copy(bench.source / "main.py", source)
+        self._kind = kind
+        self._program_size = PROGRAM_SIZES[kind]
+        self._new = bench.folder / f"new-{kind}-{form}.img"
+        self._mistaken = bench.folder / f"mistaken-{kind}-{form}.img"
+        self.image = bench.folder / f"flash-{kind}-{form}.img"
+        self._source = bench.source if form == "py" else bench.folder / f"on_flash-{form}"
+        if form != "py":
+            (self._source / "firmware").mkdir(parents=True, exist_ok=True)
+            shutil.copy(bench.source / "main.py", self._source)
+        if form == "mpy":
+            compiled = bench.compiled / "firmware"
+            shutil.copytree(compiled, self._source / "firmware", dirs_exist_ok=True)
         (self._source / "boot.py").touch()
         self._put(self._new)
+        self._put(self._mistaken, led="no pin", retries=3)
 
     def heap(self) -> int:
-        """The smallest heap for a first power-up, without the stand-ins' share of it."""
-        standing = self.first()["standing"]
+        """The smallest heap for a first power-up, without what a board does not pay."""
+        return self._heap_until('{"bytes_programmed', self._new) - self._standing()
 
-        def works(heap: int) -> bool:
-            options = {"done": '{"bytes_programmed', "failed": NO_HEAP}
-            return self._bench.succeeds("power_up", self.new_flash(), heap=heap, **options)
+    def refusal(self) -> int:
+        """The smallest heap for a refusal, and the probe before it."""
+        standing = self._standing()
+        self._responder.refuses = True
+        try:
+            return self._heap_until("refused:", self._new) - standing
+        finally:
+            self._responder.refuses = False
 
-        # What a board draws at random has more or fewer digits, and moves where free pieces fall.
-        return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP) - standing
+    def mistake(self) -> int:
+        """The smallest heap for a mistake in config.json, which is said."""
+        return self._heap_until("config.json:", self._mistaken) - self._standing()
 
     def new_flash(self) -> Path:
         """The flash of a board that has never been powered up."""
@@ -178,16 +240,53 @@ class PowerUps:
     def first(self) -> dict:
         """What a first power-up does."""
         self._responder.last()
-        found = self._bench.run("power_up", self.new_flash())
+        lines = self._bench.output("power_up", self.new_flash(), self._program_size)
+        found = json.loads(lines[-1])
         found["datagrams"] = self._responder.last().datagrams
+        found["names"] = [int(each[1]) for line in lines if (each := _NAMES.search(line))]
         return found
+
+    def loaded(self) -> list[Path]:
+        """The files of the modules that a first power-up loads."""
+        names = self._bench.run("loaded", self.new_flash())["loaded"]
+        files = (Path(*name.split(".")) for name in names)
+        found = (
+            file / "__init__.py"
+            if (self._bench.source / file).is_dir()
+            else file.with_suffix(".py")
+            for file in files
+        )
+        return [file for file in found if (self._bench.source / file).exists()]
+
+    def _heap_until(self, says: str, new: Path) -> int:
+        """The smallest heap in which a new board says this."""
+
+        def works(heap: int) -> bool:
+            shutil.copy(new, self.image)
+            what = "power_up", self.image, self._program_size
+            return self._bench.succeeds(*what, heap=heap, done=says, failed=NO_HEAP)
+
+        # What a board draws at random has more or fewer digits, and moves where free pieces fall.
+        return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP)
+
+    def _standing(self) -> int:
+        """What no board pays: the stand-ins for what is in its ROM, and the table of their names.
+
+        MicroPython's tables of names have 20 places, 40, 80 and so on.
+        """
+        first = self.first()
+        before, all_names = first["names"]
+        word = self._bench.bits // 8
+        tables = (_tables(count, word) for count in (all_names, before, all_names - before))
+        all_tables, theirs, firmwares = tables
+        return first["standing"] + all_tables - theirs - firmwares
 
     def device(self) -> dict[str, int]:
         """What a Device takes once the board is provisioned: its heaps, and what a reading costs.
 
         The heaps are without the stand-ins' share, and without a socket.
         """
-        standing = self.first()["standing"]
+        standing = self._standing()
 
         def heap(observes: int) -> int:
             work = ("device", self.image, 1, observes, "only")
@@ -241,7 +340,7 @@ class PowerUps:
         return self._bench.run("least_writes", self.new_flash(), saved)["programs"]
 
     def _put(self, image: Path, **keys: object) -> None:
-        put_on_flash(image, "esp32", "micropython", self._config(keys), _APP, self._source)
+        put_on_flash(image, self._kind, "micropython", self._config(keys), _APP, self._source)
 
     def _config(self, keys: dict) -> bytes:
         return json.dumps(
@@ -256,6 +355,17 @@ class PowerUps:
                 },
             }
         ).encode()
+
+
+def _tables(names: int, word: int) -> int:
+    """The bytes of the tables that so many names take (MicroPython's py/qstr.c)."""
+    size = places = 0
+    table = _FIRST_TABLE
+    while places < names:
+        size += 6 * word + table * (word + _NAME_BYTES)
+        places += table
+        table *= 2
+    return size
 
 
 def _mpy(folder: Path) -> list[Path]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tools.measure import figures
+from tools.measure import figures, growth
 from tools.measure.bench import Bench, has_valgrind
 from tools.measure.responder import Responder
+
+_IN_BLOCKS = 2048  # bytes; a certificate with its chain
 
 
 def measure(
@@ -24,11 +26,11 @@ def measure(
     found.update(one)
     step("a late reply")
     found["garbage_wait"] = bench.run("waiting")["bytes"]
-    for compiled, name in ((True, "mpy"), (False, "py")):
-        step(f"first power-up from .{name}")
-        ups = figures.PowerUps(bench, responder, compiled)
-        found[f"heap_power_up_{name}"] = ups.heap()
-        if compiled:
+    for form in ("mpy", "py"):
+        step(f"first power-up from .{form}")
+        ups = figures.PowerUps(bench, responder, form)
+        found[f"heap_power_up_{form}"] = ups.heap()
+        if form == "mpy":
             step("a Device")
             found.update(ups.device())
             step("an update over the air")
@@ -36,13 +38,42 @@ def measure(
             step("onboarding")
             found.update(ups.onboarding())
         if not tested_only:
-            found[f"start_{name}_ms"] = ups.start_ms()
+            found[f"start_{form}_ms"] = ups.start_ms()
     first = ups.first()
     found["datagrams"] = first["datagrams"]
     found["flash_saves"] = len(first["saves"])
     found["flash_programs"] = first["programs"]
     found["flash_programs_least"] = ups.least_programs(first["saves"])
+    if not tested_only:
+        found.update(_further(bench, responder, step))
+        found["device_beyond"] = found["device_heap_all"] - found["heap_power_up_mpy"]
     if has_valgrind():
         step("instructions")
         found.update(figures.codec(bench, "codec_firstboot"))
+    return found
+
+
+def frozen(bench: Bench, responder: Responder, step: Callable) -> dict[str, float]:
+    """The figures of a MicroPython with the firmware in it."""
+    step("frozen")
+    ups = figures.PowerUps(bench, responder, "frozen", "rp2")
+    return {
+        "frozen_exchange": figures.heap_of_exchange(bench, responder, "firstboot"),
+        "frozen_pico_w": ups.heap(),
+        "frozen_refusal": ups.refusal(),
+    }
+
+
+def _further(bench: Bench, responder: Responder, step: Callable) -> dict[str, float]:
+    """What takes too long for a test."""
+    step("blocks")
+    found = {"heap_blocks": growth.heap_of(bench, "block1", _IN_BLOCKS)}
+    step("first power-up on a Pico W's flash")
+    ups = figures.PowerUps(bench, responder, "mpy", "rp2")
+    found["heap_pico_w"] = ups.heap()
+    step("a refusal")
+    found["heap_refusal"] = ups.refusal()
+    step("a mistake")
+    found["heap_mistake"] = ups.mistake()
+    found["mpy_power_up"] = figures.mpy_of(bench, ups.loaded())
     return found

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.table import Table
 
 from tools.measure import modules
-from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, has_valgrind
+from tools.measure.bench import ARCHITECTURES, Bench, compile_to, has_valgrind
 from tools.measure.budgets import shown
-from tools.measure.figures import FIGURES, PowerUps
+from tools.measure.figures import FIGURES, PROGRAM_SIZES, Figure, PowerUps
 from tools.measure.responder import Responder
 
 Parts = dict[str, float]
@@ -20,22 +20,27 @@ Parts = dict[str, float]
 _HEADER_BYTES = 4
 _TEXT, _BYTES, _TUPLE = 5, 6, 10
 _WITH_NO_VALUE = range(5)
-_DATAGRAM = 1184  # bytes: 1153 in whole blocks of MicroPython's heap
 _START = "MicroPython before anything is loaded"
-_FREE = "the rest: not accounted for, free pieces that are too small among it"
+_FREE = "the rest: a datagram, and free pieces that are too small"
 _COMPILED = "from .mpy"
 _COMPILING = "compiling"
 
 
-def measure(bench: Bench, responder: Responder, ours: dict[str, float]) -> dict[str, Parts]:
+def measure(
+    bench: Bench,
+    responder: Responder,
+    ours: dict[str, float],
+    figures: tuple[Figure, ...] = FIGURES,
+) -> dict[str, Parts]:
     """The parts of each of the firmware's figures over its goal, by key; they add up to it."""
-    missed = [each.key for each in FIGURES if each.goal and ours.get(each.key, 0) > each.goal]
+    missed = [each.key for each in figures if each.goal and ours.get(each.key, 0) > each.goal]
     found: dict[str, Parts] = {}
     if "heap_exchange" in missed:
         found["heap_exchange"] = _live(bench, "live_exchange", responder.port)
-    if "heap_power_up_mpy" in missed:
-        new_flash = PowerUps(bench, responder, compiled=True).new_flash()
-        found["heap_power_up_mpy"] = _live(bench, "live_power_up", new_flash)
+    for key, kind in (("heap_power_up_mpy", "esp32"), ("heap_pico_w", "rp2")):
+        if key in missed:
+            new_flash = PowerUps(bench, responder, "mpy", kind).new_flash()
+            found[key] = _live(bench, "live_power_up", new_flash, PROGRAM_SIZES[kind])
     for key, parts in found.items():
         parts[_FREE] = ours[key] - sum(parts.values())
     for key in ("heap_power_up_py", "start_py_ms"):
@@ -56,8 +61,9 @@ def measure(bench: Bench, responder: Responder, ours: dict[str, float]) -> dict[
     if "mpy_coap" in missed:
         loaded = modules.loaded_with("firmware.coap.connect", bench.source)
         found["mpy_coap"] = _of_mpy(bench.source, loaded)
-    if "mpy_all" in missed:
-        found["mpy_all"] = _of_mpy(bench.source, firmware_files(bench.source))
+    if "mpy_power_up" in missed:
+        loaded = PowerUps(bench, responder, "mpy").loaded()
+        found["mpy_power_up"] = _of_mpy(bench.source, loaded)
     return found
 
 
@@ -106,7 +112,6 @@ def _live(bench: Bench, script: str, *arguments: object) -> Parts:
         "modules": loaded,
         "names, which are never given back": names,
         "objects": found["live"] - names - loaded,
-        "a datagram": _DATAGRAM,
     }
 
 

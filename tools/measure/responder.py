@@ -20,8 +20,13 @@ RESPONSE = json.dumps(
     separators=(",", ":"),
 ).encode()
 
+FAILURE = b'{"errorMsg":"Failed to provision device!","status":"FAILURE"}'
+
 _ACK = 2
+_GET = 1
 _CREATED = 0x41
+_BAD_REQUEST = 0x80
+_UNAUTHORIZED = 0x81
 _LONGEST_DATAGRAM = 2048
 
 
@@ -34,7 +39,12 @@ class Wire(NamedTuple):
 
 
 class Responder:
-    """Answers with a piggybacked 2.01 on 127.0.0.1 while in its `with` block; counts."""
+    """Answers with a piggybacked 2.01 on 127.0.0.1 while in its `with` block; counts.
+
+    While it `refuses`, it says FAILURE to a provision request, and 4.01 to the probe after it.
+    """
+
+    refuses = False
 
     def __enter__(self) -> Responder:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -67,13 +77,23 @@ class Responder:
             request, address = self._socket.recvfrom(_LONGEST_DATAGRAM)
             if not request:
                 return
-            reply = reply_to(request)
+            reply = refusal_of(request) if self.refuses else reply_to(request)
             self.requests.append(request)
             self.replies.append(reply)
             self._socket.sendto(reply, address)
 
 
 def reply_to(request: bytes) -> bytes:
+    return _reply(request, _CREATED, b"\xff" + RESPONSE)
+
+
+def refusal_of(request: bytes) -> bytes:
+    if request[1] == _GET:
+        return _reply(request, _UNAUTHORIZED, b"")
+    return _reply(request, _BAD_REQUEST, b"\xff" + FAILURE)
+
+
+def _reply(request: bytes, code: int, rest: bytes) -> bytes:
     token_length = request[0] & 0x0F
-    head = bytes((0x40 | _ACK << 4 | token_length, _CREATED))
-    return head + request[2 : 4 + token_length] + b"\xff" + RESPONSE
+    head = bytes((0x40 | _ACK << 4 | token_length, code))
+    return head + request[2 : 4 + token_length] + rest

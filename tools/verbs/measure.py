@@ -42,6 +42,14 @@ def measure(
             show_default=False,
         ),
     ] = None,
+    frozen: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Measure on this MicroPython, with firstboot frozen in it, too.",
+            show_default=False,
+        ),
+    ] = None,
     pico_w: Annotated[
         bool,
         typer.Option(
@@ -77,8 +85,10 @@ def measure(
         )
     if micropython:
         micropython = existing_file(micropython, "--micropython").absolute()
+    if frozen:
+        frozen = existing_file(frozen, "--frozen").absolute()
     try:
-        run(found, details, as_json, plot, record, micropython)
+        run(found, details, as_json, plot, record, micropython, frozen)
     except MeasureError as error:
         end(str(error))
 

@@ -1,4 +1,4 @@
-"""How heap and time grow: `grow.py block2|config|exchanges|download|upload SIZE [only]`.
+"""How heap and time grow: `grow.py block1|block2|config|exchanges|download|upload SIZE [only]`.
 
 With `only` the work is done in whatever heap there is, and nothing is measured; a download or an
 upload is only done so.
@@ -102,6 +102,15 @@ class Streams:
         return self.reply
 
 
+def block1(size):
+    body = b"x" * size
+
+    def work():
+        assert Client(Streams(size)).post("/large", body).code == 0x44
+
+    return work
+
+
 def download(size):
     from firmware.coap import stream
 
@@ -147,6 +156,7 @@ def measure(work, times):
 
 
 KINDS = {
+    "block1": block1,
     "block2": block2,
     "config": config,
     "exchanges": exchanges,

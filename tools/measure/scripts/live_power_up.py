@@ -1,4 +1,7 @@
-"""What is on the heap while a first power-up waits for its response: `live_power_up.py IMAGE`."""
+"""What is on the heap while a first power-up waits for its response.
+
+`live_power_up.py IMAGE PROGRAM_SIZE`.
+"""
 
 import gc
 import json
@@ -27,7 +30,7 @@ class Poll(thin_board.Poll):
         return self.wait(timeout)
 
 
-thin_board.power_on(sys.argv[1])
+thin_board.power_on(sys.argv[1], int(sys.argv[2]))
 thin_board.selector.poll = Poll
 gc.collect()
 micropython.qstr_info()

@@ -1,20 +1,27 @@
-"""One power-up from a flash image: `power_up.py IMAGE`. What it takes, as JSON."""
+"""One power-up from a flash image: `power_up.py IMAGE [PROGRAM_SIZE]`. What it takes, as JSON.
+
+MicroPython's word on interned names stands before it and after it.
+"""
 
 import gc
 import json
 import sys
 import time
 
+import micropython
 
-def main(image):
+
+def main(image, program_size):
     heap = gc.mem_alloc()
     import thin_board
 
-    flash = thin_board.power_on(image)
+    flash = thin_board.power_on(image, program_size)
     standing = gc.mem_alloc() - heap
+    micropython.qstr_info()
     began = time.ticks_us()
     execfile("/boot.py")
     execfile("/main.py", {"__name__": "__main__"})
+    micropython.qstr_info()
     app = sys.modules.get("app")
     return {
         "standing": standing,
@@ -26,4 +33,4 @@ def main(image):
     }
 
 
-print(json.dumps(main(sys.argv[1])))
+print(json.dumps(main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 32)))

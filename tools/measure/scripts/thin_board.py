@@ -15,8 +15,6 @@ import vfs
 from micropython import const
 
 _BLOCK_SIZE = const(4096)
-_BLOCK_COUNT = const(512)
-_PROGRAM_SIZE = const(32)
 
 
 class Flash:
@@ -24,6 +22,7 @@ class Flash:
 
     def __init__(self):
         self.file = None
+        self.blocks = 0
         self.erased = b"\xff" * _BLOCK_SIZE
         self.programs = self.bytes_programmed = self.erases = 0
         self.saves = []
@@ -40,7 +39,7 @@ class Flash:
 
     def ioctl(self, operation, argument):
         if operation == 4:
-            return _BLOCK_COUNT
+            return self.blocks
         if operation == 5:
             return _BLOCK_SIZE
         if operation == 6:
@@ -196,11 +195,15 @@ def put_in_place():
         sys.modules[name] = module
 
 
-def power_on(image):
-    """Mount the flash and put the stand-ins in their place; return the flash."""
+def power_on(image, program_size=32):
+    """Mount the flash and put the stand-ins in their place; return the flash.
+
+    `program_size`: an ESP32's is 32, a Pico W's 256.
+    """
     put_in_place()
+    flash.blocks = os.stat(image)[6] // _BLOCK_SIZE
     flash.file = open(image, "r+b")
-    mounted = vfs.VfsLfs2(flash, progsize=_PROGRAM_SIZE)
+    mounted = vfs.VfsLfs2(flash, progsize=program_size)
     vfs.umount("/")
     vfs.mount(mounted, "/")
     sys.path[:] = ["", ".frozen", "/lib"]
