@@ -98,12 +98,14 @@ class Observed:
         """Register all again: ThingsBoard may have given up."""
         for watch in self._watches:
             watch.again_at = None
+            watch.taker.doubt()
 
     def on_disconnect(self):
         """The connection is gone, and what was registered in it."""
         for watch in self._watches:
             watch.observation.token = watch.not_before = None
             watch.quick = 0
+            watch.taker.doubt()
 
     def work(self, session):
         """The steps that send replies, then register what is due.

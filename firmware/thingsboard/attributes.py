@@ -24,6 +24,10 @@ class SharedAttributes:
         """Whether to ask for all of them; not while there is no room for what they change."""
         return self._is_doubtful and len(self._changes) < _MOST_CHANGES
 
+    def doubt(self):
+        """Note that a change may have got lost."""
+        self._is_doubtful = True
+
     def on_registration(self, response, number):
         """Take the response to a registration, with its Observe number.
 

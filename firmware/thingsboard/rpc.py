@@ -42,6 +42,10 @@ class Calls:
         """
         return self._is_doubtful and not self._count_undone()
 
+    def doubt(self):
+        """Note that a call may have got lost."""
+        self._is_doubtful = True
+
     def on_registration(self, response, number):
         """From now on another registration's calls come: an id may be another call's."""
         self._known = []
