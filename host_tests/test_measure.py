@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, firstboot, growth, modules, remainder, report
+from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
+from tools.measure.broker import Broker
 from tools.measure.figures import FIGURES, HIGHEST_HEAP, NO_HEAP, PowerUps, judged
 from tools.measure.responder import Responder
 from tools.virtual_board.interpreter import find_micropython
@@ -211,3 +213,31 @@ def test_what_is_measured_can_be_shown():
     assert table.row_count > len(FIGURES)
     row = dict.fromkeys(growth.COLUMNS, 1)
     assert growth.table({kind: {1: row} for kind in growth.KINDS}).row_count == len(growth.KINDS)
+
+
+def test_the_broker_acknowledges_counts_and_calls():
+    telemetry = b"v1/devices/me/telemetry"
+    with Broker() as broker, socket.create_connection(("127.0.0.1", broker.port)) as device:
+        device.settimeout(10)
+        device.sendall(b"\x10\x02ab")
+        assert device.recv(4, socket.MSG_WAITALL) == b"\x20\x02\x00\x00"
+        body = len(telemetry).to_bytes(2, "big") + telemetry + b"\x00\x07{}"
+        device.sendall(bytes((0x32, len(body))) + body)
+        assert device.recv(4, socket.MSG_WAITALL) == b"\x40\x02\x00\x07"
+        body = body.replace(b"\x00\x07", b"")
+        device.sendall((bytes((0x30, len(body))) + body) * 4)
+        found = b""
+        while b"interval" not in found:
+            found += device.recv(200)
+        assert b"v1/devices/me/rpc/request/1{" in found
+        if sys.platform == "linux":
+            assert broker.traffic().segments > 6
+
+
+def test_a_folder_is_told_for_what_it_holds(tmp_path: Path):
+    for name in ("thingsboard_sdk/tb_device_mqtt.py", "sdk_core/device_mqtt.py"):
+        with pytest.raises(ValueError, match="sdk_core"):
+            peers.find(str(tmp_path))
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert peers.find(str(tmp_path)) == (peers.MQTT_SDK, tmp_path)

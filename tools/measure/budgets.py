@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tools.measure.figures import FIGURES, Figure
-from tools.measure.peers import ADAPTED, MICROCOAPY
+from tools.measure.peers import ADAPTED, MICROCOAPY, MQTT_SDK
 
 BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -16,6 +16,7 @@ TITLES = {
     ADAPTED: "firstboot with microCoAPy's codec",
     MICROCOAPY: "microCoAPy",
     "bare": "no library",
+    MQTT_SDK: MQTT_SDK,
 }
 _DECIMALS = {"ms": 1, "×": 2}
 _BEGIN, _END = "<!-- measured -->\n", "<!-- /measured -->\n"
@@ -62,10 +63,12 @@ def with_table(readme: str) -> str:
 def table() -> str:
     """The recorded figures as README shows them."""
     recorded = load()
-    lines = [f"| | {' | '.join(TITLES.values())} |", "|---" * (len(TITLES) + 1) + "|"]
+    names = [name for name in TITLES if name in recorded]
+    titles = (TITLES[name] for name in names)
+    lines = [f"| | {' | '.join(titles)} |", "|---" * (len(names) + 1) + "|"]
     for figure in FIGURES:
         if figure.tested:
-            columns = (recorded.get(name, {}) for name in TITLES)
+            columns = (recorded[name] for name in names)
             cells = [shown(column.get(figure.key), figure) for column in columns]
             lines.append(f"| {figure.label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

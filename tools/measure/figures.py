@@ -269,6 +269,13 @@ class PowerUps:
         # What a board draws at random has more or fewer digits, and moves where free pieces fall.
         return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP)
 
+    def _heap_of_device(self, observes: int, how: str = "only") -> int:
+        work = ("device", self.image, 1, observes, how)
+        options = {"done": "done", "failed": NO_HEAP}
+        return least_heap(
+            lambda heap: self._bench.succeeds(*work, heap=heap, **options), HIGHEST_HEAP
+        )
+
     def _standing(self) -> int:
         """What no board pays: the stand-ins for what is in its ROM, and the table of their names.
 
@@ -288,21 +295,20 @@ class PowerUps:
         """
         standing = self._standing()
 
-        def heap(observes: int) -> int:
-            work = ("device", self.image, 1, observes, "only")
-            options = {"done": "done", "failed": NO_HEAP}
-            return least_heap(
-                lambda heap: self._bench.succeeds(*work, heap=heap, **options), HIGHEST_HEAP
-            )
-
         confirmed, once = (self._bench.run("device", self.image, each, 1) for each in (1, 0))
         return {
-            "device_heap": heap(0) - standing,
-            "device_heap_all": heap(1) - standing,
+            "device_heap": self._heap_of_device(0) - standing,
+            "device_heap_all": self._heap_of_device(1) - standing,
             "device_garbage": confirmed["garbage"],
             "device_datagrams": confirmed["datagrams"],
             "device_datagrams_once": once["datagrams"],
+            "device_bytes": confirmed["bytes"],
         }
+
+    def asyncio_heap(self) -> int:
+        """How much more heap a Device with attributes and calls takes with asyncio."""
+        self.first()
+        return self._heap_of_device(1, "aio") - self._heap_of_device(1)
 
     def update(self) -> dict[str, float]:
         """What an update over the air takes of a Device with attributes and calls."""

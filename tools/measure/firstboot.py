@@ -76,4 +76,6 @@ def _further(bench: Bench, responder: Responder, step: Callable) -> dict[str, fl
     step("a mistake")
     found["heap_mistake"] = ups.mistake()
     found["mpy_power_up"] = figures.mpy_of(bench, ups.loaded())
+    step("a Device with asyncio")
+    found["device_aio"] = ups.asyncio_heap()
     return found

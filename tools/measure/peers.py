@@ -11,15 +11,25 @@ import venv
 from pathlib import Path
 
 from tools.measure import figures
-from tools.measure.bench import SCRIPTS, Bench, MeasureError, compile_to, has_valgrind
+from tools.measure.bench import (
+    SCRIPTS,
+    Bench,
+    MeasureError,
+    compile_to,
+    has_valgrind,
+    least_heap,
+)
+from tools.measure.broker import Broker
 from tools.measure.responder import BODY_BYTES, FIELDS, Responder
 
 MICROCOAPY = "microCoAPy"
+MQTT_SDK = "ThingsBoard's MQTT SDK"
 ADAPTED = "firstboot, its codec"
 ON_THE_INDEX = ("aiocoap", "CoAPthon3")
 _COAPTHON = ("CoAPthon3==1.0.2", "cachetools==8.0.1")
 _PEER_SCRIPTS = SCRIPTS.parent / "peer_scripts"
 _EXCHANGES = 50
+_READINGS = 10
 _TIME_OUT = 60  # seconds
 
 
@@ -31,8 +41,13 @@ def find(name: str) -> tuple[str, Path | None]:
     folder = Path(name).expanduser()
     if is_microcoapy(folder):
         return MICROCOAPY, folder
+    if is_mqtt_sdk(folder):
+        return MQTT_SDK, folder
     known = ", ".join(ON_THE_INDEX)
-    raise ValueError(f"{name} is neither one of {known} nor a folder that holds microcoapy/")
+    raise ValueError(
+        f"{name} is neither one of {known} nor a folder that holds microcoapy/, or thingsboard_sdk/"
+        " and sdk_core/"
+    )
 
 
 def is_microcoapy(folder: Path) -> bool:
@@ -40,10 +55,18 @@ def is_microcoapy(folder: Path) -> bool:
     return (folder / "microcoapy" / "coap_packet.py").is_file()
 
 
+def is_mqtt_sdk(folder: Path) -> bool:
+    """Whether a folder holds ThingsBoard's MicroPython SDK, and what it has as a submodule."""
+    files = ("thingsboard_sdk/tb_device_mqtt.py", "sdk_core/device_mqtt.py")
+    return all((folder / file).is_file() for file in files)
+
+
 def measure(bench: Bench, responder: Responder, peer: str, folder: Path | None) -> dict[str, float]:
     """A peer's figures. Raises MeasureError when it cannot be had."""
     if peer == MICROCOAPY:
         return _microcoapy(bench, responder, folder)
+    if peer == MQTT_SDK:
+        return _mqtt_sdk(bench)
     if peer == "aiocoap":
         return _on_cpython(sys.executable, "aiocoap_client", responder)
     with tempfile.TemporaryDirectory(prefix="firstboot-peer-") as environment:
@@ -74,6 +97,41 @@ def _microcoapy(bench: Bench, responder: Responder, folder: Path) -> dict[str, f
     return found
 
 
+def _mqtt_sdk(bench: Bench) -> dict[str, float]:
+    """What a Device's work takes of ThingsBoard's SDK. What it sends is not confirmed."""
+    with Broker() as broker:
+        options = {"done": "done", "failed": figures.NO_HEAP}
+        heap = least_heap(
+            lambda heap: bench.succeeds("mqtt_sdk", broker.port, "only", heap=heap, **options),
+            figures.HIGHEST_HEAP,
+        )
+        broker.calls = False
+        process = subprocess.Popen(
+            bench.command("mqtt_sdk", broker.port, "plain"),
+            cwd=bench.folder,
+            env=bench.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        counts = []
+        with process:
+            for line in process.stdout:
+                if line.strip() in ("connected", "sent"):
+                    counts.append(broker.traffic())
+                    print(file=process.stdin, flush=True)
+        if len(counts) != 2:
+            raise MeasureError("the SDK did not send its readings")
+        broker.calls = True
+        before, after = counts
+        return {
+            "device_heap_all": heap,
+            "device_garbage": bench.run("mqtt_sdk", broker.port)["garbage"],
+            "device_datagrams_once": (after.segments - before.segments) / _READINGS,
+            "device_bytes": (after.bytes - before.bytes) / _READINGS,
+        }
+
+
 def _on_cpython(python: str, script: str, responder: Responder) -> dict[str, float]:
     body = json.dumps(FIELDS, separators=(",", ":"))
     responder.last()
@@ -100,7 +158,8 @@ def _install(environment: Path, packages: tuple[str, ...]) -> str:
     """Make an environment with packages of the index; gives its Python."""
     venv.create(environment, with_pip=True)
     python = str(environment / ("Scripts" if sys.platform == "win32" else "bin") / "python")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", *packages]
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
+    pip += ["install", "--no-deps", *packages]
     done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-1]

@@ -19,7 +19,8 @@ def measure(
         list[str] | None,
         typer.Option(
             metavar="PEER",
-            help="Measure this, too: aiocoap, CoAPthon3, or a folder that holds microCoAPy.",
+            help="Measure this, too: aiocoap, CoAPthon3, or a folder that holds microCoAPy, or"
+            " ThingsBoard's MicroPython SDK with its submodule.",
         ),
     ] = None,
     details: Annotated[

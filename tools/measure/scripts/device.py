@@ -1,8 +1,9 @@
-"""A Device at work on a board that is provisioned: `device.py IMAGE CONFIRM OBSERVES [only]`.
+"""A Device at work on a board that is provisioned: `device.py IMAGE CONFIRM OBSERVES [only|aio]`.
 
 CONFIRM and OBSERVES: 1 or 0. The server answers from memory, as ThingsBoard does. With `only` the
-work is done in whatever heap there is, and nothing is measured. The garbage is that of a reading
-after another: the stand-in makes none but the datagram that a socket gives.
+work is done in whatever heap there is, and nothing is measured; with `aio` too, with asyncio. The
+garbage is that of a reading after another: the stand-in makes none but the datagram that a socket
+gives.
 """
 
 import gc
@@ -13,6 +14,7 @@ import time
 import thin_board
 
 _READINGS = 20
+_IPV4_AND_UDP = 28  # bytes of their headers
 
 
 class Server:
@@ -23,7 +25,7 @@ class Server:
     def __init__(self):
         self.replies = []
         self.answers = None
-        self.datagrams = self.readings = self.number = 0
+        self.datagrams = self.bytes = self.readings = self.number = 0
         self.tokens = {}
 
     def prepare(self, confirm):
@@ -32,6 +34,7 @@ class Server:
 
     def send(self, datagram):
         self.datagrams += 1
+        self.bytes += len(datagram) + _IPV4_AND_UDP
         code = datagram[1]
         if self.answers and code == 2:
             answer = self.answers[0]
@@ -47,8 +50,10 @@ class Server:
     def receive(self, size, timeout):
         if not self.replies:
             return None
+        datagram = bytes(self.replies.pop(0))
         self.datagrams += 1
-        return bytes(self.replies.pop(0))
+        self.bytes += len(datagram) + _IPV4_AND_UDP
+        return datagram
 
     def close(self):
         pass
@@ -79,14 +84,24 @@ class Server:
         return bytes((0x7F, self.number))
 
 
-def main(image, confirm, observes):
+def main(image, confirm, observes, how):
     thin_board.power_on(image)
     from firmware.board.hardware import Board
 
     board = Board()
     gc.collect()
     start = gc.mem_alloc()
-    from firmware.device import Device
+    if how == "aio":
+        import asyncio
+
+        from firmware.aio import Device
+
+        run = asyncio.run
+    else:
+        from firmware.device import Device
+
+        def run(result):
+            pass
 
     credentials = json.loads(board.storage.read("/credentials.json"))
     server = Server()
@@ -102,33 +117,33 @@ def main(image, confirm, observes):
         device.on_attributes(lambda values: None)
 
     def reading():
-        device.send_telemetry({"temperature": 21.5}, confirm=confirm)
-        device.wait(0)
+        run(device.send_telemetry({"temperature": 21.5}, confirm=confirm))
+        run(device.wait(0))
 
     for number in range(_READINGS):
         reading()
         if observes and number % 5 == 4:
             server.notify("rpc", b'{"id":%d,"method":"setRelay","params":true}' % number)
             server.notify("attributes", b'{"interval":%d}' % number)
-            device.wait(1)
-    if len(sys.argv) > 4:
+            run(device.wait(1))
+    if how:
         print("done", server.readings)
         return
     reading()
     gc.collect()
     found = {"kept": gc.mem_alloc() - start}
     server.prepare(confirm)
-    # Readings of the same ms are given others, which takes more.
     # Those before, in one ms, were given later times: what follows at once takes more.
     time.sleep_ms(50)
     gc.disable()
-    datagrams = server.datagrams
+    datagrams, sizes = server.datagrams, server.bytes
     before = gc.mem_alloc()
     reading()
     found["garbage"] = gc.mem_alloc() - before
     found["datagrams"] = server.datagrams - datagrams
+    found["bytes"] = server.bytes - sizes
     found["loaded"] = [name for name in sys.modules if name.startswith("firmware.")]
     print(json.dumps(found))
 
 
-main(sys.argv[1], sys.argv[2] == "1", sys.argv[3] == "1")
+main(sys.argv[1], sys.argv[2] == "1", sys.argv[3] == "1", sys.argv[4] if sys.argv[4:] else "")
