@@ -210,6 +210,7 @@ def _remarks(board, credentials, config):
 
 def _keep(board, config, remarks):
     """Keep what the next start needs; without it that start looks at everything again."""
+    give_back()
     try:
         keep(board, config, remarks)
     except FirstbootError as error:

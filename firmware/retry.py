@@ -17,7 +17,7 @@ _STEPS = (
     " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.rejection"
-    " provisioning.provisioned link"
+    " provisioning.provisioned provisioning.request link"
 )
 
 
@@ -57,7 +57,10 @@ def bug(error):
 
 
 def give_back(steps=_STEPS):
-    """Free the modules of the steps that are done, by their names in the firmware."""
+    """Free the modules of the steps that are done, by their names in the firmware.
+
+    A module is in sys.modules, and in its package's names; out of both, its memory is free.
+    """
     for step in steps.split():
         module = "firmware." + step
         package, _, name = module.rpartition(".")

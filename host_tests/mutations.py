@@ -51,6 +51,13 @@ TESTS = {
         "secure_attempt",
         "rejection",
     ),
+    "firmware.provisioning.request": (
+        "credentials",
+        "edits",
+        "attempt",
+        "secure_attempt",
+        "rejection",
+    ),
     "firmware.provisioning.rejection": ("rejection",),
     "firmware.thingsboard.ota": ("ota", "update"),
     "firmware.update.admission": ("install", "signature"),

@@ -95,25 +95,17 @@ def decode(datagram):
             raise IndexError
         number = 0
         while position < size:
-            length = datagram[position]
+            first = datagram[position]
             position += 1
-            if length == _PAYLOAD_MARKER:
+            if first == _PAYLOAD_MARKER:
                 message.payload = datagram[position:]
                 if not message.payload:
                     raise IndexError
                 break
-            # Twice: what is read first moves on to be the delta.
-            for nibble in (length >> 4, length & 0x0F):
-                delta = length
-                length = nibble
-                if nibble == 13:
-                    length += datagram[position]
-                elif nibble == 14:
-                    length = 269 + (datagram[position] << 8 | datagram[position + 1])
-                elif nibble == 15:
-                    raise IndexError
-                position += max(0, nibble - 12)
-            number += delta
+            number += _extended(datagram, position, first >> 4)
+            position += max(0, (first >> 4) - 12)
+            length = _extended(datagram, position, first & 0x0F)
+            position += max(0, (first & 0x0F) - 12)
             end = position + length
             if number > 0xFFFF or end > size:
                 raise IndexError
@@ -153,3 +145,12 @@ def _extend(buffer, number):
         buffer.append(number - 13)
         return 13
     return number
+
+
+def _extended(datagram, position, nibble):
+    """Return the delta or the length that a nibble says, with what `_extend` has appended."""
+    if nibble == 15:
+        raise IndexError
+    if nibble == 14:
+        return 269 + (datagram[position] << 8 | datagram[position + 1])
+    return 13 + datagram[position] if nibble == 13 else nibble

@@ -22,6 +22,12 @@ _TEXT, _BYTES, _TUPLE = 5, 6, 10
 _WITH_NO_VALUE = range(5)
 _START = "MicroPython before anything is loaded"
 _FREE = "the rest: a datagram, and free pieces that are too small"
+_WHOLE = "not taken apart"
+_BESIDE = (
+    ("heap_refusal", "heap_pico_w", "a power-up that succeeds", "the probe, and what is said"),
+    ("frozen_refusal", "frozen_pico_w", "a power-up that succeeds", "the probe, and what is said"),
+    ("frozen_pico_w", "frozen_exchange", "one exchange", "all else of a power-up"),
+)
 _COMPILED = "from .mpy"
 _COMPILING = "compiling"
 
@@ -64,6 +70,8 @@ def measure(
     if "mpy_power_up" in missed:
         loaded = PowerUps(bench, responder, "mpy").loaded()
         found["mpy_power_up"] = _of_mpy(bench.source, loaded)
+    for key in missed:
+        found.setdefault(key, _beside(key, ours))
     return found
 
 
@@ -83,6 +91,19 @@ def table(measured: dict[str, Parts]) -> Table:
                 result.add_row(figure.label, "", style="bold")
             result.add_row(f"  {part}", shown(value, figure))
     return result
+
+
+def _beside(key: str, ours: dict[str, float]) -> Parts:
+    """A figure as what another has, and what it has more; alone when there is no other."""
+    for longer, shorter, both, more in _BESIDE:
+        if key == longer and 0 < ours.get(shorter, 0) < ours[longer]:
+            return {both: ours[shorter], more: ours[longer] - ours[shorter]}
+    if key == "device_beyond" and ours["device_heap_all"] > ours["device_heap"]:
+        more = ours["device_heap_all"] - ours["device_heap"]
+        parts = {"attributes and calls": more, "a Device that only reports": ours[key] - more}
+        if min(parts.values()) > 0:
+            return parts
+    return {_WHOLE: ours[key]}
 
 
 def _of_time(bench: Bench, ratio: float) -> Parts:

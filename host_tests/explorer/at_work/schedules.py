@@ -33,7 +33,7 @@ class Reach(NamedTuple):
     events: int = 6
 
 
-DEEP = Reach(datagrams=110, pairs=24, events=50)
+DEEP = Reach(datagrams=60, pairs=12, events=24)
 
 
 def schedules(story: Story, reach: Reach) -> Iterator[tuple[str, Schedule]]:
