@@ -11,6 +11,7 @@ from tools.fake_thingsboard.codec import ACK, CON, NON, RST, Block, Message, dec
 from tools.fake_thingsboard.endpoint import CALLS_AFTER, EXCHANGE_LIFETIME, Endpoint
 from tools.fake_thingsboard.link import LOST, Link
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.power_saving import PowerSaving
 
 KEY, SECRET, TOKEN = "the-key", "the-secret", "A1b2C3d4E5f6G7h8I9j0"
@@ -177,6 +178,26 @@ def test_a_restart_with_and_without_data():
     endpoint.thingsboard.restore(make_endpoint().thingsboard.snapshot())
     assert ask(endpoint, provision(deviceName="b", token="b"), 2)[0][1] == CREATED
     assert endpoint.thingsboard.snapshot() == before
+
+
+def test_a_later_block_of_a_package_is_for_who_was_served_its_first():
+    """Recorded: to others an empty ACK, and nothing, as after the last block."""
+    endpoint = make_endpoint()
+    endpoint.thingsboard.add_device("b", "B")
+    endpoint.thingsboard.assign_package("b", Package("sw", "app", "1", bytes(3000)))
+
+    def get(number, message_id, szx=6):
+        asked = Message(CON, GET, message_id, b"t", path=("sw", "B"), block2=Block(number, 0, szx))
+        answers = [each.datagram for each in endpoint.received(PEER, encode(asked), 0)]
+        return [decode(each).block2 for each in answers]
+
+    assert get(1, 1) == [None]
+    assert get(0, 2, 0) == [None, Block(0, True, 0)]
+    assert get(1, 3) == [Block(1, True, 6)]
+    assert get(2, 4) == [Block(2, False, 6)]
+    assert get(2, 5) == [None]
+    endpoint.restart()
+    assert get(1, 6) == [None]
 
 
 def test_a_copy_goes_on_as_the_original_would():
