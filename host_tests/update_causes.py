@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 from firmware.coap.message import uint, uint_bytes
 from firmware.update.errors import UpdateError
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
-from host_tests.firmware.ota import BLOCK2, CONTENT, Site
+from host_tests.firmware.ota import BLOCK2, CONTENT, Installation, Site
 from host_tests.firmware.updates import TITLE
 from tools.bundle import format, keys
 
@@ -115,6 +116,11 @@ def cut_short() -> str:
     return "\n".join(site.world.texts())
 
 
+def without_memory() -> str:
+    with patch.object(Installation, "refusal", MemoryError()):
+        return assigned()
+
+
 CAUSES = {
     "a bundle without a signature": (
         {"the bundle is not signed"},
@@ -159,6 +165,7 @@ CAUSES = {
     "an update in a trial": ({"is on trial, and the one before"}, on_trial),
     "a flash that fills": ({"the update cannot be written"}, full),
     "a flash that is full": ({"there is no room for the update"}, without_room),
+    "a heap that is full": ({"not enough memory to take the update"}, without_memory),
     "a package elsewhere": (
         {"not in ThingsBoard, but at a URL"},
         lambda: assigned({"sw_title": "app", "sw_version": "1", "sw_url": "https://example.com/x"}),
