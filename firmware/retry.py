@@ -17,7 +17,7 @@ _STEPS = (
     " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.record provisioning.recovery provisioning.rejection"
-    " provisioning.provisioned provisioning.request link"
+    " provisioning.provisioned link"
 )
 
 

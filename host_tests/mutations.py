@@ -51,13 +51,6 @@ TESTS = {
         "secure_attempt",
         "rejection",
     ),
-    "firmware.provisioning.request": (
-        "credentials",
-        "edits",
-        "attempt",
-        "secure_attempt",
-        "rejection",
-    ),
     "firmware.provisioning.rejection": ("rejection",),
     "firmware.thingsboard.ota": ("ota", "update"),
     "firmware.update.admission": ("install", "signature"),

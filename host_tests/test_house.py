@@ -84,7 +84,6 @@ MAY_IMPORT = {
     "firmware.provisioning": {
         "firmware.board",
         "firmware.coap",
-        "firmware.retry",
         "firmware.thingsboard",
     },
     "firmware.thingsboard": {"firmware.coap.message", "firmware.coap.percent"},

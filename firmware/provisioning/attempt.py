@@ -13,10 +13,11 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.board import credentials as store
+from firmware.coap.client import JSON, Client
 from firmware.coap.exchange import drive
+from firmware.coap.message import POST
 from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
 from firmware.provisioning.record import Record
-from firmware.retry import give_back
 from firmware.thingsboard import provisioning
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
@@ -61,8 +62,6 @@ class Attempt:
             return self.received
         found, failure = self._resolve(config)
         body = self.record.begin(config, found)
-        # Its code is not needed any more, and the client, which comes now, wants the memory.
-        give_back("provisioning.request")
         try:
             for address in self._addresses(config, found):
                 self.record.go_to(address)
@@ -105,8 +104,6 @@ class Attempt:
             self._transport = secure(self._transport, host)
             if board.in_steps:
                 yield from self._transport.handshake()
-        from firmware.coap.client import Client
-
         self.client = Client(
             self._transport, name, self._idle, ticks=board.ticks, random=board.random
         )
@@ -132,9 +129,6 @@ class Attempt:
 
         `is_known`: whether the server's name still has the address.
         """
-        from firmware.coap.client import JSON
-        from firmware.coap.message import POST
-
         board = self.board
         record = self.record
         client = self.client

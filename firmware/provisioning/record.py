@@ -5,15 +5,20 @@ and so that no token is forgotten that a server may have taken for a name.
 """
 
 import json
+from binascii import b2a_base64
 from hashlib import sha256
 
 from micropython import const
 
 from firmware.board import credentials as store
 from firmware.errors import FirstbootError
+from firmware.thingsboard import provisioning
 
+_TOKEN_BYTES = const(15)
+_MOST_TOKENS = const(8)
 # More Message IDs than the blocks of a request take.
 _BLOCKS = const(16)
+_X509 = "X509_CERTIFICATE"
 # In the Message ID of a probe, so that a server never takes it for the request again.
 _PROBE = const(0x8000)
 
@@ -44,17 +49,45 @@ class Record:
 
         `addresses`: those of the server. Raises FirstbootError.
         """
-        fields = load(self.board)
-        self.saved = fields and encoded(fields)
-        self.fields = fields or {
-            "body": "",
-            "port": self.draw_port(),
-            "message_id": -_BLOCKS,
-            "tokens": [],
-        }
-        from firmware.provisioning.request import begin
+        board = self.board
+        request = dict(config["provisioning"])
+        if config["certificate"]:
+            from firmware.board.security import add_certificate
 
-        return begin(self, config, addresses)
+            add_certificate(request, board, config)
+        self.server = config["origin"]
+        self.addresses = addresses
+        self.name = request["deviceName"]
+        self.kind = request["credentialsType"] or "ACCESS_TOKEN"
+        self.fixed = self.proposed = None
+        self.is_new = False
+        fields = load(board)
+        self.saved = fields and encoded(fields)
+        if not fields:
+            fields = {"body": "", "port": self.draw_port(), "message_id": -_BLOCKS, "tokens": []}
+        self.fields = fields
+        fields.update(id=board.id, replaces=self.replaces)
+        is_here = bool(fields["body"]) and self.is_here(fields)
+        if not is_here:
+            fields["address"] = ""
+        fields["server"] = self.server
+        if self.kind == "ACCESS_TOKEN":
+            request["token"] = self._propose(request["token"], config)
+        elif config["certificate"] and self.kind == _X509:
+            digest = sha256(request["hash"].encode()).digest().hex()
+            if not self.saved and board.storage.exists(store.ATTEMPT):
+                from firmware.provisioning.recovery import check_certificate
+
+                check_certificate(board, digest)
+            self._keep(digest, _X509)
+        body = provisioning.request_body(request)
+        digest = sha256(body).digest().hex()
+        if not is_here or fields["body"] != digest:
+            fields["body"] = digest
+            self.renew()
+        else:
+            self.is_new = False
+        return body
 
     def go_to(self, address):
         """Note the address that the request goes to."""
@@ -96,6 +129,41 @@ class Record:
     def _draw(self):
         return int.from_bytes(self.board.random(2), "big")
 
+    def _propose(self, given, config):
+        """Return the token to propose, None for none. One that is this board's alone is kept."""
+        if given and not config["own_token"]:
+            self.fixed = given
+            return given
+        if not given and config["access_token"] == "server":
+            return None
+        return self._keep(given, bool(given))
+
+    def _keep(self, token, given):
+        """Return the token that is kept, or `token`, kept from now on; None for one to draw."""
+        kept = self.fields["tokens"]
+        for each in kept:
+            if self.is_asked_for(each) and (each["token"] == token or not (given or each["given"])):
+                self.proposed = each
+                return each["token"]
+        if len(kept) >= _MOST_TOKENS:
+            from firmware.provisioning.recovery import too_many
+
+            raise too_many(kept)
+        if not token:
+            # 20 characters that need no escaping in a path.
+            token = b2a_base64(self.board.random(_TOKEN_BYTES)).decode().strip()
+            token = token.replace("+", "-").replace("/", "_")
+        self.is_new = True
+        self.proposed = {
+            "server": self.server,
+            "address": "",
+            "deviceName": self.name,
+            "token": token,
+            "given": given,
+        }
+        kept.append(self.proposed)
+        return token
+
     def is_asked_for(self, proposed):
         """Return whether a token was proposed for this name, where it is asked for."""
         return proposed["deviceName"] == self.name and self.is_here(proposed)
@@ -110,9 +178,7 @@ def load(board, path=store.ATTEMPT):
 
     A flash that was copied from another board holds that board's. Raises FirstbootError.
     """
-    from firmware.provisioning.request import checked
-
-    fields = store.load(board.storage, path, checked)
+    fields = store.load(board.storage, path, _checked)
     return fields if fields and fields["id"] in (None, board.id) else None
 
 
@@ -152,3 +218,33 @@ def _is_at(place, server, addresses):
 def _service(server):
     """Return the scheme and the port of an origin."""
     return server.split(":")[0], server.split(":")[-1]
+
+
+def _checked(found):
+    """Return the fields in a record; raise ValueError, TypeError or KeyError for what is none."""
+    if "tokens" not in found:
+        # The form that has one token, and no board's id.
+        from firmware.coap.uri import origin
+
+        found.update(server=origin(found["server"]), id=None, replaces=None, tokens=[])
+        if found["token"]:
+            proposed = {"given": False}
+            for field in ("server", "address", "deviceName", "token"):
+                proposed[field] = found[field]
+            found["tokens"].append(proposed)
+    # What may be empty is a text all the same.
+    texts = [found["server"], found["address"] + found["body"] + "."]
+    for each in found["tokens"]:
+        texts += each["server"], each["deviceName"], each["token"], each["address"] + "."
+        each["given"]
+    if found["id"] is not None:
+        texts.append(found["id"])
+    found["replaces"]
+    coap_token = bytes.fromhex(found["coap_token"])
+    # What is negative stays negative.
+    if (found["message_id"] | found["port"]) >> 16 or len(coap_token) != 8:
+        raise ValueError
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            raise ValueError
+    return found
