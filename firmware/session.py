@@ -35,9 +35,8 @@ class Session:
     # In ticks: not before; None: at once.
     retry_at = None
     failures = 0
-    is_answered = False
-    # Whether ThingsBoard has given the credentials, and has not yet taken them.
-    is_new = False
+    # `is_new`: ThingsBoard has given the credentials, and has not yet taken them.
+    is_answered = is_new = False
     # Whether to connect with nothing to send: config.json seems to ask for updates.
     is_expecting = False
     # What was said last; what the last request was for.
@@ -83,6 +82,7 @@ class Session:
         is_over = False
         try:
             while not is_over and self.is_due():
+                backlog.is_once = False
                 try:
                     if not self.is_linked():
                         yield from self.connect()

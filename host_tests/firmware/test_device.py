@@ -155,6 +155,23 @@ def test_unconfirmed_telemetry_is_one_datagram():
     assert work.device.waiting == 1
 
 
+def test_an_unconfirmed_reading_that_never_left_is_not_lost():
+    work = Home()
+    work.device.wait(1000)
+    work.is_mute = True
+
+    def send(datagram):
+        raise OSError(101)
+
+    work.transports[-1].send = send
+    assert work.device.send_telemetry({"n": 1}, confirm=False) is False
+    work.later(300_000)
+    assert len(work.registrations("attributes")) > 5 and work.device.waiting == 1
+    work.is_mute = False
+    work.later(900_000)
+    assert len(work.telemetry()["n"]) == 1
+
+
 def test_client_attributes():
     work = Work()
     work.is_deaf = True
