@@ -43,16 +43,19 @@ def _no_resume():
 
 
 def _no_probe():
-    return patch.object(recovery, "probe", lambda attempt, config: None)
+    def nothing(attempt, config):
+        yield from ()
+
+    return patch.object(recovery, "probe", nothing)
 
 
 def _acknowledged_before_saved():
-    request = Client.request
+    steps = Client.steps
 
     def at_once(self, *arguments, acknowledge=True, **named):
-        return request(self, *arguments, acknowledge=True, **named)
+        return steps(self, *arguments, acknowledge=True, **named)
 
-    return patch.object(Client, "request", at_once)
+    return patch.object(Client, "steps", at_once)
 
 
 def _resumed_after_a_refusal():
@@ -161,7 +164,7 @@ def _not_found_forgets():
 
     def forgets(self, *arguments):
         try:
-            return ask(self, *arguments)
+            return (yield from ask(self, *arguments))
         except Refused as refused:
             if "NOT_FOUND" in refused.what:
                 self.board.storage.remove(store.ATTEMPT)
@@ -206,8 +209,9 @@ def _unfinished_config_ignored():
 def _block_acknowledged_early():
     run = blockwise.run
 
-    def early(*arguments):
-        return run(*arguments[:-1], True)
+    def early(client, *arguments):
+        client.exchange.acknowledges = True
+        return run(client, *arguments)
 
     return patch.object(blockwise, "run", early)
 
