@@ -25,7 +25,9 @@ from firmware.thingsboard import attributes, device_api
 from host_tests.firmware import at_work
 from host_tests.firmware.secure_world import CA, Secured
 from host_tests.firmware.test_application import Start, crash
+from host_tests.firmware.test_improv import Desk, wifi
 from host_tests.firmware.test_power_up import stale_attempt
+from host_tests.firmware.test_story import Played
 from host_tests.firmware.world import (
     ACK,
     ADDRESS,
@@ -105,6 +107,18 @@ def answering(make: Callable, config: dict | None = None) -> str:
         config=config,
         on_datagram=lambda datagram, source: [(10, bytes(make(decode(memoryview(datagram)))))],
     )
+
+
+def onboarding(tries: int = 1, **changes) -> str:
+    """A board whose access point nobody comes to."""
+    with Played(**changes) as played:
+        return said(played.world, tries)
+
+
+def improv(ssid: bytes, password: bytes) -> str:
+    desk = Desk()
+    desk.type(wifi(ssid, password))
+    return "\n".join(desk.lines)
 
 
 def around(**changes) -> str:
@@ -344,6 +358,30 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: said(provisioned(example(led=1))),
     ),
     "a pin of the console": ({"`…` is a pin that"}, lambda: configured(led=1)),
+    "a pin for two": (
+        {"`onboarding_pin` and `led` are the same pin"},
+        lambda: configured(led=4, onboarding_pin=4, onboarding=True, onboarding_password=""),
+    ),
+    "a pin for nothing": (
+        {"`onboarding_pin` opens nothing while"},
+        lambda: configured(onboarding_pin=4),
+    ),
+    "nobody who gives a Wi-Fi": (
+        {"and its access point is closed", "the access point is closed again"},
+        lambda: onboarding(wifi=...),
+    ),
+    "a password that is too short, by Improv": (
+        {"Improv: wrong or missing"},
+        lambda: improv(b"Home", b"short"),
+    ),
+    "a secret for whatever server": (
+        {"would be told the secret"},
+        lambda: configured(server=..., onboarding=True, onboarding_password=""),
+    ),
+    "two names for a network": (
+        {"are both there; one names the network"},
+        lambda: configured(wifi__ssid_hex="486f6d65"),
+    ),
     "{ID}": ({"has `{ID}` in it"}, lambda: configured(provisioning__deviceName="a-{ID}")),
     "multicast": ({"`server`: …"}, lambda: configured(server="coap://224.0.1.187")),
     "a token of dots": ({"cannot stand in a path"}, lambda: configured(provisioning__token="..")),
