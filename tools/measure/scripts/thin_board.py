@@ -155,8 +155,9 @@ class Poll:
         self.host = select.poll()
         self.ipoll = self.host.ipoll
 
-    def register(self, socket, events):
-        self.host.register(socket.host, events)
+    def register(self, stream, events):
+        # The console has none.
+        self.host.register(getattr(stream, "host", stream), events)
 
 
 class selector:
