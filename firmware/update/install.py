@@ -59,6 +59,8 @@ class Installation:
         package = {"title": title, "version": version, "size": size, "checksum": checksum}
         self.close()
         self._package = package
+        # Also when all of it is there: its application may have changed it.
+        self._state.give_up(self._slot.place)
         try:
             if self._begun() != package:
                 self._start_over()
@@ -136,12 +138,10 @@ class Installation:
 
     def _start_over(self):
         """Make the slot one that is empty, for the package."""
-        state = self._state
-        state.give_up(self._slot.place)
         self.discard()
         for place in SLOTS:
             # Such as one that has failed.
-            if place not in (state.running, state.before):
+            if place not in (self._state.running, self._state.before):
                 discard(self._storage, place, self._idle)
         check_room(self._package["size"], self._slot.free())
         self._slot.make_folders(PACKAGE)
@@ -211,6 +211,8 @@ class Installation:
         self._there = 0
         if is_taken:
             there = self._slot.size_of(name) if is_resumed else -1
+            if there > size:
+                there = -1  # its application has written to it
             if there < size:
                 self._slot.make_folders(name)
                 self._out = self._slot.open(name, "ab" if there > 0 else "wb")

@@ -88,6 +88,29 @@ def test_a_download_that_is_all_there_is_only_finished():
     assert site.state.running == "/a"
 
 
+def test_files_that_the_application_has_changed_come_again():
+    """A version that ran before is assigned again: its slot is as it has left it."""
+    content = bundle(FILES)
+    for change in (b"", b"x", FILES["app.py"][:-1] + b"x", FILES["app.py"] + b"x" * 3000):
+        for name in FILES:
+            site = Site()
+            site.update(content).switch()
+            site.state.confirm()
+            site.update(bundle(FILES, "3"), "3").switch()
+            site.state.confirm()
+            site.folders.files["/a/" + name] = change
+            again = site.begin(content)
+            assert again.offset <= len(content) and site.state.before == ""
+            try:
+                again.write(content[again.offset :])
+                again.finish()
+            except UpdateError as error:
+                assert error.may_pass
+                again = site.update(content)
+            again.switch()
+            assert site.files("/a") == named(FILES)
+
+
 def test_another_package_starts_over():
     site = Site()
     site.begin(bundle({"app.py": b"1" * 5000})).write(bundle({"app.py": b"1" * 5000}))
