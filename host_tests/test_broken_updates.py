@@ -355,6 +355,14 @@ def test_a_proven_version_that_is_damaged_gives_way(bench):
     assert "ImportError: no module named 'needed'" in bench.state["failed"]["why"]
 
 
+def test_a_proven_version_with_modules_named_as_micropython_s_gives_way(bench):
+    files = {f"{name}.py": b"x = 1" for name in ("errno", "json", "machine", "os")}
+    modules = "import errno, json, machine, os\n"
+    bench.put(modules + "import missing", files, is_proven=True)
+    bench.run("the old one runs")
+    assert "ImportError: no module named 'missing'" in bench.state["failed"]["why"]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"running": {"place": "/x"}}', b"\xff"])
 def test_an_unreadable_state_runs_the_root(bench, content):
     bench.put(RUN + LOOP, others={"slots.json": content})

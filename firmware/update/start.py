@@ -123,11 +123,12 @@ def _run_slot(place, trial, own):
         why = reason(error)
     if trial and not trial.is_over:
         trial.fail(why)
-    # From here on with what the root has.
+    # From here on with what the root has, and MicroPython's own modules.
     sys.path[:] = path
     _forget_firmware()
-    _forget([name for name in sys.modules if name not in known])
+    _forget([name for name in sys.modules if name not in known or name in own])
     try:
+        _native_modules()
         _state().fail(why)
     except Exception:
         # It cannot be noted; the root runs in this start.
