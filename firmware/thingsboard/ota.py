@@ -14,7 +14,7 @@ KINDS = ("sw", "fw")
 class Package:
     """A package that is assigned. `kind`: "sw" or "fw". `size`: in bytes.
 
-    `checksum`: in lower hex, by an `algorithm` of ThingsBoard's, such as "SHA256"; both may be "".
+    `checksum`: in hex, by an `algorithm` of ThingsBoard's, such as "SHA256"; both may be "".
     `url`: where it is when ThingsBoard does not have it, else None.
     """
 

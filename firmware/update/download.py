@@ -77,7 +77,7 @@ class Download:
         """Check all that is there. Raises UpdateError when it is not what was assigned."""
         package = self._package
         taken = self._checksum
-        if taken and taken.digest().hex() != package.checksum:
+        if taken and taken.digest().hex() != package.checksum.lower():
             self._installation.discard()
             raise passing(
                 "the bytes do not have the %s %s" % (package.algorithm, package.checksum),

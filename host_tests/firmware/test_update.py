@@ -111,6 +111,14 @@ def test_every_checksum_of_thingsboard():
             assert algorithm in why(site)
 
 
+def test_a_checksum_in_upper_case():
+    """As PowerShell and certutil print it, for whom ThingsBoard makes none."""
+    data = bundle(3000)
+    site, _ = assigned(size=3000, checksum=attributes("sw", "", "", data)["sw_checksum"].upper())
+    site.run(60_000)
+    assert site.data == data and site.stages() == ALL
+
+
 def test_telemetry_calls_and_changes_go_on_meanwhile():
     site = Site(config=SOON)
     done, changes, readings = [], [], []
