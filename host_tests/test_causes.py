@@ -375,7 +375,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: improv(b"Home", b"short"),
     ),
     "a secret for whatever server": (
-        {"would be told the secret", "`…` is missing"},
+        {"who names the server would be told it", "`…` is missing"},
         lambda: configured(server=..., onboarding=True, onboarding_password=""),
     ),
     "two names for a network": (

@@ -43,11 +43,13 @@ def doubts(config, networks, chip):
     why = config["server"] and doubt(str(config["server"]))
     if why:
         problems.append("`server`: %s" % why)
-    elif config["server"] is None and request["provisionDeviceSecret"]:
-        problems.append(
-            "`server` is missing, and `provisioning.provisionDeviceSecret` is not: who names the"
-            " server would be told the secret"
-        )
+    elif config["server"] is None:
+        for key in ("provisionDeviceSecret", "token", "password"):
+            if request[key]:
+                problems.append(
+                    "`server` is missing, and `provisioning.%s` is not: who names the server would"
+                    " be told it" % key
+                )
     if config["onboarding"] and config["onboarding_password"] is None:
         problems.append(
             "`onboarding_password` is missing; `python3 -m tools flash` draws one for each board,"

@@ -31,17 +31,18 @@ class Candidate:
     "not in range", "security", "too weak", "no address", "not joined"; or "not saved", or "joined".
     After that firmware.onboarding.story sets "provisioning", "no answer", "refused" or
     "provisioned". `text`: the same for people, in English. `ssid`: the network that it is about,
-    None for none. `asked`: which keys of SERVER a person has to give. `lacks_wifi`: whether
-    config.json names no network. `name`: the deviceName once provisioned.
+    None for none. `asked`: which keys of SERVER a person has to give, or may correct: those that
+    config.json lacks, and those that a person gave. `lacks_wifi`, `lacks_server`: whether
+    config.json names no network, and lacks one of `asked`. `name`: the deviceName once provisioned.
     """
 
     state = "idle"
     text = ""
     ssid = name = None
-    lacks_wifi = False
+    lacks_wifi = lacks_server = False
     asked = ()
     _offered = None
-    _gave_secret = False
+    _given = ()
 
     def __init__(self, board, provisioned=False):
         self.board = board
@@ -51,23 +52,26 @@ class Candidate:
         """Ask for what is missing: the paths that firmware.board.config.load says."""
         self.lacks_wifi = "wifi.ssid" in missing
         keys = [path.split(".")[-1] for path in missing]
-        self.asked = [key for key, _ in SERVER if key in keys]
+        self.lacks_server = False
+        self.asked = []
+        for key, _ in SERVER:
+            is_missing = key in keys
+            self.lacks_server = self.lacks_server or is_missing
+            if is_missing or key in self._given:
+                self.asked.append(key)
 
     def tell(self, state, text=""):
         """Be in a state that somebody else knows of."""
         self.state = state
         self.text = text
-        if state == "refused" and self._gave_secret:
-            # All of it anew, so that no secret of config.json goes to another server.
-            self.asked = [key for key, _ in SERVER]
 
     def offer(self, settings):
         """Take settings to be tried; return the keys of those that do not fit, or are missing.
 
         `settings`: `ssid` (a string, or bytes for what is no UTF-8), `password`, and what `asked`
         names; None or "" is missing, and so is a key of its own. Without `ssid` the network of
-        config.json stays. Raises FirstbootError when config.json cannot be read, or while others
-        are tried.
+        config.json stays, and without any of `asked` what it has of them, unless `lacks_server`.
+        Raises FirstbootError when config.json cannot be read, or while others are tried.
         """
         # Here and below, since modules of a step are given back while this one stays.
         from firmware.board import config as configuration
@@ -85,8 +89,10 @@ class Candidate:
         if password and not _is_password(password):
             wrong.append("password")
         given = {}
+        # All of it or nothing, so that no secret of config.json goes to another server.
+        is_given = self.lacks_server or any(map(settings.get, self.asked))
         for key, kind in SERVER:
-            if key in self.asked:
+            if is_given and key in self.asked:
                 given[key] = (settings.get(key) or "").strip()
                 if not configuration.fits(kind, given[key]):
                     wrong.append(key)
@@ -105,8 +111,7 @@ class Candidate:
                 raise
             self.tell("does not fit")
             return wrong
-        self._offered = content, checked["networks"], ssid is not None
-        self._gave_secret = self._gave_secret or "provisionDeviceSecret" in given
+        self._offered = content, checked["networks"], ssid is not None, list(given)
         self.ssid = ssid
         self.tell("trying")
         return []
@@ -119,7 +124,7 @@ class Candidate:
         from firmware.board import wifi
         from firmware.board.config import PATH
 
-        content, networks, is_new = self._offered
+        content, networks, is_new, given = self._offered
         self._offered = None
         board = self.board
         error = None
@@ -142,8 +147,8 @@ class Candidate:
         except FirstbootError as error:
             self.tell("not saved", str(error))
             return False
-        self.asked = ()
-        self.lacks_wifi = False
+        self._given = given or self._given
+        self.ask(())
         self.tell("joined", 'joined "%s"' % networks[0]["ssid"])
         return True
 

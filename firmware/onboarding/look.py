@@ -64,12 +64,12 @@ form:not(:has([value=other]:checked)) .other{display:none}}
 """
 
 SCRIPT = b"""\
-(()=>{let d=document,q=s=>d.querySelector(s),fails=0,kept={},timer
+(()=>{let d=document,q=s=>d.querySelector(s),fails=0,kept={},typing,timer
 let show=text=>{let now=q('main'),next=new DOMParser().parseFromString(text,'text/html')\
 .querySelector('main')
 if(!next)throw 0
 fails=0
-if(next.dataset.state!=now.dataset.state){
+if(next.dataset.state!=now.dataset.state&&!(typing&&next.dataset.again==2)){
 next.querySelectorAll('input:not([type=radio],[type=hidden])').forEach(e=>{\
 if(kept[e.name])e.value=kept[e.name]})
 now.replaceWith(next);ready();let h=q('h1');h.tabIndex=-1;h.focus()}
@@ -82,13 +82,14 @@ catch(e){if(++fails>3)q('.lost').hidden=false;timer=setTimeout(load,1500)}
 clearTimeout(end)}
 let later=()=>{clearTimeout(timer);let wait=q('main').dataset.again
 if(wait)timer=setTimeout(load,wait*1000)}
-let ready=()=>{let f=q('form'),b=q('.show'),p=q('[name=password]');if(!f)return
+let ready=()=>{let f=q('form'),b=q('.show'),p=q('[name=password]');typing=0;if(!f)return
+f.oninput=()=>{typing=1}
 b.hidden=false
 b.onclick=()=>{let on=p.type=='password';p.type=on?'text':'password'
 b.setAttribute('aria-pressed',on);b.textContent=on?b.dataset.hide:b.dataset.show;p.focus()}
 f.onchange=()=>{p.disabled=!!f.querySelector('[data-open]:checked')}
-f.onsubmit=e=>{e.preventDefault();p.type='password';let s=e.submitter,data=new URLSearchParams(\
-new FormData(f));if(s&&s.name)data.set(s.name,1)
+f.onsubmit=e=>{typing=0;e.preventDefault();p.type='password';let s=e.submitter,\
+data=new URLSearchParams(new FormData(f));if(s&&s.name)data.set(s.name,1)
 kept=Object.fromEntries(data)
 f.setAttribute('aria-busy',true);f.querySelectorAll('button').forEach(e=>e.disabled=true)
 q('main').dataset.state='sent';load({method:'POST',body:data})}}

@@ -61,6 +61,7 @@ _ASKED = """\
 <fieldset>
 <legend>%s</legend>
 """
+_KEPT = '<p class="soft">%s</p>\n'
 _BUTTONS = """\
 </div>
 <button class="go">%s</button>
@@ -84,10 +85,10 @@ _INPUTS = {
     "ssid": 'maxlength="32" ' + _PLAIN,
     "password": 'type="password" minlength="8" maxlength="64" autocomplete="current-password"'
     ' autocapitalize="none" autocorrect="off" spellcheck="false" enterkeyhint="go"',
-    "server": 'required maxlength="255" inputmode="url" ' + _PLAIN,
-    "deviceName": 'required maxlength="255" ' + _PLAIN,
-    "provisionDeviceKey": 'required maxlength="255" ' + _PLAIN,
-    "provisionDeviceSecret": 'required maxlength="255" type="password" ' + _PLAIN,
+    "server": 'maxlength="255" inputmode="url" ' + _PLAIN,
+    "deviceName": 'maxlength="255" ' + _PLAIN,
+    "provisionDeviceKey": 'maxlength="255" ' + _PLAIN,
+    "provisionDeviceSecret": 'maxlength="255" type="password" ' + _PLAIN,
 }
 
 
@@ -153,6 +154,8 @@ def render(portal, language):
 
 def _form(portal, texts):
     candidate = portal.candidate
+    # Where the board has joined it, it need not be given again.
+    chosen = None if candidate.state in _WAITS else portal.chosen
     yield (_FORM % (portal.token, texts["networks"])).encode()
     required = " required" if candidate.lacks_wifi else ""
     names = []
@@ -162,25 +165,30 @@ def _form(portal, texts):
             continue
         names.append(name)
         attributes = required + ("" if security else " data-open")
-        if name == portal.chosen:
+        if name == chosen:
             attributes += " checked"
         strength = 3 if weaker <= _STRONG else 2 if weaker <= _MEDIUM else 1
         about = "%s, %s" % (texts["secured" if security else "open"], texts["signal"][strength - 1])
         icons = (ICONS["lock"] if security else "") + ICONS["signal"] % strength
         icons += '<span class="vh">, %s</span>' % about
         yield (_NETWORK % (name.hex(), attributes, escape(shown(name)), icons)).encode()
-    is_other = portal.chosen and portal.chosen not in names
+    is_other = chosen and chosen not in names
     attributes = required + (" checked" if is_other or not names else "")
     yield (_NETWORK % ("other", attributes, texts["other"], "")).encode()
-    value = ' value="%s"' % escape(shown(portal.chosen)) if is_other else ""
+    value = ' value="%s"' % escape(shown(chosen)) if is_other else ""
     yield _field("ssid", texts, portal.wrong, value, kind=" other")
     button = _SHOW % (texts["hide"], texts["show"], texts["show"])
     yield b"</fieldset>\n"
     yield _field("password", texts, portal.wrong, "", button, " pw")
     if candidate.asked:
         yield (_ASKED % texts["asked"]).encode()
+        required = " required" if candidate.lacks_server else ""
+        if not required:
+            yield (_KEPT % texts["kept"]).encode()
         for key in candidate.asked:
-            value = ' value="device-%s"' % portal.board.id[-6:] if key == "deviceName" else ""
+            value = required
+            if required and key == "deviceName":
+                value += ' value="device-%s"' % portal.board.id[-6:]
             yield _field(key, texts, portal.wrong, value)
         yield b"</fieldset>\n"
     yield (_BUTTONS % (texts["connect"], texts["again"], texts["private"])).encode()

@@ -149,14 +149,14 @@ class Portal:
                 self.wants_scan = True
             return
         candidate = self.candidate
-        if candidate.state in page.BUSY:
+        if candidate.state in ("trying", "provisioned"):
             return
         chosen = fields.get("network", b"")
         ssid = fields.get("ssid") if chosen in (b"", b"other") else page.name_of(chosen)
         self.chosen = ssid or None
         settings = {"ssid": self.chosen, "password": _text(fields.get("password"))}
         securities = [security for _, name, security in self.networks if name == ssid]
-        if securities and not any(securities):
+        if not ssid or (securities and not any(securities)):
             # What a phone has filled in is for another network.
             settings["password"] = ""
         for key in candidate.asked:

@@ -17,6 +17,7 @@ TEXTS = {
     "show": "Zeigen",
     "hide": "Verbergen",
     "asked": "Ihr Server",
+    "kept": "Alles leer lassen, um zu behalten, was Sie eingegeben haben.",
     "server": "Adresse des Servers",
     "server?": "Zum Beispiel coap://thingsboard.example.com",
     "server!": "Hier gehört eine Adresse hin wie coap://thingsboard.example.com",

@@ -17,6 +17,7 @@ TEXTS = {
     "show": "Show",
     "hide": "Hide",
     "asked": "Your server",
+    "kept": "Leave all of it empty to keep what you gave.",
     "server": "Address of the server",
     "server?": "Such as coap://thingsboard.example.com",
     "server!": "An address such as coap://thingsboard.example.com belongs here",

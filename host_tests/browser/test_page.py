@@ -199,14 +199,9 @@ def test_what_config_json_lacks_is_asked_for(tmp_path, visit):
         fill(page, "home", HOME["password"])
         assert "The server said no" in wait_for(page, "refused")
         assert lane.findings(page) == [] and lane.SECRET not in page.content()
-        for key, value in (
-            ("server", board.server.uri),
-            ("deviceName", "hall"),
-            ("provisionDeviceKey", lane.KEY),
-            ("provisionDeviceSecret", lane.SECRET),
-        ):
-            page.locator(f"[name={key}]").fill(value)
-        fill(page, "home", HOME["password"])
+        # The rest is still there, and the board is in the Wi-Fi.
+        page.locator("[name=provisionDeviceKey]").fill(lane.KEY)
+        send(page)
         assert "hall" in wait_for(page, "provisioned")
         assert lane.SECRET not in page.content()
 
@@ -222,6 +217,31 @@ def test_every_other_state_can_be_used_by_all_on_a_small_phone(chromium, colours
         assert page.locator("h1").inner_text()
         assert lane.findings(page) == [], state
         assert too_small(page) == [] and not overflows(page), state
+    context.close()
+
+
+def test_what_somebody_types_stays_while_the_board_asks_the_server_again(chromium):
+    context = chromium.new_context(**PHONE)
+    page = context.new_page()
+    page.clock.install()
+    page.set_default_timeout(10_000)
+    states = ["no answer"]
+    page.route("http://board/", lambda route: route.fulfill(body=html(states[-1])))
+    page.goto("http://board/")
+    for state in ("provisioning", "no answer"):
+        states.append(state)
+        page.clock.run_for(5_000)
+        wait_for(page, state)
+    page.locator("[name=password]").fill("half of it")
+    for state in ("provisioning", "no answer", "provisioning"):
+        states.append(state)
+        with page.expect_response("http://board/"):
+            page.clock.run_for(5_000)
+        page.clock.run_for(100)
+        assert page.locator("[name=password]").input_value() == "half of it"
+    states.append("provisioned")
+    page.clock.run_for(5_000)
+    wait_for(page, "provisioned")
     context.close()
 
 

@@ -225,7 +225,7 @@ def test_what_was_not_asked_for_is_not_taken():
     assert candidate.work()
     assert saved(world) == portal(wifi={"ssid": "Home"})
     candidate.tell("refused", "ThingsBoard refused")
-    assert candidate.asked == ()
+    assert not candidate.asked
     assert candidate.offer({"server": "coap://evil.example"}) == ["ssid"]
 
 
@@ -244,6 +244,41 @@ def test_what_thingsboard_refused_can_be_corrected_all_of_it_at_once():
     assert candidate.work()
     assert saved(world)["provisioning"]["provisionDeviceSecret"] == SECRET
     assert saved(world)["wifi"] == {"ssid": "Home"}
+
+
+def test_what_a_person_gave_can_stay_or_be_corrected_but_nothing_else():
+    """A server that is misspelt answers nothing; the token of config.json goes nowhere else."""
+    world, candidate = made(portal(wifi=..., provisioning__provisionDeviceSecret=...))
+    assert candidate.lacks_server
+    home = {"ssid": "Home", "password": PASSWORD}
+    assert candidate.offer(dict(home, provisionDeviceSecret="a wrong secret")) == []
+    assert candidate.work()
+    for state in ("no answer", "refused"):
+        candidate.ask([])
+        candidate.tell(state, "text")
+        assert candidate.asked == ["provisionDeviceSecret"] and not candidate.lacks_server
+        assert candidate.offer({"server": "coap://evil.example"}) == ["ssid"]
+        assert candidate.offer({"ssid": "Other", "password": PASSWORD}) == []
+        assert candidate.work()
+    assert candidate.offer({"provisionDeviceSecret": SECRET}) == []
+    assert candidate.work()
+    assert saved(world)["provisioning"] == portal()["provisioning"]
+    assert saved(world)["server"] == portal()["server"]
+    world, candidate = made(bare())
+    assert candidate.offer(dict(ALL, ssid="Home", server="coap://misspelt.example")) == []
+    assert candidate.work()
+    candidate.tell("no answer", "text")
+    assert candidate.offer({"server": ALL["server"]}) == candidate.asked[1:]
+    assert candidate.offer(ALL) == []
+
+
+def test_what_never_joined_was_not_given():
+    world, candidate = made(bare())
+    world.network.joins = [[(2000, 202)]]
+    assert candidate.offer(dict(ALL, ssid="Home", password=PASSWORD)) == []
+    assert not candidate.work()
+    assert candidate.lacks_server
+    assert candidate.offer({"ssid": "Home"}) == candidate.asked
 
 
 def test_a_provisioned_board_takes_wi_fi_alone():

@@ -791,7 +791,10 @@ def test_what_onboarding_asks_for_may_be_missing():
         changes = {path: ...}
         if path == "server":
             # Else who names the server is told the secret.
-            assert "would be told the secret" in raises(FirstbootError, asked_for, **changes).what
+            for key in ("provisionDeviceSecret", "token", "password"):
+                known = dict(changes, **{"provisioning__" + key: "a secret"})
+                error = raises(FirstbootError, asked_for, **known)
+                assert "provisioning.%s` is not: who names" % key in error.what
             changes["provisioning__provisionDeviceSecret"] = ...
             assert sorted(asked_for(**changes)) == sorted(
                 MISSING[path] + ["provisioning.provisionDeviceSecret"]

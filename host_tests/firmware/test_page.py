@@ -44,7 +44,9 @@ NETWORKS = [
 
 def portal(state="idle", **changes):
     """Return a portal in a state, with a candidate of its own."""
-    candidate = Stub(state=state, asked=[], lacks_wifi=True, ssid="Home", name="sensor-1")
+    candidate = Stub(
+        state=state, asked=[], lacks_wifi=True, lacks_server=True, ssid="Home", name="sensor-1"
+    )
     made = Stub(
         candidate=candidate,
         networks=NETWORKS,
@@ -152,6 +154,21 @@ def test_what_was_chosen_is_chosen_again():
     (row,) = [row for row in text.split("<label") if " checked>" in row]
     assert "Another network" in row
     assert 'value="Hidden &amp; mine"' in text
+
+
+def test_where_the_board_has_joined_no_network_need_be_chosen():
+    for state in ("refused", "no answer"):
+        for chosen in (b"Guest", b"Hidden"):
+            assert " checked" not in shown(portal(state, chosen=chosen, lacks_wifi=False))
+
+
+def test_what_may_stay_need_not_be_given():
+    text = shown(portal("refused", asked=SERVER, lacks_wifi=False))
+    assert text.count(" required") == len(SERVER) and ENGLISH["kept"] not in text
+    text = shown(portal("refused", asked=SERVER, lacks_wifi=False, lacks_server=False))
+    assert " required" not in text and ENGLISH["kept"] in text
+    # It would be a part of it.
+    assert 'value="device-' not in text
 
 
 def test_what_is_asked_for_has_a_field_and_its_mistake():

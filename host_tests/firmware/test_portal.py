@@ -145,6 +145,24 @@ def test_what_is_sent_is_tried():
         assert len(given) == 1
 
 
+def test_where_the_board_has_joined_the_rest_is_corrected_alone():
+    world, opened = made()
+    candidate = opened.candidate
+    candidate.ask(["provisioning.provisionDeviceSecret"])
+    candidate.tell("refused")
+    # What a script has filled in again.
+    send(opened, password="another+password", provisionDeviceSecret=SECRET)
+    assert candidate.state == "trying" and opened.wrong == []
+
+
+def test_what_comes_while_the_server_is_asked_is_not_lost():
+    for state in ("joined", "provisioning", "no answer", "refused"):
+        world, opened = made()
+        opened.candidate.tell(state)
+        send(opened, network=b"Guest".hex())
+        assert opened.candidate.state == "trying"
+
+
 def test_what_does_not_fit_is_shown():
     world, opened = made()
     for fields, wrong in (
