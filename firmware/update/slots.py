@@ -228,8 +228,12 @@ def _checked(found):
             raise ValueError
     if before and before == running:
         raise ValueError
-    for key in ("failed", "untold", "firmware", "progress"):
-        found[key]
+    found["firmware"]
+    if found["failed"] is not None or found["untold"] == "FAILED":
+        _words(found["failed"])
+        found["failed"]["why"]
+    # A list, or what can be taken for one.
+    (found["progress"] or [])[:2]
     if found["starts"] is not None:
         # They are numbers, of something.
         found["starts"] + found["trial"] + found["contact"]

@@ -58,6 +58,19 @@ def test_each_part_of_the_file_is_looked_at():
         del wrong[key]
         site.put("/slots.json", wrong)
         assert site.state.running == ""
+    # What is told of it, and compared with it, is there.
+    words = {"title": "x", "version": "1", "checksum": "x", "why": "x"}
+    for key in words:
+        short = dict(words)
+        del short[key]
+        for wrong in (
+            {"failed": short},
+            {"untold": "FAILED"},
+            {"progress": 1},
+            {"progress": {1: 2}},
+        ):
+            site.put("/slots.json", dict(found, **wrong))
+            assert site.state.running == "" and not site.state.has_failed("x", "1", "x")
 
 
 def test_a_flash_that_does_not_read_runs_the_root_and_changes_nothing():
