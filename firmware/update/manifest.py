@@ -195,7 +195,7 @@ def _check_path(path):
         or "" in parts
         or "." in parts
         or ".." in parts
-        or path in _RESERVED.split(" ")
+        or parts[0] in _RESERVED.split(" ")
     ):
         raise UpdateError(
             "the bundle has a file that does not belong into a slot: %s" % path[:_LONGEST_PATH],

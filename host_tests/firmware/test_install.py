@@ -213,6 +213,8 @@ def test_files_that_leave_their_place_are_refused():
         "credentials.json",
         "manifest",
         "package",
+        "manifest.new/x",
+        "package.new/x",
         "x" * 101,
     ):
         site = Site()
@@ -221,6 +223,14 @@ def test_files_that_leave_their_place_are_refused():
         assert list(site.folders.files) == [""]
     site = Site()
     site.update(bundle({"app.py": b"", "web/main.py": b"", "x/config.json": b"{}"}))
+
+
+def test_a_path_that_is_a_file_and_a_folder_leaves_room_for_the_next():
+    site = Site()
+    content = bundle({"app.py": b"x", "app.py/x": b"x"})
+    assert raises(UpdateError, site.update, content).may_pass
+    site.update(bundle(FILES, "3"), "3").switch()
+    assert site.files("/a") == named(FILES)
 
 
 def test_what_is_no_bundle():
