@@ -171,6 +171,14 @@ def test_the_password_is_asked_for_unseen(desk, server):
     os.close(stdin)
 
 
+def test_what_the_sdk_needs_and_is_missing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(npm, "_FOLDER", tmp_path)
+    for needed in (npm.node, lambda: npm.package("improv-wifi-serial-sdk")):
+        with pytest.raises(pytest.skip.Exception, match=r"(node|npm) is not on this computer"):
+            needed()
+
+
 @pytest.mark.parametrize("kind", ["esp32", "rp2"])
 def test_the_standard_s_own_sdk(desk, server, kind):
     commands = [

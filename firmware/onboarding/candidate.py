@@ -107,8 +107,10 @@ class Candidate:
         except FirstbootError as error:
             # What only the whole shows, such as a doubtful server.
             wrong = [key for key, _ in SERVER if key in given and key in error.what]
-            if not wrong:
+            if not wrong and "server" not in given:
                 raise
+            # Of one over coaps only what it lacks is named.
+            wrong = wrong or ["server"]
             self.tell("does not fit")
             return wrong
         self._offered = content, checked["networks"], ssid is not None, list(given)

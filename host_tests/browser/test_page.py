@@ -56,6 +56,12 @@ def visit(chromium, tmp_path):
         context.close()
 
 
+def test_a_missing_browser_is_said(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(pytest.skip.Exception, match="chromium is not on this computer"):
+        lane.chromium()
+
+
 def fill(page, network: str, password: str = "") -> None:
     """Choose a network in range, type its password and send it."""
     page.get_by_role("radio", name=re.compile(f"^{re.escape(network)}")).check()

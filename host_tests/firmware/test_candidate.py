@@ -196,6 +196,8 @@ def test_all_that_config_json_lacks_is_asked_for():
     for changes, wrong in (
         ({"server": "http://x"}, "server"),
         ({"server": "coap://"}, "server"),
+        # There is no `ca` to know it by.
+        ({"server": "coaps://" + NAME}, "server"),
         ({"deviceName": "  "}, "deviceName"),
         ({"deviceName": "sensor-{ID}"}, "deviceName"),
         ({"provisionDeviceKey": ""}, "provisionDeviceKey"),
