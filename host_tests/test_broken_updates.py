@@ -77,6 +77,11 @@ FILLS = """
     except OSError:
         print("full")
 """
+NO_TEXT = """
+class NoText(Exception):
+    def __str__(self):
+        return 1 / 0
+"""
 DELETES = """
 def remove(path):
     for name in os.listdir(path):
@@ -224,6 +229,7 @@ BROKEN = {
         LATER,
         {"trial": 1, "contact": 1},
     ),
+    "an exception that has no text": (NO_TEXT + RUN + "    raise NoText()\n", "NoText", {}),
 }
 
 

@@ -117,10 +117,15 @@ def _run_slot(place, trial, own):
             return
         why = "app.py ended"
     except Exception as error:
-        sys.print_exception(error)
+        why = type(error).__name__
         if trial:
             trial.free_memory()
-        why = reason(error)
+        try:
+            sys.print_exception(error)
+            why = reason(error)
+        except Exception:
+            # Without memory, or its __str__ raises: its class has to do.
+            pass
     if trial and not trial.is_over:
         trial.fail(why)
     # From here on with what the root has, and MicroPython's own modules.
