@@ -62,7 +62,8 @@ class Portal:
         self._dns = _bound(socket.SOCK_DGRAM, self.address, _DNS)
         listener = _bound(socket.SOCK_STREAM, self.address, _HTTP)
         listener.listen(_WAITING)
-        self._server = Server(listener, self._answer, board.ticks)
+        near = self.address[: self.address.rindex(".") + 1]
+        self._server = Server(listener, self._answer, board.ticks, near)
 
     def work(self):
         """Answer what has come; wait for nothing."""

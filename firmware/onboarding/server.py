@@ -24,13 +24,16 @@ _CHUNKS = const(16)
 class Server:
     """Serves one request a connection. `listener`: a listening socket that does not block.
 
-    `answer(request)` gives what to send, an iterable of bytes. `ticks`: time.ticks_ms.
+    `answer(request)` gives what to send, an iterable of bytes. `ticks`: time.ticks_ms. `near`: how
+    the addresses begin that are answered. lwIP lets in whoever names the access point's address,
+    through the Wi-Fi that the board has joined, too.
     """
 
-    def __init__(self, listener, answer, ticks):
+    def __init__(self, listener, answer, ticks, near):
         self._listener = listener
         self._answer = answer
         self._ticks = ticks
+        self._near = near
         self._connections = []
 
     def work(self):
@@ -50,10 +53,13 @@ class Server:
     def _accept(self):
         for _ in range(_MOST):
             try:
-                accepted = self._listener.accept()[0]
+                accepted, address = self._listener.accept()
             except OSError:
                 # Nobody waits, or who did is gone again.
                 return
+            if not address[0].startswith(self._near):
+                accepted.close()
+                continue
             accepted.setblocking(False)
             if len(self._connections) >= _MOST:
                 oldest = self._connections[0]

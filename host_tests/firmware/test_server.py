@@ -53,12 +53,13 @@ class Peer:
 class Listener:
     def __init__(self):
         self.waiting = []
+        self.address = "192.168.4.2"
         self.is_closed = False
 
     def accept(self):
         if not self.waiting:
             raise os_error(EAGAIN)
-        return self.waiting.pop(0), ("192.168.4.2", 50000)
+        return self.waiting.pop(0), (self.address, 50000)
 
     def close(self):
         self.is_closed = True
@@ -71,7 +72,7 @@ class Desk:
         self.clock = Clock((1 << 30) - 3000)
         self.listener = Listener()
         self.asked = []
-        self.server = server.Server(self.listener, self.answer, self.clock.ticks_ms)
+        self.server = server.Server(self.listener, self.answer, self.clock.ticks_ms, "192.168.4.")
 
     def answer(self, request):
         self.asked.append(request.path)
@@ -85,6 +86,15 @@ class Desk:
     def passes(self, ms):
         self.clock.sleep_ms(ms)
         self.server.work()
+
+
+def test_who_is_in_another_network_is_not_answered():
+    desk = Desk()
+    for address in ("192.168.1.7", "10.0.0.9", "192.168.40.2"):
+        desk.listener.address = address
+        stranger = desk.comes(Peer(GET))
+        assert stranger.is_closed and stranger.got == b""
+    assert desk.asked == []
 
 
 def test_a_request_is_answered_and_the_connection_closed():

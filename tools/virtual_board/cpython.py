@@ -82,10 +82,12 @@ def _carry_nothing() -> None:
 
 
 def _map_ports() -> None:
-    """What rom/access_point.py maps is bound to the host's loopback."""
+    """What rom/access_point.py maps is bound to the host's loopback, whose host is the phone."""
     from access_point import access_point
 
     class Socket(socket.socket):
+        is_mapped = False
+
         def bind(self, address):
             if not access_point.is_mapped(address):
                 return super().bind(address)
@@ -94,6 +96,11 @@ def _map_ports() -> None:
             bind = super().bind
             host_port = access_point.bind(lambda *at: bind(at), protocol, address[1])
             access_point.tell_port(protocol, address[1], host_port)
+            self.is_mapped = True
+
+        def accept(self):
+            accepted, address = super().accept()
+            return accepted, access_point.as_seen(address) if self.is_mapped else address
 
     socket.socket = Socket
 
