@@ -41,7 +41,7 @@ MUTANTS = {
     ),
     "a checksum is not compared": Mutant(
         download,
-        "taken.digest().hex() != package.checksum",
+        "taken.digest().hex() != package.checksum.lower()",
         "False",
         tests.test_every_checksum_of_thingsboard,
     ),
