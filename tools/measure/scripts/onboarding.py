@@ -47,7 +47,7 @@ class Phone:
     def accept(self):
         if not self.request:
             raise OSError(EAGAIN)
-        return self, None
+        return self, ("192.168.4.2", 50000)
 
     def recvfrom(self, size):
         raise OSError(EAGAIN)
