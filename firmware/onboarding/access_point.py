@@ -29,6 +29,18 @@ def in_range(board, wifi):
     return heard
 
 
+def is_in_wifi(board, address):
+    """Return whether an address is one of the Wi-Fi that is joined, too.
+
+    Where it is the access point's, the Wi-Fi's router and DNS would be the board itself.
+    """
+    own, mask = board.network.WLAN(board.network.STA_IF).ifconfig()[:2]
+    for one, other, part in zip(own.split("."), address.split("."), mask.split(".")):
+        if (int(one) ^ int(other)) & int(part):
+            return False
+    return True
+
+
 class AccessPoint:
     """Is there from the start, until `close`. An empty `password` leaves it open.
 

@@ -13,7 +13,7 @@ from micropython import const
 
 from firmware.board.credentials import ATTEMPT, CREDENTIALS
 from firmware.errors import FirstbootError
-from firmware.onboarding.access_point import in_range
+from firmware.onboarding.access_point import in_range, is_in_wifi
 from firmware.onboarding.candidate import Candidate
 from firmware.retry import unexpected
 
@@ -35,14 +35,13 @@ class Story:
     """
 
     portal = improv = _button = None
-    is_wanted = _was_closed = False
+    is_wanted = _was_closed = _is_working = False
 
     def __init__(self, board, config, provisioned=False):
         self.board = board
         self.candidate = Candidate(board, provisioned)
         self._began = board.ticks()
         self._has_joined = board.exists(CREDENTIALS) or board.exists(ATTEMPT)
-        self._is_working = False
         # One object, to find it again.
         self._background = self._work
         board.background.append(self._background)
@@ -174,10 +173,9 @@ class Story:
 
     def _look_after(self):
         """Do what the page asks for; close it when its time is over."""
-        portal = self.portal
-        if portal.wants_scan:
-            portal.scanned(self._in_range())
-        if portal.is_over():
+        if self.portal.wants_scan:
+            self.portal.scanned(self._in_range())
+        if self.portal.is_over():
             self.board.indicator.say("onboarding: the access point is closed again")
             self._close()
 
@@ -188,6 +186,8 @@ class Story:
         self._has_joined = self._has_joined or has_joined
         if not has_joined:
             self.board.indicator.show("onboarding", *self.candidate.text.split("\n"))
+        elif self.portal and is_in_wifi(self.board, self.portal.address):
+            self._close()
         return has_joined
 
     def _try_known(self):

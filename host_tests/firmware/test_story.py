@@ -1,8 +1,9 @@
 """firmware.onboarding.story: when the access point opens, and when it closes. In virtual time."""
 
 from firmware.onboarding import story
+from firmware.onboarding.access_point import is_in_wifi
 from host_tests.firmware.helpers import Clock
-from host_tests.firmware.world import ADDRESS, SECRET, PowerCut, World, example
+from host_tests.firmware.world import ADDRESS, SECRET, PowerCut, Stub, World, example
 
 PASSWORD = "another password"
 MINUTE = 60_000
@@ -179,6 +180,24 @@ def test_while_nobody_is_there_the_board_goes_on_trying_its_wi_fi():
         assert portal.closed - portal.opened < 7 * MINUTE
         assert portal.states[-1] == "idle"
         assert portal.scans > 3
+
+
+def test_it_closes_where_the_wi_fi_has_its_addresses():
+    """Else the Wi-Fi's router and DNS would be the board itself."""
+    for address, is_closed in (("192.168.4.20", True), ("192.168.40.20", False)):
+        with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
+            played.network.address = address
+            assert played.power_up()
+            (portal,) = played.portals
+            assert ("provisioning" not in portal.states) == is_closed
+    for own, mask, address, expected in (
+        ("192.168.5.20", "255.255.252.0", "192.168.4.1", True),
+        ("192.168.8.20", "255.255.252.0", "192.168.4.1", False),
+        ("10.0.0.2", "255.0.0.0", "192.168.4.1", False),
+    ):
+        station = Stub(ifconfig=lambda own=own, mask=mask: (own, mask, own, own))
+        board = Stub(network=Stub(STA_IF=0, WLAN=lambda interface, station=station: station))
+        assert is_in_wifi(board, address) == expected
 
 
 def test_while_somebody_is_there_the_radio_stays_with_the_phone():
