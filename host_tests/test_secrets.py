@@ -98,7 +98,7 @@ def test_many_secrets_at_once(changes, missing):
     changes = {
         path: value
         for path, value in changes.items()
-        if path.count("__") or path not in ("wifi", "provisioning")
+        if path.count("__") or path not in ("wifi", "provisioning", "update")
         if path not in SHOWN or not isinstance(value, str)
     }
     config = example(**changes)
