@@ -77,7 +77,7 @@ _FIGURES = (
     # Compiling needs large pieces of heap, and a changed line moves where they are.
     Figure(
         "heap_power_up_py",
-        "smallest heap for the first power-up from .py",
+        "first power-up's heap from .py",
         "bytes",
         (None, 48_000),
         headroom=0.05,
@@ -102,7 +102,7 @@ _FIGURES = (
     Figure("device_datagrams", "datagrams per reading", "", 3, headroom=0),
     Figure("device_datagrams_once", "datagrams per unconfirmed reading", "", 2, headroom=0),
     Figure("device_bytes", "IPv4 bytes per reading, both ways", "", None, tested=False),
-    Figure("update_heap", "heap that an update takes beside its code", "bytes", 4_096),
+    Figure("update_heap", "an update's heap beside its code", "bytes", 4_096),
     Figure("update_code", "heap that its code takes meanwhile", "bytes", None),
     Figure("update_bytes", "bytes on the wire, times the bundle's", "×", 1.08, headroom=0.005),
     Figure("update_programs", "flash writes for a bundle of 20 KB", "", None, headroom=0),
