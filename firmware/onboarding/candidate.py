@@ -33,7 +33,8 @@ class Candidate:
     "provisioned". `text`: the same for people, in English. `ssid`: the network that it is about,
     None for none. `asked`: which keys of SERVER a person has to give, or may correct: those that
     config.json lacks, and those that a person gave. `lacks_wifi`, `lacks_server`: whether
-    config.json names no network, and lacks one of `asked`. `name`: the deviceName once provisioned.
+    config.json names no network, and lacks one of `asked`. `given`: those that a person gave, in an
+    earlier power-up too. `name`: the deviceName once provisioned.
     """
 
     state = "idle"
@@ -42,11 +43,11 @@ class Candidate:
     lacks_wifi = lacks_server = False
     asked = ()
     _offered = None
-    _given = ()
 
-    def __init__(self, board, provisioned=False):
+    def __init__(self, board, provisioned=False, given=()):
         self.board = board
         self.provisioned = provisioned
+        self.given = given
 
     def ask(self, missing):
         """Ask for what is missing: the paths that firmware.board.config.load says."""
@@ -57,7 +58,7 @@ class Candidate:
         for key, _ in SERVER:
             is_missing = key in keys
             self.lacks_server = self.lacks_server or is_missing
-            if is_missing or key in self._given:
+            if is_missing or key in self.given:
                 self.asked.append(key)
 
     def tell(self, state, text=""):
@@ -125,6 +126,7 @@ class Candidate:
         """
         from firmware.board import wifi
         from firmware.board.config import PATH
+        from firmware.onboarding.remembered import remember
 
         content, networks, is_new, given = self._offered
         self._offered = None
@@ -144,12 +146,15 @@ class Candidate:
             board.radio["wedged"] = 0
             self.tell(error.reason, str(error))
             return False
+        given = given or self.given
         try:
+            # First, since it is about nothing until config.json is that one.
+            remember(board, given, content)
             board.storage.save(PATH, content)
         except FirstbootError as error:
             self.tell("not saved", str(error))
             return False
-        self._given = given or self._given
+        self.given = given
         self.ask(())
         self.tell("joined", 'joined "%s"' % networks[0]["ssid"])
         return True

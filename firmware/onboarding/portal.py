@@ -64,6 +64,11 @@ class Portal:
         listener.listen(_WAITING)
         near = self.address[: self.address.rindex(".") + 1]
         self._server = Server(listener, self._answer, board.ticks, near)
+        board.indicator.show(
+            "onboarding",
+            'join the network "%s", %s, and its page opens, or http://%s'
+            % (ssid, "with the password on the label" if password else "open", self.address),
+        )
 
     def work(self):
         """Answer what has come; wait for nothing."""

@@ -1,20 +1,20 @@
 """How a board gets its Wi-Fi from a person: when the access point opens, what is tried, what ends.
 
 It opens at power-up without a Wi-Fi in config.json, or with one that was never joined and is not
-for two minutes, or by the button; a later loss never opens it. It closes when the board is
-provisioned, when nobody was on it for a quarter of an hour, and after an hour at most; then it
-opens again only at power-up or by the button. While nobody is on it, the board goes on trying the
-Wi-Fi that it has.
+for two minutes, or where ThingsBoard does not take what a person gave, or by the button; a later
+loss never opens it. It closes when the board is provisioned, when nobody was on it for a quarter of
+an hour, and after an hour at most; then it opens again only at power-up or by the button. While
+nobody is on it, the board goes on trying the Wi-Fi that it has.
 """
 
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.board.credentials import ATTEMPT, CREDENTIALS
 from firmware.errors import FirstbootError
 from firmware.onboarding.access_point import in_range, is_in_wifi
 from firmware.onboarding.candidate import Candidate
+from firmware.onboarding.remembered import recall, remember
 from firmware.retry import unexpected
 
 # All in ms, but the last.
@@ -39,9 +39,9 @@ class Story:
 
     def __init__(self, board, config, provisioned=False):
         self.board = board
-        self.candidate = Candidate(board, provisioned)
         self._began = board.ticks()
-        self._has_joined = board.exists(CREDENTIALS) or board.exists(ATTEMPT)
+        self._has_joined, given = recall(board)
+        self.candidate = Candidate(board, provisioned, given)
         # One object, to find it again.
         self._background = self._work
         board.background.append(self._background)
@@ -69,7 +69,7 @@ class Story:
 
             try:
                 wifi.join(config, self.board, trouble)
-                self._has_joined = True
+                self._note_joined()
                 return True
             except FirstbootError as error:
                 if not self.portal:
@@ -108,6 +108,8 @@ class Story:
         elif trouble and self.candidate.state in _JOINED:
             state = "refused" if trouble.state == "refused" else "no answer"
             self.candidate.tell(state, str(trouble))
+            if not (self.portal or self._was_closed):
+                self.is_wanted = bool(self.candidate.asked)
 
     def finish(self, name):
         """Let the page say that the board is provisioned, and as what."""
@@ -141,11 +143,15 @@ class Story:
     def _want(self):
         self.is_wanted = True
 
+    def _note_joined(self):
+        if not self._has_joined:
+            self._has_joined = True
+            remember(self.board, self.candidate.given)
+
     def _is_late(self):
         """Return whether the Wi-Fi of config.json was never joined, for too long now."""
-        if self._has_joined or self._was_closed:
-            return False
-        return ticks_diff(self.board.ticks(), self._began) >= _NEVER_JOINED
+        passed = ticks_diff(self.board.ticks(), self._began)
+        return passed >= _NEVER_JOINED and not (self._has_joined or self._was_closed)
 
     def _is_due(self, missing):
         return self.is_wanted or (missing and not self._was_closed) or self._is_late()
@@ -198,7 +204,7 @@ class Story:
             if self.portal.is_used() or self.candidate.state == "trying":
                 return False
             if not wifi.join_anew(self.board, network, _SHORT):
-                self._has_joined = True
+                self._note_joined()
                 return True
             self.board.indicator.show("onboarding", 'no "%s" yet' % network["ssid"])
         if not self.portal.is_used():
@@ -210,14 +216,8 @@ class Story:
 
         networks = self._in_range()
         ssid = "firstboot-" + self.board.id[-6:]
-        password = self._config["onboarding_password"]
-        self.portal = portal = Portal(self.board, self.candidate, ssid, password)
-        portal.scanned(networks)
-        self.board.indicator.show(
-            "onboarding",
-            'join the network "%s", %s, and its page opens, or http://%s'
-            % (ssid, "with the password on the label" if password else "open", portal.address),
-        )
+        self.portal = Portal(self.board, self.candidate, ssid, self._config["onboarding_password"])
+        self.portal.scanned(networks)
 
     def _close(self):
         if self.portal:

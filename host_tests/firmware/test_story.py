@@ -412,6 +412,49 @@ def test_what_thingsboard_refuses_can_be_corrected():
         assert "refused" in portal.states and portal.states[-1] == "provisioned"
 
 
+def test_what_thingsboard_refuses_can_be_corrected_after_a_power_cycle():
+    nothing = {"wifi": ..., "server": ..., "provisioning": {}}
+    given = {
+        "ssid": "Home",
+        "password": PASSWORD,
+        "server": "coap://" + ADDRESS,
+        "deviceName": "sensor-{id}",
+        "provisionDeviceKey": "profile-key-1234",
+        "provisionDeviceSecret": "a wrong secret",
+    }
+    with Played(**nothing) as played:
+        played.world.servers[(ADDRESS, 5683)] = played.world.server
+        Portal.person = gives(**given)
+        assert played.power_up(2) is None
+        assert played.world.get("/config.json")["server"] == given["server"]
+
+        def person(portal, now):
+            portal.is_there = True
+            if portal.candidate.state == "refused":
+                assert "provisionDeviceSecret" in portal.candidate.asked
+                correct = dict(given, provisionDeviceSecret=SECRET)
+                del correct["ssid"], correct["password"]
+                assert not portal.give(**correct)
+
+        Portal.made = []
+        Portal.person = person
+        assert played.power_up()
+        (portal,) = played.portals
+        assert portal.states[-1] == "provisioned"
+
+
+def test_another_config_json_has_never_joined_though_an_attempt_is_pending():
+    with Played() as played:
+        played.world.server.deaf = True
+        assert played.power_up(2) is None
+        config = played.world.get("/config.json")
+        config["wifi"]["ssid"] = "Another"
+        played.world.put("/config.json", config)
+        absent(played.world)
+        assert played.power_up(9) is None
+        assert len(played.portals) == 1
+
+
 def test_a_server_that_does_not_answer_is_said_and_asked_again():
     with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
         played.world.server.deaf = True

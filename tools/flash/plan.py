@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 # What flashing put on the board: {path: [hashes]}; two hashes while an update is under way.
 RECORD = "/firmware/installed.json"
-# What the firmware keeps for its next start.
+# What the firmware keeps for its next starts.
 KEPT = "/start.json"
+REMEMBERED = "/onboarding.json"
 MAIN, BOOT, APP, CONFIG = "/main.py", "/boot.py", "/app.py", "/config.json"
 _BLOCK = 4096
 # Bytes for folders, and for the firmware to save what it must.

@@ -9,7 +9,7 @@ from tools.flash import facts, install, slots
 from tools.flash.errors import FlashingError
 from tools.flash.install import CREDENTIALS
 from tools.flash.link import Link
-from tools.flash.plan import APP, BOOT, CONFIG, KEPT, MAIN, RECORD, read_record
+from tools.flash.plan import APP, BOOT, CONFIG, KEPT, MAIN, RECORD, REMEMBERED, read_record
 from tools.flash.saved import PATHS, Saved
 
 _FIRST = (
@@ -92,12 +92,13 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
             "Flash the board once with `flash --no-start`, then reset it",
         )
     # Certificates and a key among them.
-    beside = [KEPT, *(path for path in record if not path.startswith("/firmware/"))]
+    beside = [KEPT, REMEMBERED, *(path for path in record if not path.startswith("/firmware/"))]
     hashes = install.survey(link, [*beside, *(path + ".new" for path in beside)]).hashes
     ours = [path for path in record if hashes.get(path) in record[path] and path not in (APP, MAIN)]
     first = [MAIN] if hashes.get(MAIN) in record.get(MAIN, ()) else []
     broken_off = [f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, *record, RECORD)]
-    last = [path for path in (KEPT, KEPT + ".new") if found.has(path)]
+    written = [each + end for each in (KEPT, REMEMBERED) for end in ("", ".new")]
+    last = [path for path in written if found.has(path)]
     last += [path for path in (CONFIG, RECORD) if path in hashes]
     return first + ours + [path for path in dict.fromkeys(broken_off) if path in hashes] + last
 
