@@ -27,13 +27,14 @@ class Board:
     def __init__(self, pid: int, handle: int, pipes: tuple[int, int, int]):
         self.pid = pid
         self._handle = handle  # a process's: its number may be another's by and by
+        self._turn = threading.Lock()  # a timer of another thread may cut the power
         self.stdin = open(pipes[0], "wb")
         self.stdout = open(pipes[1], "rb")
         self.stderr = open(pipes[2], "rb")
 
     def send_signal(self, number: int) -> None:
-        if self._handle is not None:
-            with contextlib.suppress(ProcessLookupError):
+        with self._turn, contextlib.suppress(ProcessLookupError):
+            if self._handle is not None:
                 signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:
@@ -43,8 +44,9 @@ class Board:
         """Wait until it is gone."""
         if self._handle is not None:
             select.select([self._handle], [], [])
-            os.close(self._handle)
-            self._handle = None
+            with self._turn:
+                os.close(self._handle)
+                self._handle = None
 
 
 class Nursery:
