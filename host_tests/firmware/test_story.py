@@ -8,6 +8,15 @@ from host_tests.firmware.world import ADDRESS, SECRET, PowerCut, Stub, World, ex
 PASSWORD = "another password"
 MINUTE = 60_000
 OPEN = "onboarding: join the network"
+NOTHING = {"wifi": ..., "server": ..., "provisioning": {}}
+WITH_A_WRONG_SECRET = {
+    "ssid": "Home",
+    "password": PASSWORD,
+    "server": "coap://" + ADDRESS,
+    "deviceName": "sensor-{id}",
+    "provisionDeviceKey": "profile-key-1234",
+    "provisionDeviceSecret": "a wrong secret",
+}
 
 
 class Portal:
@@ -382,20 +391,8 @@ def test_a_provisioned_board_without_wi_fi_asks_for_it_and_starts_its_applicatio
 
 
 def test_what_thingsboard_refuses_can_be_corrected():
-    nothing = {
-        "wifi": ...,
-        "server": ...,
-        "provisioning": {},
-    }
-    with Played(**nothing) as played:
-        given = {
-            "ssid": "Home",
-            "password": PASSWORD,
-            "server": "coap://" + ADDRESS,
-            "deviceName": "sensor-{id}",
-            "provisionDeviceKey": "profile-key-1234",
-            "provisionDeviceSecret": "a wrong secret",
-        }
+    given = WITH_A_WRONG_SECRET
+    with Played(**NOTHING) as played:
 
         def person(portal, now):
             portal.is_there = True
@@ -413,16 +410,8 @@ def test_what_thingsboard_refuses_can_be_corrected():
 
 
 def test_what_thingsboard_refuses_can_be_corrected_after_a_power_cycle():
-    nothing = {"wifi": ..., "server": ..., "provisioning": {}}
-    given = {
-        "ssid": "Home",
-        "password": PASSWORD,
-        "server": "coap://" + ADDRESS,
-        "deviceName": "sensor-{id}",
-        "provisionDeviceKey": "profile-key-1234",
-        "provisionDeviceSecret": "a wrong secret",
-    }
-    with Played(**nothing) as played:
+    given = WITH_A_WRONG_SECRET
+    with Played(**NOTHING) as played:
         played.world.servers[(ADDRESS, 5683)] = played.world.server
         Portal.person = gives(**given)
         assert played.power_up(2) is None
