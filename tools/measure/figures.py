@@ -217,11 +217,11 @@ class PowerUps:
 
     def heap(self) -> int:
         """The smallest heap for a first power-up, without what a board does not pay."""
-        return self._heap_until('{"bytes_programmed', self._new) - self._standing()
+        return self._heap_until('{"bytes_programmed', self._new) - self._standing(self.first())
 
     def refusal(self) -> int:
         """The smallest heap for a refusal, and the probe before it."""
-        standing = self._standing()
+        standing = self._standing(self.first())
         self._responder.refuses = True
         try:
             return self._heap_until("refused:", self._new) - standing
@@ -230,7 +230,7 @@ class PowerUps:
 
     def mistake(self) -> int:
         """The smallest heap for a mistake in config.json, which is said."""
-        return self._heap_until("config.json:", self._mistaken) - self._standing()
+        return self._heap_until("config.json:", self._mistaken) - self._standing(self.first())
 
     def new_flash(self) -> Path:
         """The flash of a board that has never been powered up."""
@@ -240,10 +240,8 @@ class PowerUps:
     def first(self) -> dict:
         """What a first power-up does."""
         self._responder.last()
-        lines = self._bench.output("power_up", self.new_flash(), self._program_size)
-        found = json.loads(lines[-1])
+        found = self._run("power_up", self.new_flash(), self._program_size)
         found["datagrams"] = self._responder.last().datagrams
-        found["names"] = [int(each[1]) for line in lines if (each := _NAMES.search(line))]
         return found
 
     def loaded(self) -> list[Path]:
@@ -269,36 +267,43 @@ class PowerUps:
         # What a board draws at random has more or fewer digits, and moves where free pieces fall.
         return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP)
 
+    def _run(self, script: str, *arguments: object) -> dict:
+        """What a script says of a board, and how many names there are before it and after it."""
+        lines = self._bench.output(script, *arguments)
+        found = json.loads(lines[-1])
+        found["names"] = [int(each[1]) for line in lines if (each := _NAMES.search(line))]
+        return found
+
     def _heap_of_device(self, observes: int, how: str = "only") -> int:
+        """The smallest heap for a Device at work, without what a board does not pay."""
         work = ("device", self.image, 1, observes, how)
-        options = {"done": "done", "failed": NO_HEAP}
-        return least_heap(
+        options = {"done": '"done"', "failed": NO_HEAP}
+        least = least_heap(
             lambda heap: self._bench.succeeds(*work, heap=heap, **options), HIGHEST_HEAP
         )
+        return least - self._standing(self._run(*work))
 
-    def _standing(self) -> int:
+    def _standing(self, found: dict) -> int:
         """What no board pays: the stand-ins for what is in its ROM, and the table of their names.
 
         MicroPython's tables of names have 20 places, 40, 80 and so on.
         """
-        first = self.first()
-        before, all_names = first["names"]
+        before, all_names = found["names"]
         word = self._bench.bits // 8
         tables = (_tables(count, word) for count in (all_names, before, all_names - before))
         all_tables, theirs, firmwares = tables
-        return first["standing"] + all_tables - theirs - firmwares
+        return found["standing"] + all_tables - theirs - firmwares
 
     def device(self) -> dict[str, int]:
         """What a Device takes once the board is provisioned: its heaps, and what a reading costs.
 
         The heaps are without the stand-ins' share, and without a socket.
         """
-        standing = self._standing()
-
+        self.first()
         confirmed, once = (self._bench.run("device", self.image, each, 1) for each in (1, 0))
         return {
-            "device_heap": self._heap_of_device(0) - standing,
-            "device_heap_all": self._heap_of_device(1) - standing,
+            "device_heap": self._heap_of_device(0),
+            "device_heap_all": self._heap_of_device(1),
             "device_garbage": confirmed["garbage"],
             "device_datagrams": confirmed["datagrams"],
             "device_datagrams_once": once["datagrams"],
