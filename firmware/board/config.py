@@ -81,9 +81,8 @@ def load(board, provisioned=False, asked=None):
     whether it is coaps, and its `origin`, see firmware.coap.uri; `networks`, those of `wifi`, each
     with its `name`, the bytes in the air; and `own_token`, whether the token that config.json gives
     has `{id}` in it and so is this board's alone. A provisioned board needs no secret, and takes
-    what firmware.board.config_doubts doubts. `asked`: a list that gets the paths that are missing
-    and that `onboarding` asks a person for; without it those are mistakes. Raises FirstbootError
-    with every mistake.
+    what firmware.board.config_doubts doubts. `asked`: gets the missing paths that `onboarding` asks
+    a person for; without it those are mistakes. Raises FirstbootError with every mistake.
     """
     content = board.storage.read(PATH)
     if content is None:
@@ -98,8 +97,9 @@ def load(board, provisioned=False, asked=None):
 
         check_microcoapy(board)
     exists = board.storage.exists
+    home = "/firmware" if exists("/firmware") else "/rom/firmware"
     for room in ("update", "onboarding"):
-        if config[room] and exists("/firmware") and not exists("/firmware/" + room):
+        if config[room] and exists(home) and not exists(home + "/" + room):
             from firmware.board.config_mistakes import without_room
 
             without_room(board, config, room, provisioned)

@@ -142,8 +142,10 @@ def dangers(config, provisioned):
 def check_microcoapy(board):
     """Check that microCoAPy and the adapter to it are on the board. Raises FirstbootError."""
     exists = board.storage.exists
-    adapter = "/firmware/coap/microcoapy"
-    has_adapter = exists(adapter + ".py") or exists(adapter + ".mpy")
+    home = "/firmware" if exists("/firmware") else "/rom/firmware"
+    adapter = home + "/coap/microcoapy"
+    # A firmware that is frozen has it.
+    has_adapter = not exists(home) or exists(adapter + ".py") or exists(adapter + ".mpy")
     if not (has_adapter and exists("/lib/microcoapy")):
         raise config_error(
             '`codec` is "microcoapy", which is not on the board',

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from tools.flash import content, facts, install, slots
+from tools.flash import content, facts, install, romfs, slots
 from tools.flash.errors import (
     APP_FAILED,
     BAD_CONFIGURATION,
@@ -23,7 +23,7 @@ from tools.flash.errors import (
 from tools.flash.follow import Outcome, follow
 from tools.flash.label import label_of
 from tools.flash.link import PROMPT, Link
-from tools.flash.plan import APP, CONFIG, MAIN
+from tools.flash.plan import APP, CONFIG, MAIN, make_plan
 
 NOT_BEGUN, BROKEN_OFF = "not begun", "broken off"
 RESULTS = {
@@ -165,18 +165,34 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         wanted |= job.for_slots
         if places.running:
             bundle, wanted = slots.divided(link, places, wanted)
-    plan = install.plan_for(link, found, wanted, keeps_firmware=MAIN not in wanted)
+    recorded = install.recorded(link, found)
+    romfs.tidy(link, found)
+    rom, why_not = None, ""
+    if MAIN in wanted and not job.as_source:
+        rom, why_not = romfs.image_for(link, found, recorded, wanted)
+    if why_not:
+        progress.on_warning(why_not)
+    if rom:
+        wanted = {path: each for path, each in wanted.items() if not romfs.is_module(path)}
+        hidden, found = found, found.without_firmware()
+    plan = make_plan(wanted, found.hashes, found.names, recorded, MAIN not in wanted)
     install.check_space(board, plan, found)
     for path, aside in plan.set_aside.items():
         progress.on_step(f"{path} is yours: it is now {aside}")
     for path in plan.kept:
         progress.on_step(f"{path} is yours: it stays")
     size = sum(len(each) for each in plan.put.values())
-    progress.on_total(size + len(bundle or b""))
+    wrong = rom.wrong() if rom else set()
+    progress.on_total(size + len(bundle or b"") + (rom.size if wrong else 0))
+    if wrong:
+        progress.on_step(f"writing the firmware into ROMFS, {rom.size // 1024} KB")
+        rom.write(wrong, progress.on_bytes)
+    if rom:
+        romfs.let_it_run(link, hidden)
     if plan.put or plan.remove:
         files = "1 file" if len(plan.put) == 1 else f"{len(plan.put)} files"
         progress.on_step(f"writing {files}, {-(-size // 1024)} KB")
-    elif not bundle:
+    elif not bundle and not wrong:
         progress.on_step("every file is up to date")
     install.apply(link, plan, found, progress.on_bytes)
     if bundle:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from tools import roles
-from tools.flash import content, facts, install, ports, slots
+from tools.flash import content, facts, install, ports, romfs, slots
 from tools.flash.errors import FlashingError
 from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 from tools.flash.link import Link
@@ -43,9 +43,9 @@ _VERSION = """
 try:
     import firmware.power_up
     from firmware.board.kept import VERSION
+    print(repr((VERSION, firmware.power_up.__file__)))
 except (ImportError, SyntaxError, ValueError):
-    VERSION = None
-print(repr(VERSION))
+    print((None, ""))
 """
 _REACH = """
 from time import ticks_diff
@@ -106,7 +106,7 @@ def examine_board(
             if None not in ssids:
                 begin("the board listens for networks")
                 yield from _wifi(link, ssids)
-                if settings["server"] and link.value(_VERSION):
+                if settings["server"] and link.value(_VERSION)[0]:
                     begin("the board joins and asks the server, within 3 minutes")
                     yield from _reaches(link, config, path)
             link.start()
@@ -125,28 +125,7 @@ def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[
     elif roles.UPDATE not in asked_for:
         for path in roles.alone(wanted, roles.UPDATE):
             del wanted[path]
-    if MAIN not in found.hashes or not any(path.startswith("/firmware/") for path in found.hashes):
-        yield Finding(
-            WARNING, "the firmware is not on the board", f"flash --port {link.port} puts it on"
-        )
-    else:
-        version = link.value(_VERSION)
-        differing = sum(
-            found.hashes.get(path) != sha256(file)
-            for path, file in wanted.items()
-            if path.startswith("/firmware/")
-        )
-        if differing and version:
-            yield Finding(
-                WARNING,
-                f"firstboot {version} is on the board, and {differing} of its files are other "
-                "than here",
-                "flash brings them up to date; sources in place of .mpy files count as other",
-            )
-        elif version:
-            yield Finding(OK, f"firstboot {version} is on the board, as it is here")
-        else:
-            yield Finding(FAILURE, "the firmware on the board is broken", "flash repairs it")
+    yield from _firmware(link, found, wanted)
     credentials = install.credentials(link, found)
     if credentials.get("deviceName"):
         yield Finding(
@@ -158,6 +137,43 @@ def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[
         yield Finding(OK, "the board is not provisioned")
     if settings and CONFIG in found.hashes:
         yield from _differences(link.read(CONFIG), config, board.id)
+
+
+def _firmware(link: Link, found: install.Survey, wanted: dict[str, bytes]) -> Iterator[Finding]:
+    """Whether the root's firmware is there and whole, where it is, and whether it is as here."""
+    modules = {path: file for path, file in wanted.items() if romfs.is_module(path)}
+    on_files = any(map(romfs.is_module, found.hashes))
+    segment = romfs.find(link)
+    version, file = link.value(_VERSION)
+    in_rom = file.startswith("/rom/") or bool(segment and segment.is_ours and not on_files)
+    if segment and not in_rom:
+        size = segment.size // 1024
+        yield Finding(OK, f"the board has a ROMFS of {size} KB, and the firmware is not in it")
+    if version and not in_rom and not on_files:
+        yield Finding(OK, f"firstboot {version} is frozen into the board's MicroPython")
+    elif MAIN not in found.hashes or not (on_files or in_rom):
+        yield Finding(
+            WARNING, "the firmware is not on the board", f"flash --port {link.port} puts it on"
+        )
+    elif not version:
+        yield Finding(FAILURE, "the firmware on the board is broken", "flash repairs it")
+    elif in_rom and segment and not romfs.Image(segment, modules).wrong():
+        yield Finding(OK, f"firstboot {version} is in the board's ROMFS, as it is here")
+    elif in_rom:
+        yield Finding(
+            WARNING,
+            f"firstboot {version} is in the board's ROMFS, and is another than here",
+            "flash brings it up to date",
+        )
+    elif differing := sum(found.hashes.get(path) != sha256(each) for path, each in modules.items()):
+        yield Finding(
+            WARNING,
+            f"firstboot {version} is on the board, and {differing} of its files are other than "
+            "here",
+            "flash brings them up to date; sources in place of .mpy files count as other",
+        )
+    else:
+        yield Finding(OK, f"firstboot {version} is on the board, as it is here")
 
 
 def _places(places: slots.Slots) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Brings the files of a board up to date, so that it can be broken off anywhere and done again.
 
-main.py goes first and comes last: a board with half of an update starts nothing.
+Where modules change main.py goes first and comes last: a board with half of an update starts
+nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +15,21 @@ from tools.flash import plan as planning
 from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
 from tools.flash.link import Link
-from tools.flash.plan import APP, BOOT, CONFIG, MAIN, RECORD, Plan, sha256
+from tools.flash.plan import (
+    APP,
+    BOOT,
+    CONFIG,
+    FIRMWARE,
+    MAIN,
+    RECORD,
+    RECORD_IN_ROOT,
+    Plan,
+    sha256,
+)
 
 CREDENTIALS = "/credentials.json"
 _HASHED_IN_ROOT = tuple(
-    path + suffix for path in (MAIN, BOOT, APP, CONFIG) for suffix in ("", ".new")
+    path + suffix for path in (MAIN, BOOT, APP, CONFIG, RECORD_IN_ROOT) for suffix in ("", ".new")
 )
 
 _SURVEY = """
@@ -81,6 +92,22 @@ import os
 for path in %r:
     os.remove(path)
 """
+REMOVE_TREES = """
+import os
+def remove(path):
+    try:
+        mode = os.stat(path)[0]
+    except OSError:
+        return
+    if mode & 0x4000:
+        for name in os.listdir(path):
+            remove(path + "/" + name)
+        os.rmdir(path)
+    else:
+        os.remove(path)
+for path in %r:
+    remove(path)
+"""
 REMOVE_EMPTY_FOLDERS = """
 import os
 for path in %r:
@@ -102,6 +129,16 @@ class Survey:
 
     def has(self, path: str) -> bool:
         return path[1:] in self.names
+
+    def without_firmware(self) -> Survey:
+        """What is left when the folder with the firmware is gone."""
+        gone = FIRMWARE + "/"
+        return Survey(
+            {path: each for path, each in self.hashes.items() if not path.startswith(gone)},
+            {path: each for path, each in self.sizes.items() if not path.startswith(gone)},
+            self.names - {FIRMWARE[1:]},
+            [path for path in self.folders if not path.startswith(gone)],
+        )
 
 
 def survey(link: Link, wanted: Iterable[str] = ()) -> Survey:
@@ -129,13 +166,14 @@ def credentials(link: Link, found: Survey) -> dict:
     return saved if isinstance(saved, dict) else {}
 
 
-def plan_for(
-    link: Link, found: Survey, wanted: dict[str, bytes], keeps_firmware: bool = False
-) -> Plan:
-    """What has to change on this board, see tools.flash.plan."""
-    content = link.read(RECORD) if RECORD in found.hashes else None
-    recorded = planning.read_record(content)
-    return planning.make_plan(wanted, found.hashes, found.names, recorded, keeps_firmware)
+def recorded(link: Link, found: Survey) -> dict[str, list[str]]:
+    """What flashing put on this board, see tools.flash.plan."""
+    record: dict[str, list[str]] = {}
+    for path in (RECORD_IN_ROOT, RECORD):
+        if path in found.hashes:
+            for each, hashes in planning.read_record(link.read(path)).items():
+                record[each] = sorted({*record.get(each, ()), *hashes})
+    return record
 
 
 def check_space(facts: Facts, plan: Plan, found: Survey) -> None:
@@ -153,14 +191,19 @@ def apply(
     link: Link, plan: Plan, found: Survey, on_bytes: Callable[[int], None] = lambda n: None
 ) -> None:
     """Make the changes, and read all of them back. Raises FlashingError."""
-    if not plan.put and not plan.remove and found.hashes.get(RECORD) == sha256(plan.record_after):
+    stale = [
+        path for path in (RECORD, RECORD_IN_ROOT) if path in found.hashes and path != plan.record
+    ]
+    is_recorded = found.hashes.get(plan.record) == sha256(plan.record_after) and not stale
+    if not plan.put and not plan.remove and is_recorded:
         return
     for path, aside in plan.set_aside.items():
         link.run(f"import os\nos.rename({path!r}, {aside!r})")
-    if MAIN in plan.put and MAIN in found.hashes and MAIN not in plan.set_aside:
+    goes_first = MAIN in plan.put and plan.changes_firmware
+    if goes_first and MAIN in found.hashes and MAIN not in plan.set_aside:
         link.run(REMOVE % ([MAIN],))
-    link.run(_MAKE_FOLDERS % (folders([RECORD, *plan.put]),))
-    link.put(RECORD, plan.record_before)
+    link.run(_MAKE_FOLDERS % (folders([plan.record, *plan.put]),))
+    link.put(plan.record, plan.record_before)
     if plan.remove:
         link.run(REMOVE % (plan.remove,))
     for path, content in plan.put.items():
@@ -172,7 +215,9 @@ def apply(
         link.put(MAIN, plan.put[MAIN], on_bytes)
         if link.value(_HASH % MAIN) != sha256(plan.put[MAIN]):
             raise _worn(link, MAIN)
-    link.put(RECORD, plan.record_after)
+    link.put(plan.record, plan.record_after)
+    if stale:
+        link.run(REMOVE % (stale,))
 
 
 def _verify(link: Link, plan: Plan) -> None:

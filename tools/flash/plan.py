@@ -6,8 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
+FIRMWARE = "/firmware"
 # What flashing put on the board: {path: [hashes]}; two hashes while an update is under way.
 RECORD = "/firmware/installed.json"
+# The same where the firmware is in ROM or frozen, which a folder of its name would hide.
+RECORD_IN_ROOT = "/installed.json"
 # What the firmware keeps for its next starts.
 KEPT = "/start.json"
 REMEMBERED = "/onboarding.json"
@@ -21,20 +24,21 @@ _RESERVE = 12 * _BLOCK
 class Plan:
     """`put`: content by path. `remove`: ours, not wanted any more. `set_aside`: old and new name.
 
-    `kept`: files of the user's that stay in place of ours.
+    `kept`: files of the user's that stay in place of ours. `record`: where that is kept.
     """
 
     put: dict[str, bytes] = field(default_factory=dict)
     remove: list[str] = field(default_factory=list)
     set_aside: dict[str, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    record: str = RECORD
     record_before: bytes = b""
     record_after: bytes = b""
 
     @property
     def changes_firmware(self) -> bool:
         """Whether main.py has to be away until all of it is done."""
-        return any(path not in (CONFIG, APP) for path in [*self.put, *self.remove])
+        return any(path.startswith(FIRMWARE + "/") for path in [*self.put, *self.remove])
 
 
 def sha256(content: bytes) -> str:
@@ -62,6 +66,8 @@ def make_plan(
     `keeps_firmware`: what was recorded of /firmware stays, wanted or not.
     """
     plan = Plan()
+    if "firmware" not in names and not any(path.startswith(FIRMWARE + "/") for path in wanted):
+        plan.record = RECORD_IN_ROOT
     hashes = {path: sha256(content) for path, content in wanted.items()}
     for path, content in wanted.items():
         if found.get(path) == hashes[path]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tools.flash import facts, install, slots
+from tools.flash import facts, install, romfs, slots
 from tools.flash.errors import FlashingError
 from tools.flash.install import CREDENTIALS
 from tools.flash.link import Link
-from tools.flash.plan import APP, BOOT, CONFIG, KEPT, MAIN, RECORD, REMEMBERED, read_record
+from tools.flash.plan import (
+    APP,
+    BOOT,
+    CONFIG,
+    KEPT,
+    MAIN,
+    RECORD,
+    RECORD_IN_ROOT,
+    REMEMBERED,
+)
 from tools.flash.saved import PATHS, Saved
 
 _FIRST = (
@@ -47,10 +56,16 @@ def reset(port: str, credentials: bool, everything: bool, attempt: bool) -> Iter
                 remove = [each for each in remove if each != path + ".new"]
         if everything:
             slots.remove(link)
+            romfs.tidy(link, found)
+        rom = romfs.find(link) if everything else None
+        if rom and rom.is_ours:
+            rom.empty()
         link.run(install.REMOVE % (remove,))
         if everything:
             link.run(install.REMOVE_EMPTY_FOLDERS % (_folders(found, remove),))
             yield f"{port}: {len(remove)} files of firstboot's are removed; yours stay"
+            if rom and rom.is_ours:
+                yield "its ROMFS, which had the firmware, is empty"
             if found.has(APP):
                 yield "app.py is yours: it stays"
         elif credentials:
@@ -85,7 +100,7 @@ def _set_aside(found: install.Survey, credentials: bool, attempt: bool) -> list[
 
 def _of_ours(link: Link, found: install.Survey) -> list[str]:
     """What flashing put there and nobody has changed since; main.py first."""
-    record = read_record(link.read(RECORD)) if RECORD in found.hashes else {}
+    record = install.recorded(link, found)
     if not record:
         raise FlashingError(
             f"{link.port}: there is no record of what belongs to firstboot",
@@ -96,10 +111,12 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
     hashes = install.survey(link, [*beside, *(path + ".new" for path in beside)]).hashes
     ours = [path for path in record if hashes.get(path) in record[path] and path not in (APP, MAIN)]
     first = [MAIN] if hashes.get(MAIN) in record.get(MAIN, ()) else []
-    broken_off = [f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, *record, RECORD)]
+    broken_off = [
+        f"{path}.new" for path in (APP, BOOT, MAIN, CONFIG, *record, RECORD, RECORD_IN_ROOT)
+    ]
     written = [each + end for each in (KEPT, REMEMBERED) for end in ("", ".new")]
     last = [path for path in written if found.has(path)]
-    last += [path for path in (CONFIG, RECORD) if path in hashes]
+    last += [path for path in (CONFIG, RECORD, RECORD_IN_ROOT) if path in hashes]
     return first + ours + [path for path in dict.fromkeys(broken_off) if path in hashes] + last
 
 

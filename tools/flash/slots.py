@@ -17,7 +17,7 @@ from tools.bundle import contents, format
 from tools.bundle.format import Bundle, File
 from tools.flash.content import default_of
 from tools.flash.errors import FlashingError, sentences
-from tools.flash.install import Survey
+from tools.flash.install import REMOVE_TREES, Survey
 from tools.flash.link import Link
 from tools.flash.plan import APP, BOOT, MAIN
 from tools.terminal import one_line
@@ -53,22 +53,6 @@ try:
     print(None)
 except FirstbootError as error:
     print(repr((error.what, error.fix)))
-"""
-_REMOVE = """
-import os
-def remove(path):
-    try:
-        mode = os.stat(path)[0]
-    except OSError:
-        return
-    if mode & 0x4000:
-        for name in os.listdir(path):
-            remove(path + "/" + name)
-        os.rmdir(path)
-    else:
-        os.remove(path)
-for path in %r:
-    remove(path)
 """
 
 
@@ -145,7 +129,7 @@ def divided(
 
 def remove(link: Link) -> None:
     """Let the root run, and remove the slots."""
-    link.run(_REMOVE % ([PATH, PATH + ".new", *SLOTS],))
+    link.run(REMOVE_TREES % ([PATH, PATH + ".new", *SLOTS],))
 
 
 def install(

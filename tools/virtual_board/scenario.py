@@ -18,6 +18,7 @@
 | `phone` | null | `[[from_ms, to_ms], …]`: on the access point; null: from its first word on |
 | `pressed` | `{}` | `{"0": [[from_ms, to_ms], …]}`: a button, to ground |
 | `hurry` | 1 | its sleeps are so many times shorter than what it says, and than its ticks say |
+| `romfs` | 0 | bytes of a ROMFS, kept in a file beside the flash; stock images have none |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
 
 Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and on; `"reset"`.
@@ -61,6 +62,7 @@ KEYS: dict[str, Any] = {
     "phone": None,
     "pressed": {},
     "hurry": 1,
+    "romfs": 0,
     "ticks_start": None,
 }
 NETWORK_KEYS: dict[str, Any] = {

@@ -28,6 +28,10 @@ if supervisor.scenario["ticks_start"] is not None:
 
     clock.clock.host = ticks.Time(supervisor.scenario["ticks_start"])
 sys.modules["time"] = clock.clock
+if supervisor.scenario["romfs"]:
+    import board_vfs
+
+    sys.modules["vfs"] = board_vfs
 if settings["kind"] == "esp32":
     import esp32_errno
 
@@ -53,6 +57,8 @@ def mount():
 
 
 mount()
+if supervisor.scenario["romfs"]:
+    board_vfs.mount_rom(sys.path)
 try:
     with open("/config.json") as config_file:
         supervisor.put_default_network_in_range(config_file)
