@@ -80,12 +80,9 @@ def run(board, credentials, config, place=""):
 
 def _power_up():
     from firmware.board.hardware import Board
-    from firmware.board.kept import VERSION, unchanged
 
-    if VERSION != _VERSION:
-        raise ImportError("modules of firstboot %s and %s" % (VERSION, _VERSION))
     board = Board()
-    found = unchanged(board)
+    found = _unchanged(board)
     if not found:
         import gc
 
@@ -95,12 +92,20 @@ def _power_up():
         from firmware.power_up import power_up
 
         found = power_up(board)
-        from firmware.retry import give_back
+        from firmware.memory import give_back
 
-        # The application may want their memory.
-        give_back("power_up board.credentials")
+        # The application may want its memory.
+        give_back("power_up")
         gc.threshold(threshold)
     return board, found
+
+
+def _unchanged(board):
+    from firmware.board.kept import VERSION, unchanged
+
+    if VERSION != _VERSION:
+        raise ImportError("modules of firstboot %s and %s" % (VERSION, _VERSION))
+    return unchanged(board)
 
 
 def _is_client_s():

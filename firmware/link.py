@@ -5,7 +5,7 @@ Steps, as all of a Session's. What MicroPython does in one piece: look up the se
 
 import gc
 
-from firmware.retry import give_back
+from firmware.memory import give_back
 from firmware.thingsboard.device_api import Unauthorized
 
 

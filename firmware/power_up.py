@@ -16,15 +16,14 @@ is provisioned needs none of it.
 
 import gc
 
-from micropython import const
-
-from firmware.board import credentials as store
-from firmware.board.kept import first_line, found_line, keep, use_codec
+from firmware.board.storage import CREDENTIALS
 from firmware.errors import FirstbootError
-from firmware.retry import backoff, give_back, give_back_room, spread, unexpected
+from firmware.memory import give_back, give_back_room
 
-_LONGEST_RETRY = const(3_600_000)
-_STRANGE_TO_RESET = const(6)
+_PREPARED = (
+    "board.credentials provisioning.preparation provisioning.record_file thingsboard.provisioning"
+)
+_CLIENT = "coap.client coap.exchange coap.message coap.options coap.udp"
 
 
 def power_up(board):
@@ -32,15 +31,14 @@ def power_up(board):
 
     `config` is None when the board is provisioned and its config.json cannot be used.
     """
-    board.indicator.say(first_line(board))
-    attempt = trouble = onboarding = None
-    failures = strange = doubtful = 0
+    _say_first_line(board)
+    attempt = trouble = onboarding = failures = None
     while True:
         try:
-            credentials = store.load(board.storage)
+            credentials = _load_credentials(board)
             if credentials:
                 return credentials, _find(board, credentials)
-            if not (failures or attempt):
+            if not (attempt or (failures and failures.failed)):
                 board.use_led("LED")
             config = _read_config(board, False, missing := [])
             _prepare(board, config)
@@ -63,38 +61,41 @@ def power_up(board):
             # What is left to do wants its memory.
             attempt = None
             if _finish(board, credentials, config):
-                _keep(board, config, _remarks(board, credentials, config))
+                asked = config["server"], config["provisioning"]["deviceName"]
+                remarks = []
+                if config["secure"] or asked != (credentials["server"], credentials["deviceName"]):
+                    remarks = _remarks(board, credentials, config)
+                _keep(board, config, remarks)
             _watch_button(board, config)
             give_back()
             return credentials, config
-        except FirstbootError as error:
-            trouble = error
-            strange = 0
         except Exception as error:
-            trouble = unexpected(error)
-            strange += 1
+            trouble = error
         give_back()
-        # Of what may be another's word only the second in a row counts.
-        doubtful = doubtful + 1 if trouble.is_doubtful else 0
-        if doubtful == 1:
-            trouble.state = "failed"
-            trouble.retry_after = 0
-        wait = trouble.retry_after
-        if trouble.state == "failed":
-            wait = min(wait, _LONGEST_RETRY)
-            wait = max(backoff(failures, board.random), spread(wait, board.random))
-            failures += 1
-        elif trouble.state == "refused":
-            wait = spread(wait, board.random)
-        board.indicator.show(trouble.state, *str(trouble).split("\n"))
-        if strange >= _STRANGE_TO_RESET:
-            board.indicator.say("this does not pass; the board resets")
-            board.reset()
-        unit, ms = ("min", 60_000) if wait >= 120_000 else ("s", 1000)
-        board.indicator.say("next try in %d %s" % ((wait + ms - 1) // ms, unit))
+        give_back(_CLIENT)
+        failures = failures or _new_failures()
+        trouble, wait = failures.note(board, trouble)
         if onboarding:
             onboarding.tell(trouble)
         (onboarding or board).sleep(wait)
+
+
+def _say_first_line(board):
+    from firmware.board.kept import first_line
+
+    board.indicator.say(first_line(board))
+
+
+def _load_credentials(board):
+    from firmware.board import credentials
+
+    return credentials.load(board.storage)
+
+
+def _new_failures():
+    from firmware.failures import Failures
+
+    return Failures()
 
 
 def _read_config(board, provisioned, missing):
@@ -123,6 +124,9 @@ def _new_attempt(board):
 
 def _find(board, credentials):
     """Report credentials that were found; return config.json, or None when it cannot be used."""
+    from firmware.board.kept import found_line
+    from firmware.retry import unexpected
+
     board.indicator.show("provisioned", found_line(credentials))
     config = None
     remarks = []
@@ -180,24 +184,30 @@ def _prepare(board, config, provisioned=False):
         board.sessions(config)
     if config["watchdog"]:
         board.start_watchdog(config["watchdog"])
-    use_codec(config["codec"])
+    if config["codec"] != "firmware":
+        from firmware.board.kept import use_codec
+
+        use_codec(config["codec"])
 
 
 def _provision(board, attempt, config):
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s"' % (config["server"], name))
+    attempt.prepare(config)
+    give_back(_PREPARED)
     gc.collect()
     credentials = attempt.run(config)
     board.indicator.show(
         "provisioned",
-        '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], store.CREDENTIALS),
+        '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], CREDENTIALS),
     )
     return credentials
 
 
 def _finish(board, credentials, config):
     give_back()
-    from firmware.provisioning.provisioned import finish
+    give_back(_CLIENT)
+    from firmware.provisioning.settled import finish
 
     return finish(board, credentials, config)
 
@@ -211,6 +221,8 @@ def _remarks(board, credentials, config):
 def _keep(board, config, remarks):
     """Keep what the next start needs; without it that start looks at everything again."""
     give_back()
+    from firmware.board.kept import keep
+
     try:
         keep(board, config, remarks)
     except FirstbootError as error:

@@ -1,4 +1,4 @@
-"""What is done between one try and the next: waits with jitter, memory given back."""
+"""What is done between one try and the next: waits with jitter, and bugs that are shown."""
 
 import sys
 
@@ -9,16 +9,6 @@ from firmware.errors import FirstbootError
 _FIRST_BACKOFF = const(4_000)
 _LONGEST_BACKOFF = const(900_000)
 _LEAST_BACKOFF = const(1_000)
-
-# One text, since a tuple of texts costs a board four times the memory.
-_STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.hostname board.json_mistakes"
-    " board.near board.strict_json board.wifi board.wifi_failure board.wifi_scan"
-    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
-    " thingsboard.provisioning thingsboard.refusals"
-    " provisioning.attempt provisioning.record provisioning.recovery provisioning.rejection"
-    " provisioning.provisioned link"
-)
 
 
 def backoff(failures, random):
@@ -54,24 +44,3 @@ def bug(error):
     """Show an exception of the application's own; return the reply to ThingsBoard."""
     sys.print_exception(error)
     return {"error": "%s: %s" % (type(error).__name__, error)}
-
-
-def give_back(steps=_STEPS):
-    """Free the modules of the steps that are done, by their names in the firmware.
-
-    A module is in sys.modules, and in its package's names; out of both, its memory is free.
-    """
-    for step in steps.split():
-        module = "firmware." + step
-        package, _, name = module.rpartition(".")
-        if sys.modules.pop(module, None):
-            delattr(sys.modules[package], name)
-
-
-def give_back_room(room):
-    """Free all modules of a room of the firmware, such as "onboarding"."""
-    for name in list(sys.modules):
-        if name.startswith("firmware.%s." % room):
-            del sys.modules[name]
-    if sys.modules.pop("firmware." + room, None):
-        delattr(sys.modules["firmware"], room)

@@ -12,7 +12,8 @@ from firmware.backlog import Backlog
 from firmware.coap.client import JSON, LONGEST_TRANSFER
 from firmware.coap.message import POST
 from firmware.errors import FirstbootError, NoResponse
-from firmware.retry import backoff, bug, give_back, spread, unexpected
+from firmware.memory import give_back
+from firmware.retry import backoff, bug, spread, unexpected
 from firmware.thingsboard.device_api import Unauthorized, api_path, check
 
 _LONGEST_RETRY = const(3_600_000)
@@ -157,10 +158,9 @@ class Session:
     def request(self, code, resource, payload=b"", timeout=LONGEST_TRANSFER, confirmable=True):
         """The steps of a request, whose response `heard` is to be given."""
         self.is_answered = False
-        path = self.path(resource)
         form = JSON if payload else None
         return self.client.steps(
-            code, path, payload, form, confirmable=confirmable, timeout=timeout
+            code, self.path(resource), payload, form, confirmable=confirmable, timeout=timeout
         )
 
     def answered(self, steps):

@@ -20,13 +20,14 @@ from tools import shims
 shims.install()
 
 from firmware.board import credentials as store  # noqa: E402
-from firmware.board.storage import Storage  # noqa: E402
+from firmware.board.storage import ATTEMPT, Storage  # noqa: E402
 from firmware.coap.message import code_name  # noqa: E402
 from firmware.coap.udp import UDP, resolve  # noqa: E402
 from firmware.coap.uri import origin, parse  # noqa: E402
 from firmware.errors import FirstbootError, NetworkError, NoResponse  # noqa: E402
-from firmware.provisioning import record  # noqa: E402
+from firmware.provisioning import record_file  # noqa: E402
 from firmware.provisioning.attempt import Attempt  # noqa: E402
+from firmware.provisioning.settled import finish  # noqa: E402
 from firmware.thingsboard.provisioning import PATH  # noqa: E402
 from firmware.thingsboard.refusals import Refused  # noqa: E402
 from tools.virtual_board.errors import FlashError  # noqa: E402
@@ -114,7 +115,7 @@ def _provision(computer: _Computer, config: dict, show: Callable[[Provisioning],
     goes_on = f"The attempt is kept in {computer.folder}: the same command goes on with it."
     try:
         found = store.load(computer.storage)
-        had_attempt = record.load(computer) is not None
+        had_attempt = record_file.load(computer) is not None
     except FirstbootError as error:
         return _end(show, FAILED, str(error))
     if found:
@@ -132,6 +133,7 @@ def _provision(computer: _Computer, config: dict, show: Callable[[Provisioning],
     attempt = _Attempt(computer)
     computer.say(goes_on)
     try:
+        attempt.prepare(config)
         credentials = attempt.run(config)
     except KeyboardInterrupt:
         computer.say(goes_on)
@@ -144,17 +146,18 @@ def _provision(computer: _Computer, config: dict, show: Callable[[Provisioning],
         else:
             exit_code = REFUSED if isinstance(error, Refused) else FAILED
         explanation = str(error)
-        if computer.storage.exists(store.ATTEMPT):
+        if computer.storage.exists(ATTEMPT):
             explanation += f"\n{goes_on}"
         show(Provisioning(exit_code, code, payload, explanation))
         return exit_code
+    finish(computer, credentials)
     code, payload = attempt.response
     if '"SUCCESS"' in payload:
         show(Provisioning(PROVISIONED, code, payload))
     else:
         show(_of_credentials(credentials))
     computer.has_shown = True
-    if computer.storage.exists(store.ATTEMPT):
+    if computer.storage.exists(ATTEMPT):
         computer.say(
             f"{computer.folder} keeps what other servers, or other names there, may have taken."
         )
@@ -190,11 +193,11 @@ class _Attempt(Attempt):
         """
         is_first = not had_attempt and self.transmissions < 2
         if is_first and (not self.has_asked or isinstance(error, (NetworkError, Refused))):
-            self.board.storage.remove(store.ATTEMPT)
+            self.board.storage.remove(ATTEMPT)
         elif error.status == "FAILURE":
             # None of the tokens for that name is known there.
             name = {"deviceName": self.record.name}
-            record.settle(self.board, self.record.fields, name, self.record.server)
+            record_file.settle(self.board, self.record.fields, name, self.record.server)
 
 
 class _Computer:
@@ -252,8 +255,8 @@ class _Computer:
         try:
             if self.has_shown:
                 remove(store.CREDENTIALS)
-            if not (exists(store.ATTEMPT) or exists(store.CREDENTIALS)):
-                for path in (store.ATTEMPT, store.CREDENTIALS, _NAME):
+            if not (exists(ATTEMPT) or exists(store.CREDENTIALS)):
+                for path in (ATTEMPT, store.CREDENTIALS, _NAME):
                     remove(path + ".new")
                 remove(_NAME)
                 self.folder.rmdir()

@@ -1,11 +1,8 @@
-"""What makes the board a device: its credentials, and the attempt to get them, on flash."""
+"""What is on flash of what makes the board a device: read, and set aside when it is not whole."""
 
 import json
 
-from firmware.errors import FirstbootError
-
-CREDENTIALS = "/credentials.json"
-ATTEMPT = "/attempt.json"
+from firmware.board.storage import CREDENTIALS
 
 
 def load(storage, path=CREDENTIALS, check=None):
@@ -26,15 +23,9 @@ def load(storage, path=CREDENTIALS, check=None):
     found = _parse(content, check)
     if found:
         return found
-    raise FirstbootError(
-        "%s is not what this firmware writes; it is now %s" % (path, storage.set_aside(path)),
-        "Look at that file if you put it there; the board goes on without it.",
-    )
+    from firmware.board.storage_failure import set_aside
 
-
-def save(storage, credentials):
-    """Save credentials. Raises FirstbootError."""
-    storage.save(CREDENTIALS, json.dumps(credentials).encode())
+    raise set_aside(storage, path)
 
 
 def _parse(content, check):

@@ -7,6 +7,10 @@ file is written under another name, closed, and renamed.
 import os
 from errno import ENOENT
 
+# What makes the board a device, and the attempt to get it.
+CREDENTIALS = "/credentials.json"
+ATTEMPT = "/attempt.json"
+
 
 class Storage:
     """The files of a file system. Each method raises FirstbootError when the flash fails.
@@ -34,8 +38,7 @@ class Storage:
         """
         new = path + ".new"
         try:
-            with self.open(self.root + new, "wb") as file:
-                file.write(content)
+            self._write(self.root + new, content)
             if self.read(new) == content:
                 self.os.rename(self.root + new, self.root + path)
                 if self.read(path) == content:
@@ -48,7 +51,9 @@ class Storage:
         except OSError:
             # It was never made, or the next save overwrites it.
             pass
-        raise _trouble(path, "saved", trouble)
+        from firmware.board.storage_failure import not_done
+
+        raise not_done(path, "saved", trouble)
 
     def finish(self, path):
         """Let the temporary file of a save take the file's place: the save was cut before."""
@@ -59,13 +64,14 @@ class Storage:
         for each in (path + ".new", path):
             self._do("removed", self.os.remove, each)
 
-    def set_aside(self, path):
-        """Rename a file to a name that is free and return that name."""
-        number = 1
-        while self.exists(aside := "%s.bad%d" % (path, number)):
-            number += 1
-        self._do("renamed", self.os.rename, path, self.root + aside)
-        return aside
+    def rename(self, path, new):
+        """Give a file another name."""
+        self._do("renamed", self.os.rename, path, self.root + new)
+
+    def _write(self, path, content):
+        # Apart: as long as anybody holds a file, it takes a KB of a Pico W's heap.
+        with self.open(path, "wb") as file:
+            file.write(content)
 
     def _content(self, path):
         with self.open(path, "rb") as file:
@@ -77,14 +83,6 @@ class Storage:
             return call(self.root + path, *more)
         except OSError as error:
             if error.errno != ENOENT:
-                raise _trouble(path, done, error)
+                from firmware.board.storage_failure import not_done
 
-
-def _trouble(path, done, why):
-    # Only now, since the start of a provisioned board reads files and needs no error.
-    from firmware.errors import FirstbootError
-
-    return FirstbootError(
-        "%s cannot be %s: %s" % (path, done, why),
-        "Free space on the flash; flash the board again if this stays.",
-    )
+                raise not_done(path, done, error)

@@ -7,7 +7,7 @@ import json
 from hashlib import sha256
 
 from firmware.board.config import PATH as CONFIG
-from firmware.board.credentials import CREDENTIALS
+from firmware.board.storage import CREDENTIALS
 
 PATH = "/onboarding.json"
 

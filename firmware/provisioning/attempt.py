@@ -5,23 +5,20 @@ sent. After silence the same bytes go from the same port to the same address: a 
 still remembers them repeats its first reply. A confirmable reply is acknowledged only after the
 credentials are saved. When the server says FAILURE, firmware.provisioning.recovery finds out
 whether an earlier request, whose reply was lost, had succeeded.
+
+What is prepared is asked: in between its memory can be given back, before the client is loaded.
 """
 
+import json
 from errno import EADDRINUSE
-from time import ticks_diff
 
 from micropython import const
 
-from firmware.board import credentials as store
-from firmware.coap.client import JSON, Client
-from firmware.coap.exchange import drive
-from firmware.coap.message import POST
-from firmware.errors import CoapError, FirstbootError, NetworkError, NoResponse
+from firmware.board.storage import CREDENTIALS
+from firmware.errors import FirstbootError, NetworkError, NoResponse
 from firmware.provisioning.record import Record
-from firmware.thingsboard import provisioning
+from firmware.thingsboard.provisioning import PATH
 
-# RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
-_EXCHANGE_LIFETIME = const(247_000)
 _PORTS_TO_TRY = const(8)
 
 
@@ -29,7 +26,7 @@ class Attempt:
     """The attempt of a board. One object from power-up until there are credentials.
 
     `replaces`: None, or the fingerprint of the credentials that are to be replaced, see
-    firmware.provisioning.record. `client`: that of the connection that is open.
+    firmware.provisioning.record_file. `client`: that of the connection that is open.
     """
 
     # What came but could not be saved. The server may say it only once.
@@ -44,8 +41,17 @@ class Attempt:
         self.board = board
         self.record = Record(board, replaces)
 
+    def prepare(self, config):
+        """Prepare a try; sends nothing. Raises FirstbootError."""
+        if not self.received:
+            from firmware.provisioning.preparation import prepare
+
+            self._prepared = prepare(self, config)
+
     def run(self, config):
-        """Return the credentials, saved. Raises FirstbootError; call it again later."""
+        """Return the credentials, saved, after `prepare`. Raises FirstbootError; try it again."""
+        from firmware.coap.exchange import drive
+
         return drive(self.steps(config), self.receive)
 
     def receive(self, timeout):
@@ -57,13 +63,11 @@ class Attempt:
     def steps(self, config):
         """The steps of `run`."""
         if self.received:
-            store.save(self.board.storage, self.received)
-            self.record.settle(self.received)
+            self._save()
             return self.received
-        found, failure = self._resolve(config)
-        body = self.record.begin(config, found)
+        body, addresses, found, failure = self._prepared
         try:
-            for address in self._addresses(config, found):
+            for address in addresses:
                 self.record.go_to(address)
                 try:
                     yield from self.connect(config)
@@ -74,9 +78,8 @@ class Attempt:
                         "credentialsType": kind,
                         "credentialsValue": value,
                     }
-                    store.save(self.board.storage, self.received)
+                    self._save()
                     self.client.acknowledge()
-                    self.record.settle(self.received)
                     return self.received
                 except NetworkError as error:
                     # This board could not send: another address of the same name is as good.
@@ -104,6 +107,9 @@ class Attempt:
             self._transport = secure(self._transport, host)
             if board.in_steps:
                 yield from self._transport.handshake()
+        # Only now: a save wants memory, and so does the client.
+        from firmware.coap.client import Client
+
         self.client = Client(
             self._transport, name, self._idle, ticks=board.ticks, random=board.random
         )
@@ -129,87 +135,30 @@ class Attempt:
 
         `is_known`: whether the server's name still has the address.
         """
-        board = self.board
-        record = self.record
-        client = self.client
+        from firmware.coap.client import JSON
+        from firmware.coap.message import POST
+
+        fields = self.record.fields
         try:
-            response = yield from client.steps(
+            response = yield from self.client.steps(
                 POST,
-                provisioning.PATH,
+                PATH,
                 body,
                 JSON,
-                message_id=record.fields["message_id"],
-                token=bytes.fromhex(record.fields["coap_token"]),
+                message_id=fields["message_id"],
+                token=bytes.fromhex(fields["coap_token"]),
                 acknowledge=False,
             )
-            credentials = provisioning.read_response(response)
+            return _read(response)
         except NetworkError:
             raise
-        except NoResponse as silence:
-            record.quiet_since = board.ticks()
-            if not is_known:
-                # So long the old address may still answer; then the new one is asked.
-                silence.retry_after = _EXCHANGE_LIFETIME
-            credentials = None
-            if silence.acknowledged:
-                # An earlier power-up may have acknowledged a reply that the server keeps back.
-                from firmware.provisioning.recovery import probe
+        except FirstbootError as error:
+            failure = error
+        return (yield from _recover(self, config, failure, is_known))
 
-                credentials = yield from probe(self, config)
-            if not credentials:
-                raise
-        except FirstbootError as final:
-            # A server would answer the same Message ID with the same reply again.
-            record.renew()
-            record.save()
-            if not isinstance(final, CoapError):
-                # Of any other nothing could be read, or not the whole of it.
-                client.acknowledge()
-            self.was_silent = False
-            if final.status != "FAILURE":
-                raise
-            from firmware.provisioning.recovery import recover
-
-            credentials = yield from recover(self, config, final)
-        return credentials
-
-    def _resolve(self, config):
-        """Return the server's addresses, and the NetworkError to raise when there is none."""
-        host, port, name = config["endpoint"]
-        if not name:
-            return [host], None
-        reason = "it has no address"
-        try:
-            found = self.board.resolve(host, port)
-        except OSError as error:
-            found = []
-            reason = error
-        if found:
-            return found, None
-        from firmware.coap.failure import out_of_reach
-
-        return found, out_of_reach("%s was not found" % host, reason)
-
-    def _addresses(self, config, found):
-        """Return the addresses to ask, in this order; all but the first when sending fails here.
-
-        A server that may have the request already is the only one that can repeat its reply: it
-        is left 247 s after it was last asked. No reply is repeated in another DTLS session.
-        """
-        record = self.record
-        saved = record.fields["address"]
-        quiet_since = record.quiet_since
-        may_answer = (
-            quiet_since is not None
-            and not config["secure"]
-            and ticks_diff(self.board.ticks(), quiet_since) < _EXCHANGE_LIFETIME
-        )
-        if saved and (may_answer or not found):
-            return [saved]
-        if saved not in found:
-            return found
-        first = found.index(saved) + self.was_silent
-        return found[first:] + found[:first]
+    def _save(self):
+        content = json.dumps(self.received).encode()
+        self.board.storage.save(CREDENTIALS, content)
 
     def _open(self, port):
         """Return a transport from the record's port, or from another when that is in use."""
@@ -226,3 +175,15 @@ class Attempt:
         from firmware.coap.failure import out_of_reach
 
         raise out_of_reach("this board could not open a UDP socket to %s" % address, failure)
+
+
+def _read(response):
+    from firmware.thingsboard.provisioning import read_response
+
+    return read_response(response)
+
+
+def _recover(attempt, config, failure, is_known):
+    from firmware.provisioning.recovery import recover
+
+    return recover(attempt, config, failure, is_known)

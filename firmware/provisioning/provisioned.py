@@ -1,37 +1,7 @@
-"""What a board with credentials has left to do: tidy up, and say where config.json differs."""
+"""What each power-up of a provisioned board says: what differs or is doubtful in config.json.
 
-import json
-
-from firmware.board.credentials import ATTEMPT
-from firmware.errors import FirstbootError
-
-
-def finish(board, credentials, config):
-    """Remove what is needed no more; return whether nothing is left to do.
-
-    What cannot be removed is said, and can wait for the next power-up.
-    """
-    try:
-        tidy(board, credentials)
-        if config["forget_secret"]:
-            forget_secret(board)
-        return True
-    except FirstbootError as error:
-        board.indicator.say(*str(error).split("\n"))
-        return False
-
-
-def forget_secret(board):
-    """Take provisionDeviceSecret out of config.json. Raises FirstbootError."""
-    from firmware.board.config import PATH, parse
-
-    storage = board.storage
-    given = parse(storage.read(PATH))
-    if given["provisioning"].pop("provisionDeviceSecret", None):
-        storage.save(PATH, json.dumps(given).encode())
-    else:
-        # What a copy to the board, broken off since, may have left.
-        storage.remove(PATH + ".new")
+A board that has just been provisioned as config.json says has none of it to say.
+"""
 
 
 def remarks_on(board, credentials, config):
@@ -90,19 +60,6 @@ def _is_given(credentials, config):
     if kind == "ACCESS_TOKEN":
         return credentials["credentialsValue"] == request["token"]
     return kind == request["credentialsType"] or (config["certificate"] and kind[:4] == "X509")
-
-
-def tidy(board, credentials):
-    """Remove what the attempt left that gave the board its credentials. Raises FirstbootError."""
-    if board.storage.exists(ATTEMPT):
-        from firmware.provisioning import record
-
-        fields = record.load(board)
-        if not fields:
-            board.storage.remove(ATTEMPT)
-        # One that is to replace these credentials goes on.
-        elif fields["replaces"] != record.fingerprint(board):
-            record.settle(board, fields, credentials, _origin(credentials["server"]))
 
 
 def _origin(server):

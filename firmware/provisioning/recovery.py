@@ -1,22 +1,56 @@
-"""After FAILURE: was this device provisioned by an earlier request, whose reply was lost?
+"""After a response with no credentials, or silence: did an earlier request provision this device?
 
-Imported only when ThingsBoard said so, or acknowledged a request and never answered it.
+Then its reply was lost. Imported only when it may be so.
 """
 
 import json
 
-from firmware.board import credentials as store
+from micropython import const
+
 from firmware.coap.message import GET
+from firmware.errors import CoapError, NoResponse
+from firmware.provisioning.record import ATTEMPT
+from firmware.provisioning.record_file import is_asked_for, is_here
 from firmware.thingsboard import provisioning
 
+# RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
+_EXCHANGE_LIFETIME = const(247_000)
 _X509 = "X509_CERTIFICATE"
 
 
-def recover(attempt, config, failure):
+def recover(attempt, config, failure, is_known):
     """The steps that return (credentialsType, credentialsValue) of an earlier request's device.
 
-    Raises `failure` when there is none, and says so when nothing can tell.
+    Raises `failure`, what came of the request, when there is none or nothing may be probed. What it
+    means for the next request is on flash then. `is_known`: see Attempt.
     """
+    record = attempt.record
+    if isinstance(failure, NoResponse):
+        record.quiet_since = attempt.board.ticks()
+        if not is_known:
+            # So long the old address may still answer; then the new one is asked.
+            failure.retry_after = _EXCHANGE_LIFETIME
+        credentials = None
+        if failure.acknowledged:
+            # An earlier power-up may have acknowledged a reply that the server keeps back.
+            credentials = yield from probe(attempt, config)
+        if credentials:
+            return credentials
+        raise failure
+    # A server would answer the same Message ID with the same reply again.
+    record.renew()
+    record.save()
+    if not isinstance(failure, CoapError):
+        # Of any other nothing could be read, or not the whole of it.
+        attempt.client.acknowledge()
+    attempt.was_silent = False
+    if failure.status != "FAILURE":
+        raise failure
+    return (yield from _after_failure(attempt, config, failure))
+
+
+def _after_failure(attempt, config, failure):
+    """The steps of `recover` when ThingsBoard said FAILURE; that is said when nothing can tell."""
     record = attempt.record
     proposed = record.proposed
     is_told = proposed and _is_alone(record, proposed)
@@ -56,7 +90,7 @@ def probe(attempt, config):
     tokens = [
         each["token"]
         for each in record.fields["tokens"]
-        if record.is_asked_for(each)
+        if is_asked_for(record, each)
         and each["given"] != _X509
         and each["token"] != record.fixed
         and _is_alone(record, each)
@@ -74,7 +108,7 @@ def check_certificate(board, digest):
 
     `digest`: as firmware.provisioning.record keeps it. Raises FirstbootError.
     """
-    copied = json.loads(board.storage.read(store.ATTEMPT))
+    copied = json.loads(board.storage.read(ATTEMPT))
     for each in copied["tokens"]:
         if each["token"] == digest:
             from firmware.board.config_mistakes import config_error
@@ -106,7 +140,7 @@ def _is_alone(record, proposed):
         if (
             other["token"] == proposed["token"]
             and other["deviceName"] != proposed["deviceName"]
-            and record.is_here(other)
+            and is_here(record, other)
         ):
             return False
     return True

@@ -5,8 +5,10 @@ from firmware.board import credentials as store
 from firmware.board import wifi
 from firmware.coap.exchange import drive
 from firmware.errors import FirstbootError
-from firmware.provisioning import record
 from firmware.provisioning.attempt import Attempt
+from firmware.provisioning.record import ATTEMPT, encoded
+from firmware.provisioning.record_file import fingerprint, load
+from firmware.provisioning.settled import finish
 
 # Where a board that has credentials may keep its attempt, too.
 _ATTEMPT_AGAIN = "/attempt_again.json"
@@ -43,10 +45,11 @@ def rejection_steps(board):
     name = config["provisioning"]["deviceName"]
     board.indicator.show("provisioning", 'asking %s for "%s" again' % (config["server"], name))
     if not board.attempt_again:
-        replaces = record.fingerprint(board)
+        replaces = fingerprint(board)
         _move_attempt(board, replaces)
         # The board keeps it: credentials that came and could not be saved are in it.
         board.attempt_again = Attempt(board, replaces)
+    board.attempt_again.prepare(config)
     try:
         credentials = yield from board.attempt_again.steps(config)
     except FirstbootError as error:
@@ -56,6 +59,7 @@ def rejection_steps(board):
 
         raise changed_or_deleted(name)
     board.attempt_again = None
+    finish(board, credentials)
     board.indicator.show(
         "provisioned", '"%s" has new credentials, saved in %s' % (name, store.CREDENTIALS)
     )
@@ -65,11 +69,11 @@ def rejection_steps(board):
 def _move_attempt(board, replaces):
     """Let an attempt in its other place go on in /attempt.json, unless it has succeeded."""
     storage = board.storage
-    fields = record.load(board, _ATTEMPT_AGAIN)
+    fields = load(board, _ATTEMPT_AGAIN)
     credentials = store.load(storage)
-    if fields and not storage.exists(store.ATTEMPT):
+    if fields and not storage.exists(ATTEMPT):
         rejected = credentials and credentials["credentialsValue"]
         tokens = [each for each in fields["tokens"] if each["token"] != rejected]
         fields.update(replaces=replaces, tokens=tokens)
-        storage.save(store.ATTEMPT, record.encoded(fields))
+        storage.save(ATTEMPT, encoded(fields))
     storage.remove(_ATTEMPT_AGAIN)

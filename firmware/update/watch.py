@@ -3,7 +3,7 @@
 import gc
 from binascii import crc32
 
-from firmware.retry import give_back
+from firmware.memory import give_back
 
 _SLOTS = "/slots.json"
 _STEPS = (

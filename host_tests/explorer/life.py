@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from firmware.board import security
 from firmware.errors import FirstbootError
-from firmware.provisioning.record import fingerprint
+from firmware.provisioning.record_file import fingerprint
 from firmware.provisioning.rejection import credentials_rejected
 from firmware.thingsboard.refusals import Refused
 from host_tests.explorer.board import Board, power_up, quick, replaced

@@ -11,10 +11,10 @@ from unittest.mock import patch
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import security
-from firmware.board.storage import Storage
+from firmware.board.storage import ATTEMPT, Storage
 from firmware.coap import blockwise, uri
 from firmware.coap.client import Client
-from firmware.provisioning import provisioned, record, recovery
+from firmware.provisioning import preparation, record_file, recovery, settled
 from firmware.provisioning.attempt import Attempt
 from firmware.provisioning.record import Record
 from firmware.thingsboard.refusals import Refused
@@ -25,21 +25,21 @@ def _no_attempt_saved():
     save = Storage.save
 
     def only_credentials(self, path, content):
-        if path != store.ATTEMPT:
+        if path != ATTEMPT:
             save(self, path, content)
 
     return patch.object(Storage, "save", only_credentials)
 
 
 def _no_resume():
-    begin = Record.begin
+    begin = preparation.begin
 
-    def always_new(self, *arguments):
-        body = begin(self, *arguments)
-        self.renew()
+    def always_new(record, *arguments):
+        body = begin(record, *arguments)
+        record.renew()
         return body
 
-    return patch.object(Record, "begin", always_new)
+    return patch.object(preparation, "begin", always_new)
 
 
 def _no_probe():
@@ -96,7 +96,7 @@ def _not_read_back():
 
 
 def _dropped_with_another_key():
-    load = record.load
+    load = record_file.load
 
     def with_this_key(board, *arguments):
         fields = load(board, *arguments)
@@ -105,16 +105,17 @@ def _dropped_with_another_key():
             fields.update(tokens=[], body="", key=key)
         return fields
 
-    return patch.object(record, "load", with_this_key)
+    return patch.object(record_file, "load", with_this_key)
 
 
 def _server_as_text():
-    def is_here(self, place):
-        return place["server"] == self.server
+    def is_here(record, place):
+        return place["server"] == record.server
 
     stack = ExitStack()
     stack.enter_context(patch.object(uri, "origin", lambda text: text))
-    stack.enter_context(patch.object(Record, "is_here", is_here))
+    for module in (record_file, recovery):
+        stack.enter_context(patch.object(module, "is_here", is_here))
     return stack
 
 
@@ -137,11 +138,11 @@ def _fixed_token_probed():
 
 
 def _another_boards_attempt():
-    def load(board, path=store.ATTEMPT):
-        fields = store.load(board.storage, path, record._checked)
+    def load(board, path=ATTEMPT):
+        fields = store.load(board.storage, path, record_file._checked)
         return fields and {**fields, "id": board.id}
 
-    return patch.object(record, "load", load)
+    return patch.object(record_file, "load", load)
 
 
 def _another_boards_certificate():
@@ -153,10 +154,10 @@ def _token_of_two_names():
 
 
 def _moved_at_once():
-    def addresses(self, config, found):
-        return found or [self.record.fields["address"]]
+    def addresses(attempt, config, found):
+        return found or [attempt.record.fields["address"]]
 
-    return patch.object(Attempt, "_addresses", addresses)
+    return patch.object(preparation, "addresses", addresses)
 
 
 def _not_found_forgets():
@@ -167,7 +168,7 @@ def _not_found_forgets():
             return (yield from ask(self, *arguments))
         except Refused as refused:
             if "NOT_FOUND" in refused.what:
-                self.board.storage.remove(store.ATTEMPT)
+                self.board.storage.remove(ATTEMPT)
             raise
 
     return patch.object(Attempt, "_ask", forgets)
@@ -175,13 +176,13 @@ def _not_found_forgets():
 
 def _attempt_dropped_at_power_up():
     def tidy(board, credentials):
-        board.storage.remove(store.ATTEMPT)
+        board.storage.remove(ATTEMPT)
 
-    return patch.object(provisioned, "tidy", tidy)
+    return patch.object(settled, "tidy", tidy)
 
 
 def _attempt_never_settled():
-    return patch.object(record, "settle", lambda *arguments: None)
+    return patch.object(record_file, "settle", lambda *arguments: None)
 
 
 def _unfinished_rename_ignored():
@@ -233,9 +234,9 @@ MUTANTS = {
     "resumed after a refusal": Mutant(
         _resumed_after_a_refusal, "refused, though it proposed its access token"
     ),
-    "renamed before closed": Mutant(_renamed_before_closed, "/credentials.json is corrupt"),
+    "renamed before closed": Mutant(_renamed_before_closed, "/attempt.json.bad1 was set aside"),
     "overwritten in place": Mutant(_overwritten_in_place, "/attempt.json.bad1 was set aside"),
-    "not read back": Mutant(_not_read_back, "/credentials.json is corrupt"),
+    "not read back": Mutant(_not_read_back, "/attempt.json.bad1 was set aside"),
 }
 
 

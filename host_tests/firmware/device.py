@@ -3,6 +3,7 @@
 from firmware.board import config as configuration
 from firmware.errors import NoResponse
 from firmware.provisioning.attempt import Attempt
+from firmware.provisioning.settled import finish
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import World, example
 
@@ -24,8 +25,13 @@ class Device:
         self.attempt = Attempt(self.world.new_board())
 
     def run(self):
-        """One try."""
-        return self.attempt.run(configuration.load(self.world.board))
+        """One try, and what is left to do after it."""
+        board = self.world.board
+        config = configuration.load(board)
+        self.attempt.prepare(config)
+        credentials = self.attempt.run(config)
+        finish(board, credentials)
+        return credentials
 
     def fail(self, error):
         """One try, which ends with this error."""

@@ -6,15 +6,15 @@ Runs on both interpreters: see `Soak`, and host_tests/soak.py for a long one.
 import gc
 import sys
 
-from firmware import retry
-from firmware.board.credentials import ATTEMPT
+from firmware import memory, retry
 from firmware.board.kept import unchanged
+from firmware.board.storage import ATTEMPT
 from firmware.coap.message import GET, POST
 from firmware.coap.uri import parse
 from firmware.errors import FirstbootError
 from firmware.power_up import power_up
 from firmware.provisioning import rejection
-from firmware.provisioning.record import fingerprint
+from firmware.provisioning.record_file import fingerprint
 from host_tests.firmware.secure_world import CA, Secured
 from host_tests.firmware.world import (
     CREATED,
@@ -178,7 +178,7 @@ class Soak:
         if sys.implementation.name == "micropython":
             self._forget()
             # Which modules the application has loaded by now is chance.
-            retry.give_back()
+            memory.give_back()
             gc.collect()
             self.heaps.append(gc.mem_alloc())
 

@@ -87,7 +87,7 @@ def test_nothing_is_sent_when_the_attempt_cannot_be_saved():
         device.world.flash.broken = (operation,)
         if operation == "open":  # config.json has to be read
             config = configuration.check(device.world.flash.files["/config.json"], "id")
-            raises(FirstbootError, device.attempt.run, config)
+            raises(FirstbootError, device.attempt.prepare, config)
         else:
             device.fail(FirstbootError)
         assert device.world.sent == []

@@ -5,7 +5,7 @@ import json
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
-from firmware.provisioning import record
+from firmware.provisioning import record, record_file
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Flash
 
@@ -72,14 +72,14 @@ class OneBoard:
 
 
 def load_attempt(storage):
-    return record.load(OneBoard(storage))
+    return record_file.load(OneBoard(storage))
 
 
 def test_nothing_there():
     storage, _ = made()
     assert store.load(storage) is None
     assert load_attempt(storage) is None
-    storage.remove(store.ATTEMPT)
+    storage.remove(record.ATTEMPT)
 
 
 def test_saved_and_loaded():
@@ -90,7 +90,7 @@ def test_saved_and_loaded():
         ("X509_CERTIFICATE", "-----BEGIN\nEND"),
     ):
         credentials = dict(WHOLE, credentialsType=credentials_type, credentialsValue=value)
-        store.save(storage, credentials)
+        storage.save(store.CREDENTIALS, json.dumps(credentials).encode())
         assert store.load(storage) == credentials
         assert json.loads(flash.files["/credentials.json"]) == credentials
 
@@ -109,16 +109,16 @@ def test_attempt_saved_loaded_and_removed():
     ):
         attempt = dict(ATTEMPT)
         attempt.update(changes)
-        storage.save(store.ATTEMPT, record.encoded(attempt))
+        storage.save(record.ATTEMPT, record.encoded(attempt))
         assert load_attempt(storage) == attempt, changes
         assert store.load(storage) is None
-        storage.remove(store.ATTEMPT)
+        storage.remove(record.ATTEMPT)
         assert load_attempt(storage) is None
 
 
 def test_an_attempt_with_one_token_becomes_one_with_several():
     for token in ("proposed-token", None):
-        storage, _ = made(store.ATTEMPT, json.dumps(dict(ONE_TOKEN, token=token)).encode())
+        storage, _ = made(record.ATTEMPT, json.dumps(dict(ONE_TOKEN, token=token)).encode())
         found = load_attempt(storage)
         assert found["tokens"] == ([PROPOSED] if token else [])
         for field in ("server", "address", "body", "message_id", "coap_token", "port"):
@@ -127,7 +127,7 @@ def test_an_attempt_with_one_token_becomes_one_with_several():
 
 
 def test_an_attempt_of_another_board_is_none():
-    storage, flash = made(store.ATTEMPT, record.encoded(dict(ATTEMPT, id="another")))
+    storage, flash = made(record.ATTEMPT, record.encoded(dict(ATTEMPT, id="another")))
     assert load_attempt(storage) is None
     assert flash.files  # whoever looks for it may still find it
 

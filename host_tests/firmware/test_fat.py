@@ -11,8 +11,8 @@ from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
-from firmware.provisioning import record
-from firmware.provisioning.provisioned import forget_secret
+from firmware.provisioning import record, record_file
+from firmware.provisioning.settled import forget_secret
 from host_tests.firmware.helpers import raises, skip
 from host_tests.firmware.test_credentials import ATTEMPT, WHOLE
 from host_tests.firmware.world import Stub, example
@@ -117,7 +117,7 @@ def test_no_cut_loses_the_credentials():
         found.append(credentials["credentialsValue"])
         # What was found is found again.
         assert store.load(storage) == credentials
-        store.save(storage, WHOLE)
+        storage.save(store.CREDENTIALS, json.dumps(WHOLE).encode())
         assert store.load(storage) == WHOLE
     assert found[0] == "the-token" and found[-1] == "another-token" and len(found) > 6
     # Else a cut before the rename would prove nothing.
@@ -129,9 +129,9 @@ def test_no_cut_loses_the_credentials():
 def test_no_cut_loses_the_attempt():
     renewed = dict(ATTEMPT)
     renewed["message_id"] = 1
-    for storage in cuts(store.ATTEMPT, record.encoded(ATTEMPT), record.encoded(renewed)):
+    for storage in cuts(record.ATTEMPT, record.encoded(ATTEMPT), record.encoded(renewed)):
         board = Stub(storage=storage, id=ATTEMPT["id"])
-        assert record.load(board) in (ATTEMPT, renewed)
+        assert record_file.load(board) in (ATTEMPT, renewed)
 
 
 def test_no_cut_loses_the_configuration():

@@ -55,7 +55,9 @@ class Device:
         return self.session(transport)
 
     def run(self):
-        return self.attempt.run(configuration.load(self.world.board))
+        config = configuration.load(self.world.board)
+        self.attempt.prepare(config)
+        return self.attempt.run(config)
 
 
 def raising(error):

@@ -1,6 +1,7 @@
 """firmware.board.storage: whatever fails, whenever the power goes: the old content or the new."""
 
 from firmware.board.storage import Storage
+from firmware.board.storage_failure import set_aside
 from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import EIO, ENOENT, ENOSPC, EROFS, Flash, PowerCut
@@ -158,18 +159,18 @@ def test_set_aside():
     storage, flash = made()
     for number in (1, 2, 3):
         flash.files[PATH] = b"%d" % number
-        assert storage.set_aside(PATH) == PATH + ".bad%d" % number
+        assert set_aside(storage, PATH).what.endswith(" it is now %s.bad%d" % (PATH, number))
     assert flash.files == {PATH + ".bad%d" % number: b"%d" % number for number in (1, 2, 3)}
 
 
 def test_set_aside_that_fails_or_is_cut():
     storage, flash = made()
     flash.broken = ("rename",)
-    assert PATH in raises(FirstbootError, storage.set_aside, PATH).what
+    assert PATH in raises(FirstbootError, set_aside, storage, PATH).what
     flash.broken = ()
     flash.begin()
     flash.cut_at = 0
-    raises(PowerCut, storage.set_aside, PATH)
+    raises(PowerCut, set_aside, storage, PATH)
     assert flash.files == {PATH: OLD}
 
 
@@ -179,7 +180,8 @@ def test_a_root_in_front_of_every_path():
     storage.save(PATH, NEW)
     assert list(flash.files) == ["/flash" + PATH]
     assert storage.exists(PATH) and storage.read(PATH) == NEW
-    assert storage.set_aside(PATH) == PATH + ".bad1"
+    set_aside(storage, PATH)
+    assert list(flash.files) == ["/flash" + PATH + ".bad1"]
     storage.remove(PATH + ".bad1")
     assert flash.files == {}
 
@@ -204,7 +206,7 @@ def test_what_could_not_be_done_is_said():
         ("write", "saved", "save", (NEW,)),
         ("rename", "saved", "finish", ()),
         ("remove", "removed", "remove", ()),
-        ("rename", "renamed", "set_aside", ()),
+        ("rename", "renamed", "rename", (PATH + ".bad1",)),
     ):
         storage, flash = made()
         flash.files[PATH + ".new"] = NEW

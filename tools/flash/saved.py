@@ -13,9 +13,11 @@ from tools import shims
 shims.install()
 
 from firmware.board import credentials as store  # noqa: E402
+from firmware.board.storage import ATTEMPT  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
-from firmware.provisioning import record  # noqa: E402
-from firmware.provisioning.provisioned import tidy  # noqa: E402
+from firmware.provisioning import record_file  # noqa: E402
+from firmware.provisioning.record import encoded  # noqa: E402
+from firmware.provisioning.settled import tidy  # noqa: E402
 from tools.terminal import one_line  # noqa: E402
 
 # Where a board that has credentials may keep its attempt, too.
@@ -23,7 +25,7 @@ _ATTEMPT_AGAIN = "/attempt_again.json"
 # In an order in which they may be removed: a board without credentials goes on with an attempt.
 PATHS = tuple(
     path + suffix
-    for path in (_ATTEMPT_AGAIN, store.ATTEMPT, store.CREDENTIALS)
+    for path in (_ATTEMPT_AGAIN, ATTEMPT, store.CREDENTIALS)
     for suffix in (".new", "")
 )
 
@@ -48,9 +50,9 @@ class Saved:
                 self.name = one_line(credentials["deviceName"])
         try:
             _move_attempt(board, credentials)
-            if record.load(board) and credentials:
+            if record_file.load(board) and credentials:
                 tidy(board, credentials)
-            fields = record.load(board)
+            fields = record_file.load(board)
         except FirstbootError as error:
             self.pending.append(f"it cannot be read, {one_line(error.what)}")
             return
@@ -62,7 +64,7 @@ class Saved:
 
     def without(self, credentials: bool, attempt: bool) -> dict[str, bytes]:
         """The files that are left when these are forgotten."""
-        gone = [store.CREDENTIALS] * credentials + [store.ATTEMPT, _ATTEMPT_AGAIN] * attempt
+        gone = [store.CREDENTIALS] * credentials + [ATTEMPT, _ATTEMPT_AGAIN] * attempt
         return {
             path: content
             for path, content in self.tidied.items()
@@ -86,16 +88,16 @@ class _Copy:
     def finish(self, path: str) -> None:
         self.files[path] = self.files.pop(path + ".new")
 
-    def set_aside(self, path: str) -> str:
-        return path  # looking at it changes nothing
+    def rename(self, path: str, new: str) -> None:
+        """Looking at a file that is set aside changes nothing."""
 
 
 def _move_attempt(board: SimpleNamespace, credentials: dict | None) -> None:
     """As firmware.provisioning.rejection does, let an attempt in its other place go on."""
-    fields = record.load(board, _ATTEMPT_AGAIN)
-    if fields and not board.storage.exists(store.ATTEMPT):
+    fields = record_file.load(board, _ATTEMPT_AGAIN)
+    if fields and not board.storage.exists(ATTEMPT):
         rejected = credentials and credentials["credentialsValue"]
         tokens = [each for each in fields["tokens"] if each["token"] != rejected]
-        fields.update(replaces=record.fingerprint(board), tokens=tokens)
-        board.storage.save(store.ATTEMPT, record.encoded(fields))
+        fields.update(replaces=record_file.fingerprint(board), tokens=tokens)
+        board.storage.save(ATTEMPT, encoded(fields))
     board.storage.remove(_ATTEMPT_AGAIN)

@@ -78,7 +78,7 @@ def main(image):
     thin_board.network.WLAN = lambda interface: access_point if interface else station
     from firmware.board import config
     from firmware.board.hardware import Board
-    from firmware.retry import give_back
+    from firmware.memory import give_back
 
     board = Board()
     missing = []

@@ -1,0 +1,35 @@
+"""Memory given back: a step's modules, when the step is done."""
+
+import sys
+
+# One text, since a tuple of texts costs a board four times the memory.
+_STEPS = (
+    "board.config board.config_doubts board.config_mistakes board.credentials board.hostname"
+    " board.json_mistakes board.kept board.near board.storage_failure board.strict_json board.wifi"
+    " board.wifi_failure board.wifi_scan"
+    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
+    " thingsboard.provisioning thingsboard.refusals"
+    " provisioning.attempt provisioning.proposal provisioning.record provisioning.recovery"
+    " provisioning.rejection provisioning.provisioned provisioning.settled link"
+)
+
+
+def give_back(steps=_STEPS):
+    """Free the modules of the steps that are done, by their names in the firmware.
+
+    A module is in sys.modules, and in its package's names; out of both, its memory is free.
+    """
+    for step in steps.split():
+        module = "firmware." + step
+        package, _, name = module.rpartition(".")
+        if sys.modules.pop(module, None):
+            delattr(sys.modules[package], name)
+
+
+def give_back_room(room):
+    """Free all modules of a room of the firmware, such as "onboarding"."""
+    for name in list(sys.modules):
+        if name.startswith("firmware.%s." % room):
+            del sys.modules[name]
+    if sys.modules.pop("firmware." + room, None):
+        delattr(sys.modules["firmware"], room)
