@@ -311,7 +311,7 @@ def test_a_right_password_that_is_refused_at_first(ups):
 @boards
 def test_network_absent_then_present(ups):
     ups.put(speed=30)
-    network = {"ssid": "home", "password": PASSWORD, "appears_after_ms": 1500}
+    network = {"ssid": "home", "password": PASSWORD, "appears_after_ms": 2500}
     has(
         ups.provision(networks=[network]),
         'failed: no network "home" in range\n  Check `wifi.ssid`',

@@ -8,9 +8,9 @@ from micropython import const
 
 from firmware.errors import Silence
 
-_POLL = const(100)  # ms
+_POLL = const(50)  # ms
 PATIENCE = const(30)  # s
-_POLLS_TO_RECONNECT = const(50)
+_POLLS_TO_RECONNECT = const(100)
 # What stands for it with an ESP32; a Pico W has a status of its own.
 _NO_ADDRESS = const(1002)
 _OFF = const(500)  # ms that a radio is off, to be as after power-up
