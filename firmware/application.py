@@ -37,6 +37,8 @@ def begin(place="", trial=None):
             if interrupt.args or not _is_client_s():
                 raise
     type(board).trial = trial
+    if trial:
+        board.background.append(trial.look)
     for name in own:
         del sys.modules[name]
     run(board, credentials, config, place)

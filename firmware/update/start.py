@@ -34,7 +34,7 @@ def choose(state):
     """
     try:
         if not state.is_there():
-            state.fail("its files are gone")
+            state.fail("its files are gone, deleted or for want of room")
         elif state.on_trial and state.starts:
             state.count_start()
         elif state.on_trial:
@@ -82,11 +82,19 @@ def _choose():
     """Return the place that runs in this start, and its trial or None."""
     state = _state()
     was_running = state.running
+    manifest = was_running + "/manifest"
+    was_there = _is_there(manifest)
     place = choose(state)
     if place != was_running:
         from firmware.board.indicator import Indicator
 
         Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
+        if was_there and not _is_there(manifest) and _state().running == was_running:
+            # It was removed to make room for a note of that, for which there is room from the
+            # next mount on.
+            import machine
+
+            machine.reset()
     if state.on_trial:
         from firmware.update.trial import Trial
 
@@ -116,7 +124,14 @@ def _run_slot(place, trial, own):
         if not trial or trial.is_over:
             return
         why = "app.py ended"
-    except Exception as error:
+    except KeyboardInterrupt:
+        # Who presses Ctrl-C wants the prompt. The trial goes on, and ends as always.
+        raise
+    except BaseException as error:
+        is_soft_reset = isinstance(error, SystemExit) and not error.args
+        if is_soft_reset or not (isinstance(error, Exception) or (trial and not trial.is_over)):
+            # MicroPython starts anew, which takes a start of what is on trial.
+            raise
         why = type(error).__name__
         if trial:
             trial.free_memory()

@@ -1,13 +1,13 @@
 """What runs after an update is on trial, until it has proven itself or failed.
 
 It is proven when ThingsBoard answers at or after `trial` s, when the application says so, or when
-it sleeps deep after ThingsBoard has answered. A timer ends what does not get there: it interrupts
+it sleeps deep after ThingsBoard has answered. Timers end what does not get there: they interrupt
 endless loops, too, if not those in C code, for which there is a watchdog.
 """
 
 import gc
 import sys
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 import machine
 from micropython import const
@@ -16,6 +16,8 @@ from firmware.board.indicator import Indicator
 
 # Bytes kept free for what has to be done when the application has taken all others.
 _RESERVE = const(4096)
+# ms from one look at the time to the next.
+_EVERY = const(500)
 
 
 class Trial:
@@ -32,8 +34,10 @@ class Trial:
         self._indicator = Indicator()
         self._began = ticks_ms()
         self._reserve = bytearray(_RESERVE)
-        self._timer = _timer()
-        self._wait(state.contact)
+        self._end_in(state.contact)
+        self._timers = _timers()
+        for timer in self._timers:
+            timer.init(mode=machine.Timer.PERIODIC, period=_EVERY, callback=self.look)
 
     def contact(self):
         """ThingsBoard has answered. Raises FirstbootError when the flash fails."""
@@ -45,7 +49,7 @@ class Trial:
             self.confirm()
         elif not self._is_reached:
             self._is_reached = True
-            self._wait(left + self._state.contact)
+            self._end_in(left + self._state.contact)
 
     def confirm(self):
         """The new version is proven, and stays. Raises FirstbootError when the flash fails."""
@@ -53,8 +57,22 @@ class Trial:
             self._state.confirm()
             self.is_over = True
             self._reserve = None
-            self._timer.deinit()
             self._say("is confirmed")
+
+    def look(self, timer=None):
+        """Fail when it is too late. Again and again, in case that it comes to nothing.
+
+        Called by the timers, and by every wait of the firmware's. `timer`: which one, or None.
+        """
+        if self.is_over:
+            # Only here it is certain that no application has taken it.
+            if timer:
+                timer.deinit()
+        elif ticks_diff(ticks_ms(), self._ends) >= 0:
+            if self._is_reached:
+                self.fail("ThingsBoard has not answered when it was to be confirmed")
+            else:
+                self.fail("it has not reached ThingsBoard within %d s" % self._state.contact)
 
     def before_sleep(self):
         """The board is about to sleep deep: what has reached ThingsBoard is proven."""
@@ -81,29 +99,25 @@ class Trial:
         sys.modules.pop("app", None)
         gc.collect()
 
-    def _wait(self, seconds):
-        """Fail after so long. Again and again, in case that it comes to nothing."""
-        self._timer.init(
-            mode=machine.Timer.PERIODIC, period=seconds * 1000, callback=self._on_timer
-        )
-
-    def _on_timer(self, timer):
-        if self._is_reached:
-            self.fail("ThingsBoard has not answered when it was to be confirmed")
-        else:
-            self.fail("it has not reached ThingsBoard within %d s" % self._state.contact)
+    def _end_in(self, seconds):
+        self._ends = ticks_add(ticks_ms(), seconds * 1000)
 
     def _say(self, what):
         package = self._state.package()
         self._indicator.say("update: %s %s %s" % (package["title"], package["version"], what))
 
 
-def _timer():
-    """Return a timer that applications use rarely: an ESP32's last one, or a Pico W's only kind."""
-    for number in (3, 1, 0):
+def _timers():
+    """Return timers, of which an application may take some.
+
+    An ESP32 has four, each one object for all who ask for it, and since MicroPython 1.29 others
+    with no number; a Pico W has only those, and no two who ask have the same.
+    """
+    found = []
+    for number in (-1, 3, 2, 1):
         try:
-            return machine.Timer(number)
+            found.append(machine.Timer(number))
         except ValueError:
-            # It has fewer, or none with a number.
+            # There is none of that number.
             pass
-    return machine.Timer(-1)
+    return found

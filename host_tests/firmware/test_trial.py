@@ -4,7 +4,12 @@ import sys
 
 from host_tests.firmware.helpers import Clock, raises
 from host_tests.firmware.updates import Site, bundle
-from host_tests.firmware.world import Reset, Stub, Transport  # noqa: F401 - the ticks of a board
+from host_tests.firmware.world import (  # noqa: F401 - the ticks of a board
+    Reset,
+    Stub,
+    Transport,
+    ticks_add,
+)
 
 _before = sys.modules.get("machine")
 sys.modules["machine"] = Stub()
@@ -17,25 +22,23 @@ finally:
 
 
 class Timer:
-    """A machine.Timer of `numbers`; the last one made is `Timer.last`."""
+    """A machine.Timer of `numbers`, one for each; those that run are in `running`, by number."""
 
     PERIODIC = 1
     numbers = (-1,)
+    running = {}
 
     def __init__(self, number):
         if number not in Timer.numbers:
             raise ValueError("Timer doesn't exist")
         self.number = number
-        self.period = None
-        Timer.last = self
 
     def init(self, mode, period, callback):
-        assert mode == Timer.PERIODIC
-        self.period = period
-        self.callback = callback
+        assert mode == Timer.PERIODIC and period <= 1000
+        Timer.running[self.number] = callback
 
     def deinit(self):
-        self.period = None
+        del Timer.running[self.number]
 
 
 class Trial:
@@ -48,8 +51,10 @@ class Trial:
         self.clock = Clock((1 << 30) - 500)
         self.lines = []
         Timer.numbers = numbers
+        Timer.running = {}
         module.machine = Stub(Timer=Timer, reset=reset)
         module.ticks_ms = self.clock.ticks_ms
+        module.ticks_add = ticks_add
         module.ticks_diff = self.clock.ticks_diff
         module.Indicator = lambda: Stub(say=self.lines.append)
         self.site = Site(**settings)
@@ -60,15 +65,26 @@ class Trial:
         """Let it be so late since the start."""
         self.clock.sleep_ms(seconds * 1000 - self.clock.slept)
 
-    def fire(self):
-        """Let the timer fire."""
-        raises(Reset, Timer.last.callback, Timer.last)
+    def look(self):
+        """Let each timer look at the time; return whether the board was reset."""
+        try:
+            for number, callback in list(Timer.running.items()):
+                callback(Timer(number))
+        except Reset:
+            return True
+        return False
+
+    def ends_at(self, seconds):
+        """Let it be so late, and not a moment before it, that it has failed."""
+        self.at(seconds - 1)
+        assert not self.look()
+        self.at(seconds)
+        return self.look()
 
 
 def test_no_contact_in_time():
     case = Trial(trial=100, contact=30)
-    assert Timer.last.period == 30_000
-    case.fire()
+    assert case.ends_at(30)
     state = case.site.state
     assert state.running == "" and state.untold == "FAILED"
     assert state.failed["why"] == "it has not reached ThingsBoard within 30 s"
@@ -79,11 +95,10 @@ def test_contact_then_silence():
     case = Trial(trial=100, contact=30)
     case.at(10)
     case.trial.contact()
-    assert Timer.last.period == 120_000
     case.at(50)
     case.trial.contact()
-    assert Timer.last.period == 120_000 and case.site.state.on_trial
-    case.fire()
+    assert case.site.state.on_trial
+    assert case.ends_at(130)
     assert "has not answered" in case.site.state.failed["why"]
 
 
@@ -98,7 +113,9 @@ def test_contact_in_the_end():
     case.trial.contact()
     state = case.site.state
     assert (state.running, state.on_trial, state.untold) == ("/a", False, "UPDATED")
-    assert case.trial.is_over and Timer.last.period is None
+    assert case.trial.is_over
+    case.at(1000)
+    assert not case.look() and not Timer.running
     assert case.lines == ["update: my-app 2 is confirmed"]
     case.trial.contact()
     case.trial.confirm()
@@ -144,10 +161,47 @@ def test_a_failure_that_cannot_be_noted_resets_all_the_same():
     assert case.site.state.on_trial
 
 
-def test_the_timer_of_each_board():
-    for numbers, expected in (((-1,), -1), ((0, 1, 2, 3), 3), ((0, 1), 1), ((-1, 0), 0)):
+def test_the_timers_of_each_board():
+    for numbers, expected in (
+        ((-1,), {-1}),
+        ((0, 1, 2, 3), {1, 2, 3}),
+        ((0, 1), {1}),
+        ((-1, 0, 1, 2, 3), {-1, 1, 2, 3}),
+    ):
         Trial(numbers)
-        assert Timer.last.number == expected
+        assert set(Timer.running) == expected
+
+
+def test_an_application_s_timers_are_its_own():
+    """What it takes is neither taken back nor ended with the trial; others go on looking."""
+    case = Trial((0, 1, 2, 3), trial=100, contact=30)
+
+    def its(timer):
+        pass
+
+    for number in (0, 3):
+        Timer(number).init(mode=Timer.PERIODIC, period=10, callback=its)
+    case.at(10)
+    case.trial.contact()
+    case.at(100)
+    case.trial.contact()
+    assert case.trial.is_over and not case.look()
+    assert Timer.running == {0: its, 3: its}
+    case = Trial((0, 1, 2, 3), trial=100, contact=30)
+    for number in (0, 2, 3):
+        Timer(number).init(mode=Timer.PERIODIC, period=10, callback=its)
+    assert case.ends_at(30)
+
+
+def test_every_wait_looks_at_the_time_too():
+    """With no timer that is left."""
+    case = Trial((1,), trial=100, contact=30)
+    Timer.running = {}
+    case.at(29)
+    case.trial.look()
+    case.at(30)
+    raises(Reset, case.trial.look)
+    assert case.site.state.untold == "FAILED"
 
 
 def test_memory_is_free_before_it_is_needed():
