@@ -97,7 +97,7 @@ MAY_IMPORT = {
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},
     "firmware.board.config": {"firmware.coap.uri"},
-    "firmware.board.config_doubts": {"firmware.coap.uri_doubts"},
+    "firmware.board.config_doubts": {"firmware.coap.uri"},
     "firmware.board.hardware": {"firmware.coap.udp"},
     "firmware.board.kept": {"firmware.coap.microcoapy", "firmware.onboarding.button"},
     "firmware.board.security": {"firmware.coap.dtls"},

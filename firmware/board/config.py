@@ -4,7 +4,6 @@ Mistakes are explained by firmware.board.config_mistakes, which a good config.js
 """
 
 import json
-from binascii import unhexlify
 
 from firmware.board.hostname import hostname
 from firmware.coap import uri
@@ -116,9 +115,8 @@ def check(content, id, provisioned=False, chip="", asked=None):
     if not (isinstance(networks, list) and fits("networks", networks)):
         networks = None
     is_asking = asked is not None and config.get("onboarding")
-    wrong = []
-    unknown = 0
-    own_token = False
+    wrong, unknown = [], 0
+    own_token = is_odd = False
     for section, lines in KEYS:
         places = [(section, config[section[:-1]] if section else config)]
         if section == "update." and config["update"] is None:
@@ -142,12 +140,15 @@ def check(content, id, provisioned=False, chip="", asked=None):
                     if kind in ("name", "token", "text") and isinstance(value, str):
                         own_token = own_token or (kind == "token" and "{id}" in value)
                         value = value.replace("{id}", id)
+                        is_odd = is_odd or "{" in value
                         if kind == "name":
                             # ThingsBoard trims it, too.
                             value = value.strip()
                     if not fits(kind, value) and json.dumps(value) != default:
                         wrong.append((place + key, kind, given, value))
                         value = {}  # in place of a section, so that its keys are missing
+                    elif default[0] not in "!{" and not (kind == "psk" and len(value) < 64):
+                        is_odd = True
                 else:
                     value = json.loads(default)
                 values[key] = value
@@ -159,7 +160,8 @@ def check(content, id, provisioned=False, chip="", asked=None):
     if server and not (wrong or unknown):
         *endpoint, secure = uri.parse(server)
     doubtful = []
-    if not provisioned:
+    # In the keys that every board needs there is little to doubt.
+    if not provisioned and (wrong or unknown or is_odd or uri.doubt(server)):
         from firmware.board.config_doubts import doubts
 
         doubtful = doubts(config, networks, chip)
@@ -173,7 +175,7 @@ def check(content, id, provisioned=False, chip="", asked=None):
     for wifi in networks:
         wifi["hostname"] = wifi["hostname"] or hostname(config["provisioning"]["deviceName"] or "")
         if wifi["ssid_hex"]:
-            wifi["ssid"] = wifi["name"] = unhexlify(wifi["ssid_hex"])
+            wifi["ssid"] = wifi["name"] = bytes.fromhex(wifi["ssid_hex"])
         else:
             wifi["name"] = (wifi["ssid"] or "").encode()
     return config
@@ -184,8 +186,7 @@ def parse(content, strict=False):
 
     `strict`: not what only MicroPython takes for JSON. Raises FirstbootError.
     """
-    given = None
-    is_json = True
+    given, is_json = None, True
     if strict and content:
         from firmware.board.strict_json import mistake_in
 
@@ -241,9 +242,8 @@ def fits(kind, value):
         from firmware.board.modulus import modulus
 
         return modulus(value) is not None
-    for mark in "/?&#":
-        if kind == "token" and mark in value:
-            return False
+    if kind == "token" and any(mark in value for mark in "/?&#"):
+        return False
     if kind == "name" and len(value) > 255:
         return False
     no_text = ("bool", "dict", "int", "list", "seconds")

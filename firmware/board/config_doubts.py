@@ -3,7 +3,7 @@
 Before a board is provisioned that is refused. One that is provisioned says it and goes on.
 """
 
-from firmware.coap.uri_doubts import doubt
+from firmware.coap.uri import doubt
 
 # Of each chip the pins that something else needs, as `,pin,pin,`.
 _CONSOLE = "carries the console"

@@ -8,7 +8,7 @@ client.close()
 from ..errors import CoapError
 from .client import Client
 from .udp import UDP, resolve
-from .uri import parse
+from .uri import doubt, parse
 
 
 def connect(uri, secure=None, client=Client, **options):
@@ -20,12 +20,9 @@ def connect(uri, secure=None, client=Client, **options):
     Pico W without a network looks for a name for ever.
     """
     host, port, name, is_secure = parse(uri)
-    if name is None or len(name.encode()) > 63 or ".." in "." + name:
-        from .uri_doubts import doubt
-
-        why = doubt(uri)
-        if why:
-            raise ValueError(why)
+    why = doubt(uri)
+    if why:
+        raise ValueError(why)
     if is_secure and not secure:
         raise CoapError(
             "%s is for coaps, and there is no `secure` to open a session" % uri,

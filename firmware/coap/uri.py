@@ -52,6 +52,21 @@ def origin(uri):
     return "%s://%s:%d" % ("coaps" if secure else "coap", host.lower(), port)
 
 
+def doubt(uri):
+    """Return why the host in a URI can be no server's; None if it can, or for what is no URI."""
+    name = uri.partition("://")[2]
+    if name[:1].isalpha() and len(name.encode()) <= 63 and ".." not in name:
+        # As nearly all are.
+        return None
+    try:
+        host, _, name, _ = parse(uri)
+    except ValueError:
+        return None
+    from .uri_doubts import doubt_host
+
+    return doubt_host(host, name)
+
+
 def _number(text):
     """Return the number in a text of digits; for any other text one that is too large."""
     return int(text) if text and not text.strip("0123456789") else 65536

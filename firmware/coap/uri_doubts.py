@@ -1,14 +1,8 @@
 """Hosts that are well written in a URI and can be no server's. Apart, since few boards ask."""
 
-from .uri import parse
 
-
-def doubt(uri):
-    """Return why the host in a URI can be no server's; None if it can, or for what is no URI."""
-    try:
-        host, _, name, _ = parse(uri)
-    except ValueError:
-        return None
+def doubt_host(host, name):
+    """Return why a host can be no server's, None if it can. `name`: see firmware.coap.uri.parse."""
     if name is None:
         # An IPv6 address may end with an IPv4 one.
         first, dot, _ = host.rpartition(":")[2].partition(".")

@@ -1,8 +1,7 @@
 """firmware.coap.uri: RFC 7252 section 6."""
 
 from firmware.coap.connect import connect
-from firmware.coap.uri import parse
-from firmware.coap.uri_doubts import doubt
+from firmware.coap.uri import doubt, parse
 from host_tests.firmware.helpers import raises
 
 # (text, secure, host, port, Uri-Host)
