@@ -506,15 +506,14 @@ def run(credentials):
     print("done" if marked else "")
     time.sleep(60)
 """
-RANDOM_CUTS, ALL_RANDOM_CUTS = 10, 200
+RANDOM_CUTS, PARTS = 200, 4
 SEED = 5
 
 
-def test_any_moment_of_an_update_may_be_cut(bench, request):
-    """200 of them with --explore-deep, see host_tests.test_update_cuts."""
-    is_deep = request.config.getoption("--explore-deep", default=False)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_any_moment_of_an_update_may_be_cut(bench, part):
     takes = max(life_of(bench, -1 - number, None) for number in range(2))
-    for number in range(ALL_RANDOM_CUTS if is_deep else RANDOM_CUTS):
+    for number in range(part, RANDOM_CUTS, PARTS):
         life_of(bench, number, takes)
 
 
@@ -525,7 +524,7 @@ def life_of(bench, number: int, takes: float | None) -> float:
     bench.kind = draw.choice(sorted(KINDS))
     files = {
         "app.py": CONFIRMS.encode() if is_good else b"1 / 0",
-        "data.bin": b"x" * 20_000,
+        "data.bin": b"x" * 12_000,
         "inner.py": b"marked = True",
     }
     bench.flash.unlink(missing_ok=True)
