@@ -28,6 +28,8 @@ class Backlog:
     _uptime = _now = 0
     # The time that was given last.
     _last = -1
+    # The number of the first reading that may get lost, as Queue counts them.
+    _first_once = 0
     # What `next` gave last, see Queue.batch; attributes, or None.
     _number = 0
     _attributes = None
@@ -43,14 +45,17 @@ class Backlog:
     def __bool__(self):
         return bool(len(self.queue) or self.attributes)
 
-    def put(self, values, ts):
+    def put(self, values, ts, confirm=True):
         """Let telemetry wait; see firmware.device.Device.send_telemetry."""
         self.check_clock()
+        is_alone = not len(self.queue)
         if isinstance(values, list):
             for each in values:
                 self.queue.put(each["values"], each.get("ts") or self._next())
         else:
             self.queue.put(values, ts or self._next())
+        if confirm or not is_alone:
+            self._first_once = self.queue.first + len(self.queue)
 
     def put_attributes(self, values):
         """Let client attributes wait."""
@@ -64,7 +69,11 @@ class Backlog:
         """
         self.is_once = False
         if len(self.queue):
-            self.is_once = not confirm and self._unanswered < _MOST_UNANSWERED
+            self.is_once = (
+                not confirm
+                and self._unanswered < _MOST_UNANSWERED
+                and self.queue.first >= self._first_once
+            )
             self._attributes = None
             self._number, body = self.queue.batch(largest)
             return "telemetry", body

@@ -96,10 +96,11 @@ class Device:
 
         `values`: a dictionary, or a list of {"ts": …, "values": …} for several at once. `ts`: when
         it was, in ms since 1970; by default now, if the clock is known. What cannot be sent now
-        waits. `confirm`: without it, one datagram goes out once, and may get lost. Raises
-        ValueError for what JSON cannot say, and for a reading that the queue is too small for.
+        waits, and is confirmed. `confirm`: without it, one datagram goes out once, and may get
+        lost. Raises ValueError for what JSON cannot say, and for a reading that the queue is too
+        small for.
         """
-        self.session.backlog.put(values, ts)
+        self.session.backlog.put(values, ts, confirm)
         return self._drive(self.session.work(confirm))
 
     def send_attributes(self, values):

@@ -68,4 +68,6 @@ def renew(session):
     session.credentials = yield from rejection_steps(session.board)
     session.resource = None
     session.is_new = True
+    if session.observed and session.observed.calls:
+        session.observed.calls.forget()
     give_back()

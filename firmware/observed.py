@@ -13,7 +13,6 @@ from firmware.coap.message import CON, EMPTY, POST, encode
 from firmware.coap.observe import Observation
 from firmware.errors import FirstbootError
 from firmware.retry import backoff, bug, spread
-from firmware.thingsboard.telemetry import encoded
 
 # ms. Routers keep a quiet path for two minutes (RFC 4787 section 4.3).
 _QUIET = const(100_000)
@@ -21,25 +20,29 @@ _LOOK = const(1_000)  # ms from one look at the board's address to the next
 # ms between registrations, but for a few that may follow each other.
 _QUICK = const(60_000)
 _MOST_QUICK = const(5)
-# ms from ThingsBoard's last word to a reply, and for its way there: sooner it cannot have
-# restarted, which begins its ids again.
-_SOON = const(10_000)
+# ms after ThingsBoard's last word until which a reply may set out, and be sent again: sooner it
+# cannot have restarted, which begins its ids again.
+_SOON = const(5_000)
+_AT_LATEST = const(10_000)
 
 
 class Observed:
     """`refresh`: in ms; up to half as much is added by chance, so that boards spread out.
 
     `update`: updates over the air, see firmware.update.watch, which go by a shared attribute; or
-    None. `kept`: replies that waited while the board slept, see `replies`.
+    None. `calls`: those that came, see firmware.thingsboard.rpc; None when they are not observed.
+    `kept`: replies that waited while the board slept.
     """
 
-    update = None
+    update = calls = None
+    # In ticks: what comes for `rpc` was sent later.
+    silent_at = 0
 
     def __init__(self, refresh, board, kept=()):
         self._refresh = refresh
         self._board = board
         self._watches = []
-        self._attributes = self._calls = self._rpc = None
+        self._attributes = self._rpc = None
         self._on_attributes = self._follow = None
         # By method; None: all that have no handler of their own.
         self._on_calls = {}
@@ -66,17 +69,12 @@ class Observed:
     def observe_calls(self, method, handler):
         """See firmware.device.Device.on_rpc. `method`: None for all others."""
         self._on_calls[method] = handler
-        if not self._calls:
+        if not self.calls:
             from firmware.thingsboard.rpc import Calls
 
-            self._calls = Calls(self._kept)
-            self._rpc = _Watch("rpc", self._calls, self._board.ticks)
+            self.calls = Calls(self._kept)
+            self._rpc = _Watch("rpc", self.calls, lambda: self.silent_at)
             self._watches.append(self._rpc)
-
-    @property
-    def takes_calls(self):
-        """Whether calls are observed."""
-        return self._calls is not None
 
     def is_due(self, client):
         """Return whether there is something to send. `client`: None when there is no connection."""
@@ -84,9 +82,7 @@ class Observed:
 
     def owes(self, client):
         """Return whether there is something for `work`, before other things are sent."""
-        if self._next_reply():
-            return True
-        if client and client.later:
+        if self._next_reply() or (client and client.later):
             return True
         now = self._board.ticks()
         for watch in self._watches:
@@ -99,6 +95,13 @@ class Observed:
         for watch in self._watches:
             watch.again_at = None
             watch.taker.doubt()
+
+    def heard(self, datagram, now, was_deaf):
+        """Note that a datagram came, perhaps too often if nobody listened for long, or None did."""
+        if datagram is None:
+            self.silent_at = now
+        elif was_deaf:
+            self.doubt()
 
     def on_disconnect(self):
         """The connection is gone, and what was registered in it."""
@@ -114,13 +117,16 @@ class Observed:
         there is none, or it is not known to be alive, an id may be another call's by now.
         """
         reply = self._next_reply()
-        while reply and self._rpc.observation.token:
-            yield from session.ask(POST, "rpc/%d" % reply[0], reply[1], timeout=_SOON)
-            self._calls.replied(reply[0])
+        while reply:
+            left = _AT_LATEST - self._since_last_word()
+            yield from session.ask(POST, "rpc/%d" % reply[0], reply[1], left)
+            self.calls.replied(reply[0])
             reply = self._next_reply()
         for watch in self._watches:
             if watch.is_due(self._board.ticks()):
                 watch.observation.path = session.path(watch.resource)
+                if watch is self._rpc:
+                    self.silent_at = self._board.ticks()
                 steps = watch.observation.register(session.client)
                 response = yield from session.answered(steps)
                 if watch.observation.token is None:
@@ -132,10 +138,6 @@ class Observed:
                 watch.taker.on_registration(response, watch.observation.number)
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
-
-    def replies(self):
-        """Return the replies to calls that did not get through, see firmware.thingsboard.rpc."""
-        return self._calls.replies() if self._calls else []
 
     def keep_open(self, session):
         """Keep the way open that ThingsBoard's notifications take, with an Empty message.
@@ -166,27 +168,22 @@ class Observed:
             self._follow(self._attributes.values)
         if change is not None and self._on_attributes:
             return self._on_attributes, (change,), None
-        call = self._calls.next_call() if self._calls else None
+        call = self.calls.next_call() if self.calls else None
         if not call:
             return None
         id, method, params = call
         handler = self._on_calls.get(method)
         if handler:
             return handler, (params,), id
-        return self._on_calls.get(None) or _no_handler, (method, params), id
+        return self._on_calls.get(None) or self.calls.no_handler, (method, params), id
 
     def finish(self, job, result):
         """Note what a handler gave: the reply, if it was called for a call."""
-        id = job[2]
-        if id is None:
-            return
-        if not isinstance(result, dict):
-            result = {} if result is None else {"result": result}
-        try:
-            reply = encoded(result)
-        except ValueError as error:
-            reply = encoded(bug(error))
-        self._calls.done(id, reply)
+        if job[2] is not None:
+            try:
+                self.calls.done(job[2], result)
+            except (ValueError, MemoryError) as error:
+                self.calls.done(job[2], bug(error))
 
     def _watch_attributes(self):
         if not self._attributes:
@@ -197,23 +194,25 @@ class Observed:
 
     def _next_reply(self):
         """Return (id, reply) of a reply to send now; None: there is none, or `rpc` is due first."""
-        reply = self._calls and self._calls.next_reply()
         watch = self._rpc
-        if reply and ticks_diff(self._board.ticks(), watch.observation.at) > _SOON:
+        reply = watch and watch.observation.token and self.calls.next_reply()
+        if reply and self._since_last_word() > _SOON:
             watch.again_at = None
         return reply if reply and watch.again_at is not None else None
+
+    def _since_last_word(self):
+        """Return how many ms ago, at the most, ThingsBoard sent what came for `rpc` last."""
+        return ticks_diff(self._board.ticks(), self._rpc.observation.at)
 
 
 class _Watch:
     """A path that is observed. `taker`: what its notifications are for."""
 
-    # In ticks; None: now.
-    again_at = None
-    registered_at = None
-    # Two boards with one token would end each other's observations for ever: how many
-    # registrations followed each other, and from when on there may be another.
+    # In ticks. `again_at`: when it is due, None for now.
+    again_at = registered_at = not_before = None
+    # How many registrations followed each other: two boards with one token would end each other's
+    # observations for ever.
     quick = 0
-    not_before = None
 
     def __init__(self, resource, taker, ticks):
         self.resource = resource
@@ -241,8 +240,3 @@ class _Watch:
             or self.taker.is_doubtful
             or ticks_diff(self.again_at, now) <= 0
         )
-
-
-def _no_handler(method, params):
-    """Answer a call that the application has no handler for."""
-    return {"error": "no handler for %s" % method}

@@ -140,9 +140,8 @@ class Session:
         was_deaf = ticks_diff(board.ticks(), self.listened_at) > _DEAF
         datagram = self.client.receive(0 if was_deaf else timeout)
         self.listened_at = board.ticks()
-        if was_deaf and datagram is not None and self.observed:
-            # It came meanwhile, and perhaps too often.
-            self.observed.doubt()
+        if self.observed:
+            self.observed.heard(datagram, self.listened_at, was_deaf)
         return datagram
 
     def close(self):

@@ -84,9 +84,7 @@ def windows(session):
     while ticks_diff(ticks(), began) < (_LONGEST_UPDATE if update and update.is_busy else _LONGEST):
         if session.is_due():
             yield 0
-        elif session.retry_at is not None or not (
-            session.observed and session.observed.takes_calls
-        ):
+        elif session.retry_at is not None or not (session.observed and session.observed.calls):
             return
         else:
             left = _QUIET - ticks_diff(ticks(), session.sent_at)
@@ -111,7 +109,8 @@ def keep(session):
     With `persist` telemetry is on flash, too.
     """
     board, backlog = session.board, session.backlog
-    calls = session.observed.replies() if session.observed else []
+    calls = session.observed and session.observed.calls
+    calls = calls.replies() if calls else []
     rest = b'{"attributes":%s,"calls":%s,"telemetry":' % (
         encoded(backlog.attributes),
         json.dumps(calls).encode(),

@@ -9,6 +9,8 @@ reply to another call with that id.
 
 import json
 
+from firmware.thingsboard.telemetry import encoded
+
 # That are to be done; and with them those that are done, and whose reply has not got through.
 _MOST_CALLS = 8
 _MOST_OPEN = 24
@@ -74,8 +76,15 @@ class Calls:
         call = json.loads(payload)
         return id, call["method"], call.get("params")
 
-    def done(self, id, reply):
-        """Note the reply to a call, JSON in bytes."""
+    def no_handler(self, method, params):
+        """Answer a call that the application has no handler for."""
+        return {"error": "no handler for %s" % method}
+
+    def done(self, id, result):
+        """Note what a handler gave as reply. Raises ValueError for what JSON cannot say."""
+        if not isinstance(result, dict):
+            result = {} if result is None else {"result": result}
+        reply = encoded(result)
         for each in self._open:
             if each[0] == id and each[2] is None:
                 each[2] = reply
@@ -91,6 +100,12 @@ class Calls:
     def replies(self):
         """Return the replies that did not get through: [id, call as JSON, reply as JSON] each."""
         return [[id, call.decode(), reply.decode()] for id, call, reply, _ in self._open if reply]
+
+    def forget(self):
+        """Answer none of the calls that came: from now on another device's come."""
+        running = [each for each in self._open[: self._next] if each[2] is None]
+        self._open = [[each[0], b"", None, 1] for each in running]
+        self._next = len(self._open)
 
     def replied(self, id):
         """A reply got through: the call is over."""

@@ -16,7 +16,8 @@ class Queue:
     """Readings in the order in which they came, oldest first.
 
     `limit`: the most bytes that they may have as JSON. `keeps`: what stays when there is no more
-    room: "newest" or "oldest". `dropped`: how many readings there was no room for.
+    room: "newest" or "oldest". `dropped`: how many readings there was no room for. `first`: the
+    number of the first that waits, counted from the first that ever came.
     """
 
     def __init__(self, limit, keeps="newest"):
@@ -24,8 +25,7 @@ class Queue:
         self.keeps = keeps
         self.dropped = 0
         self._size = 0
-        # The number of the first of `_readings`, counted from the first that ever came.
-        self._first = 0
+        self.first = 0
         # (ts in ms, or None; values as JSON)
         self._readings = []
 
@@ -64,7 +64,7 @@ class Queue:
         time ThingsBoard gives that of the datagram, and keeps one: each has its own.
         """
         if len(self._readings) == 1:
-            return self._first + 1, _timed(*self._readings[0])
+            return self.first + 1, _timed(*self._readings[0])
         parts = []
         size = 1
         has_untimed = False
@@ -75,13 +75,13 @@ class Queue:
                 break
             has_untimed = has_untimed or part is content
             parts.append(part)
-        number = self._first + len(parts)
+        number = self.first + len(parts)
         return number, parts[0] if len(parts) == 1 else b"[%s]" % b",".join(parts)
 
     def sent(self, number):
         """Remove what `batch` gave with this number, but for what was dropped meanwhile."""
-        if number > self._first:
-            self._remove(number - self._first)
+        if number > self.first:
+            self._remove(number - self.first)
 
     def shift(self, ms):
         """Correct the times of a clock that was not set, now that it is: by so much."""
@@ -109,7 +109,7 @@ class Queue:
     def _remove(self, count):
         for _ in range(count):
             self._size -= len(self._readings.pop(0)[1])
-        self._first += count
+        self.first += count
 
 
 def _timed(ts, content):

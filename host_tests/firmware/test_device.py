@@ -172,6 +172,25 @@ def test_an_unconfirmed_reading_that_never_left_is_not_lost():
     assert len(work.telemetry()["n"]) == 1
 
 
+def test_what_was_to_be_confirmed_is_also_behind_an_unconfirmed_reading():
+    for first, second, readings in ((True, False, 2), (False, False, 2), (False, True, 2)):
+        work = Work()
+        work.device.send_telemetry({"n": 0})
+        transport = work.transports[0]
+        work.is_deaf = True
+        transport.send, send = lambda datagram: 1 // 0, transport.send
+        # What is given is all in the queue when it is sent.
+        work.device.session.backlog.put({"n": 1}, None, first)
+        work.device.session.backlog.put({"n": 2}, None, second)
+        transport.send = send
+        work.is_deaf = False
+        sent = len(transport.sent)
+        work.device._drive(work.device.session.work(False))
+        assert work.device.waiting == 0
+        assert [each[1][0] >> 4 & 3 for each in transport.sent[sent:]] == [0, 2], (first, second)
+        assert len(work.telemetry()["n"]) == 1 + readings
+
+
 def test_client_attributes():
     work = Work()
     work.is_deaf = True
@@ -301,6 +320,19 @@ def test_a_device_that_was_deleted_is_provisioned_anew():
     assert work.changes == [{"a": 1}, {"a": None, "b": 2}]
     assert work.states == ["connected"]
     assert work.world.get("/credentials.json")["credentialsValue"] == work.token
+
+
+def test_calls_of_the_deleted_device_are_not_taken_for_the_new_one_s():
+    work = Home()
+    work.device.wait(1000)
+    work.call(0, "m", 1)
+    del work.server.devices[NAME]
+    work.device.wait(100)
+    work.device.wait(1000)
+    assert work.calls == [("m", 1)]
+    work.call(0, "m", 1)
+    work.device.wait(1000)
+    assert work.calls == [("m", 1)] * 2
 
 
 def test_a_deleted_device_heals_by_whatever_it_asks():
@@ -481,6 +513,26 @@ def test_two_boards_with_one_token_do_not_end_each_other_s_observations_for_ever
     assert 20 < len(work.registrations("rpc")) < 80
 
 
+def test_a_reply_waits_while_two_boards_end_each_other_s_observations():
+    work = Home()
+    work.device.wait(1000)
+    while work.device.session.observed._rpc.not_before is None:
+        work.notify("rpc", None, code=0x42)
+        work.device.wait(100)
+
+    def end(method, params):
+        work.notify("rpc", None, code=0x42)
+        work.device.wait(20)
+
+    work.device.on_rpc(end)
+    work.call(0, "m")
+    work.device.wait(20_000)
+    assert work.replies() == [] and work.device.send_telemetry({"n": 1})
+    work.call(0, "m")
+    work.device.wait(1000)
+    assert work.replies() == [("rpc/0", {})]
+
+
 def test_numbers_that_are_none_do_not_register_without_an_end():
     """A server whose first number is not 0."""
     work = Home()
@@ -534,6 +586,32 @@ def test_what_a_slow_handler_gives_is_sent_when_the_call_came_again():
     assert work.replies() == [("rpc/0", {"did": "slow"}), ("rpc/1", {"did": "quick"})]
 
 
+def test_what_a_call_that_was_read_late_gives_is_sent_when_it_came_again():
+    """It may have waited in the socket while ThingsBoard restarted."""
+    work = Home()
+    work.device.wait(1000)
+    work.call(0, "late")
+    work.clock.sleep_ms(25_000)
+    work.device.wait(1000)
+    assert work.calls == [("late", None)]
+    assert len(work.registrations("rpc")) == 2 and work.replies() == []
+    work.call(0, "late")
+    work.device.wait(1000)
+    assert work.calls == [("late", None)] and work.replies() == [("rpc/0", {"did": "late"})]
+
+
+def test_a_reply_is_not_sent_again_later_than_thingsboard_can_have_restarted():
+    work = Home()
+    work.device.wait(1000)
+    work.takes = 4_000
+    work.call(0, "m")
+    work.is_mute = True
+    began = work.clock.slept
+    work.device.wait(60_000)
+    sent = [at - began for at, _, resource, _ in work.requests if resource == "rpc/0"]
+    assert len(sent) == 2 and max(sent) <= 10_000
+
+
 def test_an_application_that_does_something_else_for_long():
     work = Home()
     work.device.wait(1000)
@@ -582,27 +660,31 @@ def test_a_bug_in_a_handler_is_shown_and_answered():
     def bug(params):
         raise ValueError("oh")
 
+    deep = {}
+    for _ in range(20):
+        deep = {"a": deep}
     for method, handler, error in (
         ("raises", bug, "ValueError: oh"),
         ("object", lambda params: object(), "ValueError: JSON has no object"),
         ("nan", lambda params: {"a": float("nan")}, "ValueError: JSON has no infinity and no NaN"),
         ("bytes", lambda params: {"a": b"x"}, "ValueError: JSON has no bytes"),
         ("key", lambda params: {1: 2}, "ValueError: a key is a text, not a int"),
+        ("deep", lambda params: deep, "ValueError: values are nested more than 8 deep"),
     ):
         work.device.on_rpc(method, handler)
         work.device.wait(1000)
         work.call(len(work.replies()), method)
         work.device.wait(1000)
         assert work.replies()[-1][1] == {"error": error}
-    assert len(shown) == 5
+    assert len(shown) == 6
     work.device.on_attributes(bug)
     work.set({"a": 1})
     work.device.wait(1000)
-    assert len(shown) == 6
+    assert len(shown) == 7
     work.device.on_state(lambda state, text: 1 // 0)
     work.is_deaf = True
     work.device.send_telemetry({"n": 1})
-    assert len(shown) == 7 and work.device.waiting == 1
+    assert len(shown) == 8 and work.device.waiting == 1
 
 
 def test_a_reply_is_sent_until_it_is_acknowledged():

@@ -24,7 +24,7 @@ class Site:
     def come(self, *call, skipped=0):
         return self.calls.on_notification(Stub(skipped=skipped), message(*call))
 
-    def work(self, reply=b"{}"):
+    def work(self, reply=None):
         """Do what is to be done."""
         call = self.calls.next_call()
         while call:
@@ -47,7 +47,7 @@ def test_a_call_and_its_reply():
     assert site.come(0, "setRelay", True) is True
     assert site.calls.next_reply() is None
     assert site.calls.next_call() == (0, "setRelay", True) and site.calls.next_call() is None
-    site.calls.done(0, b'{"ok":1}')
+    site.calls.done(0, {"ok": 1})
     assert site.calls.next_reply() == (0, b'{"ok":1}') == site.calls.next_reply()
     site.calls.replied(0)
     assert site.calls.next_reply() is None
@@ -96,7 +96,7 @@ def test_a_call_that_is_being_done_when_a_registration_brings_it():
     site.register()
     site.come(3)
     assert site.calls.next_call() is None
-    site.calls.done(3, b"{}")
+    site.calls.done(3, None)
     assert site.replies() == [3]
 
 
@@ -117,14 +117,28 @@ def test_ids_begin_at_0_again_after_a_restart_of_the_server():
 def test_a_reply_is_not_sent_to_another_call_of_the_same_id():
     site = Site()
     site.come(0, "first")
-    site.work(b'{"first":1}')
+    site.work({"first": 1})
     site.register()
     site.come(0, "second")
     assert site.calls.next_reply() is None
-    site.work(b'{"second":1}')
+    site.work({"second": 1})
     assert site.calls.next_reply() == (0, b'{"second":1}')
     assert site.replies() == [0]
     assert site.done == [("first", None), ("second", None)]
+
+
+def test_a_call_that_is_being_done_when_another_device_s_calls_come():
+    site = Site()
+    site.come(0, "m", 1)
+    site.come(1, "m", 2)
+    assert site.calls.next_call() == (0, "m", 1)
+    site.calls.forget()
+    site.register()
+    site.come(0, "m", 1)
+    site.calls.done(0, {"former": True})
+    assert site.calls.next_reply() is None
+    site.work({"done": True})
+    assert site.done == [("m", 1)] and site.calls.next_reply() == (0, b'{"done":true}')
 
 
 def test_a_call_that_does_not_come_again_is_forgotten():

@@ -31,6 +31,7 @@ from host_tests.explorer.folder import Folder
 from host_tests.explorer.run import Violation
 from host_tests.firmware.world import KEY, SECRET, example
 from tools.fake_thingsboard.calls import FAILED
+from tools.fake_thingsboard.codec import NON, decode
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
 
@@ -48,6 +49,9 @@ _SAME_TIME = 5_000
 _SMOOTH = {"set", "delete", "call", "address"}
 _SILENCE, _OUTAGE = 100_000, 50_000  # ms
 _RESTART = 21_000  # ms: sooner no ThingsBoard is back
+_FASTEST_RESTART = 10_100  # ms: as README says, and for a datagram's way
+_MOST_UNANSWERED = 3  # unconfirmed readings that are lost in a row
+_AGAIN = "again"  # params that several calls have
 _SLOW = 3_600_000  # ms until ThingsBoard is asked again that has refused
 _CREDENTIALS = "/credentials.json"
 _SAVED = "/telemetry.json"
@@ -78,7 +82,8 @@ class Life:
     def __init__(self, story: Story, schedule: Schedule, seed: str):
         self.story = story
         self.is_disturbed = bool(schedule.fates or schedule.events)
-        is_smooth = {what for _, what, _ in story.acts} <= _SMOOTH and not story.handler
+        is_smooth = {what for _, what, _ in story.acts} <= _SMOOTH
+        is_smooth = is_smooth and not (story.handler or story.busy)
         self.is_prompt = is_smooth and not self.is_disturbed
         self.thingsboard = ThingsBoard(KEY, SECRET, randbytes=random.Random(seed).randbytes)
         self.thingsboard.add_device(NAME, TOKEN)
@@ -101,6 +106,13 @@ class Life:
         self.taken: dict[int, int] = {}  # by the number of a reading: when it was taken
         self.lost: set[int] = set()  # that were not on flash when the power was cut
         self.dropped: list[int] = []
+        self.unconfirmed: set[int] = set()  # that were given so
+        self.once: list[int] = []  # that were sent so
+        self.sent_again: set[int] = set()  # in another message
+        self.last_sent = -1
+        self.executed = 0  # of the device's calls whose params others have, too
+        # A server that restarted may make a call that cannot be told from one before.
+        self.is_same_server = True
         self.told_dropped = 0  # how many are said to be
         self.saves = 0
         self.powered_up_at = 0
@@ -159,7 +171,8 @@ class Life:
         self.device.on_attributes(self._on_attributes)
         self.device.on_rpc(self._on_call)
         for values in self._readings():
-            self.device.send_telemetry(values)
+            self.device.send_telemetry(values, confirm=values["r"] not in self.unconfirmed)
+            self.wire.advance(story.busy)
             self.device.wait(story.every)
         while not self._is_over():
             self.device.wait(_STEP)
@@ -172,7 +185,9 @@ class Life:
         every = self.story.every / 1000
         for values in self._readings():
             try:
-                await asyncio.wait_for(self.device.send_telemetry(values), every)
+                is_confirmed = values["r"] not in self.unconfirmed
+                sending = self.device.send_telemetry(values, confirm=is_confirmed)
+                await asyncio.wait_for(sending, every)
             except asyncio.TimeoutError:
                 continue
             await asyncio.sleep(every)
@@ -189,6 +204,8 @@ class Life:
         while len(self.taken) < self.story.readings and self.device is mine:
             number = len(self.taken)
             self.taken[number] = self.wire.now
+            if self.story.confirms == 0 or (number + 1) % self.story.confirms:
+                self.unconfirmed.add(number)
             yield {"r": number}
 
     def _watch_drops(self, queue: Queue) -> None:
@@ -222,7 +239,9 @@ class Life:
             return False
         if trouble:
             raise Violation(trouble)
-        most = _FEWEST if self.refresh == NEVER else _REGISTRATIONS
+        # Who was busy has calls to find that ThingsBoard has given up.
+        is_quiet = self.refresh == NEVER and not self.story.busy
+        most = _FEWEST if is_quiet else _REGISTRATIONS
         if wire.sent - self.sent_then > most:
             raise Violation(f"{wire.sent - self.sent_then} datagrams, and nothing to tell")
         self.told_dropped += self.device.dropped
@@ -262,6 +281,9 @@ class Life:
         return {"did": params}
 
     def _take_call(self, params) -> None:
+        if params == _AGAIN:
+            self.executed += 1
+            return
         self.done[params] += 1
         if self.done[params] > 1:
             raise Violation("a call was executed twice")
@@ -273,7 +295,30 @@ class Life:
         self.ports += 1
         how = Session if self.story.is_secure else Transport
         self.transport = how(self.wire, self.address, self.ports)
-        return Client(self.transport, "h", None, ticks=self.board.ticks, random=self.random)
+        client = Client(self.transport, "h", None, ticks=self.board.ticks, random=self.random)
+        client.send = lambda *what: self._note_sent(client, *what)
+        return client
+
+    def _note_sent(self, client: Client, datagram: bytes, has_to_go: bool = False) -> None:
+        """Note which readings are sent, and how. Raises Violation."""
+        Client.send(client, datagram, has_to_go)
+        message = decode(bytes(datagram))
+        if message.path[-1:] != ("telemetry",) or client.exchange.transmissions > 1:
+            return
+        body = json.loads(message.payload)
+        readings = body if isinstance(body, list) else [body]
+        numbers = [each.get("values", each)["r"] for each in readings]
+        self.sent_again.update(set(numbers) & set(self.once))
+        if message.type == NON:
+            if not self.unconfirmed.issuperset(numbers):
+                raise Violation("a reading that was to be confirmed was not")
+            if len(numbers) > 1:
+                raise Violation("readings that had waited were not confirmed")
+            self.once += numbers
+        new = [number for number in numbers if number > self.last_sent]
+        if numbers != sorted(numbers) or (new and new[0] != numbers[0] and message.type == NON):
+            raise Violation("readings were sent in another order")
+        self.last_sent = max(numbers + [self.last_sent])
 
     def _listen(self, ms: int) -> bool:
         """Let time pass until something arrives; whether it did."""
@@ -303,6 +348,7 @@ class Life:
             thingsboard.delete_attributes(NAME, "shared", argument)
         elif what == "delete device":
             self.stored = self._stored()
+            self.executed = 0
             thingsboard.delete_device(NAME)
         elif what == "change token":
             # A device that was provisioned anew meanwhile has got its own.
@@ -312,7 +358,7 @@ class Life:
             thingsboard.call(
                 NAME,
                 "m",
-                self.calls,
+                _AGAIN if what == "call again" else self.calls,
                 is_persistent=argument == "persistent",
                 is_one_way=argument == "one-way",
                 timeout=36_000_000 if argument == "persistent" else 10_000,
@@ -323,12 +369,14 @@ class Life:
     def _happen(self, event: str, ms: int | None = None) -> None:
         """`ms`: how long it lasts, when it is not as long as all such events."""
         wire = self.wire
-        if event == "restart":
+        if event in ("restart", "fast restart"):
             self._forget_sessions()
-            self.endpoint.stop(wire.now, _RESTART)
+            self.is_same_server = False
+            self.endpoint.stop(wire.now, _RESTART if event == "restart" else _FASTEST_RESTART)
             wire.tell()
         elif event == "down":
             self._forget_sessions()
+            self.is_same_server = False
             self.endpoint.stop(wire.now, ms or _SILENCE)
         elif event == "session":
             self._forget_sessions()
@@ -348,7 +396,7 @@ class Life:
 
     def _cut(self) -> None:
         kept = self._on_flash()
-        lost = self.taken.keys() - self._stored().keys() - kept - self.lost
+        lost = self.taken.keys() - self._stored().keys() - kept - self.lost - set(self.once)
         self.told_dropped += self.device.dropped
         self.lost |= lost
         waited = [self.wire.now - self.taken[number] for number in lost]
@@ -403,12 +451,19 @@ class Life:
                 return "a call was answered with another's reply"
             if call.is_pending and not call.is_one_way:
                 return "a call was not answered"
-            # While a handler takes long ThingsBoard may give up the others that wait.
-            is_over = call.id is None or (self.story.handler and call.state == FAILED)
+            # While nobody listens for long ThingsBoard may give up what waits.
+            is_slow = self.story.handler or self.story.busy
+            is_over = call.id is None or (is_slow and call.state == FAILED)
             if call.is_persistent and call.reply is None and not is_over:
                 return "a persistent call was not answered"
         if self.device.waiting:
             return "telemetry still waits"
+        again = [call for call in state.calls if call.params == f'"{_AGAIN}"']
+        if self.executed > len(again) and not self.powered_up_at:
+            return "a call was executed twice"
+        answered = sum(call.reply is not None for call in again)
+        if answered > self.executed and self.is_same_server:
+            return "a call was answered, and not executed"
         return ""
 
     def _stored(self) -> dict[int, set]:
@@ -442,6 +497,8 @@ class Life:
     def _check_telemetry(self) -> None:
         stored = self._stored()
         missing = self.taken.keys() - stored.keys() - self.lost
+        self._check_unconfirmed(missing)
+        missing -= set(self.once)
         if not missing <= set(self.dropped):
             raise Violation(f"telemetry was lost: {sorted(missing)}")
         if self.told_dropped != len(self.dropped):
@@ -457,6 +514,19 @@ class Life:
                 raise Violation("telemetry was stored twice")
             if any(abs(time - _BEGAN - self.taken[number]) > _SAME_TIME for time in known):
                 raise Violation("a reading was stored with another's time")
+
+    def _check_unconfirmed(self, missing: set[int]) -> None:
+        if self.sent_again:
+            raise Violation("an unconfirmed reading was sent twice")
+        is_ideal = not self.is_disturbed and not any(
+            what == "outage" for _, what, _ in self.story.acts
+        )
+        if is_ideal and set(self.once) != self.unconfirmed:
+            raise Violation("a reading was confirmed, and nothing went wrong")
+        lost = missing & set(self.once)
+        for number in () if self.powered_up_at else lost:
+            if lost.issuperset(range(number, number + _MOST_UNANSWERED + 1)):
+                raise Violation("more unconfirmed readings in a row were lost than may be")
 
     def _check_dropped(self, missing: set[int]) -> None:
         """Nothing but the story's outage: what was dropped is one end of it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from unittest.mock import patch
 
-from firmware import backlog, session
+from firmware import backlog, observed, session
 from firmware.backlog import Backlog
 from firmware.coap.exchange import Exchange
 from firmware.coap.observe import Observation
@@ -84,10 +84,10 @@ def _absent_from_a_registration_with_gaps():
 def _replies_said_once():
     ask = Session.ask
 
-    def ask_once(self, code, resource, payload=b"", **options):
+    def ask_once(self, code, resource, payload=b"", *timeout):
         if resource.startswith("rpc/"):
-            self.observed._calls.replied(int(resource[4:]))
-        return ask(self, code, resource, payload, **options)
+            self.observed.calls.replied(int(resource[4:]))
+        return ask(self, code, resource, payload, *timeout)
 
     return patch.object(Session, "ask", ask_once)
 
@@ -115,7 +115,60 @@ def _removed_before_it_is_acknowledged():
 
 
 def _without_its_time():
-    return patch.object(Backlog, "put", lambda self, values, ts: self.queue.put(values))
+    return patch.object(Backlog, "put", lambda self, values, ts, confirm: self.queue.put(values))
+
+
+def _the_last_first():
+    def take_last(self, largest):
+        self._readings.reverse()
+        return batch(self, largest)
+
+    batch = Queue.batch
+    return patch.object(Queue, "batch", take_last)
+
+
+def _unconfirmed_and_sent_again():
+    sent = Backlog.sent
+
+    def sent_if_answered(self, is_answered=True):
+        if is_answered:
+            sent(self)
+
+    return patch.object(Backlog, "sent", sent_if_answered)
+
+
+def _unconfirmed_for_ever():
+    return patch.object(backlog, "_MOST_UNANSWERED", NEVER)
+
+
+def _all_unconfirmed():
+    put, take = Backlog.put, Backlog.next
+    return patch.multiple(
+        Backlog,
+        put=lambda self, values, ts, confirm: put(self, values, ts, False),
+        next=lambda self, largest, confirm=True: take(self, largest, False),
+    )
+
+
+def _what_waited_unconfirmed():
+    put = Backlog.put
+
+    def put_as_if_alone(self, values, ts, confirm):
+        before = self._first_once
+        put(self, values, ts, confirm)
+        if not confirm:
+            self._first_once = before
+
+    return patch.object(Backlog, "put", put_as_if_alone)
+
+
+def _all_confirmed():
+    take = Backlog.next
+    return patch.object(Backlog, "next", lambda self, largest, confirm=True: take(self, largest))
+
+
+def _calls_of_the_deleted_device_kept():
+    return patch.object(Calls, "forget", lambda self: None)
 
 
 def _ids_known_for_ever():
@@ -130,10 +183,21 @@ def _ids_known_for_ever():
 
 
 def _replies_after_a_restart_that_nobody_saw():
-    def at_once(self):
-        return self._calls and self._calls.next_reply()
+    return patch.object(Observed, "_since_last_word", lambda self: 0)
 
-    return patch.object(Observed, "_next_reply", at_once)
+
+def _late_replies():
+    return patch.multiple(observed, _SOON=10_000, _AT_LATEST=20_000)
+
+
+def _calls_are_as_old_as_they_are_read():
+    hear = Observed.heard
+
+    def heard(self, datagram, now, was_deaf):
+        hear(self, datagram, now, was_deaf)
+        self.silent_at = now
+
+    return patch.object(Observed, "heard", heard)
 
 
 def _acknowledged_without_room():
@@ -250,7 +314,7 @@ def _sent_whatever_was_dropped_meanwhile():
 
     def count(self, largest):
         number, body = batch(self, largest)
-        return number - self._first, body
+        return number - self.first, body
 
     return patch.multiple(Queue, batch=count, sent=lambda self, count: self._remove(count))
 
@@ -310,6 +374,19 @@ MUTANTS = {
         "a call was answered with another's reply",
         "a restart while a handler runs",
     ),
+    "late replies": Mutant(
+        _late_replies, "a call was answered with another's reply", "a restart at every moment"
+    ),
+    "calls are as old as they are read": Mutant(
+        _calls_are_as_old_as_they_are_read,
+        "a call was answered with another's reply",
+        "a restart at every moment, and calls read late",
+    ),
+    "calls of the deleted device kept": Mutant(
+        _calls_of_the_deleted_device_kept,
+        "a call was answered, and not executed",
+        "the device deleted",
+    ),
     "acknowledged without room": Mutant(
         _acknowledged_without_room, _STATE, "asyncio and a slow handler"
     ),
@@ -337,6 +414,28 @@ MUTANTS = {
     ),
     "removed before it is acknowledged": Mutant(
         _removed_before_it_is_acknowledged, "telemetry was lost", "calls"
+    ),
+    "the last first": Mutant(
+        _the_last_first, "readings were sent in another order", "no network for an hour"
+    ),
+    "unconfirmed, and sent again": Mutant(
+        _unconfirmed_and_sent_again, "an unconfirmed reading was sent twice", "unconfirmed"
+    ),
+    "unconfirmed for ever": Mutant(
+        _unconfirmed_for_ever,
+        "more unconfirmed readings in a row were lost than may be",
+        "unconfirmed",
+    ),
+    "all unconfirmed": Mutant(
+        _all_unconfirmed,
+        "a reading that was to be confirmed was not",
+        "each third confirmed, asyncio",
+    ),
+    "what waited unconfirmed": Mutant(
+        _what_waited_unconfirmed, "readings that had waited were not confirmed", "unconfirmed"
+    ),
+    "all confirmed": Mutant(
+        _all_confirmed, "a reading was confirmed, and nothing went wrong", "unconfirmed, coaps"
     ),
     "without its time": Mutant(_without_its_time, "a reading was stored without its time", "calls"),
     "time not corrected": Mutant(

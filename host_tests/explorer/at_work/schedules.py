@@ -20,6 +20,7 @@ KINDS = {
     "fate": "one datagram",
     "event": "one event",
     "run": "6 or 16 lost in a row",
+    "restart": "a restart at every moment",
     "pair": "two of these",
 }
 
@@ -48,6 +49,12 @@ def schedules(story: Story, reach: Reach) -> Iterator[tuple[str, Schedule]]:
     for event in events:
         for at in times:
             yield "event", Schedule((), ((at, event),))
+    for at in range(1_000, lasts, story.restarts) if story.restarts else ():
+        restart = ((at, "fast restart"),)
+        yield "restart", Schedule((), restart)
+        # What was sent before is still sent again when it is back.
+        for number in range(6, reach.datagrams, 3):
+            yield "restart", Schedule(tuple((number + more, "lost") for more in range(3)), restart)
     # Runs of losses: to the end of what is sent again, and past it.
     for number in range(reach.datagrams):
         for run in _RUNS:

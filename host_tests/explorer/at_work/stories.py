@@ -14,11 +14,14 @@ class Story(NamedTuple):
     """`acts`: (ms, what, argument), see Life.act.
 
     The application sends `readings` readings, one `every` ms. `is_awaited`: with asyncio. `kind`:
-    of credentials, over coaps with `is_secure`. `queue`, `keeps`: as Device takes them. `handler`:
-    ms that a handler takes. `nat`: ms after which the routers forget a quiet way. `refresh`: as
-    Device takes it, where something goes wrong that is no single datagram. `is_cold`: the clock is
-    not set before the board has asked for the time. `repeats`: all notifications have one
-    Message ID. `patience`: ms after the last trouble in which all is well again.
+    of credentials, over coaps with `is_secure`. `queue`, `keeps`: as Device takes them. `confirms`:
+    every how many readings one is confirmed; 0: none. `handler`: ms that a handler takes. `busy`:
+    ms after a reading in which the application listens to nothing. `restarts`: ms from one to the
+    next of the moments at which ThingsBoard restarts, faster than any does. `nat`: ms after which
+    the routers forget a quiet way. `refresh`: as Device takes it, where something goes wrong that
+    is no single datagram. `is_cold`: the clock is not set before the board has asked for the time.
+    `repeats`: all notifications have one Message ID. `patience`: ms after the last trouble in which
+    all is well again.
     """
 
     name: str
@@ -30,7 +33,10 @@ class Story(NamedTuple):
     kind: str = "ACCESS_TOKEN"
     queue: int = QUEUE
     keeps: str = "newest"
+    confirms: int = 1
     handler: int = 0
+    busy: int = 0
+    restarts: int = 0
     nat: int = NEVER
     refresh: int = REFRESH
     is_cold: bool = False
@@ -99,6 +105,22 @@ STORIES = (
         patience=1_200_000,
     ),
     Story(
+        "a restart at every moment",
+        tuple((3_000 + 4_000 * number, "call", "persistent") for number in range(8)),
+        handler=2_500,
+        restarts=500,
+        patience=1_200_000,
+    ),
+    Story(
+        "a restart at every moment, and calls read late",
+        tuple((3_000 + 4_000 * number, "call", "persistent") for number in range(16)),
+        readings=3,
+        every=1_000,
+        busy=25_000,
+        restarts=500,
+        patience=1_200_000,
+    ),
+    Story(
         "deletions",
         (
             (3_000, "set", {"n": 1, "a": 1, "b": 1, "deleted": ["a"]}),
@@ -117,10 +139,11 @@ STORIES = (
         "the device deleted",
         (
             (3_000, "set", {"n": 1, "a": 1}),
-            (5_000, "call", "persistent"),
+            (8_970, "call again", "persistent"),
             (9_000, "delete device", None),
             (9_001, "set", {"n": 1, "b": 1}),
-            (15_000, "call", "persistent"),
+            (15_000, "call again", "persistent"),
+            (18_000, "call", "persistent"),
             (20_000, "delete", ["b"]),
         ),
     ),
@@ -193,6 +216,20 @@ STORIES = (
         every=60_000,
         patience=3_000_000,
     ),
+    Story(
+        "unconfirmed",
+        ((3_000, "set", {"n": 1}), (9_000, "call", "two-way"), (60_000, "outage", 60_000)),
+        readings=36,
+        confirms=0,
+    ),
+    Story(
+        "each third confirmed, asyncio",
+        ((3_000, "set", {"n": 1}), (9_000, "call", "two-way"), (60_000, "outage", 60_000)),
+        readings=36,
+        confirms=3,
+        is_awaited=True,
+    ),
+    Story("unconfirmed, coaps", _MIXED, is_secure=True, readings=24, confirms=0),
     Story(
         "a clock that is not set",
         ((1_000, "outage", 60_000), (20_000, "set", {"n": 1})),
