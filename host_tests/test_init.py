@@ -14,6 +14,7 @@ import pytest
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import KEY, SECRET
 from host_tests.processes import BARE, started
+from host_tests.readme import read_block
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
@@ -53,12 +54,13 @@ def in_a_terminal(answers: list[str], folder) -> tuple[int, str]:
 
 
 def test_five_questions(server, tmp_path):
-    answers = ["home", "correct horse", server.uri.removeprefix("coap://"), KEY, SECRET, ""]
+    answers = ["home", "correct horse", server.uri.removeprefix("coap://"), KEY, SECRET, "", "n"]
     code, shown = in_a_terminal(answers, tmp_path)
     assert code == 0, shown
     assert "correct horse" not in shown and SECRET not in shown
     assert "answers CoAP" in shown and "python3 -m tools flash\r\n" in shown
     path = tmp_path / "config.json"
+    assert not (tmp_path / "app.py").exists()
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "wifi": {"ssid": "home", "password": "correct horse"},
         "server": server.uri,
@@ -73,9 +75,10 @@ def test_five_questions(server, tmp_path):
 
 def test_a_mistake_is_asked_for_again(server, tmp_path):
     answers = ["home", "short", "correct horse", "thingsboard..example.com", "x y", server.uri]
-    answers += [KEY, SECRET, "sensor-{ID}", "sensor-{id}"]
+    answers += [KEY, SECRET, "sensor-{ID}", "sensor-{id}", ""]
     code, shown = in_a_terminal(answers, tmp_path)
-    assert code == 0, shown
+    assert code == 0 and "flash --app app.py" in shown, shown
+    assert (tmp_path / "app.py").read_text(encoding="utf-8") == read_block("app.py")
     assert "a password of 8 to 64 bytes" in shown and "short" not in shown
     assert "has a part that is empty" in shown and "did you mean `{id}`?" in shown
     written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
@@ -102,6 +105,32 @@ def test_without_a_terminal(server, tmp_path):
     again = by_options(tmp_path, *options)
     assert again.returncode == 2 and "is there already" in again.stderr
     assert by_options(tmp_path, *options, "--force").returncode == 0
+
+
+def test_an_application_to_begin_with(server, tmp_path):
+    options = ("--ssid", "home", "--server", server.uri, "--key", KEY, "--force")
+    app = tmp_path / "app.py"
+    assert by_options(tmp_path, *options).returncode == 0 and not app.exists()
+    done = by_options(tmp_path, *options, "--app")
+    assert done.returncode == 0 and "flash --app app.py\n" in done.stdout
+    assert app.read_text(encoding="utf-8") == read_block("app.py")
+    power_up = [*COMMAND[:-1], "power-up", "--config", "config.json", "--flash", "board.img"]
+    stays = [*power_up, "--app", "app.py", "--stay", "--timeout", "6", "--json"]
+    found = subprocess.run(stays, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert "connected: " in found.stdout + found.stderr, found
+    assert [device for device in server.thingsboard.devices.values() if device.telemetry]
+
+
+def test_an_application_that_is_there_stays(server, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("mine")
+    answers = ["home", "correct horse", server.uri, KEY, SECRET, ""]
+    code, shown = in_a_terminal(answers, tmp_path)
+    assert code == 0 and "app.py" not in shown and app.read_text() == "mine"
+    options = ("--ssid", "home", "--server", server.uri, "--key", KEY, "--force", "--app")
+    done = by_options(tmp_path, *options)
+    assert done.returncode == 0 and "app.py is there already, and stays as it is." in done.stdout
+    assert app.read_text() == "mine"
 
 
 def test_a_server_over_dtls_wants_its_ca(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,14 +25,18 @@ from tools.program import NAME
 
 CLOUD = "coap://coap.thingsboard.cloud"
 _CA = "ca.pem"
+_FIRST_APP = Path(__file__).with_name("first_app.py")
 _OFFERED = 9
 _NMCLI = ("nmcli", "--terse", "--fields", "SSID", "device", "wifi", "list")
 
 
-def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
+def init(
+    path: Path, given: dict[str, str | None], replace: bool, with_app: bool | None = None
+) -> None:
     """Write a config.json. What is not `given` is asked for in a terminal.
 
-    `given`: ssid, password, server, key, secret and name. Raises FlashingError.
+    `given`: ssid, password, server, key, secret and name. `with_app`: whether to write an app.py
+    beside it; None: ask. Raises FlashingError.
     """
     if path.exists() and not replace:
         raise FlashingError(
@@ -104,9 +109,20 @@ def init(path: Path, given: dict[str, str | None], replace: bool) -> None:
     typer.echo(f"{path} is written; only you can read it.")
     if "ca" in config:
         typer.echo(f"Put the certificate of the CA that issued the server's beside it, as {_CA}.")
+    app = path.with_name("app.py")
+    is_there = os.path.lexists(app)
+    if with_app is None and interactive and not is_there:
+        with_app = typer.confirm(f"Write {app}, too, which reports a temperature?", default=True)
+    if with_app and is_there:
+        typer.echo(f"{app} is there already, and stays as it is.")
+    elif with_app:
+        with app.open("xb") as file:
+            file.write(_FIRST_APP.read_bytes())
+        typer.echo(f"{app} is written: an application to begin with.")
     typer.echo("Next, with a board plugged in:")
-    where = "" if str(path) == "config.json" else f" --config {path}"
-    typer.echo(f"  {NAME} flash{where}")
+    options = "" if str(path) == "config.json" else f" --config {path}"
+    options += f" --app {app}" if with_app else ""
+    typer.echo(f"  {NAME} flash{options}")
     typer.echo("With --install-micropython behind it, if the board has no MicroPython yet.")
 
 

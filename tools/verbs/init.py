@@ -40,12 +40,20 @@ def init(
         str | None,
         typer.Option(help="deviceName; {id} becomes the board's.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    app: Annotated[
+        bool | None,
+        typer.Option(
+            help="Write an app.py that reports a temperature, beside it; one that is there stays."
+            " A terminal asks.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a config.json.")] = False,
 ) -> None:
     """Write a config.json, from five answers or from options.
 
     The networks in range are offered, and whether the server answers CoAP is looked at. Only you
-    can read the file.
+    can read the file. An application to begin with is written too, if you want.
 
     Example: python3 -m tools init
     """
@@ -61,7 +69,7 @@ def init(
         "name": name,
     }
     try:
-        init(config, given, force)
+        init(config, given, force, app)
     except FlashingError as error:
         end(str(error), error.exit_code)
     except OSError as error:
