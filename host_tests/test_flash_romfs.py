@@ -145,7 +145,8 @@ def test_a_room_that_config_json_asks_for_is_missed_in_rom(desk):
     board = desk.board("rp2", romfs=ROOM)
     result = desk.flash(board, desk.config(update={}))
     assert result.exit_code != 0
-    assert any("firmware/update is not on the board" in line for line in desk.heard.lines)
+    assert "firmware/update is not on the board" in result.detail
+    assert "mip install" not in result.detail  # a folder /firmware would hide what is in ROM
     result = desk.flash(board, desk.config(update={}), firmware=firmware(asked_for={"update"}))
     assert result.result == "provisioned", result.detail
 

@@ -61,7 +61,9 @@ def update(board, app: str, version: str = "2", *more: File) -> None:
         link.start()
 
 
-def wait(desk, version: int, state: str | None = None, board=None) -> None:
+def wait(
+    desk, version: int | str, state: str | None = None, board=None, key: str = "version"
+) -> None:
     """Wait until telemetry of this version comes, and slots.json has this in it."""
     seen = len(next(iter(desk.thingsboard.devices.values())).telemetry)
     deadline = time.monotonic() + 20
@@ -69,7 +71,7 @@ def wait(desk, version: int, state: str | None = None, board=None) -> None:
         (device,) = desk.thingsboard.devices.values()
         new = device.telemetry[seen:]
         saved = desk.read(board, "/slots.json") if state else b""
-        if f'{{"version":{version}}}' in new and (not state or state.encode() in saved):
+        if f'{{"{key}":{version}}}' in new and (not state or state.encode() in saved):
             return
         assert time.monotonic() < deadline, (new, saved)
         time.sleep(0.05)
@@ -182,6 +184,37 @@ def test_a_board_with_slots_keeps_what_starts_them(desk):
     result = desk.flash(board, firmware=plain, for_slots=alone, to_root=True, start=False)
     assert result.exit_code == 0, result.detail
     assert desk.read(board, "/firmware/update/start.mpy") is None
+
+
+def test_a_firmware_in_romfs_is_a_root_s_as_any_other(desk):
+    """A slot runs on it, or on its own; what is flashed meanwhile leaves it as it is."""
+    board = desk.board("rp2", romfs=192 * 1024)
+    app = "import firmware.errors\n" + ALONE.replace("version", "from").format(
+        **{"from": "firmware.errors.__file__"}
+    )
+
+    def wait_for(file: str, state: str | None = None) -> None:
+        wait(desk, f'"{file}/errors.mpy"', state, board, key="from")
+
+    flash(desk, board, app)
+    wait_for("/rom/firmware")
+    assert desk.read(board, "/firmware/errors.mpy") is None
+    rom = board.flash.with_name(board.flash.name + ".romfs")
+    before = rom.read_bytes()
+    update(board, app)
+    wait_for("/rom/firmware", CONFIRMED)
+    update(board, app, "3", contents.firmware(None))
+    wait_for("/b/firmware", CONFIRMED)
+    flash(desk, board, app.replace("wait(200)", "wait(100)"))
+    wait_for("/a/firmware", CONFIRMED)
+    assert rom.read_bytes() == before
+    assert desk.read(board, "/firmware/installed.json") is None
+    (desk.folder / "config.json").write_bytes(desk.config(update=SETTINGS))
+    said = desk.tools("doctor", "--port", board.link).stdout
+    assert "firstboot 1.0.0 is in the board's ROMFS, as it is here" in said, said
+    flash(desk, board, app, to_root=True)
+    wait_for("/rom/firmware")
+    assert desk.read(board, "/slots.json") is None
 
 
 def test_doctor_and_reset_know_the_slots(desk):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
+from tools.measure import budgets, figures, firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
 from tools.measure.broker import Broker
 from tools.measure.figures import FIGURES, HIGHEST_HEAP, NO_HEAP, PowerUps, judged
@@ -95,6 +95,17 @@ def test_the_least_heap_holds_for_larger_ones_too():
 def test_another_micropython_can_be_measured_on():
     with bench(micropython=Path(find_micropython().command)) as other, Responder() as responder:
         assert other.run("garbage", "bare", responder.port)["bytes"] > 0
+
+
+def test_a_firmware_in_romfs_takes_less_heap(there: Bench):
+    if not there.has_romfs:
+        pytest.skip("this MicroPython has no ROMFS")
+    with Responder() as responder:
+        exchange = figures.heap_of_exchange_in_romfs(there, responder)
+        power_up = PowerUps(there, responder, "romfs", "rp2").heap()
+    recorded = budgets.load()["firstboot"]
+    assert exchange < 0.85 * recorded["heap_exchange"]
+    assert power_up < 0.8 * recorded["heap_power_up_mpy"]
 
 
 def test_what_is_no_micropython_is_an_error():

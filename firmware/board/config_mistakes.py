@@ -147,11 +147,13 @@ def check_microcoapy(board):
     # A firmware that is frozen has it.
     has_adapter = not exists(home) or exists(adapter + ".py") or exists(adapter + ".mpy")
     if not (has_adapter and exists("/lib/microcoapy")):
-        raise config_error(
-            '`codec` is "microcoapy", which is not on the board',
-            "Put it there: mpremote mip install github:insighio/microCoAPy"
-            " + cp firmware/coap/microcoapy.py :firmware/coap/",
-        )
+        fix = "Put it there: mpremote mip install github:insighio/microCoAPy"
+        if not has_adapter and home == "/firmware":
+            fix += " + cp firmware/coap/microcoapy.py :firmware/coap/"
+        elif not has_adapter:
+            # A folder /firmware would hide what is in ROM.
+            fix += ", and flash the board again"
+        raise config_error('`codec` is "microcoapy", which is not on the board', fix)
 
 
 def without_room(board, config, room, provisioned):
@@ -161,7 +163,10 @@ def without_room(board, config, room, provisioned):
     on the flash, has all of them. Raises FirstbootError when the board is not provisioned.
     """
     what = "`%s` is in config.json, and firmware/%s is not on the board" % (room, room)
-    fix = "Flash the board again, or: mpremote mip install --target / firmware/%s.json" % room
+    fix = "Flash the board again"
+    if board.storage.exists("/firmware"):
+        # Else that folder would hide what is in ROM.
+        fix += ", or: mpremote mip install --target / firmware/%s.json" % room
     if not provisioned:
         raise config_error(what, fix)
     board.indicator.say(what, fix)

@@ -85,10 +85,19 @@ class Bench:
             packages = [path.relative_to(each) for path in sorted(each.glob("*/*.py"))]
             self.extra.append(compile_to(each, packages, folder / f"extra{number}"))
 
-    @cached_property
+    @property
     def bits(self) -> int:
         """How many the words of this MicroPython have: 32 or 64."""
-        return self.run("word")["bits"]
+        return self._word["bits"]
+
+    @property
+    def has_romfs(self) -> bool:
+        """Whether this MicroPython can have a ROMFS."""
+        return self._word["romfs"]
+
+    @cached_property
+    def _word(self) -> dict:
+        return self.run("word")
 
     def run(self, script: str, *arguments: object, heap: int | None = None) -> dict:
         """Run a script with the compiled firmware; gives the JSON object it prints last."""

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tools import roles
 from tools.bundle.format import Bundle, File, make
+from tools.flash.romfs import image_of
 from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, least_heap
 from tools.measure.modules import loaded_with
 from tools.measure.responder import BODY_BYTES, TOKEN, Responder
@@ -87,6 +89,8 @@ _FIGURES = (
     ),
     Figure("frozen_pico_w", "frozen: for the first power-up", "bytes", (14_000, None), False),
     Figure("frozen_refusal", "frozen: for a refusal", "bytes", (14_000, None), False),
+    Figure("romfs_exchange", "in ROMFS: smallest heap for one exchange", "bytes", None, False),
+    Figure("romfs_pico_w", "in ROMFS: for the first power-up", "bytes", None, False),
     Figure("garbage", "garbage per exchange", "bytes", (None, 1_500)),
     Figure("garbage_wait", "more of it while waiting 60 s for a late reply", "bytes", 0),
     Figure("mpy_coap", ".mpy that an exchange loads", "bytes", 6_500, headroom=0),
@@ -170,6 +174,17 @@ def heap_of_exchange(bench: Bench, responder: Responder, client: str) -> int:
     )
 
 
+def heap_of_exchange_in_romfs(bench: Bench, responder: Responder) -> int:
+    """The smallest heap for one exchange of a firmware that is in ROMFS."""
+    rom = Rom(bench)
+    options = {"done": TOKEN, "failed": NO_HEAP}
+    what = "once_in_romfs", "firstboot", responder.port, rom.path
+    least = least_heap(
+        lambda heap: bench.succeeds(*what, heap=heap, **options), HIGHEST_HEAP + rom.heap
+    )
+    return least - rom.heap
+
+
 def times(bench: Bench, responder: Responder, clients: list[str]) -> dict[str, list[float]]:
     """What each client takes from request to token, in µs, in each of its turns.
 
@@ -190,10 +205,34 @@ def codec(bench: Bench, module: str) -> dict[str, int]:
     return dict(zip(("encode", "decode"), counts))
 
 
-class PowerUps:
-    """First and later power-ups of boards whose firmware is compiled, source or frozen.
+class Rom:
+    """A ROMFS with the firmware that every board has, in a file. On a board it takes no heap.
 
-    `kind`: of the board, whose flash it has: "esp32" or "rp2". `form`: "mpy", "py" or "frozen".
+    `heap`: the bytes that it takes here, which no board pays.
+    """
+
+    def __init__(self, bench: Bench):
+        self.path = bench.folder / "firmware.romfs"
+        names = roles.chosen(
+            path.relative_to(bench.compiled).as_posix()
+            for path in bench.compiled.glob("firmware/**/*.mpy")
+        )
+        self.path.write_bytes(
+            image_of({f"/{name}": (bench.compiled / name).read_bytes() for name in names})
+        )
+        word = bench.bits // 8
+        block = 4 * word
+        blocks = -(-self.path.stat().st_size // block)
+        # Of each block MicroPython's py/gc.c has three bits beside it.
+        self.beside = blocks * 3 // 8
+        self.heap = blocks * block + self.beside
+
+
+class PowerUps:
+    """First and later power-ups of boards whose firmware is compiled, source, frozen or in ROMFS.
+
+    `kind`: of the board, whose flash it has: "esp32" or "rp2". `form`: "mpy", "py", "frozen" or
+    "romfs".
     """
 
     def __init__(self, bench: Bench, responder: Responder, form: str, kind: str = "esp32"):
@@ -212,6 +251,9 @@ class PowerUps:
             compiled = bench.compiled / "firmware"
             shutil.copytree(compiled, self._source / "firmware", dirs_exist_ok=True)
         (self._source / "boot.py").touch()
+        self._rom = Rom(bench) if form == "romfs" else None
+        rom = [self._rom.path] if self._rom else []
+        self._power_up = ("power_up", self.image, self._program_size, *rom)
         self._put(self._new)
         self._put(self._mistaken, led="no pin", retries=3)
 
@@ -240,7 +282,8 @@ class PowerUps:
     def first(self) -> dict:
         """What a first power-up does."""
         self._responder.last()
-        found = self._run("power_up", self.new_flash(), self._program_size)
+        self.new_flash()
+        found = self._run(*self._power_up)
         found["datagrams"] = self._responder.last().datagrams
         return found
 
@@ -261,11 +304,11 @@ class PowerUps:
 
         def works(heap: int) -> bool:
             shutil.copy(new, self.image)
-            what = "power_up", self.image, self._program_size
-            return self._bench.succeeds(*what, heap=heap, done=says, failed=NO_HEAP)
+            return self._bench.succeeds(*self._power_up, heap=heap, done=says, failed=NO_HEAP)
 
+        highest = HIGHEST_HEAP + (self._rom.heap if self._rom else 0)
         # What a board draws at random has more or fewer digits, and moves where free pieces fall.
-        return least_heap(lambda heap: works(heap) or works(heap), HIGHEST_HEAP)
+        return least_heap(lambda heap: works(heap) or works(heap), highest)
 
     def _run(self, script: str, *arguments: object) -> dict:
         """What a script says of a board, and how many names there are before it and after it."""
@@ -292,7 +335,8 @@ class PowerUps:
         word = self._bench.bits // 8
         tables = (_tables(count, word) for count in (all_names, before, all_names - before))
         all_tables, theirs, firmwares = tables
-        return found["standing"] + all_tables - theirs - firmwares
+        beside = self._rom.beside if self._rom else 0
+        return found["standing"] + beside + all_tables - theirs - firmwares
 
     def device(self) -> dict[str, int]:
         """What a Device takes once the board is provisioned: its heaps, and what a reading costs.

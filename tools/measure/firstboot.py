@@ -75,6 +75,10 @@ def _further(bench: Bench, responder: Responder, step: Callable) -> dict[str, fl
     found["heap_refusal"] = ups.refusal()
     step("a mistake")
     found["heap_mistake"] = ups.mistake()
+    if bench.has_romfs:
+        step("in ROMFS")
+        found["romfs_exchange"] = figures.heap_of_exchange_in_romfs(bench, responder)
+        found["romfs_pico_w"] = figures.PowerUps(bench, responder, "romfs", "rp2").heap()
     found["mpy_power_up"] = figures.mpy_of(bench, ups.loaded())
     step("a Device with asyncio")
     found["device_aio"] = ups.asyncio_heap()

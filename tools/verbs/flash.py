@@ -73,7 +73,10 @@ def flash(
         typer.Option("--app", help="Your app.py, put on it too."),
     ] = None,
     source: Annotated[
-        bool, typer.Option("--source", help="Put .py files on the board, not compiled ones.")
+        bool,
+        typer.Option(
+            "--source", help="Put .py files on the board's file system, not compiled ones."
+        ),
     ] = False,
     no_start: Annotated[
         bool, typer.Option("--no-start", help="Do not start the board afterwards.")

@@ -1,4 +1,4 @@
-"""One power-up from a flash image: `power_up.py IMAGE [PROGRAM_SIZE]`. What it takes, as JSON.
+"""One power-up from a flash image: `power_up.py IMAGE [PROGRAM_SIZE [ROMFS]]`; its figures in JSON.
 
 MicroPython's word on interned names stands before it and after it.
 """
@@ -11,11 +11,11 @@ import time
 import micropython
 
 
-def main(image, program_size):
+def main(image, program_size=32, rom=None):
     heap = gc.mem_alloc()
     import thin_board
 
-    flash = thin_board.power_on(image, program_size)
+    flash = thin_board.power_on(image, int(program_size), rom)
     standing = gc.mem_alloc() - heap
     micropython.qstr_info()
     began = time.ticks_us()
@@ -33,4 +33,4 @@ def main(image, program_size):
     }
 
 
-print(json.dumps(main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 32)))
+print(json.dumps(main(*sys.argv[1:])))

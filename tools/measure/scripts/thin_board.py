@@ -196,17 +196,23 @@ def put_in_place():
         sys.modules[name] = module
 
 
-def power_on(image, program_size=32):
+def power_on(image, program_size=32, rom=None):
     """Mount the flash and put the stand-ins in their place; return the flash.
 
-    `program_size`: an ESP32's is 32, a Pico W's 256.
+    `program_size`: an ESP32's is 32, a Pico W's 256. `rom`: the file of a ROMFS, or None.
     """
     put_in_place()
+    if rom:
+        content = bytearray(os.stat(rom)[6])
+        open(rom, "rb").readinto(content)
     flash.blocks = os.stat(image)[6] // _BLOCK_SIZE
     flash.file = open(image, "r+b")
     mounted = vfs.VfsLfs2(flash, progsize=program_size)
     vfs.umount("/")
     vfs.mount(mounted, "/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    if rom:
+        vfs.mount(vfs.VfsRom(content), "/rom")
+        sys.path[2:2] = ["/rom", "/rom/lib"]
     gc.collect()
     return flash
