@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from mpremote.romfs import VfsRomWriter
@@ -111,7 +113,10 @@ def test_what_somebody_put_into_rom_stays(desk):
     assert f"mpremote connect {board.link} romfs deploy nothing" in warning
     assert rom_of(board).read_bytes().startswith(FOREIGN)
     assert where(board) == ON_FILES
-    put_in_rom(desk, board, VfsRomWriter().finalise())
+    (desk.folder / "nothing").mkdir()
+    command = [sys.executable, "-m", "mpremote", *warning.partition("mpremote ")[2].split()]
+    done = subprocess.run(command, cwd=desk.folder, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert desk.flash(board).result == "provisioned" and not desk.heard.warnings
     assert where(board) == IN_ROM
 
@@ -238,6 +243,20 @@ def test_power_cut_before_each_thing_that_is_done(desk, monkeypatch, old_is_in_r
         assert starts(board) == "new", whole[at - 1]
         assert not [name for name in names(board) if "firmware" in name or ".bak" in name]
     assert seen == {"old", "new"} | ({None} if old_is_in_rom else set())
+
+
+@needs_micropython
+def test_power_cut_while_the_old_firmware_is_removed(desk, monkeypatch):
+    board = desk.board("rp2", romfs=16 * BLOCK)
+    flash_without_rom(desk, board, firmware=small("old"), start=False)
+    cut_short = "import os\n(path,) = %r\nos.remove(path + '/last.mpy')\nraise OSError('cut')"
+    with monkeypatch.context() as patch:
+        patch.setattr(romfs, "REMOVE_TREES", cut_short)
+        result = desk.flash(board, firmware=small("new"), start=False)
+    assert "says OSError: cut" in result.detail
+    assert starts(board) == "new"
+    assert desk.flash(board, firmware=small("new"), start=False).result == "flashed"
+    assert not [name for name in names(board) if "firmware" in name]
 
 
 def lives(blocks: list[bytes], rom: bytearray):

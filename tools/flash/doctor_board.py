@@ -149,7 +149,7 @@ def _firmware(link: Link, found: install.Survey, wanted: dict[str, bytes]) -> It
     if segment and not in_rom:
         size = segment.size // 1024
         yield Finding(OK, f"the board has a ROMFS of {size} KB, and the firmware is not in it")
-    if version and not in_rom and not on_files:
+    if file.startswith("firmware/") and not on_files:
         yield Finding(OK, f"firstboot {version} is frozen into the board's MicroPython")
     elif MAIN not in found.hashes or not (on_files or in_rom):
         yield Finding(
