@@ -12,6 +12,7 @@ from mpremote.romfs import VfsRomWriter
 from host_tests.flash_bench import FIRMWARE, Desk
 from host_tests.virtual_bench import both_kinds, needs_micropython
 from tools.flash import romfs
+from tools.flash.board_watchdog import HAS_WATCHDOG
 from tools.flash.content import firmware
 from tools.flash.errors import FlashingError
 from tools.flash.link import Link
@@ -21,6 +22,13 @@ from tools.mpy import compiled
 ROOM = 192 * 1024
 BLOCK = 4096
 IN_ROM, ON_FILES = "/rom/firmware/errors.mpy", "firmware/errors.mpy"
+
+
+def modules_of(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in files.items() if romfs.is_module(path)}
+
+
+KB = -(-len(romfs.image_of(modules_of(FIRMWARE))) // BLOCK) * BLOCK // 1024
 FOREIGN = VfsRomWriter()
 FOREIGN.mkfile("theirs.txt", b"of somebody")
 FOREIGN = FOREIGN.finalise()
@@ -72,7 +80,7 @@ def test_a_new_board_is_provisioned_from_its_rom(desk, kind):
     board = desk.board(kind, romfs=ROOM)
     result = desk.flash(board)
     assert (result.result, result.detail) == ("provisioned", "")
-    assert "writing the firmware into ROMFS, 104 KB" in desk.heard.steps
+    assert f"writing the firmware into ROMFS, {KB} KB" in desk.heard.steps
     assert where(board) == IN_ROM
     found = names(board)
     assert "firmware" not in found and {"config.json", "credentials.json", "main.py"} <= {*found}
@@ -127,7 +135,7 @@ def test_a_rom_that_is_too_small_is_not_used(desk):
     before = rom_of(board).read_bytes()
     assert desk.flash(board).result == "provisioned"
     assert desk.heard.warnings == [
-        "the firmware goes on the file system: its ROMFS has 64 KB, and 104 are needed. Build "
+        f"the firmware goes on the file system: its ROMFS has 64 KB, and {KB} are needed. Build "
         "MicroPython with a larger one"
     ]
     assert where(board) == ON_FILES and rom_of(board).read_bytes() == before
@@ -184,7 +192,7 @@ def small(word: str) -> dict[str, bytes]:
     """A firmware of three blocks that says which it is."""
     sources = {
         "/firmware/application.mpy": "from firmware.last import WORD\ndef start(): print(WORD)\n",
-        "/firmware/filling.mpy": f"FILLING = {'x' * 2 * BLOCK!r}\n",
+        "/firmware/filling.mpy": f"FILLING = {'WDT ' * (BLOCK // 2)!r}\n",
         "/firmware/last.mpy": f"WORD = {word!r}\n",
     }
     modules = {path: compiled(each.encode(), path[1:]) for path, each in sources.items()}
@@ -255,6 +263,7 @@ def test_power_cut_while_the_old_firmware_is_removed(desk, monkeypatch):
         result = desk.flash(board, firmware=small("new"), start=False)
     assert "says OSError: cut" in result.detail
     assert starts(board) == "new"
+    assert ask(board, HAS_WATCHDOG) is False  # what is left names one, and nothing runs it
     assert desk.flash(board, firmware=small("new"), start=False).result == "flashed"
     assert not [name for name in names(board) if "firmware" in name]
 
@@ -296,10 +305,6 @@ def test_a_cut_leaves_no_image_or_a_whole_one_and_never_a_stranger_s():
         *_, last = lives(new, again)
         assert last.startswith(b"".join(new))
     assert len(found) == 2
-
-
-def modules_of(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {path: content for path, content in files.items() if romfs.is_module(path)}
 
 
 def test_nothing_is_programmed_twice_without_an_erase():

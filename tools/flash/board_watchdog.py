@@ -10,7 +10,7 @@ def _starts_one(folder):
     for entry in os.ilistdir(folder):
         path = folder + "/" + entry[0]
         if entry[1] & 0x4000:
-            ours = ("/firmware", "/a/firmware", "/b/firmware", "/rom", "/sd")
+            ours = ("/firmware", "/firmware.outgoing", "/a/firmware", "/b/firmware", "/rom", "/sd")
             if path not in ours and _starts_one(path):
                 return True
             continue
