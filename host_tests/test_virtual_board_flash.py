@@ -136,3 +136,39 @@ def test_an_image_is_made_of_few_operations(bench, monkeypatch):
     operations.clear()
     put_on_flash(bench.flash, "esp32", "micropython", b"{}", source=PROJECT)
     assert 0 < operations["program"] < 10
+
+
+ROMFS = """
+import sys, vfs
+rom = vfs.rom_ioctl(2, 0)
+print(vfs.rom_ioctl(1), vfs.rom_ioctl(3, 0, 4096), rom.ioctl(4, 0), rom.ioctl(5, 0), sys.path)
+if memoryview(rom)[0] == 0xFF:
+    rom.writeblocks(0, b"\\xd2\\xcd\\x31\\x00" + b"\\xff" * 252, 0)
+    rom.writeblocks(1, b"\\x0f" * 256, 0)
+    rom.writeblocks(1, b"\\xf1" * 256, 0)
+    try:
+        rom.writeblocks(1, b"\\0" * 100, 256)
+    except OSError as error:
+        print(error.errno)
+print(bytes(memoryview(rom)[4096:4098]))
+rom.ioctl(6, 1)
+print(bytes(memoryview(rom)[4096:4098]))
+"""
+
+
+@needs_micropython
+def test_a_romfs_is_programmed_as_flash_is_and_mounted_once_there_is_an_image(bench):
+    before, after = (
+        bench.play(ROMFS, "rp2", romfs=8192),
+        bench.board("rp2", romfs=8192).power_up(8),
+    )
+    path = "['', '.frozen', '/lib']"
+    erased = r"b'\xff\xff'"
+    assert before.lines == [f"1 -22 2 4096 {path}", "22", r"b'\x01\x01'", erased]
+    path = "['', '.frozen', '/rom', '/rom/lib', '/lib']"
+    assert after.lines == [f"1 -22 2 4096 {path}", erased, erased]
+
+
+@needs_micropython
+def test_a_stock_image_has_no_romfs(bench):
+    assert bench.play("import vfs\nprint(hasattr(vfs, 'rom_ioctl'))").lines == ["False"]
