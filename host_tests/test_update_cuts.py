@@ -1,30 +1,41 @@
 """An update may be cut at every operation of the flash, once and twice: a whole version runs.
 
-All pairs of cuts, outside the suite:
-python3 -m tools test -p host_tests.explorer.plugin --explore-deep -o faulthandler_timeout=0 \
-    host_tests/test_update_cuts.py
+All pairs of cuts, and all of a cut and of what becomes of a datagram, outside the suite:
+python3 -m host_tests.explorer --updates --deep
 """
 
 from __future__ import annotations
 
 import pytest
 
+from host_tests.explorer import over_the_air
+from host_tests.explorer.board import replaced
 from host_tests.explorer.update_mutants import MUTANTS
-from host_tests.explorer.updates import STORIES, Lost, decay, explore
+from host_tests.explorer.updates import ONE_IN, STORIES, Lost, decay, explore
 from tools.virtual_board.boards import KINDS
 
-# Of so many cuts one is followed by each other one.
-ONE_IN = 211
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 @each_kind
 @pytest.mark.parametrize("name", STORIES)
-def test_a_whole_version_runs_after_each_cut(name, kind, request):
-    one_in = 1 if request.config.getoption("--explore-deep", default=False) else ONE_IN
-    first = sum(map(ord, name + kind)) % one_in
-    schedules = explore(STORIES[name], kind, lambda number: number % one_in == first)
-    assert schedules > 60
+def test_a_whole_version_runs_after_each_cut(name, kind):
+    assert explore(STORIES[name], kind, ONE_IN) > 60
+
+
+@each_kind
+@pytest.mark.parametrize("name", over_the_air.STORIES_ON_AIR)
+def test_a_cut_and_a_datagram_that_goes_astray(name, kind):
+    story = over_the_air.STORIES_ON_AIR[name]
+    assert over_the_air.explore(story, kind, over_the_air.ONE_IN) > 5
+
+
+@pytest.mark.parametrize("mutant", over_the_air.mutants())
+def test_without_this_rule_what_is_told_is_broken(mutant):
+    broken, lost = over_the_air.mutants()[mutant]
+    with replaced(broken), pytest.raises(Lost) as caught:
+        over_the_air.explore(over_the_air.STORIES_ON_AIR["the first update"], "rp2", 49)
+    assert str(caught.value).startswith(lost), caught.value
 
 
 @each_kind
@@ -38,7 +49,7 @@ def test_without_this_rule_a_cut_breaks_something(mutant):
     break_it, story, lost = MUTANTS[mutant]
     with break_it(), pytest.raises(Lost) as broken:
         for kind in sorted(KINDS):
-            explore(STORIES[story], kind, lambda number: False)
+            explore(STORIES[story], kind, 0)
             decay(STORIES[story], kind)
     assert str(broken.value).startswith(lost), broken.value
     assert "cuts:" in str(broken.value)

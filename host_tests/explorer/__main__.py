@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from host_tests.explorer import report
+from host_tests.explorer import report, update_report, updates
 from host_tests.explorer.at_work import report as at_work
 from host_tests.explorer.at_work import schedules
 from host_tests.explorer.repeat import repeat
@@ -24,6 +24,11 @@ def main() -> int:
     parser.add_argument("--seed", default=report.SEED)
     parser.add_argument("--readme", type=Path, help="put the table between this file's marks")
     parser.add_argument("--at-work", action="store_true", help="explore a device at work instead")
+    parser.add_argument("--updates", action="store_true", help="explore updates instead")
+    parser.add_argument("--one-in", type=int, metavar="N", help="of updates: of N schedules one")
+    parser.add_argument(
+        "--processes", type=int, default=2, help="of updates (default: %(default)s)"
+    )
     parser.add_argument("--setting", help="as a failure prints it: repeat it")
     parser.add_argument("--people", help="as a failure prints it: repeat what people did there")
     parser.add_argument("--story", help="what they did")
@@ -38,6 +43,13 @@ def main() -> int:
         if options.repeat:
             setting = Setting(*options.setting.split("/"))
             print("\n".join(repeat(setting, options.seed, options.repeat)))
+            return 0
+        if options.updates:
+            one_in = update_report.DEEP if options.deep else update_report.DEFAULT
+            if options.one_in:
+                one_in = dict.fromkeys(one_in, options.one_in)
+            for line in update_report.explore_all(one_in, options.processes):
+                print(line, flush=True)
             return 0
         if options.at_work:
             reach = schedules.DEEP if options.deep else schedules.Reach()
@@ -56,7 +68,7 @@ def main() -> int:
             print(
                 f"{setting}: {sum(sum(c.values()) for c in people[setting].values()):,} schedules"
             )
-    except (Broken, Lost, schedules.Broken) as broken:
+    except (Broken, Lost, schedules.Broken, updates.Lost) as broken:
         print(broken, file=sys.stderr)
         return 1
     print(report.table(tallies))

@@ -8,7 +8,8 @@ and so after each cut, what runs and what would come back is looked at file by f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
@@ -19,18 +20,29 @@ from firmware.errors import FirstbootError
 from firmware.update.install import Installation
 from firmware.update.slots import State
 from firmware.update.start import choose
+from host_tests.explorer.at_work.stories import NAME, TOKEN
 from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files, Image
 from host_tests.firmware.updates import SETTINGS, TITLE, bundle
+from host_tests.firmware.world import example
 
 BLOCKS = 40
 MOST_POWER_UPS = 14
 _PIECE = 1024
+# Of so many cuts one is followed by each other one, in the suite.
+ONE_IN = 211
 # What no update touches.
 ROOT = {
     "/main.py": b"import firmware",
     "/app.py": b"# the root's",
-    "/config.json": b'{"update": {}}',
-    "/credentials.json": b'{"credentialsValue": "t"}',
+    "/config.json": json.dumps(example(update={"trial": 60, "contact": 600, "spread": 1})).encode(),
+    "/credentials.json": json.dumps(
+        {
+            "server": "coap://thingsboard.example.com",
+            "deviceName": NAME,
+            "credentialsType": "ACCESS_TOKEN",
+            "credentialsValue": TOKEN,
+        }
+    ).encode(),
     "/mine.txt": b"x" * 300,
 }
 TREES = {
@@ -107,7 +119,7 @@ class Life:
         """Live until nothing is left to do. Raises Lost."""
         for _ in range(MOST_POWER_UPS):
             if self.power_up():
-                self.check_the_end()
+                check_the_end(self.story, Files(self.chip, self.kind), is_told=False)
                 return
         raise EndsWrong(f"not done after {MOST_POWER_UPS} power-ups")
 
@@ -117,7 +129,7 @@ class Life:
         board = SimpleNamespace(storage=Storage(open=files.open, os=files), idle=lambda: None)
         place = choose(State(board.storage))
         state = State(board.storage)
-        self.check(files, state, place)
+        check(files, state, place)
         if state.on_trial and place == state.running:
             with suppress(FirstbootError):
                 # What cannot be saved is tried again after a reset.
@@ -168,49 +180,53 @@ class Life:
             files.write(name, b"x" * (4000 * max(1, free - 4) - 3000))
         self.chip.watch = watch
 
-    def check(self, files: Files, state: State, place: str) -> None:
-        """What runs and what comes back is whole, and all others are untouched. Raises Lost."""
-        found = files.read_all()
-        for path, content in ROOT.items():
-            if found.get(path) != content:
-                raise Lost(f"{path} is not what it was")
-        for each in {place, state.before}:
-            inner = {
-                path[len(each) + 1 :]: content
-                for path, content in found.items()
-                if path.startswith(each + "/") and path[2:] not in ("/manifest", "/package")
-            }
-            if each and inner not in TREES.values():
-                raise Lost(f"{'what runs' if each == place else 'what comes back'} is not whole")
-        if place and place == state.running:
-            version = found[f"{place}/app.py"][2:].decode()
-            if version != state.package()["version"]:
-                raise Lost("another version runs than is said")
 
-    def check_the_end(self) -> None:
-        """It ends with the assigned version, or with the one before and a note of what failed.
+def check(files: Files, state: State, place: str) -> None:
+    """What runs and what comes back is whole, and all others are untouched. Raises Lost."""
+    found = files.read_all()
+    for path, content in ROOT.items():
+        if found.get(path) != content:
+            raise Lost(f"{path} is not what it was")
+    for each in {place, state.before}:
+        inner = {
+            path[len(each) + 1 :]: content
+            for path, content in found.items()
+            if path.startswith(each + "/") and path[2:] not in ("/manifest", "/package")
+        }
+        if each and inner not in TREES.values():
+            raise Lost(f"{'what runs' if each == place else 'what comes back'} is not whole")
+    if place and place == state.running:
+        version = found[f"{place}/app.py"][2:].decode()
+        if version != state.package()["version"]:
+            raise Lost("another version runs than is said")
 
-        Raises EndsWrong.
-        """
-        story = self.story
-        files = Files(self.chip, self.kind)
-        state = State(Storage(open=files.open, os=files))
-        self.check(files, state, state.running)
-        running = state.package()
-        version = running["version"] if running else ""
-        if state.on_trial:
-            raise EndsWrong("it is still on trial")
-        if story.does == GOOD:
-            if version != story.assigned:
-                raise EndsWrong(f"it ends with {version or 'the root'}")
-            if state.untold != "UPDATED" and story.done[-1:] != story.assigned:
-                raise EndsWrong("nobody says that it is updated")
-        else:
-            # One that needs both slots is proven before the next one is taken.
-            if version != ((story.done and story.tried) or story.done[-1:]):
-                raise EndsWrong(f"it ends with {version or 'the root'}")
-            if state.untold != "FAILED" or state.failed["version"] != story.assigned:
-                raise EndsWrong("nobody says that it failed")
+
+def check_the_end(story: Story, files: Files, is_told: bool) -> None:
+    """It ends with the assigned version, or with the one before and a note of what failed.
+
+    `is_told`: whether ThingsBoard knows, else it is noted what it has to be told. Raises EndsWrong.
+    """
+    state = State(Storage(open=files.open, os=files))
+    check(files, state, state.running)
+    running = state.package()
+    version = running["version"] if running else ""
+    if state.on_trial:
+        raise EndsWrong("it is still on trial")
+    if is_told and state.untold:
+        raise EndsWrong("ThingsBoard has not been told")
+    if story.does == GOOD:
+        if version != story.assigned:
+            raise EndsWrong(f"it ends with {version or 'the root'}")
+        is_noted = is_told or state.untold == "UPDATED"
+        if not is_noted and story.done[-1:] != story.assigned:
+            raise EndsWrong("nobody says that it is updated")
+    else:
+        # One that needs both slots is proven before the next one is taken.
+        if version != ((story.done and story.tried) or story.done[-1:]):
+            raise EndsWrong(f"it ends with {version or 'the root'}")
+        is_noted = is_told or state.untold == "FAILED"
+        if not is_noted or state.failed["version"] != story.assigned:
+            raise EndsWrong("nobody says that it failed")
 
 
 def _checksum(version: str) -> str:
@@ -274,12 +290,13 @@ def run(life: Life, moment: Moment) -> None:
         raise type(lost)(text) from lost
 
 
-def explore(story: Story, kind: str, is_cut_again: Callable[[int], bool]) -> int:
-    """Cut once everywhere, and after the cuts of which `is_cut_again` says so, everywhere again.
+def explore(story: Story, kind: str, one_in: int) -> int:
+    """Cut once everywhere, and after one in so many cuts everywhere again; 0: after none.
 
     Returns how many schedules that were. Raises Lost.
     """
     schedules = 0
+    first = sum(map(ord, f"{story}{kind}"))
     lived: set[tuple[Image, bool]] = set()
     cut_again: set[tuple[Image, bool]] = set()
 
@@ -290,7 +307,7 @@ def explore(story: Story, kind: str, is_cut_again: Callable[[int], bool]) -> int
 
     for number, moment in enumerate(cuts(story, kind, Moment(begin(story, kind)))):
         schedules += 1
-        if is_cut_again(number) and moment[:2] not in cut_again:
+        if one_in and (number + first) % one_in == 0 and moment[:2] not in cut_again:
             cut_again.add(moment[:2])
             for second in cuts(story, kind, moment):
                 schedules += 1
