@@ -8,7 +8,7 @@ _STEPS = (
     " board.json_mistakes board.kept board.near board.storage_failure board.strict_json board.wifi"
     " board.wifi_failure board.wifi_scan"
     " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
-    " thingsboard.provisioning thingsboard.refusals"
+    " thingsboard.answers thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.proposal provisioning.record provisioning.recovery"
     " provisioning.rejection provisioning.provisioned provisioning.settled link"
 )

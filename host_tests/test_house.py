@@ -91,6 +91,7 @@ MAY_IMPORT = {
     "firmware.provisioning": {
         "firmware.board",
         "firmware.coap",
+        "firmware.memory",
         "firmware.thingsboard",
     },
     "firmware.thingsboard": {"firmware.coap.message", "firmware.coap.percent"},
@@ -128,6 +129,7 @@ PURE = (
     "firmware.thingsboard.device_api",
     "firmware.thingsboard.ota",
     "firmware.thingsboard.provisioning",
+    "firmware.thingsboard.answers",
     "firmware.thingsboard.refusals",
     "firmware.thingsboard.rpc",
     "firmware.thingsboard.telemetry",

@@ -21,6 +21,7 @@ from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint_bytes  # noqa: E402
 from firmware.retry import backoff  # noqa: E402
 from firmware.thingsboard import provisioning  # noqa: E402
+from firmware.thingsboard.device_api import api_path, is_known  # noqa: E402
 from firmware.thingsboard.refusals import Failure, ProvisioningError  # noqa: E402
 from tools.fake_thingsboard.californium import Duplicates  # noqa: E402
 from tools.fake_thingsboard.messages import BARE  # noqa: E402
@@ -81,7 +82,8 @@ class _Board:
         """Send what is to be sent now. Gives a datagram and after how many ms to come back."""
         request = self._request
         if self._probing:
-            request = self._encode(GET, provisioning.attributes_path(self._token), b"")
+            credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": self._token}
+            request = self._encode(GET, api_path(credentials, "attributes"), b"")
         self._exchange = Exchange()
         return self._exchange.start(request, request[4:12]), self._take_timer()
 
@@ -104,7 +106,7 @@ class _Board:
             return answer, self._take_timer()
         try:
             if self._probing:
-                self.provisioned = provisioning.is_accepted(response)
+                self.provisioned = is_known(response)
             else:
                 response.payload = bytes(response.payload)
                 provisioning.read_response(response)

@@ -9,9 +9,10 @@ from micropython import const
 
 from firmware.coap.message import GET
 from firmware.errors import CoapError, NoResponse
+from firmware.memory import give_back
 from firmware.provisioning.record import ATTEMPT
 from firmware.provisioning.record_file import is_asked_for, is_here
-from firmware.thingsboard import provisioning
+from firmware.thingsboard.device_api import api_path, is_known
 
 # RFC 7252 section 4.8.2: how long a server remembers a Message ID, in ms.
 _EXCHANGE_LIFETIME = const(247_000)
@@ -24,6 +25,8 @@ def recover(attempt, config, failure, is_known):
     Raises `failure`, what came of the request, when there is none or nothing may be probed. What it
     means for the next request is on flash then. `is_known`: see Attempt.
     """
+    # What they said is said.
+    give_back("thingsboard.answers thingsboard.provisioning")
     record = attempt.record
     if isinstance(failure, NoResponse):
         record.quiet_since = attempt.board.ticks()
@@ -67,7 +70,7 @@ def _after_failure(attempt, config, failure):
         return credentials
     record.save()
     if not is_told:
-        from firmware.thingsboard.refusals import ambiguous
+        from firmware.thingsboard.answers import ambiguous
 
         raise ambiguous(failure)
     raise failure
@@ -85,7 +88,7 @@ def probe(attempt, config):
     certificate = _certificate(attempt, config)
     if certificate:
         yield from attempt.connect(config, _X509)
-        if (yield from _knows(attempt, provisioning.attributes_path())):
+        if (yield from _knows(attempt, _X509, certificate)):
             return _X509, certificate
     tokens = [
         each["token"]
@@ -98,7 +101,7 @@ def probe(attempt, config):
     if tokens and record.kind == _X509 and config["secure"]:
         yield from attempt.connect(config, "ACCESS_TOKEN")
     for token in tokens:
-        if (yield from _knows(attempt, provisioning.attributes_path(token))):
+        if (yield from _knows(attempt, "ACCESS_TOKEN", token)):
             return "ACCESS_TOKEN", token
     return None
 
@@ -162,7 +165,9 @@ def _certificate(attempt, config):
     return value if "".join(lines) == value else None
 
 
-def _knows(attempt, path):
+def _knows(attempt, kind, value):
+    """The steps that return whether ThingsBoard has a device with these credentials."""
+    path = api_path({"credentialsType": kind, "credentialsValue": value}, "attributes")
     message_id = attempt.record.draw_probe()
     response = yield from attempt.client.steps(GET, path, message_id=message_id)
-    return provisioning.is_accepted(response)
+    return is_known(response)

@@ -55,7 +55,7 @@ def rejection_steps(board):
     except FirstbootError as error:
         if error.status != "FAILURE":
             raise
-        from firmware.thingsboard.refusals import changed_or_deleted
+        from firmware.thingsboard.answers import changed_or_deleted
 
         raise changed_or_deleted(name)
     board.attempt_again = None

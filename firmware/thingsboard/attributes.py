@@ -35,7 +35,7 @@ class SharedAttributes:
         """
         values = _object(response.payload)
         if values is None:
-            from firmware.thingsboard.refusals import not_json
+            from firmware.thingsboard.answers import not_json
 
             raise not_json("ThingsBoard sent attributes that are no JSON")
         # Not 0: a notification that overtook the response. It is no more than a change.

@@ -31,12 +31,9 @@ def api_path(credentials, resource):
         return "/api/v1/%s/%s" % (token, resource)
     if kind == "X509_CERTIFICATE":
         return "/api/v1/" + resource
-    error = FirstbootError(
-        "%s credentials are for MQTT: over CoAP ThingsBoard takes a token or a certificate" % kind,
-        "Take credentialsType out of config.json and provision the board anew.",
-    )
-    error.state = "refused"
-    raise error
+    from firmware.thingsboard.answers import not_for_coap
+
+    raise not_for_coap(kind)
 
 
 def check(response):
@@ -44,13 +41,24 @@ def check(response):
     code = response.code
     if code >> 5 == _SUCCESS or code == _NOT_FOUND:
         return
-    if code == _UNAUTHORIZED:
-        raise Unauthorized(
-            "ThingsBoard answered 4.01: it takes the board's credentials no more",
-            "See the device's credentials in ThingsBoard.",
-        )
-    from firmware.thingsboard.refusals import not_json, trouble
+    from firmware.thingsboard.answers import not_json, rejected, trouble
 
+    if code == _UNAUTHORIZED:
+        raise rejected(Unauthorized)
     if code == _BAD_REQUEST:
         raise not_json("ThingsBoard answered 4.00: it does not take JSON from this device")
+    raise trouble(response)
+
+
+def is_known(response):
+    """Return whether the answer to a GET of "attributes" says that there is such a device.
+
+    Raises ProvisioningError when it says neither.
+    """
+    if response.code >> 5 == _SUCCESS or response.code == _NOT_FOUND:
+        return True
+    if response.code == _UNAUTHORIZED:
+        return False
+    from firmware.thingsboard.answers import trouble
+
     raise trouble(response)

@@ -10,8 +10,6 @@ from micropython import const
 PATH = "/api/v1/provision"
 
 _SUCCESS = const(2)
-_UNAUTHORIZED = const(0x81)
-_NOT_FOUND = const(0x84)
 
 
 def request_body(provisioning):
@@ -44,34 +42,6 @@ def read_response(response):
         and value
     ):
         return kind, value
-    from firmware.thingsboard.refusals import refusal
+    from firmware.thingsboard.answers import refusal
 
     raise refusal(response, reply)
-
-
-def attributes_path(token=None):
-    """Return the path that answers only the device with this access token.
-
-    Without one: that of the certificate in the DTLS session.
-    """
-    if not token:
-        return "/api/v1/attributes"
-    if "%" in token or "/" in token or "?" in token:
-        from firmware.coap.percent import quote
-
-        token = quote(token)
-    return "/api/v1/%s/attributes" % token
-
-
-def is_accepted(response):
-    """Return whether the answer at `attributes_path` says that a device is behind it.
-
-    Raises ProvisioningError when it says neither.
-    """
-    if response.code >> 5 == _SUCCESS or response.code == _NOT_FOUND:
-        return True
-    if response.code == _UNAUTHORIZED:
-        return False
-    from firmware.thingsboard.refusals import trouble
-
-    raise trouble(response)

@@ -4,7 +4,9 @@ import json
 
 from firmware.board.config import KEYS
 from firmware.coap.message import Message, uint_bytes
-from firmware.thingsboard import provisioning, refusals
+from firmware.thingsboard import provisioning
+from firmware.thingsboard.answers import ambiguous
+from firmware.thingsboard.device_api import api_path, is_known
 from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 from host_tests.firmware.helpers import raises
 
@@ -96,9 +98,9 @@ def test_max_age_of_a_wrong_length_is_the_default():
 
 def test_what_the_attributes_of_a_token_say():
     for code, accepted in ((0x45, True), (0x41, True), (0x84, True), (0x81, False)):
-        assert provisioning.is_accepted(response(code)) is accepted, code
+        assert is_known(response(code)) is accepted, code
     for code, retry_after in ((0xA0, 0), (0xA3, 7_000), (0x80, 0), (0x85, 0)):
-        error = raises(ProvisioningError, provisioning.is_accepted, response(code, b"", 7))
+        error = raises(ProvisioningError, is_known, response(code, b"", 7))
         assert not isinstance(error, Refused)
         assert "could not work on the request" in error.what and error.fix
         assert error.retry_after == retry_after, code
@@ -185,7 +187,7 @@ def test_status_without_success_code_is_told_apart():
 
 def test_ambiguous():
     failure = raises(Failure, read, 0x80, FAILURE)
-    both = refusals.ambiguous(failure)
+    both = ambiguous(failure)
     assert isinstance(both, Failure)
     assert failure.what in both.what and "never got the reply" in both.what
     assert failure.fix in both.fix and "delete it there" in both.fix
@@ -227,6 +229,10 @@ def test_request_body_of_any_text():
 
 
 def test_the_attributes_of_a_token():
-    assert provisioning.attributes_path("abc") == "/api/v1/abc/attributes"
     # A person may choose any token.
-    assert provisioning.attributes_path("a/b?%") == "/api/v1/a%2Fb%3F%25/attributes"
+    for token, path in (
+        ("abc", "/api/v1/abc/attributes"),
+        ("a/b?%", "/api/v1/a%2Fb%3F%25/attributes"),
+    ):
+        credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": token}
+        assert api_path(credentials, "attributes") == path

@@ -5,6 +5,7 @@ import json
 from firmware.coap.exchange import Exchange
 from firmware.coap.message import ACK, CON, EMPTY, GET, POST, decode
 from firmware.thingsboard import provisioning
+from firmware.thingsboard.device_api import is_known
 from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 from host_tests.firmware.coap_helpers import NON, make_client, reply, separate, start
 from host_tests.firmware.helpers import raises
@@ -113,9 +114,9 @@ def test_what_the_replies_to_a_probe_mean():
                 continue
             answers.append(response.code)
             if response.code == 0xA0:
-                raises(ProvisioningError, provisioning.is_accepted, response)
+                raises(ProvisioningError, is_known, response)
             else:
-                assert provisioning.is_accepted(response) == (response.code != 0x81), title
+                assert is_known(response) == (response.code != 0x81), title
     assert set(answers) == {0x45, 0x81, 0x84, 0xA0}
 
 

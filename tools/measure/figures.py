@@ -263,16 +263,17 @@ class PowerUps:
 
     def refusal(self) -> int:
         """The smallest heap for a refusal, and the probe before it."""
-        standing = self._standing(self.first())
         self._responder.refuses = True
         try:
+            standing = self._standing(self._failing(self._new))
             return self._heap_until("refused:", self._new) - standing
         finally:
             self._responder.refuses = False
 
     def mistake(self) -> int:
         """The smallest heap for a mistake in config.json, which is said."""
-        return self._heap_until("config.json:", self._mistaken) - self._standing(self.first())
+        standing = self._standing(self._failing(self._mistaken))
+        return self._heap_until("config.json:", self._mistaken) - standing
 
     def new_flash(self) -> Path:
         """The flash of a board that has never been powered up."""
@@ -286,6 +287,11 @@ class PowerUps:
         found = self._run(*self._power_up)
         found["datagrams"] = self._responder.last().datagrams
         return found
+
+    def _failing(self, new: Path) -> dict:
+        """What no board pays of a first power-up, until it waits for the next try."""
+        shutil.copy(new, self.image)
+        return self._run("failing", self.image, self._program_size)
 
     def loaded(self) -> list[Path]:
         """The files of the modules that a first power-up loads."""
