@@ -5,6 +5,9 @@ from micropython import const
 # Bytes. Phones' browsers send up to 800 of head; of a form the longest has some 1,000.
 _HEAD = const(2048)
 _BODY = const(2048)
+# Up to so much more is read and let go, since a browser shows no answer before all is sent.
+_LONGEST_BODY = const(16_384)
+_DIGITS = const(5)  # of a length
 _FIELDS = const(16)
 
 _REASONS = {
@@ -18,6 +21,7 @@ _REASONS = {
     411: "Length Required",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
     505: "HTTP Version Not Supported",
 }
 
@@ -31,7 +35,10 @@ class BadRequest(Exception):
 
 
 class Request:
-    """`method`, `path` without a query, `host` without a port, `language`: Accept-Language."""
+    """`method`, `path` without a query, `host` without a port, `language`: Accept-Language.
+
+    `body` is None where it was too long to be kept.
+    """
 
     host = language = ""
     body = b""
@@ -60,6 +67,10 @@ class Reader:
                 return None
             self._read_head(self._bytes[:end])
             self._bytes = self._bytes[end + 4 :]
+        if self._request.body is None:
+            self._length -= len(self._bytes)
+            self._bytes = b""
+            return None if self._length > 0 else self._request
         # What comes behind it is not looked at: each connection is for one request.
         if len(self._bytes) < self._length:
             return None
@@ -95,14 +106,18 @@ class Reader:
             elif name == "transfer-encoding":
                 raise BadRequest(411)
             elif name == "content-length":
-                if length is not None or not _is_number(value):
+                if length is not None or not value or value.strip("0123456789"):
                     raise BadRequest(400)
+                if len(value) > _DIGITS:
+                    raise BadRequest(413)
                 length = int(value)
         if length is None and request.method == "POST":
             raise BadRequest(411)
-        if length and length > _BODY:
-            raise BadRequest(413)
         self._length = length or 0
+        if self._length > _LONGEST_BODY:
+            raise BadRequest(413)
+        if self._length > _BODY:
+            request.body = None
         self._request = request
 
 
@@ -133,10 +148,6 @@ def head(status, headers=""):
         "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n%s\r\n"
         % (status, _REASONS[status], headers)
     ).encode()
-
-
-def _is_number(text):
-    return 0 < len(text) <= 5 and not text.strip("0123456789")
 
 
 def _unquoted(value):

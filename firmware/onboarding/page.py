@@ -110,16 +110,20 @@ def name_of(value):
         return None
 
 
-def render(portal, language):
-    """Yield the page, in bytes. `portal`: see firmware.onboarding.portal."""
+def render(portal, language, state=None):
+    """Yield the page, in bytes. `portal`: see firmware.onboarding.portal.
+
+    `state`: what is to be said in place of the candidate's: "too long", "outdated" or "broken".
+    """
     if language == "de":
         from firmware.onboarding.text_de import TEXTS
     else:
         from firmware.onboarding.text_en import TEXTS
     candidate = portal.candidate
-    state = candidate.state
-    if portal.wants_scan and state not in BUSY:
-        state = "scanning"
+    if not state:
+        state = candidate.state
+        if portal.wants_scan and state not in BUSY:
+            state = "scanning"
     is_done = state == "provisioned"
     is_busy = state in _GOES_ON and state not in _WAITS
     yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "")).encode()

@@ -12,11 +12,13 @@ from time import ticks_diff
 
 from micropython import const
 
+from firmware.errors import FirstbootError
 from firmware.onboarding import dns, page
 from firmware.onboarding.access_point import AccessPoint
 from firmware.onboarding.http import BadRequest, form, head
 from firmware.onboarding.look import POLICY
 from firmware.onboarding.server import Server
+from firmware.retry import unexpected
 
 _HTTP = const(80)
 _DNS = const(53)
@@ -132,31 +134,43 @@ class Portal:
         if request.path != "/":
             raise BadRequest(404)
         self._asked_at = self.board.ticks()
-        if request.method == "POST":
-            self._take(form(request.body))
-            # So that nothing is sent again when the page is loaded again.
-            return (head(303, "Location: /\r\n"),)
-        if request.method != "GET":
+        language = page.language(request.language)
+        if request.method == "GET":
+            return self._page(language)
+        if request.method != "POST":
             raise BadRequest(405)
-        return self._page(page.language(request.language))
+        if self.candidate.state not in ("trying", "provisioned"):
+            if request.body is None:
+                return self._page(language, 413, "too long")
+            fields = form(request.body)
+            if _text(fields.get("token")) != self.token:
+                # Such as that of a page from before the board started anew.
+                return self._page(language, 403, "outdated")
+            try:
+                self._take(fields)
+            except FirstbootError as error:
+                self.board.indicator.say(*str(error).split("\n"))
+                return self._page(language, 500, "broken")
+            except Exception as error:
+                # Of whatever class: whoever waits has to hear of it.
+                unexpected(error)
+                return self._page(language, 500, "broken")
+        # So that nothing is sent again when the page is loaded again.
+        return (head(303, "Location: /\r\n"),)
 
-    def _page(self, language):
-        yield head(200, _HTML)
-        yield from page.render(self, language)
+    def _page(self, language, status=200, state=None):
+        yield head(status, _HTML)
+        yield from page.render(self, language, state)
         if self.candidate.state == "provisioned":
             self.has_told = True
 
     def _take(self, fields):
-        if _text(fields.get("token")) != self.token:
-            raise BadRequest(403)
         if "scan" in fields:
             scanned = self._scanned_at
             if scanned is None or ticks_diff(self.board.ticks(), scanned) > _SCANS_APART:
                 self.wants_scan = True
             return
         candidate = self.candidate
-        if candidate.state in ("trying", "provisioned"):
-            return
         chosen = fields.get("network", b"")
         ssid = fields.get("ssid") if chosen in (b"", b"other") else page.name_of(chosen)
         self.chosen = ssid or None

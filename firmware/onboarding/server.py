@@ -11,6 +11,7 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.onboarding.http import BadRequest, Reader, head
+from firmware.retry import unexpected
 
 # A Pico W has five TCP connections.
 _MOST = const(4)
@@ -95,6 +96,10 @@ class _Connection:
                     return True
         except OSError as error:
             return error.errno != EAGAIN
+        except Exception as error:
+            # Of whatever class: whoever waits for an answer would wait to the end.
+            unexpected(error)
+            return True
         return False
 
     def _read(self, answer):

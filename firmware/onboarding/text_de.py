@@ -69,6 +69,15 @@ TEXTS = {
     "not saved?": "Es war in %s, aber sein Speicher ist voll. Fragen Sie, wer Ihnen das Gerät gab.",
     "does not fit": "Bitte noch einmal ansehen",
     "does not fit?": "Unten fehlt etwas, oder es passt nicht.",
+    "too long": "Das ist zu viel",
+    "too long?": "Was Sie eingegeben haben, ist zu lang für das Gerät. Sehen Sie jedes Feld an und"
+    " kürzen Sie es; eine Adresse oder ein Name hat höchstens 255 Zeichen.",
+    "outdated": "Bitte noch einmal senden",
+    "outdated?": "Das Gerät ist neu gestartet, seit diese Seite geöffnet wurde. Sehen Sie an, was"
+    " unten steht, wählen Sie Ihr WLAN noch einmal und senden Sie es.",
+    "broken": "Das Gerät hat einen Fehler",
+    "broken?": "Es kann seine Einstellungen nicht lesen oder ändern. Nehmen Sie ihm den Strom und"
+    " geben Sie ihn wieder; hilft das nicht, fragen Sie, wer Ihnen das Gerät gab.",
     "no answer": "Der Server antwortet nicht",
     "no answer?": "Das Gerät ist in %s und versucht es weiter. Hat dieses WLAN Internet? Sie können"
     " ein anderes wählen.",

@@ -65,6 +65,15 @@ TEXTS = {
     "not saved?": "It joined %s, but its memory is full. Ask whoever gave you the device.",
     "does not fit": "Please look again",
     "does not fit?": "Something is missing below, or does not fit.",
+    "too long": "That is too much",
+    "too long?": "What you typed is too long for the device. Look at each field and shorten it; an"
+    " address or a name has 255 letters at most.",
+    "outdated": "Please send it once more",
+    "outdated?": "The device has started anew since this page was opened. Look at what is below,"
+    " choose your Wi-Fi again and send it.",
+    "broken": "The device has a fault",
+    "broken?": "It cannot read or change its settings. Take its power away and give it back; if that"
+    " does not help, ask whoever gave you the device.",
     "no answer": "The server does not answer",
     "no answer?": "The device is in %s and keeps trying. Does this Wi-Fi have internet? You can"
     " choose another one.",

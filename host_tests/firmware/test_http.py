@@ -71,10 +71,26 @@ def test_what_is_no_request():
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1e2\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 2049\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nContent-Length: 16385\r\n\r\n", 413),
     ):
         assert status_of(sent) == status, sent
+
+
+def test_a_body_too_long_to_be_kept_is_read_to_its_end():
+    """A browser shows an answer only when it could send all."""
+    for length in (2049, 16_384):
+        reader = Reader()
+        assert not reader.feed(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\nx" % length)
+        left = length - 1
+        while left > 500:
+            assert reader.feed(b"x" * 500) is None
+            assert len(reader._bytes) == 0
+            left -= 500
+        assert reader.feed(b"x" * left + b"behind").body is None
+    body = b"x" * 2048
+    assert read(b"POST / HTTP/1.1\r\nContent-Length: 2048\r\n\r\n" + body).body == body
 
 
 def test_a_head_without_end_is_bounded():

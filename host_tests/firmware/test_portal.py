@@ -119,9 +119,11 @@ def test_only_an_address_is_answered_with_the_page():
 
 def test_a_form_of_others_is_not_taken():
     world, opened = made()
+    given = noted(opened.candidate)
     for token in ("", "0", opened.token + "0", opened.token.upper() + "x"):
         body = ("token=%s&network=%s" % (token, b"Home".hex())).encode()
-        assert raises(BadRequest, ask, opened, "POST", body=body).status == 403
+        assert ask(opened, "POST", body=body).startswith("HTTP/1.1 403 ")
+        assert not given
     assert opened.candidate.state == "idle"
     assert made()[1].token and len(opened.token) == 16
 
@@ -175,6 +177,33 @@ def test_what_does_not_fit_is_shown():
         send(opened, **fields)
         assert (opened.candidate.state, opened.wrong) == ("does not fit", wrong), fields
         assert 'aria-invalid="true"' in ask(opened)
+
+
+def test_what_cannot_be_taken_is_said_on_a_page():
+    """In the browser's language, with the form to correct it."""
+    fields = "&network=%s&password=another+password" % b"Home".hex()
+    for content, body, status, heading in (
+        (None, None, 413, "Das ist zu viel"),
+        (None, b"token=00", 403, "Bitte noch einmal senden"),
+        (b"{no json", fields, 500, "Das Ger\u00e4t hat einen Fehler"),
+        (None, fields, 500, "Das Ger\u00e4t hat einen Fehler"),
+    ):
+        world, opened = made()
+        if content:
+            world.put("/config.json", content)
+        elif status == 500:
+            opened.candidate.offer = None  # a bug
+        request = Request("POST", "/")
+        request.host, request.language = "192.168.4.1", "de-de"
+        request.body = body
+        if body == fields:
+            request.body = ("token=%s%s" % (opened.token, fields)).encode()
+        answer = b"".join(opened._answer(request)).decode()
+        assert answer.startswith("HTTP/1.1 %d " % status)
+        assert "<h1>%s</h1>" % heading in answer and 'lang="de"' in answer
+        assert "<form " in answer and PASSWORD not in answer
+        # And it can be sent once more.
+        assert opened.candidate.state == "idle" and "<h1>Con" in ask(opened)
 
 
 def test_no_secret_is_on_the_page_in_any_state():

@@ -169,6 +169,23 @@ def test_one_that_floods_a_body_is_cut_off():
     assert flood.is_closed and flood.got.startswith(b"HTTP/1.1 413 ")
 
 
+def test_whoever_is_not_answered_for_a_fault_of_ours_does_not_wait():
+    desk = Desk()
+
+    def broken(request):
+        raise ValueError("a bug")
+
+    def breaks_off(request):
+        yield head(200)
+        raise ValueError("a bug")
+
+    for answer in (broken, breaks_off):
+        desk.server._answer = answer
+        other = Peer()
+        peer = desk.comes(Peer(GET), other)
+        assert peer.is_closed and not other.is_closed
+
+
 def test_connections_that_break():
     for peer in (Peer(error=ECONNRESET), Peer(GET[:10])):
         desk = Desk()
