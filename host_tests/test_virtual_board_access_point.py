@@ -222,6 +222,27 @@ def test_a_phone_that_is_away(bench):
 
 @needs_micropython
 @both_kinds
+def test_a_wi_fi_with_its_addresses_is_taken_for_it(bench, kind):
+    """Until the station is off: then the phone is heard, at the port where it was."""
+    main = (
+        OPEN_ACCESS_POINT
+        + "server = listen()\nup()\nprint(wlan.ifconfig()[:2])\nserve(300, server)\n"
+        + ("print(error_of(socket.getaddrinfo, 'a.example', 1))\n" if kind == "esp32" else "")
+        + "wlan.active(False)\nprint(serve(4000, server)[1][0])\nserver.close()\nlisten()\n"
+    )
+    home = {**HOME, "address": "192.168.4.20"}
+    with Phone(bench, main, kind, networks=[home]) as test, test.connect():
+        pass
+    named = ["-202"] if kind == "esp32" else []
+    phone = "192.168.4.2" if kind == "esp32" else "192.168.4.16"
+    settings = "('192.168.4.20', '255.255.255.0')"
+    assert test.lines == [settings, "nobody came", *named, phone]
+    ports = {each["host_port"] for each in test.outcome.events if each["event"] == "port"}
+    assert len(ports) == 1
+
+
+@needs_micropython
+@both_kinds
 def test_ports_outlive_a_reset(bench, kind):
     main = (
         OPEN_ACCESS_POINT

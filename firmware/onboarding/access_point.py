@@ -23,10 +23,21 @@ def in_range(board, wifi):
     from firmware.board.wifi_scan import heard_with_strength
 
     switch_on(board, wifi)
+    try:
+        # An ESP32 that joins hears nothing.
+        board.network.WLAN(board.network.STA_IF).disconnect()
+    except OSError:
+        # A radio that will not do may hear all the same.
+        pass
     heard = heard_with_strength(board)
     # Else phones lose the access point while an ESP32 looks for a network.
-    board.network.WLAN(board.network.STA_IF).active(False)
+    switch_off(board)
     return heard
+
+
+def switch_off(board):
+    """Switch the station off, so that the radio is the access point's."""
+    board.network.WLAN(board.network.STA_IF).active(False)
 
 
 def is_in_wifi(board, address):

@@ -16,7 +16,7 @@ def another_wifi(board, config, missing):
         load(board, True)
     story = Story(board, config, True)
     try:
-        if (missing or story.is_wanted) and story.serve(config, missing):
+        if (missing or story.opening.is_wanted) and story.serve(config, missing):
             story.finish(config["provisioning"]["deviceName"])
     finally:
         story.close()

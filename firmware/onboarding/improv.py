@@ -22,7 +22,7 @@ _BYTES_AT_ONCE = const(1024)
 # In place of what MicroPython raises, which has nothing with it.
 HEARD_HERE = "Ctrl-C"
 # States of a candidate in which the board is in the Wi-Fi.
-_JOINED = ("joined", "provisioning", "no answer", "refused", "provisioned")
+_JOINED = ("joined", "apart", "provisioning", "no answer", "refused", "provisioned")
 
 
 class Improv:

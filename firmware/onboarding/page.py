@@ -11,9 +11,9 @@ from micropython import const
 from firmware.onboarding.look import ICONS, SCRIPT, STYLE
 
 # In these states of a candidate there is nothing to send.
-BUSY = ("trying", "joined", "provisioning", "provisioned")
+BUSY = ("trying", "joined", "apart", "provisioning", "provisioned")
 # While these last, more is to come; in those of them that wait, a person may do something.
-_GOES_ON = ("trying", "joined", "provisioning", "scanning", "no answer", "refused")
+_GOES_ON = ("trying", "joined", "apart", "provisioning", "scanning", "no answer", "refused")
 _WAITS = ("no answer", "refused")
 
 _MOST = const(20)  # networks
@@ -126,7 +126,9 @@ def render(portal, language, state=None):
             state = "scanning"
     is_done = state == "provisioned"
     is_busy = state in _GOES_ON and state not in _WAITS
-    yield (_PAGE % (language, TEXTS["title"], _RELOAD if is_busy else "")).encode()
+    # While the board is away a browser without JavaScript would lose what it shows.
+    reload = _RELOAD if is_busy and state != "apart" else ""
+    yield (_PAGE % (language, TEXTS["title"], reload)).encode()
     yield STYLE
     yield _BODY
     about = candidate.name if is_done else candidate.ssid

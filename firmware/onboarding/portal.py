@@ -32,6 +32,9 @@ _POLL = const(50)  # ms
 _UNUSED = const(900_000)  # ms
 _LONGEST = const(3_600_000)  # ms
 
+# After which the board may go.
+_LAST_WORDS = ("provisioned", "apart")
+
 _HTML = "Content-Type: text/html; charset=utf-8\r\nContent-Security-Policy: %s\r\n" % POLICY
 
 
@@ -41,11 +44,11 @@ class Portal:
     `candidate`: see firmware.onboarding.candidate. `networks`: those in range, the strongest
     first: (dB below 0 dBm, name in bytes, security, 0 for none). `wants_scan`: whether somebody
     asked to look for them again. `has_told`: whether the page has said that the board is
-    provisioned.
+    provisioned, or that it goes away.
     """
 
     networks = ()
-    wants_scan = has_told = False
+    wants_scan = False
 
     def __init__(self, board, candidate, ssid, password):
         self.board = board
@@ -56,8 +59,17 @@ class Portal:
         # Of what was sent last: what did not fit, and the name of the network, in bytes.
         self.wrong = ()
         self.chosen = None
+        self._password = password
         self._asked_at = self._scanned_at = None
-        self._opened = self._used = board.ticks()
+        self._opened = board.ticks()
+        self.open()
+
+    def open(self):
+        """Open it again after `close`, with what the page knew."""
+        board, ssid, password = self.board, self.ssid, self._password
+        self._asked_at = None
+        self._used = board.ticks()
+        self.has_told = False
         self.access_point = AccessPoint(board, ssid, password)
         self.address = self.access_point.address
         self._bytes = bytes([int(part) for part in self.address.split(".")])
@@ -95,7 +107,11 @@ class Portal:
         now = self.board.ticks()
         if self.is_used():
             self._used = now
-        return ticks_diff(now, self._opened) > _LONGEST or ticks_diff(now, self._used) > _UNUSED
+        return self.is_spent() or ticks_diff(now, self._used) > _UNUSED
+
+    def is_spent(self):
+        """Return whether it is an hour since it was opened first."""
+        return ticks_diff(self.board.ticks(), self._opened) > _LONGEST
 
     def scanned(self, networks):
         """Take what a scan has found."""
@@ -103,15 +119,18 @@ class Portal:
         self._scanned_at = self.board.ticks()
         self.networks = networks
 
-    def linger(self):
-        """Wait until somebody has read that the board is provisioned, for a minute at most."""
+    def linger(self, most=_TELLS, comes=0):
+        """Wait until somebody has read what the page says, for `most` ms.
+
+        `comes`: for how long somebody who is not here may still come, in ms.
+        """
         board = self.board
         began = told = board.ticks()
-        while self.is_used():
+        while self.is_used() or ticks_diff(board.ticks(), began) < comes:
             now = board.ticks()
             if not self.has_told:
                 told = now
-            if ticks_diff(now, began) > _TELLS or ticks_diff(now, told) > _READS:
+            if ticks_diff(now, began) > most or ticks_diff(now, told) > _READS:
                 break
             board.sleep(_POLL)
 
@@ -161,7 +180,7 @@ class Portal:
     def _page(self, language, status=200, state=None):
         yield head(status, _HTML)
         yield from page.render(self, language, state)
-        if self.candidate.state == "provisioned":
+        if self.candidate.state in _LAST_WORDS:
             self.has_told = True
 
     def _take(self, fields):

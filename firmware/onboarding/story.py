@@ -12,8 +12,8 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 from firmware.errors import FirstbootError
-from firmware.onboarding.access_point import in_range, is_in_wifi
 from firmware.onboarding.candidate import Candidate
+from firmware.onboarding.opening import RETURNS, Opening
 from firmware.onboarding.remembered import recall, remember
 from firmware.retry import unexpected
 
@@ -24,24 +24,25 @@ _ANSWERS = const(1_000)  # until the answer to a form is out, and the radio may 
 _POLL = const(50)
 _SHORT = const(10)  # s for each network of such a round, in which phones lose the board
 
-_JOINED = ("joined", "provisioning", "no answer", "refused")
+_JOINED = ("joined", "apart", "provisioning", "no answer", "refused")
 
 
 class Story:
     """What firmware.power_up joins with where config.json has `onboarding`.
 
     `config`: what firmware.board.config.load returns. `provisioned`: it is about the Wi-Fi alone.
-    `is_wanted`: whether somebody has pressed the button.
+    `opening`: see firmware.onboarding.opening.
     """
 
-    portal = improv = _button = None
-    is_wanted = _was_closed = _is_working = False
+    improv = _button = None
+    _is_working = False
 
     def __init__(self, board, config, provisioned=False):
         self.board = board
         self._began = board.ticks()
         self._has_joined, given = recall(board)
         self.candidate = Candidate(board, provisioned, given)
+        self.opening = Opening(board, self.candidate, config)
         # One object, to find it again.
         self._background = self._work
         board.background.append(self._background)
@@ -49,7 +50,12 @@ class Story:
             from firmware.onboarding.button import Button
 
             self._button = Button(board, config["onboarding_pin"], self._want)
-            self.is_wanted = self._button.was_pressed
+            self.opening.is_wanted = self._button.was_pressed
+
+    @property
+    def portal(self):
+        """See firmware.onboarding.opening."""
+        return self.opening.portal
 
     def join(self, config, missing, trouble):
         """Join as config.json says, or as a person does; return whether it is as config.json says.
@@ -59,6 +65,8 @@ class Story:
         """
         self._begin(config, missing)
         candidate = self.candidate
+        if self.opening.is_apart and self.portal and candidate.state in _JOINED:
+            self.opening.part()
         # What a person gave here was right.
         is_given = self.portal and candidate.state in _JOINED
         if candidate.state == "trying":
@@ -67,14 +75,18 @@ class Story:
         elif not missing and (is_given or not self._is_due(missing)):
             from firmware.board import wifi
 
+            self.opening.is_joining = True
             try:
                 wifi.join(config, self.board, trouble)
                 self._note_joined()
                 return True
             except FirstbootError as error:
+                if self.portal or self.opening.is_apart:
+                    candidate.tell(error.reason, str(error))
                 if not self.portal:
                     raise
-                candidate.tell(error.reason, str(error))
+            finally:
+                self.opening.is_joining = False
         if self.portal or self._is_due(missing):
             is_same = self._serve(missing)
             if is_same is not None:
@@ -93,12 +105,15 @@ class Story:
     def sleep(self, ms):
         """Wait for so long, or until a person has given something or wants to."""
         board = self.board
+        if self.portal and self.opening.is_apart:
+            # Whoever comes back finds it.
+            ms = max(ms, RETURNS)
         end = ticks_add(board.ticks(), ms)
         while ticks_diff(end, board.ticks()) > 0 and self.candidate.state != "trying":
-            if not self.portal and (self.is_wanted or self._is_late()):
+            if not self.portal and (self.opening.is_wanted or self._is_late()):
                 return
             if self.portal:
-                self._look_after()
+                self.opening.look_after()
             board.sleep(_POLL)
 
     def tell(self, trouble=None):
@@ -108,15 +123,17 @@ class Story:
         elif trouble and self.candidate.state in _JOINED:
             state = "refused" if trouble.state == "refused" else "no answer"
             self.candidate.tell(state, str(trouble))
-            if not (self.portal or self._was_closed):
-                self.is_wanted = bool(self.candidate.asked)
+            if not (self.portal or self.opening.is_apart or self.opening.was_closed):
+                self.opening.is_wanted = bool(self.candidate.asked)
+        if trouble and not self.portal and self.opening.is_apart and self.opening.come_back():
+            # Where it did not join again, whoever is there may give another one.
+            self.opening.is_wanted = self.candidate.state not in _JOINED
 
     def finish(self, name):
         """Let the page say that the board is provisioned, and as what."""
         self.candidate.name = name
         self.candidate.tell("provisioned")
-        if self.portal:
-            self.portal.linger()
+        self.opening.tell_end()
 
     def close(self):
         """End all of it, and give the console back."""
@@ -125,23 +142,24 @@ class Story:
             self.board.sleep(_POLL)
             self.improv.close()
             self.improv = None
-        self._close()
+        self.opening.close()
         if self._button:
             self._button.close()
         self.board.background.remove(self._background)
 
     def _begin(self, config, missing):
-        self._config = config
+        self.opening.config = config
         self.candidate.ask(missing)
         if not self.improv:
             from firmware.onboarding.improv import Improv, page_of
 
             name = config["provisioning"]["deviceName"] or "firstboot-" + self.board.id[-6:]
             board, url = self.board, page_of(config["server"] or "")
-            self.improv = Improv(board, self.candidate, self._networks, name, url, self._close)
+            networks = self.opening.networks
+            self.improv = Improv(board, self.candidate, networks, name, url, self.opening.close)
 
     def _want(self):
-        self.is_wanted = True
+        self.opening.is_wanted = True
 
     def _note_joined(self):
         if not self._has_joined:
@@ -151,56 +169,56 @@ class Story:
     def _is_late(self):
         """Return whether the Wi-Fi of config.json was never joined, for too long now."""
         passed = ticks_diff(self.board.ticks(), self._began)
-        return passed >= _NEVER_JOINED and not (self._has_joined or self._was_closed)
+        return passed >= _NEVER_JOINED and not (self._has_joined or self.opening.was_closed)
 
     def _is_due(self, missing):
-        return self.is_wanted or (missing and not self._was_closed) or self._is_late()
+        opening = self.opening
+        return opening.is_wanted or (missing and not opening.was_closed) or self._is_late()
 
     def _serve(self, missing):
         """Serve until a network is joined, and return as `join`, or None when its time is over."""
         board = self.board
         if not self.portal:
-            self._open()
+            self.opening.open()
         # Who pressed the button gets time to come, where the Wi-Fi of config.json would do.
-        tried = ticks_add(board.ticks(), 2 * _ROUND if self.is_wanted else 0)
+        tried = ticks_add(board.ticks(), 2 * _ROUND if self.opening.is_wanted else 0)
         while self.portal:
             if self.candidate.state == "trying":
                 if self._try():
                     return False
             else:
-                self._look_after()
+                self.opening.look_after()
             if self.portal and not missing and ticks_diff(board.ticks(), tried) >= _ROUND:
                 tried = board.ticks()
                 if self._try_known():
-                    self._close()
+                    self.opening.close()
                     return True
             board.sleep(_POLL)
         return None
 
-    def _look_after(self):
-        """Do what the page asks for; close it when its time is over."""
-        if self.portal.wants_scan:
-            self.portal.scanned(self._in_range())
-        if self.portal.is_over():
-            self.board.indicator.say("onboarding: the access point is closed again")
-            self._close()
-
     def _try(self):
         """Try what a person gave; return whether the board has joined with it."""
         self.board.sleep(_ANSWERS)
-        has_joined = self.candidate.work()
+        has_joined = False
+        self.opening.is_joining = True
+        try:
+            has_joined = self.candidate.work()
+        except Exception as error:
+            # Of whatever class: whoever waits for the page has to hear of it.
+            self.candidate.tell("broken", str(unexpected(error)))
+        self.opening.is_joining = False
         self._has_joined = self._has_joined or has_joined
-        if not has_joined:
+        if has_joined:
+            self.opening.note_joined()
+        else:
             self.board.indicator.show("onboarding", *self.candidate.text.split("\n"))
-        elif self.portal and is_in_wifi(self.board, self.portal.address):
-            self._close()
         return has_joined
 
     def _try_known(self):
         """Try each network of config.json while nobody is on the page; return whether joined."""
         from firmware.board import wifi
 
-        for network in self._config["networks"]:
+        for network in self.opening.config["networks"]:
             if self.portal.is_used() or self.candidate.state == "trying":
                 return False
             if not wifi.join_anew(self.board, network, _SHORT):
@@ -208,31 +226,8 @@ class Story:
                 return True
             self.board.indicator.show("onboarding", 'no "%s" yet' % network["ssid"])
         if not self.portal.is_used():
-            self.portal.scanned(self._in_range())
+            self.portal.scanned(self.opening.look_around())
         return False
-
-    def _open(self):
-        from firmware.onboarding.portal import Portal
-
-        networks = self._in_range()
-        ssid = "firstboot-" + self.board.id[-6:]
-        self.portal = Portal(self.board, self.candidate, ssid, self._config["onboarding_password"])
-        self.portal.scanned(networks)
-
-    def _close(self):
-        if self.portal:
-            self.portal.close()
-            self.portal = None
-            self._was_closed = True
-            self.is_wanted = False
-
-    def _in_range(self):
-        return in_range(self.board, self._config["networks"][0])
-
-    def _networks(self):
-        """Return the networks in range as Improv wants them."""
-        heard = self.portal.networks if self.portal else self._in_range()
-        return [(name, -weaker, security) for weaker, name, security in heard]
 
     def _work(self):
         """Serve who is there. Called in every wait, of the firmware's other parts too."""

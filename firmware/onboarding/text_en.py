@@ -42,6 +42,11 @@ TEXTS = {
     "trying?": "This can take half a minute. Stay on this page, even if it seems to stand still.",
     "joined": "Connected to %s",
     "joined?": "The device is saying hello to its server.",
+    "apart": "Connected to %s",
+    "apart?": "Its addresses are like this device's own, and the device cannot use both at once: it"
+    " ends the network that you are on, and says hello to its server. After a minute or so that"
+    " network is there again, for two minutes: join it once more and open this page, which says how"
+    " it went.",
     "provisioning": "Connected to %s",
     "provisioning?": "The device is saying hello to its server.",
     "provisioned": "All done",

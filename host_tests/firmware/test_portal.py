@@ -258,6 +258,55 @@ def test_it_is_over_after_a_quarter_of_an_hour_or_an_hour():
     assert opened.is_over()
 
 
+def test_what_comes_back_is_the_same_page_and_has_the_rest_of_its_hour():
+    world, opened = made()
+    token, first = opened.token, opened.access_point
+    opened.candidate.tell("apart")
+    opened.access_point.is_there = True
+    ask(opened)
+    began = world.clock.slept
+    opened.linger(20_000)
+    assert world.clock.slept - began < 7_000
+    opened.close()
+    world.clock.sleep_ms(50 * MINUTE)
+    assert not opened.is_spent()
+    opened.open()
+    assert opened.access_point is not first and first.is_closed
+    assert opened.access_point.opened_with == ("firstboot-d4e5f6", "label-1234")
+    assert opened.token == token and opened.networks == NETWORKS and not opened.has_told
+    # Whoever is not back yet may come.
+    began = world.clock.slept
+    opened.linger(240_000, 120_000)
+    assert 119_000 < world.clock.slept - began < 121_000
+    assert not opened.is_over()
+    world.clock.sleep_ms(9 * MINUTE)
+    assert opened.is_spent() and opened.is_over()
+
+
+def test_an_empty_scan_leaves_what_was_heard():
+    """An ESP32 that joins hears nothing."""
+    from firmware.onboarding import opening
+    from firmware.onboarding.opening import Opening
+
+    world, opened = made()
+    board, candidate = opened.board, opened.candidate
+    heard = [NETWORKS, []]
+    before, opening.in_range = opening.in_range, lambda board, wifi: heard.pop(0)
+    try:
+        made_opening = Opening(board, candidate, {"networks": [None], "onboarding_password": ""})
+        made_opening.open()
+        made_opening.portal.wants_scan = True
+        made_opening.look_after()
+        assert heard == [] and made_opening.portal.networks == NETWORKS
+        assert not made_opening.portal.wants_scan
+        # Nor does who asks by Improv end what is being tried.
+        made_opening.close()
+        made_opening.is_joining = True
+        assert made_opening.networks()[0] == (b"Home", -40, 3)
+    finally:
+        opening.in_range = before
+
+
 def test_it_stays_until_somebody_has_read_how_it_ended():
     for reads, most in ((True, 7_000), (False, 62_000)):
         world, opened = made()

@@ -27,6 +27,7 @@ class Portal:
     wants_scan = False
     person = None
     is_there = False
+    lasts = 60 * MINUTE
 
     def __init__(self, board, candidate, ssid, password):
         self.board = board
@@ -37,7 +38,13 @@ class Portal:
         self.address = "192.168.4.1"
         self.scans = 0
         self.states = []
+        self.was_open = []
         Portal.made.append(self)
+
+    def open(self):
+        self.was_open.append((self.opened, self.closed))
+        self.opened = self.board._world.clock.slept
+        self.closed = None
 
     def work(self):
         state = self.candidate.state
@@ -57,14 +64,18 @@ class Portal:
         now = self.board._world.clock.slept
         if self.is_there:
             self.used = now
-        return now - self.opened > 60 * MINUTE or now - self.used > 15 * MINUTE
+        return self.is_spent() or now - self.used > 15 * MINUTE
+
+    def is_spent(self):
+        first = self.was_open[0][0] if self.was_open else self.opened
+        return self.board._world.clock.slept - first > Portal.lasts
 
     def scanned(self, networks):
         self.networks = networks
         self.wants_scan = False
         self.scans += 1
 
-    def linger(self):
+    def linger(self, most=0, comes=0):
         self.board.sleep(50)
 
     def close(self):
@@ -96,6 +107,7 @@ class Played:
         self.before = portal.Portal, improv.Improv
         portal.Portal, improv.Improv = Portal, Improv
         Portal.made = []
+        Portal.lasts = 60 * MINUTE
         Portal.person = person
         changes = dict({"onboarding": "portal", "onboarding_password": "label-1234"}, **changes)
         self.world = World(example(**changes), kind)
@@ -191,14 +203,40 @@ def test_while_nobody_is_there_the_board_goes_on_trying_its_wi_fi():
         assert portal.scans > 3
 
 
-def test_it_closes_where_the_wi_fi_has_its_addresses():
+def is_apart(played):
+    """Let the Wi-Fi have the access point's addresses; no two of them may be up at once."""
+    played.network.address = "192.168.4.20"
+    send = played.world.server.on_datagram
+
+    def on_datagram(*arguments):
+        assert all(portal.closed is not None for portal in played.portals)
+        return send(*arguments)
+
+    played.world.server.on_datagram = on_datagram
+
+
+def test_where_the_wi_fi_has_its_addresses_it_goes_and_comes_back_to_tell():
     """Else the Wi-Fi's router and DNS would be the board itself."""
-    for address, is_closed in (("192.168.4.20", True), ("192.168.40.20", False)):
-        with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
-            played.network.address = address
+    for kind in ("esp32", "rp2"):
+        with Played(gives(ssid="Home", password=PASSWORD), kind, wifi=...) as played:
+            is_apart(played)
             assert played.power_up()
             (portal,) = played.portals
-            assert ("provisioning" not in portal.states) == is_closed
+            assert portal.states == ["idle", "trying", "apart", "provisioned"]
+            assert len(portal.was_open) == 1 and portal.closed > portal.opened
+    # One that is provisioned has nothing to ask for.
+    with Played(onboarding_pin=4) as played:
+        assert played.power_up()
+        played.world.is_pressed = True
+        Portal.person = gives(1000, ssid="Moved", password=PASSWORD)
+        played.network.address = "192.168.4.20"
+        assert played.power_up()
+        (portal,) = played.portals
+        assert portal.states[-1] == "provisioned" and portal.was_open == []
+    with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
+        played.network.address = "192.168.40.20"
+        assert played.power_up()
+        assert played.portals[0].was_open == []
     for own, mask, address, expected in (
         ("192.168.5.20", "255.255.252.0", "192.168.4.1", True),
         ("192.168.8.20", "255.255.252.0", "192.168.4.1", False),
@@ -207,6 +245,85 @@ def test_it_closes_where_the_wi_fi_has_its_addresses():
         station = Stub(ifconfig=lambda own=own, mask=mask: (own, mask, own, own))
         board = Stub(network=Stub(STA_IF=0, WLAN=lambda interface, station=station: station))
         assert is_in_wifi(board, address) == expected
+
+
+def test_where_it_has_to_go_what_the_server_refuses_is_corrected_all_the_same():
+    with Played(**NOTHING) as played:
+        is_apart(played)
+        played.world.servers[(ADDRESS, 5683)] = played.world.server
+
+        def person(portal, now):
+            portal.is_there = True
+            if portal.candidate.state == "idle":
+                assert not portal.give(**WITH_A_WRONG_SECRET)
+            elif portal.candidate.state == "refused":
+                assert not portal.give(**dict(WITH_A_WRONG_SECRET, provisionDeviceSecret=SECRET))
+
+        Portal.person = person
+        assert played.power_up()
+        (portal,) = played.portals
+        assert portal.states[:5] == ["idle", "trying", "apart", "refused", "trying"]
+        assert portal.states[-2:] == ["apart", "provisioned"]
+
+
+def test_where_it_has_to_go_it_comes_back_within_its_time_alone():
+    """To a server that is silent it goes again and again, and is back for two minutes each time."""
+    with Played(wifi=...) as played:
+        is_apart(played)
+        played.world.server.deaf = True
+
+        def stays(portal, now):
+            gives(ssid="Home", password=PASSWORD)(portal, now)
+            portal.is_there = True
+
+        Portal.person = stays
+        Portal.lasts = 6 * MINUTE
+        assert played.power_up(7) is None
+        (portal,) = played.portals
+        first = portal.was_open[0][0]
+        assert portal.closed is not None and portal.closed - first < 10 * MINUTE
+        assert len(portal.was_open) >= 2
+        for opened, closed in portal.was_open[1:]:
+            assert closed - opened >= 2 * MINUTE
+        # And the board goes on asking.
+        assert played.world.clock.slept - portal.closed > 2 * MINUTE
+
+
+def test_where_it_has_to_go_and_the_wi_fi_is_gone_it_says_so():
+    with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
+        is_apart(played)
+        gives_it = Portal.person
+
+        def person(portal, now):
+            gives_it(portal, now)
+            if portal.candidate.state == "apart" and "not in range" not in portal.states:
+                absent(played.world)
+            elif portal.candidate.state == "not in range":
+                played.network.joins = [[(300, 1010)]]
+                assert not portal.give(ssid="Home", password=PASSWORD)
+
+        Portal.person = person
+        assert played.power_up()
+        assert "not in range" in played.portals[0].states
+
+
+def test_a_fault_while_it_is_tried_is_said_and_stops_nothing():
+    with Played(wifi=...) as played:
+
+        def person(portal, now):
+            portal.is_there = True
+            candidate = portal.candidate
+            if candidate.state == "idle":
+                assert not portal.give(ssid="Home", password=PASSWORD)
+                candidate.work = None  # a bug
+            elif candidate.state == "broken":
+                del candidate.work
+                assert not portal.give(ssid="Home", password=PASSWORD)
+
+        Portal.person = person
+        assert played.power_up()
+        states = played.portals[0].states
+        assert states[:4] == ["idle", "trying", "broken", "trying"]
 
 
 def test_while_somebody_is_there_the_radio_stays_with_the_phone():

@@ -32,6 +32,7 @@ Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and 
 | `appears_after_ms` | 0 | out of range until then, counted from power-up |
 | `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
 | `dhcp` | true | false: joined, but never an address |
+| `address` | null | the board's in it, its router being .1 of the same; null: the host's loopback |
 | `hidden` | false | a scan does not show its name |
 | `rssi` | -50 | its strength, in dBm |
 | `channel` | 1 | the board's access point moves there when it is joined |
@@ -72,6 +73,7 @@ NETWORK_KEYS: dict[str, Any] = {
     "appears_after_ms": 0,
     "drops": [],
     "dhcp": True,
+    "address": None,
     "hidden": False,
     "ssid_hex": None,
     "rssi": -50,

@@ -47,6 +47,7 @@ class AccessPoint:
         }
         self._was_heard = False
         self._deaf_until = 0
+        self._ports = supervisor.settings.get("ports") or {}
         station.on_join = self._follow
         if self.active:
             station.route_through("access point", True)
@@ -81,12 +82,21 @@ class AccessPoint:
             )
 
     @property
+    def is_mistaken(self):
+        """Whether the Wi-Fi that is joined has its addresses: lwIP takes either for the other, so
+        that replies to a phone, and questions to that Wi-Fi's router, are lost.
+        """
+        address = self.active and station.has_address and station.radio.address
+        return bool(address) and address.rpartition(".")[0] == ADDRESS.rpartition(".")[0]
+
+    @property
     def hears(self):
         """Whether what the phone sends comes in, and it gets what the board sends."""
         away = supervisor.scenario["phone"]
         now = station.now
         return (
             self.active
+            and not self.is_mistaken
             and now >= self._deaf_until
             and (away is None or any(start <= now < end for start, end in away))
         )
@@ -114,13 +124,15 @@ class AccessPoint:
         return 0 < address[1] < _MAPPED_BELOW or address[0] == ADDRESS
 
     def bind(self, bind_host, protocol, port):
-        """Bind by bind_host(name, port); gives the host's port: that of an earlier life, if any."""
-        known = supervisor.settings.get("ports", {}).get("%s %d" % (protocol, port))
+        """Bind by bind_host(name, port); gives the host's port: that of the last time, if any."""
+        name = "%s %d" % (protocol, port)
+        known = self._ports.get(name)
         for _ in range(20):
             drawn = _FIRST_PORT + int.from_bytes(os.urandom(2), "little") % _PORTS
             try:
                 bind_host(_HOST, known or drawn)
-                return known or drawn
+                self._ports[name] = known or drawn
+                return self._ports[name]
             except OSError as error:
                 failure = error
                 known = None

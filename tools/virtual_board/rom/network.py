@@ -180,6 +180,10 @@ class WLAN:
         if not self._is_station and (access_point.active or _ESP32):
             return (ADDRESS, "255.255.255.0", ADDRESS, "0.0.0.0" if _ESP32 else "8.8.8.8")
         if self._is_station and self.isconnected():
+            address = station.radio.address
+            if address:
+                router = address.rpartition(".")[0] + ".1"
+                return (address, "255.255.255.0", router, router)
             return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
         return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 

@@ -18,8 +18,8 @@ class Radio:
 
     `attempts` is how often a join, or a lost network, is tried before giving up; FOREVER on
     ESP32, 1 on Pico W. `failure` is the last one and outlives the next join, as on ESP32.
-    `address_count` grows with every address received, `channel` and `rssi` are those of
-    the network joined last. Names are bytes. `silent_until`, `wedged`, `wedged_until`:
+    `address_count` grows with every address received; `channel`, `rssi` and `address` are
+    those of the network joined last. Names are bytes. `silent_until`, `wedged`, `wedged_until`:
     the scenario's; None once cured.
     """
 
@@ -37,6 +37,7 @@ class Radio:
         self.ssid = None
         self.channel = None
         self.rssi = None
+        self.address = None
         self.address_count = 0
         self.key = ""
         self._since = 0
@@ -117,6 +118,7 @@ class Radio:
         self._lost_at = min(drops) if drops else None
         self.channel = network["channel"]
         self.rssi = network["rssi"]
+        self.address = network.get("address")
         self.state = UP if network["dhcp"] else NO_ADDRESS
         if self.state == UP:
             self.failure = None

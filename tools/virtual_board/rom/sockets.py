@@ -52,7 +52,7 @@ _open_sockets = {SOCK_DGRAM: [], SOCK_STREAM: []}
 
 def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
     is_away = not station.has_address or station.is_silent or station.route != "station"
-    if is_away and not _is_literal(name):
+    if (is_away or access_point.is_mistaken) and not _is_literal(name):
         if not _ESP32:
             _look_in_vain()
         raise OSError(_NAME_UNKNOWN)
