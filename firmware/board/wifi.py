@@ -135,6 +135,8 @@ def _joined(board, networks):
 def _connect(board, wlan, ssid, key, patience):
     """The steps that return None when joined, else the status that tells most about why not."""
     telling = None
+    # An ESP32's is the last failure's until there is another one.
+    before = wlan.status()
     status = -1
     for poll in range(patience * 1000 // _POLL):
         # The ESP32 goes on trying by itself. The Pico W stops at a failure, a negative status,
@@ -145,6 +147,9 @@ def _connect(board, wlan, ssid, key, patience):
         if wlan.isconnected():
             return None
         status = wlan.status()
+        if status == before:
+            continue
+        before = None
         if status not in (1000, 1001, 1010, 0, 1, 3):  # idle, joining, joined
             telling = status
     if board.network.STAT_IDLE == 1000 and _is_associated(wlan):

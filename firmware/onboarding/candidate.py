@@ -30,11 +30,11 @@ class Candidate:
     `state`: "idle", "does not fit", "trying"; then why the board did not join: "wrong password",
     "not in range", "security", "too weak", "no address", "not joined"; or "not saved", or "joined".
     After that firmware.onboarding.story sets "apart", "provisioning", "no answer", "refused" or
-    "provisioned", or "broken" at any time. `text`: the same for people, in English. `ssid`: the network that it is about,
-    None for none. `asked`: which keys of SERVER a person has to give, or may correct: those that
-    config.json lacks, and those that a person gave. `lacks_wifi`, `lacks_server`: whether
-    config.json names no network, and lacks one of `asked`. `given`: those that a person gave, in an
-    earlier power-up too. `name`: the deviceName once provisioned.
+    "provisioned", or "broken" at any time. `text`: the same for people, in English. `ssid`: the
+    network that it is about, None for none. `asked`: which keys of SERVER a person has to give, or
+    may correct: those that config.json lacks, and those that a person gave. `lacks_wifi`,
+    `lacks_server`: whether config.json names no network, and lacks one of `asked`. `given`: those
+    that a person gave, in an earlier power-up too. `name`: the deviceName once provisioned.
     """
 
     state = "idle"

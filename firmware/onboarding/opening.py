@@ -77,10 +77,7 @@ class Opening:
     def networks(self):
         """Return the networks in range as Improv wants them. To look for them ends a join."""
         is_tried = self.is_joining and (self._heard or self._candidate.state == "trying")
-        if self.portal or is_tried:
-            heard = self._heard
-        else:
-            heard = self.look_around()
+        heard = self._heard if self.portal or is_tried else self.look_around()
         return [(name, -weaker, security) for weaker, name, security in heard]
 
     def note_joined(self):

@@ -77,8 +77,8 @@ TEXTS = {
     "outdated?": "The device has started anew since this page was opened. Look at what is below,"
     " choose your Wi-Fi again and send it.",
     "broken": "The device has a fault",
-    "broken?": "It cannot read or change its settings. Take its power away and give it back; if that"
-    " does not help, ask whoever gave you the device.",
+    "broken?": "It cannot read or change its settings. Take its power away and give it back; if"
+    " that does not help, ask whoever gave you the device.",
     "no answer": "The server does not answer",
     "no answer?": "The device is in %s and keeps trying. Does this Wi-Fi have internet? You can"
     " choose another one.",

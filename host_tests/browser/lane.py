@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +22,14 @@ from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.pictures.page import FLAGS
 from tools.virtual_board.board import Outcome, VirtualBoard
-from tools.virtual_board.flash import put_on_flash, read_file
+from tools.virtual_board.errors import FlashError
+from tools.virtual_board.flash import put_file, put_on_flash, read_file
 from tools.virtual_board.scenario import Scenario
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 LAPTOP = {"viewport": {"width": 1280, "height": 800}}
-_OPENS_WITHIN_S = 10
+_OPENS_WITHIN_S = 20
+_LOOK_AGAIN_S = 0.05
 _ENDS_WITHIN_S = 60
 
 
@@ -50,24 +56,34 @@ def browser() -> Iterator[Any]:
 class Hanging:
     """A board that hangs in a room, with a ThingsBoard that it finds once it has Wi-Fi.
 
-    `lacks`: what its config.json leaves to a person. The board is powered up in its context, and
-    `outcome` is there after it.
+    `lacks`: what its config.json leaves to a person. `is_full`: nothing more fits on its flash. The
+    board is powered up in its context, and `outcome` is there after it.
     """
 
-    def __init__(self, folder: Path, kind: str = "esp32", lacks: tuple[str, ...] = (), **scenario):
+    def __init__(
+        self,
+        folder: Path,
+        kind: str = "esp32",
+        lacks: tuple[str, ...] = (),
+        is_full: bool = False,
+        **scenario,
+    ):
         self.thingsboard = ThingsBoard(KEY, SECRET)
         self.server = FakeThingsBoard(self.thingsboard)
         self.outcome = Outcome()
         self._flash = folder / "flash"
         self._kind = kind
         self._lacks = lacks
+        self._is_full = is_full
         self._scenario = Scenario(**{"scan_ms": 20, "hurry": HURRY, **scenario})
-        self._thread = threading.Thread(target=self._power_up)
+        self._thread = self._powered_up()
 
     def __enter__(self) -> Hanging:
         self.server.__enter__()
         given = without(config(self.server.uri), *self._lacks)
         put_on_flash(self._flash, self._kind, "micropython", json.dumps(given).encode())
+        if self._is_full:
+            fill(self._flash)
         self.board = VirtualBoard(
             self._flash, self._kind, "micropython", self._scenario, lambda line: None
         )
@@ -79,10 +95,25 @@ class Hanging:
         self._thread.join()
         self.server.__exit__(*_)
 
+    def power_cycle(self) -> None:
+        """Take its power away, and give it back."""
+        self.board.cut_power()
+        self._thread.join()
+        self._thread = self._powered_up()
+        self._thread.start()
+
     @property
     def url(self) -> str:
-        """Where its page is for a phone on its access point."""
-        return f"http://127.0.0.1:{self.board.ports.wait_for('tcp', 80, _OPENS_WITHIN_S)}/"
+        """Where its page is for a phone on its access point, as soon as somebody is there."""
+        deadline = time.monotonic() + _OPENS_WITHIN_S
+        port = self.board.ports.wait_for("tcp", 80, _OPENS_WITHIN_S)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), _OPENS_WITHIN_S).close()
+                return f"http://127.0.0.1:{port}/"
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, "the board does not open its page again"
+                time.sleep(_LOOK_AGAIN_S)
 
     def wait(self) -> Outcome:
         """Wait until the board has ended: it is provisioned, and main.py is through."""
@@ -94,8 +125,20 @@ class Hanging:
         """A file of JSON on its flash."""
         return json.loads(read_file(self._flash, path))
 
+    def _powered_up(self) -> threading.Thread:
+        return threading.Thread(target=self._power_up)
+
     def _power_up(self) -> None:
         self.outcome = self.board.power_up(_ENDS_WITHIN_S, stay=True)
+
+
+def fill(flash: Path) -> None:
+    """Leave no room on a flash for a file that needs a block."""
+    numbers = itertools.count()
+    for size in (1 << 16, 1 << 12):
+        with contextlib.suppress(OSError, FlashError):
+            while True:
+                put_file(flash, f"full{next(numbers)}", bytes(size))
 
 
 def findings(page) -> list[str]:

@@ -24,6 +24,7 @@ EMOJI = {"ssid": "🦊 & \"'", "password": "12345678", "rssi": -51}
 NO_TEXT = {"ssid_hex": "ff00fe41", "password": "no text at all", "rssi": -52}
 HIDDEN = {"ssid": "nobody sees it", "password": "12345678", "hidden": True}
 TARGET = 44  # pixels, WCAG 2.5.5
+SMALL = {**PHONE, "viewport": {"width": 320, "height": 568}}
 FIELD = "input:not([type=radio],[type=hidden])"
 
 
@@ -134,6 +135,11 @@ def test_without_javascript(tmp_path, visit, kind):
     with Hanging(tmp_path, kind, networks=[HOME]) as board:
         page = visit(board, **LAPTOP, java_script_enabled=False, locale="de-DE")
         assert page.locator("html").get_attribute("lang") == "de"
+        board.power_cycle()
+        assert board.url
+        # The page is another's: what was typed there is asked for once more.
+        fill(page, "home", "wrong password")
+        assert "Bitte noch einmal senden" in wait_for(page, "outdated")
         fill(page, "home", "wrong password")
         wait_for(page, "wrong password")
         fill(page, "home", HOME["password"])
@@ -165,6 +171,12 @@ def test_what_does_not_fit_is_said_where_it_is(tmp_path, visit):
         page.locator("[aria-invalid=true]").wait_for()
         assert "8 to 64" in page.inner_text(".why")
         assert lane.findings(page) == []
+        page.evaluate("document.querySelector('[name=password]').value = 'é'.repeat(1e3)")
+        send(page)
+        assert "That is too much" in wait_for(page, "too long")
+        assert lane.findings(page) == []
+        fill(page, "home", HOME["password"])
+        wait_for(page, "provisioned")
 
 
 def test_strangers_names_are_harmless_and_joined_right(tmp_path, visit):
@@ -212,18 +224,74 @@ def test_what_config_json_lacks_is_asked_for(tmp_path, visit):
         assert lane.SECRET not in page.content()
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_every_other_state_can_be_used_by_all_on_a_small_phone(chromium, colours):
-    """Those that no board of these tests gets into, as the board's own code shows them."""
-    small = {**PHONE, "viewport": {"width": 320, "height": 568}}
-    context = chromium.new_context(**small, color_scheme=colours)
-    page = context.new_page()
-    for state in ("security", "too weak", "not joined", "not saved", "no answer"):
-        page.set_content(html(state, "de"))
-        assert page.locator("h1").inner_text()
-        assert lane.findings(page) == [], state
-        assert too_small(page) == [] and not overflows(page), state
-    context.close()
+REFUSING = {
+    "security": ("has a security that the device does not know", "security"),
+    "too weak": ("lets the device go", "weak"),
+    "not joined": ("did not let the device in", "full"),
+}
+
+
+def test_what_keeps_the_board_out_and_what_cannot_be_kept(tmp_path, visit):
+    networks = [
+        {"ssid": state, "password": "12345678", "refuses": refuses}
+        for state, (_, refuses) in REFUSING.items()
+    ]
+    with Hanging(tmp_path, is_full=True, networks=[HOME, *networks]) as board:
+        page = visit(board, **SMALL, color_scheme="dark")
+        for state, (said, _) in REFUSING.items():
+            fill(page, state, "12345678")
+            assert f"{state} {said}" in wait_for(page, state)
+            assert lane.findings(page) == [] and too_small(page) == [] and not overflows(page)
+        fill(page, "home", HOME["password"])
+        assert "its memory is full" in wait_for(page, "not saved")
+        assert lane.findings(page) == [] and too_small(page) == [] and not overflows(page)
+        # What it has is still there, and the form, too.
+        assert "wifi" not in board.on_flash("/config.json")
+        board.power_cycle()
+        page.goto(board.url)
+        assert wait_for(page, "idle")
+
+
+def test_a_wi_fi_with_the_access_point_s_addresses(tmp_path, visit):
+    """The board goes, and comes back to say how it went."""
+    home = {**HOME, "address": "192.168.4.20"}
+    with Hanging(tmp_path, networks=[home]) as board:
+        page = visit(board, **PHONE)
+        plain = visit(board, **LAPTOP, java_script_enabled=False)
+        fill(page, "home", HOME["password"])
+        assert "for two minutes: join it once more" in wait_for(page, "apart")
+        assert lane.findings(page) == [] and not overflows(page)
+        # What comes of it appears on the page that is still open, and on one opened anew.
+        assert "provisioned as sensor-" in wait_for(page, "provisioned")
+        plain.goto(board.url)
+        assert "provisioned as" in wait_for(plain, "provisioned")
+        assert board.wait().exit_code == 0
+
+
+def test_what_the_server_refused_is_corrected_after_the_power_was_off(tmp_path, visit):
+    lacks = ("server", "deviceName", "provisionDeviceKey", "provisionDeviceSecret")
+    with Hanging(tmp_path, lacks=lacks, networks=[HOME]) as board:
+        page = visit(board, **PHONE)
+        given = {
+            "server": board.server.uri,
+            "deviceName": "hall",
+            "provisionDeviceKey": "wrong key",
+            "provisionDeviceSecret": lane.SECRET,
+        }
+        for key, value in given.items():
+            page.locator(f"[name={key}]").fill(value)
+        fill(page, "home", HOME["password"])
+        wait_for(page, "refused")
+        board.power_cycle()
+        page.goto(board.url)
+        assert "The server said no" in wait_for(page, "refused")
+        for key, value in {**given, "provisionDeviceKey": lane.KEY}.items():
+            assert page.locator(f"[name={key}]").input_value() == ""
+            page.locator(f"[name={key}]").fill(value)
+        send(page)
+        assert "hall" in wait_for(page, "provisioned")
+        assert board.wait().exit_code == 0
+    assert board.on_flash("/config.json")["wifi"] == {"ssid": "home", "password": "correct horse"}
 
 
 def test_what_somebody_types_stays_while_the_board_asks_the_server_again(chromium):

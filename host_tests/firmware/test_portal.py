@@ -2,8 +2,8 @@
 
 from firmware.onboarding import portal, server
 from firmware.onboarding.candidate import Candidate
-from firmware.onboarding.http import BadRequest, Request
-from host_tests.firmware.helpers import Clock, raises
+from firmware.onboarding.http import Request
+from host_tests.firmware.helpers import Clock
 from host_tests.firmware.world import KEY, SECRET, World, example
 
 PASSWORD = "another password"

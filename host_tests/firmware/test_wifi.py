@@ -155,6 +155,20 @@ def test_a_failure_and_then_another_join():
         assert world.network.isconnected()
 
 
+def test_an_esp32_s_last_failure_is_not_that_of_this_join():
+    """It shows it until there is another one."""
+    for then, reason in ((1001, "not joined"), (202, "wrong password")):
+        world, config = made("esp32", [[(0, 202), (2_000, then)]])
+        network = world.network
+        status = network.status
+
+        def stale(*param, network=network, status=status):
+            return status(*param) if param or network.since is not None else 202
+
+        network.status = stale
+        assert fail(world, config).reason == reason
+
+
 def test_a_pico_w_that_refuses_a_right_password_once():
     for code in (-1, -2, -3):
         world, config = made("rp2", [[(1_000, code)], [(1_000, 3)]])

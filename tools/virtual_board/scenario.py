@@ -32,6 +32,7 @@ Cures: `"join"`, the board joins anew; `"cycle"`, it switches the radio off and 
 | `appears_after_ms` | 0 | out of range until then, counted from power-up |
 | `drops` | `[]` | `[[from_ms, to_ms], …]`: out of range in between |
 | `dhcp` | true | false: joined, but never an address |
+| `refuses` | null | `"security"`, `"weak"`, `"full"`: why nobody is let in, as the board shows it |
 | `address` | null | the board's in it, its router being .1 of the same; null: the host's loopback |
 | `hidden` | false | a scan does not show its name |
 | `rssi` | -50 | its strength, in dBm |
@@ -73,6 +74,7 @@ NETWORK_KEYS: dict[str, Any] = {
     "appears_after_ms": 0,
     "drops": [],
     "dhcp": True,
+    "refuses": None,
     "address": None,
     "hidden": False,
     "ssid_hex": None,
@@ -82,6 +84,7 @@ NETWORK_KEYS: dict[str, Any] = {
 }
 
 
+REFUSALS = (None, "security", "weak", "full")
 RESET_CAUSES = ("power", "hard", "watchdog", "deepsleep", "soft")
 CHOICES = {
     "reset_cause": RESET_CAUSES,
@@ -108,6 +111,9 @@ class Scenario(dict):
                 _filled(_named(network), NETWORK_KEYS, f"networks[{index}]")
                 for index, network in enumerate(self["networks"])
             ]
+            for network in self["networks"]:
+                if network["refuses"] not in REFUSALS:
+                    raise ScenarioError(f"refuses is {network['refuses']!r}, not one of {REFUSALS}")
 
     @classmethod
     def load(cls, path: Path) -> Scenario:

@@ -30,12 +30,23 @@ if _ESP32:
     STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
     STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
     _ASSOC_LEAVE = 8
+    _ASSOC_TOO_MANY = 5
     _STATUS = {
         radio.NO_NETWORK: STAT_NO_AP_FOUND,
         radio.BAD_PASSWORD: STAT_WRONG_PASSWORD,
         radio.LOST: STAT_BEACON_TIMEOUT,
         radio.LEFT: _ASSOC_LEAVE,
+        radio.REFUSED["security"]: STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD,
+        radio.REFUSED["weak"]: STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD,
+        radio.REFUSED["full"]: _ASSOC_TOO_MANY,
     }
+    # An ESP32 goes on trying; of other failures it says meanwhile that it joins.
+    _SHOWN_WHILE_JOINING = (
+        radio.NO_NETWORK,
+        radio.BAD_PASSWORD,
+        radio.REFUSED["security"],
+        radio.REFUSED["weak"],
+    )
     _OPTIONS = {"reconnects": -1, "protocol": 7, "bandwidth": 2, "txpower": 20.0, "pm": 1}
     # What a scan says of a network with a password, WPA2's.
     _SECURED = 3
@@ -55,6 +66,9 @@ else:
         radio.NO_NETWORK: STAT_NO_AP_FOUND,
         radio.BAD_PASSWORD: STAT_WRONG_PASSWORD,
         radio.LOST: STAT_IDLE,
+        radio.REFUSED["security"]: STAT_CONNECT_FAIL,
+        radio.REFUSED["weak"]: STAT_CONNECT_FAIL,
+        radio.REFUSED["full"]: STAT_CONNECT_FAIL,
     }
     _OPTIONS = {"txpower": 31, "pm": 10555714}
     _SECURED = 5
@@ -168,7 +182,9 @@ class WLAN:
             return STAT_GOT_IP
         failure = station.radio.failure
         silent = supervisor.scenario["wrong_password_shows_connecting"]
-        if failure == radio.NO_NETWORK or (failure == radio.BAD_PASSWORD and not silent):
+        if failure == radio.BAD_PASSWORD and silent:
+            failure = None
+        if failure in _SHOWN_WHILE_JOINING:
             return _STATUS[failure]
         if state in (radio.JOINING, radio.NO_ADDRESS):
             return STAT_CONNECTING

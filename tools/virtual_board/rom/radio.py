@@ -7,6 +7,11 @@ UP = "up"
 NO_NETWORK = "no such network"
 BAD_PASSWORD = "bad password"
 LOST = "connection lost"
+REFUSED = {
+    "security": "no security in common",
+    "weak": "too weak a signal",
+    "full": "not let in",
+}
 LEFT = "left"
 
 FOREVER = -1
@@ -107,6 +112,8 @@ class Radio:
         looked_for = network and (network["password"] or not self.key or self.attempts == 1)
         if not looked_for:
             self._fail(NO_NETWORK, now)
+        elif network.get("refuses"):
+            self._fail(REFUSED[network["refuses"]], now)
         elif network["password"] != self.key or self.first_join_refused:
             self.first_join_refused = False
             self._fail(BAD_PASSWORD, now)
@@ -136,9 +143,9 @@ class Radio:
 
     def _on_the_way(self, network, now):
         half_way = self._since + (network["delay_ms"] // 2 if network else self.scan_ms)
-        if now >= half_way and network["password"] == self.key and not self.first_join_refused:
-            return NO_ADDRESS
-        return JOINING
+        if now < half_way or network["password"] != self.key:
+            return JOINING
+        return JOINING if self.first_join_refused or network.get("refuses") else NO_ADDRESS
 
     def _find(self, now):
         for network in self.in_range(now):
