@@ -54,13 +54,15 @@ def power_up(board):
             give_back()
             attempt = attempt or _new_attempt(board)
             credentials = _provision(board, attempt, config)
+            # What is left to do wants its memory.
+            attempt = None
+            # Before a person reads that all is done, and takes the power away.
+            is_done = _finish(board, credentials, config)
             if onboarding:
                 onboarding.finish(config["provisioning"]["deviceName"])
                 onboarding.close()
                 give_back_room("onboarding")
-            # What is left to do wants its memory.
-            attempt = None
-            if _finish(board, credentials, config):
+            if is_done:
                 asked = config["server"], config["provisioning"]["deviceName"]
                 remarks = []
                 if config["secure"] or asked != (credentials["server"], credentials["deviceName"]):
