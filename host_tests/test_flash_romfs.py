@@ -154,6 +154,18 @@ def test_a_file_of_the_user_s_in_the_firmware_s_folder_stays(desk):
 
 
 @needs_micropython
+def test_a_firmware_that_is_frozen_comes_before_what_is_in_rom(desk, monkeypatch):
+    board = desk.board("rp2", romfs=ROOM)
+    with Link(str(board.link)) as link:
+        assert link.value(romfs.IS_FROZEN) is False
+    monkeypatch.setattr(romfs, "IS_FROZEN", "print(True)")
+    assert desk.flash(board).result == "provisioned"
+    (warning,) = desk.heard.warnings
+    assert "its MicroPython has a firmware frozen in it" in warning
+    assert where(board) == ON_FILES
+
+
+@needs_micropython
 def test_a_room_that_config_json_asks_for_is_missed_in_rom(desk):
     board = desk.board("rp2", romfs=ROOM)
     result = desk.flash(board, desk.config(update={}))
@@ -271,6 +283,7 @@ def test_power_cut_while_the_old_firmware_is_removed(desk, monkeypatch):
 def lives(blocks: list[bytes], rom: bytearray):
     """Every content that a segment has while it is written: cut before, in and after each step."""
     wrong = {at for at, block in enumerate(blocks) if rom[at * BLOCK :][:BLOCK] != block}
+    wrong = wrong and {0, *wrong}
     for number, offset, content in romfs.operations(blocks, wrong):
         at = number * BLOCK + offset
         new = bytes(BLOCK * [255]) if content is None else content
@@ -310,7 +323,7 @@ def test_a_cut_leaves_no_image_or_a_whole_one_and_never_a_stranger_s():
 def test_nothing_is_programmed_twice_without_an_erase():
     """And a Pico W's pages are programmed whole."""
     blocks = romfs.blocks_of(romfs.image_of(modules_of(FIRMWARE)), BLOCK)
-    for wrong in (set(range(len(blocks))), {2}, {0}):
+    for wrong in (set(range(len(blocks))), {0, 2}, {0}):
         clean: set[tuple[int, int]] = set()
         for number, offset, content in romfs.operations(blocks, wrong):
             pages = {(number, at) for at in range(0, BLOCK, 256)}

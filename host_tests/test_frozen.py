@@ -20,6 +20,7 @@ from host_tests.power_up_bench import KEY, SECRET, config_for
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.flash.romfs import IS_FROZEN
 from tools.virtual_board import board as boards
 from tools.virtual_board import process
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
@@ -118,6 +119,8 @@ def test_a_frozen_firmware_provisions(board_folder, tmp_path, monkeypatch):
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
     interpreter = Interpreter(str(tmp_path / "build" / "micropython"))
+    asked = subprocess.run([interpreter.command, "-c", IS_FROZEN], capture_output=True, text=True)
+    assert asked.stdout == "True\n"
     monkeypatch.setattr(process, "find_micropython", lambda: interpreter)
     monkeypatch.setattr(boards, "find_micropython", lambda: interpreter)
     monkeypatch.setattr(process, "start", getattr(process.start, "__wrapped__", process.start))

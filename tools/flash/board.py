@@ -167,11 +167,11 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
             bundle, wanted = slots.divided(link, places, wanted)
     recorded = install.recorded(link, found)
     romfs.tidy(link, found)
-    rom, why_not = None, ""
+    rom = None
     if MAIN in wanted and not job.as_source:
         rom, why_not = romfs.image_for(link, found, recorded, wanted)
-    if why_not:
-        progress.on_warning(why_not)
+        if why_not:
+            progress.on_warning(why_not)
     if rom:
         wanted = {path: each for path, each in wanted.items() if not romfs.is_module(path)}
         hidden, found = found, found.without_firmware()
@@ -183,9 +183,10 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         progress.on_step(f"{path} is yours: it stays")
     size = sum(len(each) for each in plan.put.values())
     wrong = rom.wrong() if rom else set()
-    progress.on_total(size + len(bundle or b"") + (rom.size if wrong else 0))
+    into_rom = len(wrong) * rom.block_size if rom else 0
+    progress.on_total(size + len(bundle or b"") + into_rom)
     if wrong:
-        progress.on_step(f"writing the firmware into ROMFS, {rom.size // 1024} KB")
+        progress.on_step(f"writing the firmware into ROMFS, {into_rom // 1024} KB")
         rom.write(wrong, progress.on_bytes)
     if rom:
         romfs.let_it_run(link, hidden)

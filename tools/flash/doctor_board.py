@@ -145,7 +145,8 @@ def _firmware(link: Link, found: install.Survey, wanted: dict[str, bytes]) -> It
     on_files = any(map(romfs.is_module, found.hashes))
     segment = romfs.find(link)
     version, file = link.value(_VERSION)
-    in_rom = file.startswith("/rom/") or bool(segment and segment.is_ours and not on_files)
+    is_broken_there = not file and not on_files and bool(segment and segment.is_ours)
+    in_rom = file.startswith("/rom/") or is_broken_there
     if segment and not in_rom:
         size = segment.size // 1024
         yield Finding(OK, f"the board has a ROMFS of {size} KB, and the firmware is not in it")

@@ -38,6 +38,21 @@ except (ImportError, AttributeError, OSError):
     pass
 print(repr(found))
 """
+# sys.path has what is frozen before it. What is imported for that is not kept.
+IS_FROZEN = """
+import sys
+path = sys.path[:]
+sys.path[:] = [".frozen"]
+try:
+    import firmware.errors
+    print(True)
+except ImportError:
+    print(False)
+sys.path[:] = path
+for name in list(sys.modules):
+    if name.startswith("firmware"):
+        del sys.modules[name]
+"""
 _OPEN = """
 import vfs
 from binascii import a2b_base64 as d
@@ -89,24 +104,23 @@ class Segment:
 
 
 class Image:
-    """The firmware as it goes into a segment. `files`: its modules, by their path on the board."""
+    """The firmware as it goes into a segment. `files`: its modules, by their path on the board.
+
+    `size`, of whole blocks, and `block_size` in bytes.
+    """
 
     def __init__(self, segment: Segment, files: Mapping[str, bytes]):
-        self._segment = segment
         self._link = segment.link
         self._blocks = blocks_of(image_of(files), segment.block_size)
-
-    @property
-    def size(self) -> int:
-        """In bytes, of whole blocks."""
-        return len(self._blocks) * self._segment.block_size
+        self.block_size = segment.block_size
+        self.size = len(self._blocks) * segment.block_size
 
     def wrong(self) -> set[int]:
-        """The blocks that are otherwise on the board."""
-        size = self._segment.block_size
-        printed = self._link.run(_HASHES % (self.size, size, size)).split()
+        """The blocks to write: those that are otherwise on the board, and with them the first."""
+        printed = self._link.run(_HASHES % (self.size, self.block_size, self.block_size)).split()
         found = [line.strip(",'") for line in printed]
-        return {at for at, block in enumerate(self._blocks) if found[at] != sha256(block)}
+        wrong = {at for at, block in enumerate(self._blocks) if found[at] != sha256(block)}
+        return wrong and {0, *wrong}
 
     def write(self, wrong: set[int], on_bytes: Callable[[int], None] = lambda n: None) -> None:
         """Write the blocks that are wrong, and read all of it back. Raises FlashingError.
@@ -155,6 +169,9 @@ def image_for(
     elif image.size > segment.size:
         what = f"its ROMFS has {segment.size // 1024} KB, and {image.size // 1024} are needed"
         fix = "Build MicroPython with a larger one"
+    elif link.value(IS_FROZEN):
+        what = "its MicroPython has a firmware frozen in it, which comes before what is in ROMFS"
+        fix = "Build MicroPython without it"
     elif others := _of_others(found, recorded):
         what = f"{others[0]} is yours, and a folder {FIRMWARE} hides what is in ROMFS"
         fix = "Move it elsewhere"
@@ -220,12 +237,13 @@ def operations(
 ) -> Iterator[tuple[int, int, bytes | None]]:
     """What is erased (None) and programmed to write the blocks that are wrong. Pure.
 
-    Gives block, offset in it and content. The first page comes last: with it there is an image.
+    Gives block, offset in it and content. The first block is one of them: with its first page,
+    which comes last, there is an image.
     """
     if not wrong:
         return
     yield 0, 0, None
-    for number in sorted({0, *wrong}, reverse=True):
+    for number in sorted(wrong, reverse=True):
         block = blocks[number]
         if number:
             yield number, 0, None
