@@ -35,7 +35,7 @@ class Device(device.Device):
     async def wait(self, ms):
         """Wait so long; meanwhile send what waits, and answer calls and changes."""
         session = self.session
-        end = ticks_add(session.board.ticks(), ms)
+        end = ticks_add(session.board.ticks(), min(int(ms), device.LONGEST))
         while True:
             if session.is_due():
                 await self._drive(session.work())
@@ -58,7 +58,7 @@ class Device(device.Device):
 
         for left in sleep.windows(self.session):
             await self.wait(left)
-        sleep.deep(self.session, ms)
+        sleep.deep(self.session, int(ms))
 
     async def _drive(self, steps):
         async with self._lock:

@@ -6,7 +6,14 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.errors import FirstbootError
-from firmware.thingsboard.telemetry import Queue, encoded, is_known
+from firmware.thingsboard.telemetry import (
+    LARGEST,
+    Queue,
+    check_reading,
+    encoded,
+    given_time,
+    is_known,
+)
 
 _SAVED = "/telemetry.json"
 _BETWEEN_SAVES = const(600_000)  # ms; what keeps the flash from wearing out
@@ -51,15 +58,21 @@ class Backlog:
         is_alone = not len(self.queue)
         if isinstance(values, list):
             for each in values:
-                self.queue.put(each["values"], each.get("ts") or self._next())
+                check_reading(each)
+            for each in values:
+                self._put(each["values"], each.get("ts"))
         else:
-            self.queue.put(values, ts or self._next())
+            self._put(values, ts)
         if confirm or not is_alone:
             self._first_once = self.queue.first + len(self.queue)
 
     def put_attributes(self, values):
-        """Let client attributes wait."""
+        """Let client attributes wait. Raises ValueError."""
         encoded(values)
+        for key in values:
+            size = len(encoded({key: values[key]}))
+            if size > LARGEST:
+                raise ValueError("%d bytes, and there is room for %d" % (size, LARGEST))
         self.attributes.update(values)
 
     def next(self, largest, confirm=True):
@@ -77,8 +90,17 @@ class Backlog:
             self._attributes = None
             self._number, body = self.queue.batch(largest)
             return "telemetry", body
-        self._attributes = dict(self.attributes)
-        return "attributes", encoded(self._attributes)
+        self._attributes = {}
+        size = 1
+        parts = []
+        for key in self.attributes:
+            part = encoded({key: self.attributes[key]})[1:-1]
+            size += len(part) + 1
+            if parts and size > largest:
+                break
+            parts.append(part)
+            self._attributes[key] = self.attributes[key]
+        return "attributes", b"{%s}" % b",".join(parts)
 
     def sent(self, is_answered=True):
         """Remove what `next` gave, but for attributes that have another value since."""
@@ -140,6 +162,17 @@ class Backlog:
         if self.is_saved:
             self._board.storage.remove(_SAVED)
             self.is_saved = False
+
+    def _put(self, values, ts):
+        if not ts:
+            ts = self._next()
+        else:
+            ts = given_time(ts)
+            if not is_known(ts):
+                # It is not of a clock that was not set, and goes as it is.
+                encoded(values)
+                values, ts = {"ts": ts, "values": values}, None
+        self.queue.put(values, ts)
 
     def _next(self):
         """Return the time of a reading that has none: now, and never that of the one before.

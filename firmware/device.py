@@ -21,6 +21,7 @@ from firmware.session import Session
 # ms after which an observation is registered again.
 REFRESH = const(300_000)
 
+LONGEST = const((1 << 29) - 1)  # ms that ticks can count: 6 days
 _IDLE = const(50)  # ms
 
 
@@ -114,6 +115,7 @@ class Device:
     def request_attributes(self, client_keys=(), shared_keys=()):
         """Return {"client": {…}, "shared": {…}}: the attributes of these keys that exist.
 
+        Without any keys: all attributes.
         Raises FirstbootError when ThingsBoard does not answer.
         """
         from firmware.requests import request_attributes
@@ -141,7 +143,7 @@ class Device:
     def wait(self, ms):
         """Wait so long; meanwhile send what waits, and answer calls and changes."""
         session = self.session
-        end = ticks_add(session.board.ticks(), ms)
+        end = ticks_add(session.board.ticks(), min(int(ms), LONGEST))
         while True:
             if session.is_due():
                 self._drive(session.work())
@@ -166,7 +168,7 @@ class Device:
 
         for left in sleep.windows(self.session):
             self.wait(left)
-        sleep.deep(self.session, ms)
+        sleep.deep(self.session, int(ms))
 
     def confirm_update(self):
         """Say that this version works: an update on trial is not rolled back any more."""

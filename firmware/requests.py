@@ -8,7 +8,7 @@ import json
 from micropython import const
 
 from firmware.coap.message import GET, POST
-from firmware.errors import FirstbootError
+from firmware.errors import FirstbootError, NoResponse
 from firmware.thingsboard.device_api import Unauthorized
 from firmware.thingsboard.telemetry import encoded
 
@@ -19,6 +19,7 @@ def request_attributes(session, client_keys, shared_keys):
     """See firmware.device.Device."""
     from firmware.thingsboard.attributes import chosen, query
 
+    client_keys, shared_keys = _keys(client_keys), _keys(shared_keys)
     resource = "attributes" + query(client_keys, shared_keys)
     response = yield from _ask(session, GET, resource)
     return chosen(response.payload, client_keys, shared_keys)
@@ -27,7 +28,14 @@ def request_attributes(session, client_keys, shared_keys):
 def call_rpc(session, method, params, timeout):
     """See firmware.device.Device."""
     body = encoded({"method": method, "params": params})
-    response = yield from _ask(session, POST, "rpc", body, timeout)
+    try:
+        response = yield from _ask(session, POST, "rpc", body, timeout)
+    except NoResponse as error:
+        if error.acknowledged:
+            # As always with the default rule chain.
+            error.what = "ThingsBoard had no reply to %s within %g s" % (method, timeout / 1000)
+            error.fix = 'Let the rule chain reply to "RPC Request from Device" by a node for that.'
+        raise
     try:
         return json.loads(response.payload)
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
@@ -42,6 +50,11 @@ def claim(session, secret_key, duration):
     body = {"secretKey": secret_key, "durationMs": duration}
     body = {key: body[key] for key in body if body[key] is not None}
     yield from _ask(session, POST, "claim", encoded(body))
+
+
+def _keys(keys):
+    """Return several keys, also of one, and of None."""
+    return (keys,) if isinstance(keys, str) else keys or ()
 
 
 def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):

@@ -42,5 +42,8 @@ def unexpected(error):
 
 def bug(error):
     """Show an exception of the application's own; return the reply to ThingsBoard."""
-    sys.print_exception(error)
-    return {"error": "%s: %s" % (type(error).__name__, error)}
+    try:
+        sys.print_exception(error)
+        return {"error": "%s: %s" % (type(error).__name__, error)}
+    except Exception:  # of an exception that has no text
+        return {"error": type(error).__name__}

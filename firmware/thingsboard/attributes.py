@@ -103,12 +103,16 @@ def query(client_keys, shared_keys):
 
 
 def chosen(payload, client_keys, shared_keys):
-    """Return {"client": {…}, "shared": {…}} of a response's payload, of these keys only."""
+    """Return {"client": {…}, "shared": {…}} of a response's payload, of these keys only.
+
+    Without any keys: all.
+    """
+    is_all = not (client_keys or shared_keys)
     reply = _object(payload) or {}
     found = {}
     for scope, keys in (("client", client_keys), ("shared", shared_keys)):
         values = reply.get(scope) or {}
-        found[scope] = {key: values[key] for key in keys if key in values}
+        found[scope] = {key: values[key] for key in (values if is_all else keys) if key in values}
     return found
 
 

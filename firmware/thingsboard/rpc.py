@@ -9,7 +9,7 @@ reply to another call with that id.
 
 import json
 
-from firmware.thingsboard.telemetry import encoded
+from firmware.thingsboard.telemetry import LARGEST, encoded
 
 # That are to be done; and with them those that are done, and whose reply has not got through.
 _MOST_CALLS = 8
@@ -81,10 +81,12 @@ class Calls:
         return {"error": "no handler for %s" % method}
 
     def done(self, id, result):
-        """Note what a handler gave as reply. Raises ValueError for what JSON cannot say."""
+        """Note what a handler gave as reply. Raises ValueError for what is none."""
         if not isinstance(result, dict):
             result = {} if result is None else {"result": result}
         reply = encoded(result)
+        if len(reply) > LARGEST:
+            raise ValueError("%d bytes, and there is room for %d" % (len(reply), LARGEST))
         for each in self._open:
             if each[0] == id and each[2] is None:
                 each[2] = reply

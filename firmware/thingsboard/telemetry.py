@@ -10,6 +10,9 @@ from micropython import const
 _DEEPEST = const(8)
 # ms since 1970; before it a clock was never set: a cold one says 2000 or 2021.
 _COLD = 1_700_000_000_000
+_EARLIEST = 100_000_000_000  # ms since 1970, in 1973: what is less is no ms
+# Bytes, with what goes around them no more than a firmware.coap.client.Client sends.
+LARGEST = const(4_000)
 
 
 class Queue:
@@ -45,10 +48,9 @@ class Queue:
         if ts is not None:
             ts = int(ts)
         content = encoded(values)
-        if len(content) > self.limit:
-            raise ValueError(
-                "a reading of %d bytes, and the queue has room for %d" % (len(content), self.limit)
-            )
+        limit = min(self.limit, LARGEST)
+        if len(content) > limit:
+            raise ValueError("%d bytes, and there is room for %d" % (len(content), limit))
         while self._size + len(content) > self.limit:
             self.dropped += 1
             if self.keeps == "oldest":
@@ -120,6 +122,26 @@ def _timed(ts, content):
 def is_known(ts):
     """Return whether a time, in ms since 1970 or None, is one of a clock that was set."""
     return ts is not None and ts > _COLD
+
+
+def given_time(ts):
+    """Return a time that an application gave, in ms since 1970. Raises ValueError."""
+    try:
+        ms = int(ts)
+    except (TypeError, OverflowError):
+        ms = 0
+    if ms < _EARLIEST or ms >> 63:
+        raise ValueError("%r is no time in ms since 1970" % (ts,))
+    return ms
+
+
+def check_reading(reading):
+    """Raise ValueError for what is none of several readings."""
+    if not isinstance(reading, dict) or "values" not in reading:
+        raise ValueError('each of several readings is {"ts": …, "values": {…}}')
+    encoded(reading["values"])
+    if reading.get("ts"):
+        given_time(reading["ts"])
 
 
 def encoded(values):

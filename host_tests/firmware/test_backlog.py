@@ -80,6 +80,16 @@ def test_a_time_that_the_application_gives_is_left_as_it_is():
     assert site.times == [BEGAN - 1, BEGAN - 1, BEGAN - 2]
 
 
+def test_a_time_of_long_ago_is_left_as_it_is():
+    """Also when the clock is not set, and through a restart."""
+    site = Site()
+    for ts in (1_500_000_000_000, 999_999_999_999):
+        site.backlog.put({"n": 1}, ts)
+    site.backlog.keep()
+    site.power_on()
+    assert site.times == [1_500_000_000_000, 999_999_999_999]
+
+
 def test_a_clock_that_is_set_late():
     for cold in (0, 946_684_800_000, 1_609_459_200_000):
         site = Site()
@@ -137,12 +147,13 @@ def test_a_list_of_which_one_is_no_reading():
     site = Site()
     raises(ValueError, site.backlog.put, [{"values": {"n": 1}}, {"values": {"n": object()}}], None)
     raises(ValueError, site.backlog.put, {"n": 1}, "yesterday")
+    assert not len(site.queue)
 
 
 def test_what_waits_is_there_after_a_restart():
     site = Site()
     site.backlog.put({"n": 1}, None)
-    site.backlog.put({"n": 2}, 5_000)
+    site.queue.put({"n": 2}, 5_000)
     site.backlog.save()
     site.power_on()
     assert len(site.queue) == 2

@@ -68,8 +68,13 @@ def test_telemetry():
     assert work.telemetry()["on"] == {BEGAN + 1: True}
     assert work.telemetry()["a"][BEGAN + 2] == 1 and len(work.telemetry()["a"]) == 2
     assert work.states == ["connected"] and work.device.waiting == work.device.dropped == 0
-    for wrong in (None, [1], {"a": object()}, {1: 2}, "text"):
-        raises((ValueError, TypeError, KeyError), work.device.send_telemetry, wrong)
+    for wrong in (None, [1], {"a": object()}, {1: 2}, "text", [{"a": 1}], [None], [{"values": 1}]):
+        raises(ValueError, work.device.send_telemetry, wrong)
+    for ts in ("now", [1], -1, 1_800_000_000, 1 << 63, float("nan"), float("inf")):
+        raises(ValueError, work.device.send_telemetry, {"a": 1}, ts)
+        raises(ValueError, work.device.send_telemetry, [{"ts": ts, "values": {"a": 1}}])
+    raises(ValueError, work.device.send_telemetry, 5, 1_500_000_000_000)
+    assert work.device.waiting == 0
 
 
 def test_telemetry_waits_with_its_time_and_goes_in_batches():
@@ -189,6 +194,35 @@ def test_what_was_to_be_confirmed_is_also_behind_an_unconfirmed_reading():
         assert work.device.waiting == 0
         assert [each[1][0] >> 4 & 3 for each in transport.sent[sent:]] == [0, 2], (first, second)
         assert len(work.telemetry()["n"]) == 1 + readings
+
+
+def test_what_is_too_large_is_refused_and_holds_nothing_up():
+    work = Home(queue=100_000)
+    work.device.wait(1000)
+    large = {"a": "x" * 4080}
+    raises(ValueError, work.device.send_telemetry, large)
+    raises(ValueError, work.device.send_attributes, large)
+    work.device.on_rpc("log", lambda params: large)
+    work.call(0, "log")
+    work.device.wait(1000)
+    ((_, reply),) = work.replies()
+    assert reply == {"error": "ValueError: 4088 bytes, and there is room for 4000"}
+    # Together they are more than a datagram has room for.
+    assert work.device.send_attributes({"k%d" % number: "x" * 300 for number in range(12)})
+    sent = [json.loads(each) for each in work.of("attributes") if each]
+    assert len(sent) == 4 and sum(len(each) for each in sent) == 12
+    assert work.device.send_telemetry({"a": "x" * 3900}) and work.states == ["connected"]
+
+
+def test_times_that_are_no_whole_ms():
+    work = Work()
+    began = work.clock.slept
+    work.device.wait(1.5)
+    assert work.clock.slept - began == 1
+    work.device.wait(-5)
+    assert work.device.send_telemetry({"a": 1}, ts="1800000000001")
+    assert work.device.send_telemetry({"a": 2}, ts=1800000000002.7)
+    assert sorted(work.telemetry()["a"]) == [1800000000001, 1800000000002]
 
 
 def test_client_attributes():
@@ -390,6 +424,9 @@ def test_attributes_are_asked_for():
     assert work.device.request_attributes((), ["a", "z"]) == {"client": {}, "shared": {"a": 1}}
     work.codes["attributes"] = [0x84]
     assert work.device.request_attributes(["x"]) == {"client": {}, "shared": {}}
+    del work.codes["attributes"]
+    assert work.device.request_attributes(None, "a") == {"client": {}, "shared": {"a": 1}}
+    assert work.device.request_attributes() == {"client": {}, "shared": {"a": 1, "b": 2}}
 
 
 def test_a_call_of_the_rule_chain_that_nobody_answers_costs_no_observation():
@@ -399,6 +436,7 @@ def test_a_call_of_the_rule_chain_that_nobody_answers_costs_no_observation():
     began = work.clock.slept
     error = raises(NoResponse, work.device.call_rpc, "getTime", None, 5000)
     assert error.acknowledged and work.clock.slept - began == 5000
+    assert "no reply to getTime within 5 s" in str(error) and "rule chain" in str(error)
     work.codes = {}
     work.set({"a": 1})
     work.device.wait(1000)
@@ -660,11 +698,19 @@ def test_a_bug_in_a_handler_is_shown_and_answered():
     def bug(params):
         raise ValueError("oh")
 
+    class Untold(Exception):
+        def __str__(self):
+            raise ValueError("no text")
+
+    def untold(params):
+        raise Untold
+
     deep = {}
     for _ in range(20):
         deep = {"a": deep}
     for method, handler, error in (
         ("raises", bug, "ValueError: oh"),
+        ("untold", untold, "Untold"),
         ("object", lambda params: object(), "ValueError: JSON has no object"),
         ("nan", lambda params: {"a": float("nan")}, "ValueError: JSON has no infinity and no NaN"),
         ("bytes", lambda params: {"a": b"x"}, "ValueError: JSON has no bytes"),
@@ -676,15 +722,15 @@ def test_a_bug_in_a_handler_is_shown_and_answered():
         work.call(len(work.replies()), method)
         work.device.wait(1000)
         assert work.replies()[-1][1] == {"error": error}
-    assert len(shown) == 6
+    assert len(shown) == 7
     work.device.on_attributes(bug)
     work.set({"a": 1})
     work.device.wait(1000)
-    assert len(shown) == 7
+    assert len(shown) == 8
     work.device.on_state(lambda state, text: 1 // 0)
     work.is_deaf = True
     work.device.send_telemetry({"n": 1})
-    assert len(shown) == 8 and work.device.waiting == 1
+    assert len(shown) == 9 and work.device.waiting == 1
 
 
 def test_a_reply_is_sent_until_it_is_acknowledged():
