@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from host_tests import board_nursery
+from host_tests import board_nursery, verb_nursery
 from host_tests.firmware.helpers import Skip
 from host_tests.micropython_lane import MicroPythonLane
 from tools import shims
@@ -26,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
     board_nursery.install()
+    verb_nursery.install()
     config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
 
 
