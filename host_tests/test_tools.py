@@ -22,12 +22,11 @@ from packaging.utils import canonicalize_name
 
 from host_tests import processes
 from host_tests.processes import started
-from tools import set_up
+from tools import mpy, set_up
 from tools.cli import app
 from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encode
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.mpy import check_app
 from tools.program import NAME
 from tools.verbs import test as test_verb
 from tools.virtual_board.interpreter import find_micropython
@@ -271,6 +270,24 @@ def test_a_process_that_hangs_is_ended(monkeypatch):
     with started(hangs, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.read() == b""  # which waits until it has ended
     assert process.returncode != 0
+
+
+def test_what_is_compiled_is_kept_and_what_is_damaged_is_compiled_anew(monkeypatch, tmp_path):
+    monkeypatch.setattr(set_up, "VENV", tmp_path)
+    monkeypatch.setattr(set_up, "is_inside", lambda: True)
+    compiled = mpy.compiled.__wrapped__  # of this process nothing is known already
+    once = compiled(b"a = 1", "a.py")
+    kept = next(tmp_path.glob("mpy/*"))
+    content = kept.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", None)
+        assert compiled(b"a = 1", "a.py") == once
+    kept.write_bytes(content[:-1] + b"?")
+    assert compiled(b"a = 1", "a.py") == once
+    assert kept.read_bytes() == content
+    assert compiled(b"a = 2", "a.py") != once
+    compiled(b"a = 1", "a.py", "-march=armv6m")
+    assert len([*tmp_path.glob("mpy/*")]) == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -662,7 +679,7 @@ def test_an_app_is_looked_at_first(tmp_path, app, complaint):
 )
 def test_an_app_that_will_do(tmp_path, app):
     (tmp_path / "app.py").write_bytes(app)
-    assert check_app(tmp_path / "app.py") == app
+    assert mpy.check_app(tmp_path / "app.py") == app
 
 
 @pytest.mark.parametrize("way", ["file", "environment", "standard input"])
