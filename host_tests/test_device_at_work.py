@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -24,6 +25,7 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.measure.figures import RECORD, SECURE_BLOCK
 from tools.virtual_board.board import Outcome
 
 one_board = pytest.mark.parametrize("lane", BOARDS[:1])
@@ -391,3 +393,28 @@ def test_the_device_works_over_coaps(work, app, kind):
     # Its clock is a guess, since no `ntp` was asked: no reading says when it was.
     assert "this firmware's date" in "\n".join(work.lines)
     assert not any('"ts"' in text for text in work.device.telemetry)
+
+
+@pytest.mark.parametrize(
+    ("app", "lane"), [(BLOCKING, BOARDS[0].values[0]), (ASYNC, BOARDS[1].values[0])]
+)
+def test_an_update_over_coaps(work, app, lane):
+    """DTLS takes the bytes of its records, and none more."""
+    ca, server = new_ca(), work.server
+    issued = issue(["127.0.0.1"], ca)
+    size = 40_000
+    data = bundle({"app.py": (app % (60_000, 500)).encode(), "page": bytes(size)}, "2")
+    with DTLSRelay((server.host, server.port), issued.chain_pem, issued.key_pem) as relay:
+        update = {"spread": 1, "trial": 1}
+        config = config_for(relay.uri, ca="ca.der", ntp=None, update=update)
+        work.put(app, config=config, files={"ca.der": ca.der})
+        with work.going_on():
+            work.until("provisioned", lambda: server.thingsboard.devices)
+            work.until_telemetry()
+            server.operator.assign(None, Package("sw", "my-app", "2", data))
+            work.until("updated", lambda: "UPDATED" in work.states())
+    assert work.states() == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
+    inner = [len(each.data) for each in server.sent if len(each.data) > SECURE_BLOCK]
+    outer = Counter(len(each.data) for each in relay.sent)
+    assert size // SECURE_BLOCK <= len(inner) <= len(data) // SECURE_BLOCK + 1
+    assert Counter(length + RECORD for length in inner) <= outer

@@ -1,7 +1,8 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION IS_ASSIGNED`.
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK`.
 
 The board is provisioned, has attributes and calls, and sends a reading between two blocks.
-IS_ASSIGNED: 0 or 1. The server answers from memory, as ThingsBoard does.
+BLOCK: the bytes of one, 0 when nothing is assigned. The server answers from memory, as ThingsBoard
+does.
 """
 
 import gc
@@ -11,7 +12,6 @@ import sys
 
 import thin_board
 
-_BLOCK = 1024
 # Loaded before, so that what it takes is none of what the work takes.
 _CODE = "update.watch update.job update.download update.signature"
 
@@ -23,45 +23,49 @@ class Restarted(BaseException):
 class Server:
     """A transport to a ThingsBoard that has a package in a file of the computer's."""
 
-    largest_block = 1024
-
-    def __init__(self, file, size, shared, is_assigned):
+    def __init__(self, file, size, shared, block):
         self.file = file
         self.size = size
-        self.shared = shared
-        self.is_assigned = is_assigned
+        self.shared = shared if block else b"{}"
+        self.largest_block = block or 1024
         self.replies = []
         # The datagram of a block is put together here, so that it takes a board's heap only once.
-        self.buffer = memoryview(bytearray(_BLOCK + 32))
+        self.buffer = memoryview(bytearray(self.largest_block + 32))
         self.length = 0
-        self.number = self.bytes = self.blocks = self.most = 0
+        self.number = self.bytes = self.datagrams = self.blocks = self.most = 0
 
     def send(self, datagram):
         code = datagram[1]
         token = bytes(datagram[4 : 4 + (datagram[0] & 15)])
         if code == 1 and b"attributes" in datagram:
             head = bytes((0x60 | len(token), 0x45)) + datagram[2:4] + token
-            self.replies.append(head + b"\x60\xff" + (self.shared if self.is_assigned else b"{}"))
+            self.replies.append(head + b"\x60\xff" + self.shared)
         elif code == 1 and b"rpc" in datagram:
             self.replies.append(bytes((0x40 | len(token), 0x43)) + self.id() + token + b"\x60")
         elif code == 1:
-            self.bytes += len(datagram)
+            self.count(datagram)
             self.block(datagram, token)
         elif code == 2:
             self.replies.append(bytes((0x40 | len(token), 0x41)) + self.id() + token)
         elif self.is_block:
-            self.bytes += len(datagram)
+            self.count(datagram)
         self.is_block = code == 1
 
+    def count(self, datagram):
+        """Count a datagram of the download."""
+        self.bytes += len(datagram)
+        self.datagrams += 1
+
     def block(self, datagram, token):
-        """Answer with a block of 1024 bytes: the first one after an empty ACK, others on it."""
+        """Answer with a block: the first one after an empty ACK, others on it."""
+        length = self.largest_block
         number = self.blocks
         self.blocks += 1
         is_first = not number
         if is_first:
             self.replies.append(b"\x60\x00" + datagram[2:4])
-        more = (number + 1) * _BLOCK < self.size
-        block = number << 4 | more << 3 | 6
+        more = (number + 1) * length < self.size
+        block = number << 4 | more << 3 | {1024: 6, 512: 5}[length]
         value = bytes((block,)) if block < 256 else bytes((block >> 8, block & 255))
         head = bytes((0x40 | (0 if is_first else 0x20) | len(token), 0x45))
         head += (self.id() if is_first else datagram[2:4]) + token
@@ -70,7 +74,7 @@ class Server:
             head += b"\x54" + self.size.to_bytes(4, "big")
         head += b"\xff"
         self.buffer[: len(head)] = head
-        read = self.file.readinto(self.buffer[len(head) : len(head) + _BLOCK])
+        read = self.file.readinto(self.buffer[len(head) : len(head) + length])
         self.length = len(head) + read
 
     def receive(self, size, timeout):
@@ -82,7 +86,7 @@ class Server:
         else:
             return None
         if self.is_block:
-            self.bytes += len(datagram)
+            self.count(datagram)
         # With what has just come.
         gc.collect()
         self.most = max(self.most, gc.mem_alloc())
@@ -117,7 +121,7 @@ def assign(file, title, version):
     return size, json.dumps(shared).encode()
 
 
-def main(image, bundle, title, version, is_assigned):
+def main(image, bundle, title, version, block):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
     flash = thin_board.power_on(image)
@@ -133,7 +137,7 @@ def main(image, bundle, title, version, is_assigned):
     from firmware.device import Device
 
     credentials = json.loads(board.storage.read("/credentials.json"))
-    server = Server(file, size, shared, is_assigned)
+    server = Server(file, size, shared, block)
 
     def connect(uri, sessions, idle):
         from firmware.coap.client import Client
@@ -152,7 +156,7 @@ def main(image, bundle, title, version, is_assigned):
     programs = flash.programs
     number = 0
     try:
-        while is_assigned or number < 20:
+        while block or number < 20:
             number += 1
             device.send_telemetry({"temperature": 21.5}, confirm=bool(number % 10))
             device.wait(0)
@@ -164,10 +168,11 @@ def main(image, bundle, title, version, is_assigned):
                 "code": code,
                 "most": server.most,
                 "bytes": server.bytes,
+                "datagrams": server.datagrams,
                 "programs": flash.programs - programs,
             }
         )
     )
 
 
-main(*sys.argv[1:5], sys.argv[5] == "1")
+main(*sys.argv[1:5], int(sys.argv[5]))
