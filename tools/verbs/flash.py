@@ -107,7 +107,8 @@ def flash(
 ) -> None:
     """Put the firmware on a board, and see it provisioned.
 
-    Its console is followed until then. Only what differs is written, and all of it is read back.
+    Its console is followed until then. Only what differs is written, and all of it is read back;
+    the firmware's modules go into the board's ROMFS, where it has one.
     It can be broken off anywhere: run it again and it goes on. With several boards, name one, or
     use --all or --csv.
 
