@@ -2,9 +2,15 @@
 
 import sys
 
+import micropython
+from micropython import const
+
 # As in firmware.board.kept. mip brings that file first and this one last: broken off in between,
 # the two differ.
 _VERSION = "1.0.0"
+_CTRL_C = const(3)
+_NO_CTRL_C = const(-1)
+_TYPED = const(1024)  # bytes that can wait to be read
 # MicroPython takes a file of the same name in / or /lib for its own module.
 _NATIVE = "binascii errno hashlib io json machine os re select socket time"
 # Where files of a user's can have such a name: the root, and the slots of firmware.update.
@@ -17,6 +23,7 @@ def start():
         begin()
     except Exception as error:
         sys.print_exception(error)
+        micropython.kbd_intr(_CTRL_C)
         from firmware.application_failure import restart
 
         restart()
@@ -29,6 +36,7 @@ def begin(place="", trial=None):
     """
     own = native_modules()
     while True:
+        micropython.kbd_intr(_NO_CTRL_C)
         try:
             board, (credentials, config) = _power_up()
             break
@@ -80,10 +88,36 @@ def run(board, credentials, config, place=""):
         restart_after_crash(board, config["restart_after_crash"])
 
 
+def heed_ctrl_c():
+    """Let MicroPython look for Ctrl-C again, which main.py has ended; raise one that came since.
+
+    The first packet of Improv's clients has a Ctrl-C in it, and nothing stops the imports until
+    there is somebody to answer. Called once: the first wait does it, unless Improv looks by then.
+    """
+    import select
+
+    from firmware.board.hardware import Board
+
+    Board.background.remove(heed_ctrl_c)
+    micropython.kbd_intr(_CTRL_C)
+    typed = sys.stdin.buffer
+    poll = select.poll()
+    poll.register(typed, select.POLLIN)
+    for _ in range(_TYPED):
+        byte = b""
+        for _ in poll.ipoll(0):
+            byte = typed.read(1)
+        if not byte:
+            break
+        if byte[0] == _CTRL_C:
+            raise KeyboardInterrupt
+
+
 def _power_up():
     from firmware.board.hardware import Board
 
     board = Board()
+    board.background[:] = [heed_ctrl_c]
     found = _unchanged(board)
     if not found:
         import gc
@@ -99,6 +133,8 @@ def _power_up():
         # The application may want its memory.
         give_back("power_up")
         gc.threshold(threshold)
+    if heed_ctrl_c in board.background:
+        heed_ctrl_c()
     return board, found
 
 

@@ -53,10 +53,14 @@ class Desk:
         kind: str = "esp32",
         server: str = "coap://127.0.0.1:9",
         lacks: tuple[str, ...] = (),
+        more: dict[str, Any] | None = None,
         **scenario: Any,
     ) -> SerialBoard:
-        """A board without Wi-Fi; `server` is where it provisions, `lacks` what a person gives."""
-        given = json.dumps(without(config(server), *lacks)).encode()
+        """A board without Wi-Fi; `server` is where it provisions, `lacks` what a person gives.
+
+        `more`: of its config.json.
+        """
+        given = json.dumps(without(config(server, **(more or {})), *lacks)).encode()
         put_on_flash(self.flash, kind, "micropython", given)
         scenario = {"networks": NETWORKS, "scan_ms": 20, "hurry": HURRY, **scenario}
         return SerialBoard(self.flash, kind, self.link, Scenario(**scenario))

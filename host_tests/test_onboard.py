@@ -8,6 +8,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 
 import pytest
 import serial
@@ -116,19 +117,42 @@ def test_the_console_is_still_a_person_s_and_mpremote_s(desk, server):
 
 
 def test_who_asks_while_the_board_starts_does_not_stop_it(desk):
-    """Each packet has a Ctrl-C in it: from its first line on the board goes on all the same."""
+    """Each packet has a Ctrl-C in it: from power-on the board goes on all the same."""
     lines: list[str] = []
     with desk.board() as board, serial.Serial(str(board.link), timeout=0.005) as port:
         client = Client(port, lines.append)
-        for moment_ms in range(0, 60, 10):
+        for moment_ms in (*range(0, 40, 3), 60, 80):
             board.cut_power()
             lines.clear()
             board.power_on()
-            next(each for each in client.listen(10) if "] firstboot " in str(each))
             for _ in client.listen(moment_ms / 1000):
                 pass
             assert client.is_there(10), (moment_ms, lines)
             assert not [line for line in lines if "KeyboardInterrupt" in line]
+
+
+@pytest.mark.parametrize("has_onboarding", [True, False])
+def test_a_person_s_ctrl_c_while_the_board_starts_stops_it(desk, has_onboarding):
+    """Also where nothing of Improv is on the board; nothing of what is typed next is lost."""
+    more = {} if has_onboarding else {"onboarding": False, "wifi": {**HOME, "ssid": "away"}}
+    with desk.board(more=more) as board, serial.Serial(str(board.link), timeout=0.005) as port:
+        for moment_ms in range(0, 100, 20):
+            board.cut_power()
+            port.reset_input_buffer()
+            board.power_on()
+            time.sleep(moment_ms / 1000)
+            port.write(b"\r\x03")
+            said = read_to(port, b">>> ")
+            port.write(b"print('sum', 40 + 2)\r")
+            assert b"sum 42" in read_to(port, b"sum 42"), said
+
+
+def read_to(port, end: bytes) -> bytes:
+    said = b""
+    ends = time.monotonic() + 10
+    while end not in said and time.monotonic() < ends:
+        said += port.read(4096)
+    return said
 
 
 def test_what_cannot_be_is_said_before_the_board_is_asked(desk):

@@ -17,7 +17,8 @@ class SelectPoll:
         self._masks: dict[int, int] = {}
 
     def register(self, fd: Any, eventmask: int = POLLIN | POLLOUT) -> None:
-        self._masks[_fileno(fd)] = eventmask
+        if not hasattr(fd, "readinto"):  # Windows waits for sockets alone: a console says nothing
+            self._masks[_fileno(fd)] = eventmask
 
     def modify(self, fd: Any, eventmask: int) -> None:
         if _fileno(fd) not in self._masks:

@@ -24,9 +24,12 @@ def run(files, namespace):
 
 
 def _execute(path, namespace):
+    with open(path) as file:
+        compiled = compile(file.read(), path, "exec")
+    # From here on, as shared/runtime/pyexec.c has it.
     micropython.kbd_intr(_CTRL_C)
     try:
-        execfile(path, namespace)
+        exec(compiled, namespace)
     finally:
         micropython.kbd_intr(_NOTHING)
 
