@@ -67,6 +67,8 @@ def _follow(board: VirtualBoard, screen: Screen, ends_within: float) -> int:
         while thread.is_alive() and time.monotonic() < ends:
             thread.join(_LOOK_AGAIN)
     except KeyboardInterrupt:
+        board.cut_power()
+        thread.join()
         screen.say("\nEnded; the board is gone.")
         return INTERRUPTED
     except TimeoutError as error:
