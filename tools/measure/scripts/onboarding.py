@@ -96,7 +96,7 @@ def main(image):
     story = Story(board, settings)
     story.candidate.ask(missing)
     story.improv = Improv(board, story.candidate, lambda: (), "sensor-1", "", Console())
-    story.portal = portal.Portal(board, story.candidate, "firstboot-334455", "label-1234")
+    story.opening.portal = portal.Portal(board, story.candidate, "firstboot-334455", "label-1234")
     story.portal.scanned(_NETWORKS)
     gc.collect()
     opened = gc.mem_alloc()
