@@ -5,7 +5,7 @@ Steps, as all of a Session's. What MicroPython does in one piece: look up the se
 
 import gc
 
-from firmware.memory import give_back
+from firmware.memory import CLIENT, give_back
 from firmware.thingsboard.device_api import Unauthorized
 
 
@@ -13,11 +13,12 @@ def connect(session):
     """The steps that join the Wi-Fi and connect. Raises FirstbootError."""
     board = session.board
     session.disconnect()
-    from firmware.board import config, wifi
-
-    settings = config.load(board, provisioned=True)
-    patience = max(1, session.left() // 1000) if session.awake else wifi.PATIENCE
-    yield from wifi.join_steps(settings, board, session.trouble, patience)
+    # Until the board has joined, others want its memory.
+    give_back(CLIENT)
+    gc.collect()
+    settings = _settings(board)
+    yield from _join_steps(session, settings)
+    give_back()
     session.address = board.address
     sessions = board.sessions(settings, session.credentials["credentialsType"])
     if session.backlog.wants_clock():
@@ -29,7 +30,7 @@ def connect(session):
     if connect is None:
         from firmware.coap.connect import connect
     if sessions and session.awake:
-        sessions = _until_sleep(session, sessions)
+        sessions = session.until_sleep(sessions)
     client = connect(session.credentials["server"], sessions, idle=board.idle)
     if sessions and board.in_steps:
         yield from client.transport.handshake()
@@ -44,13 +45,17 @@ def connect(session):
         session.observed.update = Watch(session, settings["update"])
 
 
-def _until_sleep(session, sessions):
-    """Return what opens DTLS sessions, and waits no longer than the board is to be awake."""
+def _settings(board):
+    from firmware.board import config
 
-    def open_session(transport, host):
-        return sessions(transport, host, session.left())
+    return config.load(board, provisioned=True)
 
-    return open_session
+
+def _join_steps(session, settings):
+    from firmware.board import wifi
+
+    patience = session.patience() if session.awake else wifi.PATIENCE
+    return wifi.join_steps(settings, session.board, session.trouble, patience)
 
 
 def renew(session):

@@ -12,6 +12,8 @@ _STEPS = (
     " provisioning.attempt provisioning.proposal provisioning.record provisioning.recovery"
     " provisioning.rejection provisioning.provisioned provisioning.settled link"
 )
+# What speaks CoAP, while nothing is asked.
+CLIENT = "coap.client coap.connect coap.exchange coap.options coap.udp"
 
 
 def give_back(steps=_STEPS):

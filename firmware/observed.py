@@ -5,6 +5,7 @@ way. So each is registered again after `refresh`, when a notification was left o
 that took long, and in each new connection.
 """
 
+import gc
 from time import ticks_add, ticks_diff
 
 from micropython import const
@@ -13,6 +14,9 @@ from firmware.coap.message import CON, EMPTY, POST, encode
 from firmware.coap.observe import Observation
 from firmware.errors import FirstbootError
 from firmware.retry import backoff, bug, spread
+
+# What loading those left is freed: the rest closes up.
+gc.collect()
 
 # ms. Routers keep a quiet path for two minutes (RFC 4787 section 4.3).
 _QUIET = const(100_000)
@@ -106,7 +110,8 @@ class Observed:
     def on_disconnect(self):
         """The connection is gone, and what was registered in it."""
         for watch in self._watches:
-            watch.observation.token = watch.not_before = None
+            # Nothing holds the client any more.
+            watch.observation.client = watch.observation.token = watch.not_before = None
             watch.quick = 0
             watch.taker.doubt()
 

@@ -18,12 +18,11 @@ import gc
 
 from firmware.board.storage import CREDENTIALS
 from firmware.errors import FirstbootError
-from firmware.memory import give_back, give_back_room
+from firmware.memory import CLIENT, give_back, give_back_room
 
 _PREPARED = (
     "board.credentials provisioning.preparation provisioning.record_file thingsboard.provisioning"
 )
-_CLIENT = "coap.client coap.exchange coap.message coap.options coap.udp"
 
 
 def power_up(board):
@@ -74,7 +73,7 @@ def power_up(board):
         except Exception as error:
             trouble = error
         give_back()
-        give_back(_CLIENT)
+        give_back(CLIENT)
         failures = failures or _new_failures()
         trouble, wait = failures.note(board, trouble)
         if onboarding:
@@ -208,7 +207,7 @@ def _provision(board, attempt, config):
 
 def _finish(board, credentials, config):
     give_back()
-    give_back(_CLIENT)
+    give_back(CLIENT)
     from firmware.provisioning.settled import finish
 
     return finish(board, credentials, config)

@@ -9,6 +9,7 @@ from micropython import const
 
 from firmware.coap.message import GET, POST
 from firmware.errors import FirstbootError, NoResponse
+from firmware.thingsboard.attributes import object_in
 from firmware.thingsboard.device_api import Unauthorized
 from firmware.thingsboard.telemetry import encoded
 
@@ -17,8 +18,6 @@ _TIMEOUT = const(93_000)  # ms: MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2)
 
 def request_attributes(session, client_keys, shared_keys):
     """See firmware.device.Device."""
-    from firmware.thingsboard.attributes import chosen, query
-
     client_keys, shared_keys = _keys(client_keys), _keys(shared_keys)
     resource = "attributes" + query(client_keys, shared_keys)
     response = yield from _ask(session, GET, resource)
@@ -57,10 +56,41 @@ def _keys(keys):
     return (keys,) if isinstance(keys, str) else keys or ()
 
 
-def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):
-    if session.is_refused():
-        raise session.trouble
+def query(client_keys, shared_keys):
+    """Return the query that asks for these attributes.
 
+    ThingsBoard divides at commas and decodes nothing: for a key that it would misread the query is
+    one that brings all, and `chosen` chooses.
+    """
+    parts = []
+    for name, keys in (("clientKeys", client_keys), ("sharedKeys", shared_keys)):
+        text = ",".join(keys)
+        if len(text) > 240 or any(mark in key for key in keys for mark in ",=&?/%"):
+            return ""
+        if keys:
+            parts.append("%s=%s" % (name, text))
+    return "?" + "&".join(parts) if parts else ""
+
+
+def chosen(payload, client_keys, shared_keys):
+    """Return {"client": {…}, "shared": {…}} of a response's payload, of these keys only.
+
+    Without any keys: all.
+    """
+    is_all = not (client_keys or shared_keys)
+    reply = object_in(payload) or {}
+    found = {}
+    for scope, keys in (("client", client_keys), ("shared", shared_keys)):
+        values = reply.get(scope) or {}
+        found[scope] = {key: values[key] for key in (values if is_all else keys) if key in values}
+    return found
+
+
+def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):
+    trouble = session.trouble
+    if trouble and trouble.state == "refused" and session.waits():
+        # ThingsBoard may not be asked again yet.
+        raise trouble
     try:
         while True:
             try:

@@ -4,18 +4,23 @@
 datagram, in ms, and is sent the datagram, or None. firmware.device and firmware.aio drive it.
 """
 
+import gc
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
 from firmware.backlog import Backlog
-from firmware.coap.client import JSON, LONGEST_TRANSFER
 from firmware.coap.message import POST
 from firmware.errors import FirstbootError, NoResponse
 from firmware.memory import give_back
 from firmware.retry import backoff, bug, spread, unexpected
 from firmware.thingsboard.device_api import Unauthorized, api_path, check
 
+# What loading those left is freed: the rest closes up.
+gc.collect()
+# As in firmware.coap.client, which is loaded when the board has joined.
+_JSON = const(50)
+_LONGEST_TRANSFER = const(247_000)
 _LONGEST_RETRY = const(3_600_000)
 # ms without listening; ThingsBoard gives up what is not acknowledged for 41 s.
 _DEAF = const(30_000)
@@ -70,10 +75,6 @@ class Session:
         """Return (handler, arguments, …) of the next handler to call; None: there is none."""
         return self.observed.next_job() if self.observed else None
 
-    def is_refused(self):
-        """Return whether ThingsBoard has refused the board, and may not be asked again yet."""
-        return bool(self.trouble) and self.trouble.state == "refused" and self.waits()
-
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         backlog = self.backlog
@@ -96,7 +97,7 @@ class Session:
                     else:
                         largest = self.client.transport.largest_block
                         resource, body = backlog.next(largest, confirm)
-                        timeout = _ONCE if backlog.is_once else LONGEST_TRANSFER
+                        timeout = _ONCE if backlog.is_once else _LONGEST_TRANSFER
                         steps = self.request(POST, resource, body, timeout, not backlog.is_once)
                         self.heard((yield from steps))
                         backlog.sent()
@@ -150,14 +151,14 @@ class Session:
         if self.backlog.persist:
             self.backlog.keep()
 
-    def ask(self, code, resource, payload=b"", timeout=LONGEST_TRANSFER):
+    def ask(self, code, resource, payload=b"", timeout=_LONGEST_TRANSFER):
         """The steps of a request; they return its response. Raises FirstbootError."""
         return self.answered(self.request(code, resource, payload, timeout))
 
-    def request(self, code, resource, payload=b"", timeout=LONGEST_TRANSFER, confirmable=True):
+    def request(self, code, resource, payload=b"", timeout=_LONGEST_TRANSFER, confirmable=True):
         """The steps of a request, whose response `heard` is to be given."""
         self.is_answered = False
-        form = JSON if payload else None
+        form = _JSON if payload else None
         return self.client.steps(
             code, self.path(resource), payload, form, confirmable=confirmable, timeout=timeout
         )

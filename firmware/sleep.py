@@ -41,6 +41,18 @@ class Session(sessions.Session):
             return _FOREVER
         return max(0, self.awake - ticks_diff(self.board.ticks(), self._began))
 
+    def patience(self):
+        """Return how many s the Wi-Fi is tried: no longer than the board is to be awake."""
+        return max(1, self.left() // 1000)
+
+    def until_sleep(self, sessions):
+        """Return what opens DTLS sessions, and waits no longer than the board is to be awake."""
+
+        def open_session(transport, host):
+            return sessions(transport, host, self.left())
+
+        return open_session
+
     def waits(self):
         """Return whether the next try may not be yet."""
         return not self.left() or super().waits()

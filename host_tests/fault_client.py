@@ -20,7 +20,7 @@ else:
 
 from firmware.coap.connect import connect
 from firmware.coap.exchange import Exchange
-from firmware.coap.message import code_name
+from firmware.coap.failure import code_name
 from firmware.errors import CoapError
 
 

@@ -205,7 +205,7 @@ def a_call():
         return Stub(payload=b"no JSON")
         yield
 
-    session = Stub(is_refused=lambda: False, is_linked=lambda: True, ask=ask)
+    session = Stub(trouble=None, is_linked=lambda: True, ask=ask)
     return requests.call_rpc(session, "getTime", None, 1000)
 
 

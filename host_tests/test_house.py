@@ -94,7 +94,11 @@ MAY_IMPORT = {
         "firmware.memory",
         "firmware.thingsboard",
     },
-    "firmware.thingsboard": {"firmware.coap.message", "firmware.coap.percent"},
+    "firmware.thingsboard": {
+        "firmware.coap.failure",
+        "firmware.coap.message",
+        "firmware.coap.percent",
+    },
     "firmware.board": set(),
     "firmware.board.clock": {"firmware.coap.message"},
     "firmware.board.config": {"firmware.coap.uri"},

@@ -21,7 +21,7 @@ shims.install()
 
 from firmware.board import credentials as store  # noqa: E402
 from firmware.board.storage import ATTEMPT, Storage  # noqa: E402
-from firmware.coap.message import code_name  # noqa: E402
+from firmware.coap.failure import code_name  # noqa: E402
 from firmware.coap.udp import UDP, resolve  # noqa: E402
 from firmware.coap.uri import origin, parse  # noqa: E402
 from firmware.errors import FirstbootError, NetworkError, NoResponse  # noqa: E402

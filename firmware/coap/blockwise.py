@@ -7,7 +7,7 @@ from micropython import const
 
 from ..errors import CoapError
 from .merge import merge
-from .message import CON, code_name, uint, uint_bytes
+from .message import CON, uint, uint_bytes
 
 _ETAG = const(4)
 _OBSERVE = const(6)
@@ -103,7 +103,7 @@ def transfer(options, payload, limit, largest_block, response=None):
             # Its number is the request's, or counts blocks of the size that the server wants.
             number = named >> 4
             if block1 is None or sent not in (number << szx + 4, number << wanted + 4):
-                raise misfit("%s for another block" % code_name(code))
+                raise misfit("%s for another block", code)
             sent = end
         elif code != _REQUEST_ENTITY_TOO_LARGE or sent or wanted == szx:
             break
@@ -148,7 +148,7 @@ def check_block(response, code, position, etag):
     """
     block2 = response.option(_BLOCK2)
     if block2 is None or response.code != code:
-        raise misfit("%s in the middle of a block-wise response" % code_name(response.code))
+        raise misfit("%s in the middle of a block-wise response", response.code)
     if elective(response, _ETAG, 8) != etag:
         raise Changed(
             "the resource changed in the middle of a block-wise response",
@@ -182,6 +182,10 @@ def check_size(size, limit):
         )
 
 
-def misfit(what):
-    """Return the CoapError of a server that does not keep to RFC 7959."""
+def misfit(what, code=None):
+    """Return the CoapError of a server that does not keep to RFC 7959, with a code in the text."""
+    if code is not None:
+        from .failure import code_name
+
+        what %= code_name(code)
     return CoapError(what, "Check that this is the server you mean, and what stands before it.")

@@ -32,6 +32,11 @@ def too_late(timeout, exchange):
     return error
 
 
+def code_name(code):
+    """Return a code as people write it: "2.05"."""
+    return "%d.%02d" % (code >> 5, code & 0x1F)
+
+
 def bad_path(part):
     """Return the ValueError of a path or a query that has this part."""
     return ValueError(

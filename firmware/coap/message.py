@@ -118,11 +118,6 @@ def decode(datagram):
     return message
 
 
-def code_name(code):
-    """Return a code as people write it: "2.05"."""
-    return "%d.%02d" % (code >> 5, code & 0x1F)
-
-
 def uint(value):
     """Return the number in an option value (RFC 7252 section 3.2)."""
     return int.from_bytes(value, "big")

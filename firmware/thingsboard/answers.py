@@ -5,7 +5,8 @@ Apart, so that what is done at once never loads these texts.
 
 from micropython import const
 
-from firmware.coap.message import code_name, uint
+from firmware.coap.failure import code_name
+from firmware.coap.message import uint
 from firmware.thingsboard.refusals import Failure, ProvisioningError, Refused
 
 _MAX_AGE = const(14)

@@ -8,7 +8,9 @@ asked for anew.
 
 import json
 
-_MOST_CHANGES = 8
+from micropython import const
+
+_MOST_CHANGES = const(8)
 
 
 class SharedAttributes:
@@ -33,7 +35,7 @@ class SharedAttributes:
 
         Raises FirstbootError for what is no JSON.
         """
-        values = _object(response.payload)
+        values = object_in(response.payload)
         if values is None:
             from firmware.thingsboard.answers import not_json
 
@@ -57,7 +59,7 @@ class SharedAttributes:
         """Take a notification; return False when there is no room for it now."""
         if len(self._changes) >= _MOST_CHANGES:
             return False
-        values = _object(message.payload)
+        values = object_in(message.payload)
         if values is None or observation.skipped or "deleted" in values or self._is_doubtful:
             self._is_doubtful = True
             return True
@@ -86,36 +88,6 @@ class SharedAttributes:
                 changes[key] = values[key]
 
 
-def query(client_keys, shared_keys):
-    """Return the query that asks for these attributes.
-
-    ThingsBoard divides at commas and decodes nothing: for a key that it would misread the query is
-    one that brings all, and `chosen` chooses.
-    """
-    parts = []
-    for name, keys in (("clientKeys", client_keys), ("sharedKeys", shared_keys)):
-        text = ",".join(keys)
-        if len(text) > 240 or any(mark in key for key in keys for mark in ",=&?/%"):
-            return ""
-        if keys:
-            parts.append("%s=%s" % (name, text))
-    return "?" + "&".join(parts) if parts else ""
-
-
-def chosen(payload, client_keys, shared_keys):
-    """Return {"client": {…}, "shared": {…}} of a response's payload, of these keys only.
-
-    Without any keys: all.
-    """
-    is_all = not (client_keys or shared_keys)
-    reply = _object(payload) or {}
-    found = {}
-    for scope, keys in (("client", client_keys), ("shared", shared_keys)):
-        values = reply.get(scope) or {}
-        found[scope] = {key: values[key] for key in (values if is_all else keys) if key in values}
-    return found
-
-
 def _is_same(one, other):
     """Return whether two JSON values are the same. To Python True is 1, and 1 is 1.0."""
     if type(one) is not type(other):
@@ -131,7 +103,7 @@ def _is_same(one, other):
     return one == other
 
 
-def _object(payload):
+def object_in(payload):
     """Return the JSON object in a payload, None for what is none."""
     try:
         values = json.loads(bytes(payload))

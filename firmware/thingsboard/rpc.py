@@ -9,14 +9,16 @@ reply to another call with that id.
 
 import json
 
+from micropython import const
+
 from firmware.thingsboard.telemetry import LARGEST, encoded
 
 # That are to be done; and with them those that are done, and whose reply has not got through.
-_MOST_CALLS = 8
-_MOST_OPEN = 24
-_REMEMBERED = 16
+_MOST_CALLS = const(8)
+_MOST_OPEN = const(24)
+_REMEMBERED = const(16)
 # Whole registrations in which a call did not come again: ThingsBoard waits for its reply no more.
-_MOST_ABSENCES = 2
+_MOST_ABSENCES = const(2)
 
 
 class Calls:

@@ -9,7 +9,8 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.coap.blockwise import misfit
-from firmware.coap.message import GET, code_name
+from firmware.coap.failure import code_name
+from firmware.coap.message import GET
 from firmware.coap.stream import Blocks
 from firmware.errors import CoapError, FirstbootError, Silence
 from firmware.thingsboard.ota import package_path

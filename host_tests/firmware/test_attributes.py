@@ -3,7 +3,8 @@
 import json
 
 from firmware.errors import FirstbootError
-from firmware.thingsboard.attributes import SharedAttributes, chosen, query
+from firmware.requests import chosen, query
+from firmware.thingsboard.attributes import SharedAttributes
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Stub
 

@@ -2,6 +2,7 @@
 
 import json
 
+from firmware.coap.failure import code_name
 from firmware.coap.message import (
     ACK,
     CON,
@@ -9,7 +10,6 @@ from firmware.coap.message import (
     GET,
     POST,
     RST,
-    code_name,
     decode,
     encode,
     uint,

@@ -15,6 +15,7 @@ import vfs
 from micropython import const
 
 _BLOCK_SIZE = const(4096)
+_OTHER_NAMES = const(560)
 
 
 class Flash:
@@ -184,6 +185,20 @@ class operating_system:
 flash = Flash()
 
 
+def make_room_for_names():
+    """Let MicroPython have a table with more places for names than the firmware takes.
+
+    Its tables double. The stand-ins' names, which a board has in its ROM, would bring forward that
+    of 640 places, which no board makes; it would want 4.5 KB in one piece.
+    """
+
+    class Names:
+        pass
+
+    for number in range(_OTHER_NAMES):
+        setattr(Names, "%d" % number, None)
+
+
 def put_in_place():
     """Let `import machine` and the like find the stand-ins."""
     for name, module in (
@@ -201,6 +216,7 @@ def power_on(image, program_size=32, rom=None):
 
     `program_size`: an ESP32's is 32, a Pico W's 256. `rom`: the file of a ROMFS, or None.
     """
+    make_room_for_names()
     put_in_place()
     if rom:
         content = bytearray(os.stat(rom)[6])
