@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 
 import pytest
 
 from host_tests import board_nursery, verb_nursery
+from host_tests.cpu_time import CpuTime
 from host_tests.firmware.helpers import Skip
 from host_tests.micropython_lane import MicroPythonLane
 from tools import shims
@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     board_nursery.install()
     verb_nursery.install()
     config.pluginmanager.register(MicroPythonLane(find_micropython()), "micropython_lane")
+    config.pluginmanager.register(CpuTime(), "cpu_time")
 
 
 def pytest_collection_finish() -> None:
@@ -45,10 +46,6 @@ def frozen() -> None:
 
 def pytest_sessionfinish() -> None:
     gc.unfreeze()
-
-
-def pytest_terminal_summary(terminalreporter) -> None:
-    terminalreporter.write_line(f"CPU time: {sum(os.times()[:4]):.0f} s")
 
 
 @pytest.hookimpl(wrapper=True)

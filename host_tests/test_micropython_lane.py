@@ -16,6 +16,14 @@ from tools.virtual_board.interpreter import find_micropython
 
 ROOT = micropython_lane.ROOT
 
+MACHINERY = (
+    "board_nursery.py",
+    "conftest.py",
+    "cpu_time.py",
+    "micropython_lane.py",
+    "micropython_runner.py",
+    "verb_nursery.py",
+)
 TESTS = {
     "test_verdicts.py": """
 import sys
@@ -83,7 +91,7 @@ def run(tmp_path_factory):
     shutil.copytree(ROOT / "tools", project / "tools")
     shutil.copy(ROOT / "pyproject.toml", project)
     shutil.copy(ROOT / "host_tests" / "firmware" / "helpers.py", firmware)
-    for name in ("conftest.py", "board_nursery.py", "micropython_lane.py", "micropython_runner.py"):
+    for name in MACHINERY:
         text = (ROOT / "host_tests" / name).read_text(encoding="utf-8")
         text = text.replace("TIME_OUT = 60", "TIME_OUT = 1")
         (project / "host_tests" / name).write_text(text, encoding="utf-8")
