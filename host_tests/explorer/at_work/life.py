@@ -51,6 +51,8 @@ _SILENCE, _OUTAGE = 100_000, 50_000  # ms
 _RESTART = 21_000  # ms: sooner no ThingsBoard is back
 _FASTEST_RESTART = 10_100  # ms: as README says, and for a datagram's way
 _MOST_UNANSWERED = 3  # unconfirmed readings that are lost in a row
+_AWAKE, _MOMENT = 20_000, 1_000  # ms
+_MEMORY = 2_048  # bytes
 _AGAIN = "again"  # params that several calls have
 _SLOW = 3_600_000  # ms until ThingsBoard is asked again that has refused
 _CREDENTIALS = "/credentials.json"
@@ -59,6 +61,10 @@ _SAVED = "/telemetry.json"
 
 class PowerCut(BaseException):
     """The power is gone."""
+
+
+class Asleep(BaseException):
+    """The board sleeps deep."""
 
 
 class Schedule(NamedTuple):
@@ -83,7 +89,7 @@ class Life:
         self.story = story
         self.is_disturbed = bool(schedule.fates or schedule.events)
         is_smooth = {what for _, what, _ in story.acts} <= _SMOOTH
-        is_smooth = is_smooth and not (story.handler or story.busy)
+        is_smooth = is_smooth and not (story.handler or story.busy or story.sleeps)
         self.is_prompt = is_smooth and not self.is_disturbed
         self.thingsboard = ThingsBoard(KEY, SECRET, randbytes=random.Random(seed).randbytes)
         self.thingsboard.add_device(NAME, TOKEN)
@@ -113,6 +119,8 @@ class Life:
         self.executed = 0  # of the device's calls whose params others have, too
         # A server that restarted may make a call that cannot be told from one before.
         self.is_same_server = True
+        self.memory = b""  # that lasts through a deep sleep
+        self.done: Counter = Counter()
         self.told_dropped = 0  # how many are said to be
         self.saves = 0
         self.powered_up_at = 0
@@ -130,12 +138,20 @@ class Life:
         return self.wire.count
 
     def run(self) -> None:
+        asleep = 0
         while True:
             try:
+                self.wire.advance(asleep)
+                asleep = 0
                 self._power_up()
                 break
+            except Asleep:
+                if self._is_over_asleep():
+                    break
+                asleep = self.story.sleeps
             except PowerCut:
-                pass
+                asleep, self.memory = 0, b""
+                self.done = Counter()
         self._check_telemetry()
         if not self.is_disturbed:
             self._check_states()
@@ -144,7 +160,6 @@ class Life:
 
     def _power_up(self) -> None:
         self.known: dict | None = None
-        self.done: Counter = Counter()
         self.saves = 0
         self.powered_up_at = self.wire.now
         self.board = _Board(self)
@@ -153,7 +168,8 @@ class Life:
             json.loads(self.files.files[_CREDENTIALS]),
             queue=story.queue,
             keeps=story.keeps,
-            persist=True,
+            persist=not story.sleeps,
+            awake=_AWAKE if story.sleeps else None,
             refresh=self.refresh,
             board=self.board,
             connect=self.connect,
@@ -170,6 +186,11 @@ class Life:
             return
         self.device.on_attributes(self._on_attributes)
         self.device.on_rpc(self._on_call)
+        if story.sleeps:
+            for values in self._readings():
+                self.device.send_telemetry(values)
+                break
+            self.device.sleep(story.sleeps)
         for values in self._readings():
             self.device.send_telemetry(values, confirm=values["r"] not in self.unconfirmed)
             self.wire.advance(story.busy)
@@ -246,6 +267,18 @@ class Life:
             raise Violation(f"{wire.sent - self.sent_then} datagrams, and nothing to tell")
         self.told_dropped += self.device.dropped
         return True
+
+    def _is_over_asleep(self) -> bool:
+        """Whether all is well when the board goes to sleep. Raises Violation."""
+        if self.wire.now > self.powered_up_at + _AWAKE + _MOMENT:
+            raise Violation("the board was awake for longer than it may be")
+        is_early = self.wire.acts or self.wire.now <= self.ends_at
+        if is_early or len(self.taken) < self.story.readings:
+            return False
+        trouble = self._trouble()
+        if trouble and self.wire.now > self.ends_at + self.story.patience:
+            raise Violation(trouble)
+        return not trouble
 
     def _on_attributes(self, change: dict) -> None:
         self._take_change(change)
@@ -401,7 +434,7 @@ class Life:
         self.lost |= lost
         waited = [self.wire.now - self.taken[number] for number in lost]
         is_full = self.story.queue < QUEUE
-        if waited and max(waited) > _KEPT_AFTER and not is_full:
+        if waited and max(waited) > _KEPT_AFTER and not (is_full or self.memory):
             raise Violation("what had waited for long was not on flash when the power was cut")
         if self.transport:
             self.transport.close()
@@ -428,7 +461,7 @@ class Life:
         if _SAVED in operation and "renamed" in operation:
             self.saves += 1
             most = 1 + (self.wire.now - self.powered_up_at) // _KEPT_EVERY
-            if self.saves > most:
+            if self.saves > most and not self.story.sleeps:
                 raise Violation("the flash was written more often than every ten minutes")
 
     def _check_prompt(self) -> None:
@@ -575,6 +608,18 @@ class _Board(explorer_board.Board):
     def sleep(self, ms: int) -> None:
         self.life.wire.advance(ms)
 
+    def recall(self) -> bytes:
+        return self.life.memory
+
+    def remember(self, content: bytes) -> bool:
+        if not self.life.story.has_memory or len(content) > _MEMORY:
+            return False
+        self.life.memory = bytes(content)
+        return True
+
+    def deep_sleep(self, ms: int) -> None:
+        raise Asleep
+
 
 def _files(story: Story) -> dict[str, bytes]:
     credentials = {
@@ -596,7 +641,7 @@ def _is_same(one, other) -> bool:
 
 def _join_wifi(config, board: _Board, trouble=None, patience=30) -> Iterator[int]:
     if not board.life.is_joined:
-        yield 30_000
+        yield patience * 1000
     if not board.life.is_joined:
         raise Silence("no such Wi-Fi")
 

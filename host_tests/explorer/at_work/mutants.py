@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from unittest.mock import patch
 
-from firmware import backlog, observed, session
+from firmware import backlog, observed, session, sleep
 from firmware.backlog import Backlog
 from firmware.coap.exchange import Exchange
 from firmware.coap.observe import Observation
@@ -332,6 +332,18 @@ def _saved_at_every_try():
     return patch.object(backlog, "_BETWEEN_SAVES", 0)
 
 
+def _nothing_kept_asleep():
+    return patch.object(sleep, "keep", lambda session: None)
+
+
+def _replies_not_kept_asleep():
+    return patch.object(Calls, "replies", lambda self: [])
+
+
+def _awake_until_all_is_done():
+    return patch.object(sleep.Session, "left", lambda self: NEVER)
+
+
 class Mutant(NamedTuple):
     """`break_it()` is a context in which the protection is off; `lost`: what is found then.
 
@@ -468,6 +480,11 @@ MUTANTS = {
         _never_saved,
         "what had waited for long was not on flash when the power was cut",
         "no network for an hour",
+    ),
+    "nothing kept asleep": Mutant(_nothing_kept_asleep, "telemetry was lost", "asleep"),
+    "replies not kept asleep": Mutant(_replies_not_kept_asleep, _TWICE, "asleep, with flash alone"),
+    "awake until all is done": Mutant(
+        _awake_until_all_is_done, "the board was awake for longer than it may be", "asleep"
     ),
     "saved at every try": Mutant(
         _saved_at_every_try,

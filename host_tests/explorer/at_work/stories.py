@@ -17,11 +17,12 @@ class Story(NamedTuple):
     of credentials, over coaps with `is_secure`. `queue`, `keeps`: as Device takes them. `confirms`:
     every how many readings one is confirmed; 0: none. `handler`: ms that a handler takes. `busy`:
     ms after a reading in which the application listens to nothing. `restarts`: ms from one to the
-    next of the moments at which ThingsBoard restarts, faster than any does. `nat`: ms after which
-    the routers forget a quiet way. `refresh`: as Device takes it, where something goes wrong that
-    is no single datagram. `is_cold`: the clock is not set before the board has asked for the time.
-    `repeats`: all notifications have one Message ID. `patience`: ms after the last trouble in which
-    all is well again.
+    next of the moments at which ThingsBoard restarts, faster than any does. `sleeps`: ms that the
+    board sleeps deep after each reading, without `persist`; `has_memory`: that lasts. `nat`: ms
+    after which the routers forget a quiet way. `refresh`: as Device takes it, where something goes
+    wrong that is no single datagram. `is_cold`: the clock is not set before the board has asked for
+    the time. `repeats`: all notifications have one Message ID. `patience`: ms after the last
+    trouble in which all is well again.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Story(NamedTuple):
     handler: int = 0
     busy: int = 0
     restarts: int = 0
+    sleeps: int = 0
+    has_memory: bool = True
     nat: int = NEVER
     refresh: int = REFRESH
     is_cold: bool = False
@@ -54,6 +57,16 @@ _MIXED = (
     (14_000, "call", "two-way"),
     (14_001, "set", {"n": 3, "b": [1]}),
     (19_000, "set", {"b": [True]}),
+)
+
+_OVERSLEPT = (
+    (90, "call", "persistent"),
+    (5_000, "set", {"n": 1, "a": 1}),
+    (46_000, "set", {"n": 2}),
+    (47_000, "call", "persistent"),
+    (100_000, "delete", ["a"]),
+    (101_000, "outage", 100_000),
+    (110_000, "call", "persistent"),
 )
 
 STORIES = (
@@ -230,6 +243,15 @@ STORIES = (
         is_awaited=True,
     ),
     Story("unconfirmed, coaps", _MIXED, is_secure=True, readings=24, confirms=0),
+    Story("asleep", _OVERSLEPT, readings=12, sleeps=30_000, patience=900_000),
+    Story(
+        "asleep, with flash alone",
+        _OVERSLEPT,
+        readings=12,
+        sleeps=30_000,
+        has_memory=False,
+        patience=900_000,
+    ),
     Story(
         "a clock that is not set",
         ((1_000, "outage", 60_000), (20_000, "set", {"n": 1})),
