@@ -36,11 +36,10 @@ class Session:
     """
 
     client = observed = on_state = None
-    # What the last try failed for.
-    trouble = None
+    # What the last try failed for, and how many did.
+    trouble, failures = None, 0
     # In ticks: not before; None: at once.
     retry_at = None
-    failures = 0
     # `is_new`: ThingsBoard has given the credentials, and has not yet taken them.
     is_answered = is_new = False
     # Whether to connect with nothing to send: config.json seems to ask for updates.
@@ -48,8 +47,7 @@ class Session:
     # What was said last; what the last request was for.
     told = resource = None
     # See firmware.sleep.Session.
-    awake = None
-    kept_calls = ()
+    awake, kept_calls = None, ()
 
     def __init__(self, board, credentials, limit, keeps, persist, refresh, connect=None):
         self.open, self.board, self.credentials = connect, board, credentials
@@ -103,10 +101,12 @@ class Session:
                         backlog.sent()
                 except Unauthorized:
                     yield from self.renew()
-                except NoResponse:
+                except (NoResponse, GeneratorExit) as error:
                     if not backlog.is_once:
                         raise
                     backlog.sent(False)
+                    if isinstance(error, GeneratorExit):  # its task was cancelled
+                        raise
                 else:
                     if is_over or not self.is_due():
                         self.succeeded()

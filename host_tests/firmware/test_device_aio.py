@@ -80,6 +80,24 @@ def test_tasks_go_on_while_thingsboard_is_silent():
     assert work.clock.slept > 60_000 and work.longest <= 2 * _BEAT
 
 
+def test_an_unconfirmed_reading_is_sent_once_also_when_its_task_is_cancelled():
+    work = Home()
+
+    async def scenario():
+        await work.device.send_telemetry({"n": 0})
+        work.is_deaf = True
+        sending = asyncio.create_task(work.device.send_telemetry({"n": 1}, confirm=False))
+        await aio.asyncio.sleep_ms(500)
+        sending.cancel()
+        await aio.asyncio.sleep_ms(100)
+        work.is_deaf = False
+        assert work.device.waiting == 0
+        await work.device.wait(5_000)
+
+    work.run(scenario)
+    assert len(work.transports[0].sent) == 3
+
+
 def test_tasks_go_on_while_it_is_provisioned_anew():
     work = Home()
     work.server.devices.clear()

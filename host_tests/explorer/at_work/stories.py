@@ -238,7 +238,8 @@ STORIES = (
     Story(
         "each third confirmed, asyncio",
         ((3_000, "set", {"n": 1}), (9_000, "call", "two-way"), (60_000, "outage", 60_000)),
-        readings=36,
+        readings=80,
+        every=1_500,
         confirms=3,
         is_awaited=True,
     ),
