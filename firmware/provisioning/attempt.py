@@ -9,6 +9,7 @@ whether an earlier request, whose reply was lost, had succeeded.
 What is prepared is asked: in between its memory can be given back, before the client is loaded.
 """
 
+import gc
 import json
 from errno import EADDRINUSE
 
@@ -16,6 +17,7 @@ from micropython import const
 
 from firmware.board.storage import CREDENTIALS
 from firmware.errors import FirstbootError, NetworkError, NoResponse
+from firmware.memory import give_back
 from firmware.provisioning.record import Record
 from firmware.thingsboard.provisioning import PATH
 
@@ -108,6 +110,7 @@ class Attempt:
             if board.in_steps:
                 yield from self._transport.handshake()
         # Only now: a save wants memory, and so does the client.
+        gc.collect()
         from firmware.coap.client import Client
 
         self.client = Client(
@@ -178,12 +181,16 @@ class Attempt:
 
 
 def _read(response):
+    gc.collect()
     from firmware.thingsboard.provisioning import read_response
 
     return read_response(response)
 
 
 def _recover(attempt, config, failure, is_known):
+    # What they had to say is in the failure.
+    give_back("thingsboard.answers thingsboard.provisioning")
+    gc.collect()
     from firmware.provisioning.recovery import recover
 
     return recover(attempt, config, failure, is_known)

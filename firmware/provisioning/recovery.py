@@ -9,7 +9,6 @@ from micropython import const
 
 from firmware.coap.message import GET
 from firmware.errors import CoapError, NoResponse
-from firmware.memory import give_back
 from firmware.provisioning.record import ATTEMPT
 from firmware.provisioning.record_file import is_asked_for, is_here
 from firmware.thingsboard.device_api import api_path, is_known
@@ -25,8 +24,6 @@ def recover(attempt, config, failure, is_known):
     Raises `failure`, what came of the request, when there is none or nothing may be probed. What it
     means for the next request is on flash then. `is_known`: see Attempt.
     """
-    # What they said is said.
-    give_back("thingsboard.answers thingsboard.provisioning")
     record = attempt.record
     if isinstance(failure, NoResponse):
         record.quiet_since = attempt.board.ticks()

@@ -15,7 +15,7 @@ from firmware.board import strict_json
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
 from firmware.coap import uri
-from firmware.provisioning import recovery
+from firmware.provisioning import attempt
 from firmware.provisioning.attempt import Attempt
 from host_tests.explorer.flash import Files
 from host_tests.explorer.network import SERVER_ADDRESS, Network
@@ -39,7 +39,7 @@ def quick():
     with replaced(
         (gc, "collect", lambda: None),
         (firmware.power_up, "give_back", lambda *modules: None),
-        (recovery, "give_back", lambda modules: None),
+        (attempt, "give_back", lambda modules: None),
         (firmware.power_up, "_join", lambda *args: join(*args[:2], None)),
         (Attempt, "_idle", None),
         (strict_json, "mistake_in", mistake_in),
