@@ -30,7 +30,8 @@ class Backlog:
     # In ticks, None for never.
     saved_at = None
     _is_known = False
-    _unanswered = 0
+    # Dropped readings that were told of.
+    _unanswered = _told = 0
     # ms since the beginning, which are the time as long as the clock does not say it.
     _uptime = _now = 0
     # The time that was given last.
@@ -108,6 +109,10 @@ class Backlog:
             self.queue.sent(self._number)
             self._unanswered = 0 if is_answered else self._unanswered + 1
             self.is_once = False
+            dropped = self.queue.dropped
+            if dropped != self._told and not len(self.queue):
+                self._board.indicator.say("telemetry dropped: %d readings" % (dropped - self._told))
+                self._told = dropped
         else:
             for key in self._attributes:
                 if key in self.attributes and self.attributes[key] is self._attributes[key]:

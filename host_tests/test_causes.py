@@ -252,6 +252,16 @@ def kept_telemetry(broken: tuple, content: bytes | None = None) -> str:
     return "\n".join(world.texts())
 
 
+def dropped_telemetry() -> str:
+    world = World()
+    backlog = Backlog(world.new_board(), 10, "newest", False)
+    for number in range(3):
+        backlog.put({"n": number}, None)
+    backlog.next(1024)
+    backlog.sent()
+    return "\n".join(world.texts())
+
+
 def ending(days: int) -> str:
     world = World()
     board = world.new_board()
@@ -481,6 +491,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"telemetry not saved", "cannot be saved"},
         lambda: kept_telemetry(("write",)),
     ),
+    "telemetry that there is no room for": ({"telemetry dropped"}, dropped_telemetry),
     "attributes that cannot be kept": ({"not kept", "cannot be saved"}, kept_asleep),
     "telemetry of somebody else": (
         {"cannot be read: what it kept is lost", "cannot be read"},

@@ -106,6 +106,8 @@ def test_more_than_the_queue_has_room_for():
         work.is_deaf = False
         work.later(900_000)
         assert sorted(work.telemetry()["n"].values()) == list(stay)
+        told = [line for line in work.world.lines if "dropped" in line]
+        assert len(told) == 1 and told[0].endswith("telemetry dropped: 30 readings")
 
 
 def test_a_reading_whose_reply_was_lost_has_one_time():
