@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from mpremote.romfs import VfsRomWriter
 
 from host_tests.flash_bench import FIRMWARE, Desk
 from host_tests.virtual_bench import both_kinds, needs_micropython
-from tools.flash import romfs
+from tools.flash import doctor_board, romfs
 from tools.flash.board_watchdog import HAS_WATCHDOG
 from tools.flash.content import firmware
 from tools.flash.errors import FlashingError
+from tools.flash.findings import OK, Finding
+from tools.flash.install import Survey
 from tools.flash.link import Link
-from tools.flash.plan import MAIN, RECORD_IN_ROOT
+from tools.flash.plan import MAIN, RECORD_IN_ROOT, is_module
 from tools.mpy import compiled
 
 ROOM = 192 * 1024
@@ -25,7 +28,7 @@ IN_ROM, ON_FILES = "/rom/firmware/errors.mpy", "firmware/errors.mpy"
 
 
 def modules_of(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {path: content for path, content in files.items() if romfs.is_module(path)}
+    return {path: content for path, content in files.items() if is_module(path)}
 
 
 KB = -(-len(romfs.image_of(modules_of(FIRMWARE))) // BLOCK) * BLOCK // 1024
@@ -198,6 +201,13 @@ def test_doctor_and_reset_tell_where_the_firmware_is(desk):
     assert "its ROMFS, which had the firmware, is empty" in done.stdout, done.stdout + done.stderr
     assert names(board) == []
     assert "the firmware is not on the board" in doctor()
+
+
+def test_doctor_tells_a_frozen_firmware():
+    answers = iter([None, ("1.0.0", "firmware/power_up.py")])
+    link = SimpleNamespace(value=lambda source: next(answers))
+    (finding,) = doctor_board._firmware(link, Survey({}, {}, {"config.json"}, []), FIRMWARE)
+    assert finding == Finding(OK, "firstboot 1.0.0 is frozen into the board's MicroPython")
 
 
 def small(word: str) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from tools.flash.errors import (
 from tools.flash.follow import Outcome, follow
 from tools.flash.label import label_of
 from tools.flash.link import PROMPT, Link
-from tools.flash.plan import APP, CONFIG, MAIN, make_plan
+from tools.flash.plan import APP, CONFIG, MAIN, is_module, make_plan
 
 NOT_BEGUN, BROKEN_OFF = "not begun", "broken off"
 RESULTS = {
@@ -173,7 +173,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         if why_not:
             progress.on_warning(why_not)
     if rom:
-        wanted = {path: each for path, each in wanted.items() if not romfs.is_module(path)}
+        wanted = {path: each for path, each in wanted.items() if not is_module(path)}
         hidden, found = found, found.without_firmware()
     plan = make_plan(wanted, found.hashes, found.names, recorded, MAIN not in wanted)
     install.check_space(board, plan, found)

@@ -11,7 +11,7 @@ from tools.flash import content, facts, install, ports, romfs, slots
 from tools.flash.errors import FlashingError
 from tools.flash.findings import FAILURE, OK, WARNING, Finding, doubtful
 from tools.flash.link import Link
-from tools.flash.plan import CONFIG, MAIN, sha256
+from tools.flash.plan import CONFIG, MAIN, is_module, sha256
 from tools.terminal import one_line
 
 _LOW_MEMORY = 60_000
@@ -141,8 +141,8 @@ def _provisioned(link, board, config: bytes, settings: dict | None) -> Iterator[
 
 def _firmware(link: Link, found: install.Survey, wanted: dict[str, bytes]) -> Iterator[Finding]:
     """Whether the root's firmware is there and whole, where it is, and whether it is as here."""
-    modules = {path: file for path, file in wanted.items() if romfs.is_module(path)}
-    on_files = any(map(romfs.is_module, found.hashes))
+    modules = {path: file for path, file in wanted.items() if is_module(path)}
+    on_files = any(map(is_module, found.hashes))
     segment = romfs.find(link)
     version, file = link.value(_VERSION)
     is_broken_there = not file and not on_files and bool(segment and segment.is_ours)

@@ -24,6 +24,7 @@ from tools.flash.plan import (
     RECORD,
     RECORD_IN_ROOT,
     Plan,
+    is_module,
     sha256,
 )
 
@@ -132,19 +133,18 @@ class Survey:
 
     def without_firmware(self) -> Survey:
         """What is left when the folder with the firmware is gone."""
-        gone = FIRMWARE + "/"
         return Survey(
-            {path: each for path, each in self.hashes.items() if not path.startswith(gone)},
-            {path: each for path, each in self.sizes.items() if not path.startswith(gone)},
+            {path: each for path, each in self.hashes.items() if not is_module(path)},
+            {path: each for path, each in self.sizes.items() if not is_module(path)},
             self.names - {FIRMWARE[1:]},
-            [path for path in self.folders if not path.startswith(gone)],
+            [path for path in self.folders if not is_module(path)],
         )
 
 
 def survey(link: Link, wanted: Iterable[str] = ()) -> Survey:
     """Look at a board's files. `wanted`: paths to look at besides those of every board."""
     wanted = (*_HASHED_IN_ROOT, *wanted)
-    deeper = [path for path in wanted if path.count("/") > 1 and not path.startswith("/firmware/")]
+    deeper = [path for path in wanted if path.count("/") > 1 and not is_module(path)]
     listed = link.run(_SURVEY % (wanted, deeper))
     entries = ast.literal_eval(f"[{listed}]")
     return Survey(

@@ -10,7 +10,7 @@ FIRMWARE = "/firmware"
 # What flashing put on the board: {path: [hashes]}; two hashes while an update is under way.
 RECORD = "/firmware/installed.json"
 # The same where the firmware is in ROM or frozen, which a folder of its name would hide.
-RECORD_IN_ROOT = "/installed.json"
+RECORD_IN_ROOT = "/firstboot.json"
 # What the firmware keeps for its next starts.
 KEPT = "/start.json"
 REMEMBERED = "/onboarding.json"
@@ -38,7 +38,12 @@ class Plan:
     @property
     def changes_firmware(self) -> bool:
         """Whether main.py has to be away until all of it is done."""
-        return any(path.startswith(FIRMWARE + "/") for path in [*self.put, *self.remove])
+        return any(map(is_module, [*self.put, *self.remove]))
+
+
+def is_module(path: str) -> bool:
+    """Whether a file on the board is in the folder of the firmware's modules."""
+    return path.startswith(FIRMWARE + "/")
 
 
 def sha256(content: bytes) -> str:
@@ -66,7 +71,7 @@ def make_plan(
     `keeps_firmware`: what was recorded of /firmware stays, wanted or not.
     """
     plan = Plan()
-    if "firmware" not in names and not any(path.startswith(FIRMWARE + "/") for path in wanted):
+    if FIRMWARE[1:] not in names and not any(map(is_module, wanted)):
         plan.record = RECORD_IN_ROOT
     hashes = {path: sha256(content) for path, content in wanted.items()}
     for path, content in wanted.items():
@@ -80,7 +85,7 @@ def make_plan(
             plan.set_aside[path] = _free_name(path, names)
         plan.put[path] = content
     for path, hash_on_board in found.items():
-        is_stale = path.startswith("/firmware/") and hash_on_board in recorded.get(path, ())
+        is_stale = is_module(path) and hash_on_board in recorded.get(path, ())
         is_stale = is_stale and not keeps_firmware
         if path not in wanted and path != RECORD and (is_stale or _shadows(path, wanted)):
             plan.remove.append(path)
@@ -89,7 +94,7 @@ def make_plan(
     ours = {path: [each] for path, each in hashes.items() if path not in (CONFIG, *plan.kept)}
     for path in recorded:
         # An app.py or a certificate that is not asked for this time stays, and stays ours.
-        if path not in wanted and (keeps_firmware or not path.startswith("/firmware/")):
+        if path not in wanted and (keeps_firmware or not is_module(path)):
             ours[path] = recorded[path]
     before = {
         path: sorted({*recorded.get(path, ()), *ours.get(path, ())}) for path in {*recorded, *ours}
@@ -113,7 +118,7 @@ def _shadows(path: str, wanted: dict[str, bytes]) -> bool:
     other = {"py": "mpy", "mpy": "py"}.get(suffix)
     if suffix == "new":
         return stem in wanted or _shadows(stem, wanted)
-    return path.startswith("/firmware/") and other is not None and f"{stem}.{other}" in wanted
+    return is_module(path) and other is not None and f"{stem}.{other}" in wanted
 
 
 def _free_name(path: str, names: set[str]) -> str:

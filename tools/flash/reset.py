@@ -18,6 +18,7 @@ from tools.flash.plan import (
     RECORD,
     RECORD_IN_ROOT,
     REMEMBERED,
+    is_module,
 )
 from tools.flash.saved import PATHS, Saved
 
@@ -107,7 +108,7 @@ def _of_ours(link: Link, found: install.Survey) -> list[str]:
             "Flash the board once with `flash --no-start`, then reset it",
         )
     # Certificates and a key among them.
-    beside = [KEPT, REMEMBERED, *(path for path in record if not path.startswith("/firmware/"))]
+    beside = [KEPT, REMEMBERED, *(path for path in record if not is_module(path))]
     hashes = install.survey(link, [*beside, *(path + ".new" for path in beside)]).hashes
     ours = [path for path in record if hashes.get(path) in record[path] and path not in (APP, MAIN)]
     first = [MAIN] if hashes.get(MAIN) in record.get(MAIN, ()) else []

@@ -16,7 +16,7 @@ from tools.flash.content import modules
 from tools.flash.errors import FlashingError, sentences
 from tools.flash.install import REMOVE_TREES, Survey
 from tools.flash.link import Link
-from tools.flash.plan import FIRMWARE, RECORD, RECORD_IN_ROOT, sha256
+from tools.flash.plan import FIRMWARE, RECORD, RECORD_IN_ROOT, is_module, sha256
 
 # What the first record of an image is: whose it is.
 _MARK = b"firmware of firstboot"
@@ -178,11 +178,6 @@ def image_for(
     else:
         return image, ""
     return None, sentences(f"the firmware goes on the file system: {what}", fix)
-
-
-def is_module(path: str) -> bool:
-    """Whether a file on the board belongs to the firmware's modules."""
-    return path.startswith(FIRMWARE + "/")
 
 
 def _of_others(found: Survey, recorded: Mapping[str, list[str]]) -> list[str]:

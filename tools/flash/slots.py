@@ -19,7 +19,7 @@ from tools.flash.content import default_of
 from tools.flash.errors import FlashingError, sentences
 from tools.flash.install import REMOVE_TREES, Survey
 from tools.flash.link import Link
-from tools.flash.plan import APP, BOOT, MAIN
+from tools.flash.plan import APP, BOOT, MAIN, is_module
 from tools.terminal import one_line
 
 shims.install()
@@ -121,7 +121,7 @@ def divided(
     rest = {
         path: content
         for path, content in wanted.items()
-        if path not in (APP, BOOT, MAIN) and not path.startswith("/firmware/")
+        if path not in (APP, BOOT, MAIN) and not is_module(path)
     }
     bundle = bundle_of(files)
     return (None if places.runs(format.read(bundle)) else bundle), rest
