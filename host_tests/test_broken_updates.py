@@ -358,6 +358,14 @@ def test_what_is_confirmed_is_not_rolled_back_by_an_exception(bench):
     assert (bench.state["running"]["place"], bench.state["failed"]) == ("/a", None)
 
 
+def test_what_is_confirmed_may_end_the_program(bench):
+    """Which starts it anew, as on any board."""
+    bench.put("import sys\n" + RUN + "    sys.exit('as always')\n", is_proven=True)
+    lines = bench.run("never said", cut_after=1)
+    assert lines.count("the new one runs") > 1
+    assert (bench.state["running"]["place"], bench.state["failed"]) == ("/a", None)
+
+
 TAKES_THE_NEXT = """
 import os, time
 from firmware.board.hardware import Board

@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--readme", type=Path, help="put the table between this file's marks")
     parser.add_argument("--at-work", action="store_true", help="explore a device at work instead")
     parser.add_argument("--updates", action="store_true", help="explore updates instead")
-    parser.add_argument("--one-in", type=int, metavar="N", help="of updates: of N schedules one")
+    parser.add_argument("--one-in", type=int, metavar="N", help="of updates: one of N schedules")
     parser.add_argument(
         "--processes", type=int, default=2, help="of updates (default: %(default)s)"
     )
