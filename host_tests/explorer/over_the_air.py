@@ -21,7 +21,7 @@ from unittest.mock import patch
 from firmware import device, link, session
 from firmware.board import clock, strict_json, wifi
 from firmware.coap.client import Client
-from firmware.update import job, watch
+from firmware.update import watch
 from firmware.update.slots import State
 from firmware.update.start import choose
 from host_tests.explorer import board as explorer_board
@@ -34,6 +34,7 @@ from host_tests.explorer.updates import (
     NAME,
     RAISES,
     RESETS,
+    STATES,
     STORIES,
     TOKEN,
     EndsWrong,
@@ -53,7 +54,6 @@ with patch.dict(sys.modules, {"machine": SimpleNamespace()}):
     from firmware.update import trial
 
 SILENT = "never reaches ThingsBoard"
-STATES = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
 # "late" is past all that is sent again, "swapped" is overtaken by the next one.
 FATES = ("lost", "doubled", "swapped", "late")
 # Ways to take a first update and another one, and what may become of them.
@@ -97,7 +97,7 @@ class Moment(NamedTuple):
 class AirWire(Wire):
     """A wire that can be copied, with the ThingsBoard behind it.
 
-    `on_send(life)`: called before each datagram of the board's. `key`: what tells apart how it may
+    `on_send`: called before each datagram of the board's. `key`: what tells apart how it may
     go on: what has been told, and how much is on its way.
     """
 
@@ -116,35 +116,6 @@ class AirWire(Wire):
         copy = AirWire(self.server.copy(), self.nat)
         copy.now, copy._order, copy._events = self.now, self._order, self._events.copy()
         return copy
-
-
-def mutants() -> dict:
-    """An update with one of its rules off: what breaks it, and how it shows."""
-    send = job.Job._send
-
-    def noted_first(self, package, number):
-        self._state.keep([package.kind, package.mark, number + 1])
-        yield from send(self, job.state_of(package.kind, job._STATES[number]))
-
-    def outcome_noted_first(self):
-        what = self._state.untold
-        self._state.told()
-        yield from send(self, job.state_of("sw", what))
-
-    def never_noted(self, progress):
-        self._found["progress"] = progress
-
-    return {
-        "a state is noted before it is told": (
-            (job.Job, "_tell", noted_first),
-            "ThingsBoard was told",
-        ),
-        "an outcome is noted before it is told": (
-            (job.Job, "_tell_outcome", outcome_noted_first),
-            "ThingsBoard was told",
-        ),
-        "what was told is not noted": ((State, "keep", never_noted), "ThingsBoard was told"),
-    }
 
 
 def told(wire: AirWire) -> list[str]:

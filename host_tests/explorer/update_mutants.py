@@ -8,10 +8,13 @@ from __future__ import annotations
 from contextlib import suppress
 from unittest.mock import patch
 
+from firmware.thingsboard.ota import state_of
 from firmware.update import slots, tree
 from firmware.update.install import Installation
+from firmware.update.job import Job
 from firmware.update.slot import Slot
 from firmware.update.slots import State
+from host_tests.explorer.updates import STATES
 
 NOT_WHOLE = "what runs is not whole"
 BEFORE_NOT_WHOLE = "what comes back is not whole"
@@ -150,4 +153,27 @@ MUTANTS = {
         "the first update fills the flash",
         "it is still on trial",
     ),
+}
+
+
+def _noted_first(self, package, number):
+    self._state.keep([package.kind, package.mark, number + 1])
+    yield from self._send(state_of(package.kind, STATES[number]))
+
+
+def _outcome_noted_first(self):
+    outcome = self._state.untold
+    self._state.told()
+    yield from self._send(state_of("sw", outcome))
+
+
+def _never_noted(self, progress):
+    self._found["progress"] = progress
+
+
+# Of what ThingsBoard is told: it shows in "the first update" over the air.
+TELLING = {
+    "a state is noted before it is told": _off(Job, "_tell", _noted_first),
+    "an outcome is noted before it is told": _off(Job, "_tell_outcome", _outcome_noted_first),
+    "what was told is not noted": _off(State, "keep", _never_noted),
 }

@@ -54,6 +54,8 @@ TREES = {
     for version in "234"
 }
 BUNDLES = {version: bundle(tree, version) for version, tree in TREES.items()}
+# What ThingsBoard is told before it is known how an update ends.
+STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 # What an application does on trial.
 GOOD, RAISES, RESETS = "is good", "raises", "resets"
 FILLS, FILLS_AND_RESETS = "fills the flash", "fills the flash and resets"
