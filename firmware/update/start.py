@@ -48,6 +48,14 @@ def choose(state):
     return state.running
 
 
+def is_to_be_noted(state):
+    """Return whether what runs has been removed, and that it failed is not noted yet.
+
+    `state`: as it is read anew.
+    """
+    return state.on_trial and not state.is_there()
+
+
 def reason(error, open=open):
     """Return an exception in words, with no secret in them."""
     import json
@@ -82,16 +90,14 @@ def _choose():
     """Return the place that runs in this start, and its trial or None."""
     state = _state()
     was_running = state.running
-    manifest = was_running + "/manifest"
-    was_there = _is_there(manifest)
+    was_there = state.is_there()
     place = choose(state)
     if place != was_running:
         from firmware.board.indicator import Indicator
 
         Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
-        if was_there and not _is_there(manifest) and _state().running == was_running:
-            # It was removed to make room for a note of that, for which there is room from the
-            # next mount on.
+        if was_there and is_to_be_noted(_state()):
+            # On a flash that was full there is room for it from the next mount on.
             import machine
 
             machine.reset()

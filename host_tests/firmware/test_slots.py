@@ -2,7 +2,7 @@
 
 from firmware.errors import FirstbootError
 from firmware.update.slots import State
-from firmware.update.start import choose, reason
+from firmware.update.start import choose, is_to_be_noted, reason
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.updates import TITLE, Site, bundle
 from host_tests.firmware.world import EIO, os_error
@@ -135,9 +135,10 @@ def test_a_start_that_cannot_be_noted_runs_the_one_before():
     site.folders.room = 0
     assert choose(site.state) == ""
     # Nor that it has failed; the next start does.
-    assert site.state.on_trial
+    assert site.state.on_trial and is_to_be_noted(site.state)
     site.folders.room = 10_000
     assert choose(site.state) == "" and site.state.failed["version"] == "2"
+    assert not is_to_be_noted(site.state)
 
 
 def test_a_package_that_never_ran_is_refused():
