@@ -22,6 +22,7 @@ if hasattr(signal, "SIGQUIT"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # all that is imported and collected stays
     for number, handler in INTERRUPTS.items():
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
@@ -36,6 +37,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="module")

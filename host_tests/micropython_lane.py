@@ -8,7 +8,6 @@ which takes the names of the tests one by one. Besides them, each file gets a te
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
 import linecache
@@ -30,6 +29,7 @@ SUFFIX = "[micropython]"
 OUTCOMES = ("passed", "failed", "skipped")
 TIME_OUT = 60  # seconds for one test, or for the import of a file
 _MARK = "\x1e"
+_TEST = re.compile(r"def (test_\w+)\(")
 _PLACE = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+), in ')
 
 
@@ -142,10 +142,10 @@ class MicroPythonFile(pytest.File):
 
     def collect(self):
         yield SameTests.from_parent(self, name=f"same_tests{SUFFIX}")
-        for node in ast.parse(self.path.read_bytes(), str(self.path)).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+        for number, line in enumerate(self.path.read_text(encoding="utf-8").split("\n")):
+            if found := _TEST.match(line):
                 yield MicroPythonTest.from_parent(
-                    self, name=f"{node.name}{SUFFIX}", test=node.name, line=node.lineno - 1
+                    self, name=f"{found[1]}{SUFFIX}", test=found[1], line=number
                 )
 
     def process(self) -> MicroPythonProcess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -183,8 +184,12 @@ def parsed(path: Path) -> ast.Module:
     return tree
 
 
-MODULES = {name_of(path): parsed(path) for path in FILES}
-every_module = pytest.mark.parametrize("name", MODULES)
+@cache
+def modules() -> dict[str, ast.Module]:
+    return {name_of(path): parsed(path) for path in FILES}
+
+
+every_module = pytest.mark.parametrize("name", [name_of(path) for path in FILES])
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -196,7 +201,7 @@ def imports(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {
                 submodule
-                if (submodule := f"{node.module}.{alias.name}") in MODULES
+                if (submodule := f"{node.module}.{alias.name}") in modules()
                 else node.module
                 for alias in node.names
             }
@@ -213,12 +218,12 @@ def test_imports_point_one_way(name):
         allowed.add(own_part)
     if name != "firmware.errors":
         allowed.add("firmware.errors")
-    within = {module for module in imports(MODULES[name]) if is_within(module, "firmware")}
+    within = {module for module in imports(modules()[name]) if is_within(module, "firmware")}
     assert not [m for m in within if not any(is_within(m, part) for part in allowed)]
 
 
 def test_the_firmware_takes_no_file_of_a_user_s_for_a_module_of_micropython():
-    used = set().union(*map(imports, MODULES.values()))
+    used = set().union(*map(imports, modules().values()))
     native = {module.partition(".")[0] for module in used} - {"firmware", "boot", "main"}
     assert native - NEVER_SHADOWED - OF_OTHERS == set(application._NATIVE.split())
 
@@ -226,23 +231,25 @@ def test_the_firmware_takes_no_file_of_a_user_s_for_a_module_of_micropython():
 def test_every_edge_in_the_table_is_used():
     """An edge that no module needs any more leaves the table."""
     for part, allowed in MAY_IMPORT.items():
-        used = set().union(*(imports(MODULES[name]) for name in MODULES if is_within(name, part)))
+        used = set().union(
+            *(imports(modules()[name]) for name in modules() if is_within(name, part))
+        )
         for edge in allowed:
             assert any(is_within(module, edge) for module in used), f"{part} → {edge}"
 
 
 def test_imports_make_no_circle():
     """Nor do those inside of functions."""
-    TopologicalSorter({name: imports(tree) for name, tree in MODULES.items()}).prepare()
+    TopologicalSorter({name: imports(tree) for name, tree in modules().items()}).prepare()
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_modules_touch_nothing(name):
-    assert not imports(MODULES[name]) & IMPURE
+    assert not imports(modules()[name]) & IMPURE
 
 
 def test_errors_import_nothing():
-    assert imports(MODULES["firmware.errors"]) == set()
+    assert imports(modules()["firmware.errors"]) == set()
 
 
 @every_module
@@ -256,7 +263,7 @@ def test_modules_are_short(name):
 @every_module
 def test_what_firmware_does_not_say(name):
     raising = set()  # handlers beside one that lets Ctrl-C through
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(modules()[name]):
         place = f"{name}, line {getattr(node, 'lineno', 0)}"
         assert not isinstance(node, ast.Assert), f"{place}: assert on what came from outside"
         if isinstance(node, ast.Try):
@@ -288,7 +295,7 @@ def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
     """A misspelt state would raise KeyError on a board, in the middle of its trouble."""
     named = {**vars(errors), **vars(refusals)}.values()
     shown = {each.state for each in named if isinstance(each, type)}
-    for name, tree in MODULES.items():
+    for name, tree in modules().items():
         # Those of a candidate are its own.
         has_own = is_within(name, "firmware.onboarding")
         for node in ast.walk(tree):
@@ -307,7 +314,7 @@ def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
 def test_what_is_public_has_a_docstring(name):
     if name in ("boot", "main"):
         return
-    tree = MODULES[name]
+    tree = modules()[name]
     missing = [] if ast.get_docstring(tree) else [name]
     bodies = [tree.body]
     for body in bodies:
@@ -326,7 +333,7 @@ def test_the_version_is_the_same_everywhere():
     in_firmware = [
         node.value.value
         for name in ("firmware.board.kept", "firmware.application")
-        for node in MODULES[name].body
+        for node in modules()[name].body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("VERSION")
     ]
     assert in_firmware == [in_project] * 2

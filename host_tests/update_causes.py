@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from unittest.mock import patch
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from firmware.coap.message import uint, uint_bytes
 from firmware.update.errors import UpdateError
@@ -13,8 +16,13 @@ from host_tests.firmware.ota import BLOCK2, CONTENT, Installation, Site
 from host_tests.firmware.updates import TITLE
 from tools.bundle import format, keys
 
-KEY, ANOTHER = keys.generated(), keys.generated()
 FILES = {"app.py": b"def run(credentials): pass\n" * 100}
+
+
+@cache
+def key(whose: str) -> RSAPrivateKey:
+    """The key with which somebody signs."""
+    return keys.generated()
 
 
 def refused(content: bytes, **settings) -> str:
@@ -124,11 +132,11 @@ def without_memory() -> str:
 CAUSES = {
     "a bundle without a signature": (
         {"the bundle is not signed"},
-        lambda: refused(updates.bundle(FILES), key=keys.modulus(KEY)),
+        lambda: refused(updates.bundle(FILES), key=keys.modulus(key("ours"))),
     ),
     "a bundle of somebody else's": (
         {"signature is not of the key"},
-        lambda: refused(signed_by(ANOTHER), key=keys.modulus(KEY)),
+        lambda: refused(signed_by(key("another's")), key=keys.modulus(key("ours"))),
     ),
     "a title that ThingsBoard has not": (
         {"ThingsBoard calls it"},
