@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import html
 import http.client
+import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from host_tests.power_up_bench import PowerUps
 from tools.virtual_board.board import Outcome, VirtualBoard
+
+_MAC = b"\x02\0\0\0\0\x50"
+_ACK = 5
 
 
 class Answer:
@@ -41,6 +47,14 @@ class Answer:
         return re.search(r'name="token" value="([^"]+)"', self.text)[1]
 
 
+class Lease(NamedTuple):
+    """What a phone is told when it joins: its address, whom it asks for names, its way out."""
+
+    address: str
+    names: str
+    router: str
+
+
 class Phone:
     """Asks a board's page. `board` gives it, or None; `language`: as the browser says it."""
 
@@ -53,9 +67,7 @@ class Phone:
         end = time.monotonic() + wait_s
         while True:
             try:
-                if not (board := self._board()):
-                    raise ConnectionRefusedError("the power is off")
-                port = board.ports.wait_for("tcp", 80, max(0.1, end - time.monotonic()))
+                port = self._port("tcp", 80, end)
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
                 headers = {"Host": host, "Accept-Language": self._language}
                 if body is not None:
@@ -66,6 +78,25 @@ class Phone:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.05)
+
+    def join(self, had: str = "192.168.1.77") -> Lease:
+        """Get an address by DHCP, as phones do: first they ask for the one that they `had`."""
+        at = ("127.0.0.1", self._port("udp", 67, time.monotonic() + 8))
+        with socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.settimeout(0.3)
+            answer = _dhcp(asking, at, "request", requested_addr=had)
+            while not answer or answer["message-type"] != _ACK:
+                offer = _dhcp(asking, at, "discover")
+                given = {"requested_addr": offer["address"], "server_id": offer["server_id"]}
+                answer = _dhcp(asking, at, "request", **given)
+        return Lease(answer["address"], answer["name_server"], answer["router"])
+
+    def _port(self, protocol: str, port: int, end: float) -> int:
+        while not (board := self._board()):
+            if time.monotonic() > end:
+                raise TimeoutError("the power is off")
+            time.sleep(0.02)
+        return board.ports.wait_for(protocol, port, max(0.1, end - time.monotonic()))
 
     def page(self, **options) -> Answer:
         return self.ask(**options)
@@ -85,6 +116,22 @@ class Phone:
             assert time.monotonic() < end, f"still {page.state}"
             time.sleep(0.1)
         return page
+
+
+def _dhcp(asking: socket.socket, at: tuple, kind: str, **options: str) -> dict:
+    """Send a message, an option each; gives what is in the answer, {} when there is none."""
+    from scapy.layers.dhcp import BOOTP, DHCP
+
+    asked = [("message-type", kind), *options.items(), ("param_req_list", [1, 3, 6, 15]), "end"]
+    message = BOOTP(chaddr=_MAC, xid=random.getrandbits(32)) / DHCP(options=asked)
+    asking.sendto(bytes(message), at)
+    try:
+        answer = BOOTP(asking.recv(2048))
+    except TimeoutError:
+        return {}
+    assert (answer.op, answer.xid, answer.chaddr[:6]) == (2, message.xid, _MAC)
+    found = {each[0]: each[1] for each in answer[DHCP].options if isinstance(each, tuple)}
+    return {**found, "address": answer.yiaddr}
 
 
 class PoweredUp:

@@ -127,6 +127,10 @@ def test_phones_are_led_to_the_page_and_nobody_to_anything_else(ups, server):
     put(ups, without_wifi(server))
     with opened(ups, networks=[HOME]) as up:
         phone = Phone(lambda: ups.board)
+        lease = phone.join()
+        assert lease.names == lease.router == "192.168.4.1"
+        # The address that the board sees.
+        assert lease.address == {"esp32": "192.168.4.2", "rp2": "192.168.4.16"}[ups.board.kind]
         page = phone.page()
         for host, path in PROBES:
             answer = phone.ask(path=path, host=host)

@@ -45,10 +45,9 @@ TEXTS = {
     "joined": "Verbunden mit %s",
     "joined?": "Das Gerät meldet sich bei seinem Server.",
     "apart": "Verbunden mit %s",
-    "apart?": "Seine Adressen sind die gleichen wie die dieses Geräts, und beide zugleich kann das"
-    " Gerät nicht benutzen: Es beendet das Netz, in dem Sie sind, und meldet sich bei seinem"
-    " Server. Nach etwa einer Minute ist das Netz für zwei Minuten wieder da: Wählen Sie es noch"
-    " einmal aus, und öffnen Sie diese Seite; sie sagt, wie es ausging.",
+    "apart?": "Seine Adressen sind die gleichen wie im Netz dieses Geräts, das darum jetzt endet."
+    " In etwa einer Minute ist es für zwei Minuten wieder da: Wählen Sie es noch einmal aus, und"
+    " öffnen Sie diese Seite; sie sagt, wie es ausging.",
     "provisioning": "Verbunden mit %s",
     "provisioning?": "Das Gerät meldet sich bei seinem Server.",
     "provisioned": "Fertig",

@@ -43,10 +43,9 @@ TEXTS = {
     "joined": "Connected to %s",
     "joined?": "The device is saying hello to its server.",
     "apart": "Connected to %s",
-    "apart?": "Its addresses are like this device's own, and the device cannot use both at once: it"
-    " ends the network that you are on, and says hello to its server. After a minute or so that"
-    " network is there again, for two minutes: join it once more and open this page, which says how"
-    " it went.",
+    "apart?": "Its addresses are the same as in this device's own network, which ends now for that"
+    " reason. In a minute or so it is back for two minutes: join it once more and open this page to"
+    " see how it went.",
     "provisioning": "Connected to %s",
     "provisioning?": "The device is saying hello to its server.",
     "provisioned": "All done",

@@ -110,7 +110,7 @@ class VirtualBoard:
         self.runtime = runtime
         self.scenario = Scenario(**(scenario or {}))
         self.on_line = on_line
-        self.ports = Ports()
+        self.ports = Ports(kind)
         self._process: BoardProcess | None = None
         self._power = threading.Lock()
         self._is_cut = False
@@ -137,6 +137,7 @@ class VirtualBoard:
                     reset = life.follow(process)
                 finally:
                     process.close()
+                    self.ports.end_life()
         outcome.ended = outcome.ended or ("power cut" if self._is_cut else "the process died")
         if outcome.ended == _ENDINGS["unmountable"]:
             raise FlashError(f"{self.flash} holds no file system, neither littlefs nor FAT")

@@ -64,7 +64,7 @@ class SerialBoard:
         self.link = Path(link).absolute()
         self.received = 0
         self.resets: list[str] = []
-        self.ports = Ports()
+        self.ports = Ports(kind)
         self._scenario = Scenario(**{**(scenario or {}), **({"id": id} if id else {})})
         check_flash(self.flash, kind, "micropython")
         with contextlib.suppress(NotOnFlash):
@@ -127,6 +127,7 @@ class SerialBoard:
         with self._lock:
             if self._process:
                 self._process.end()
+                self.ports.end_life()
             self._process = self._wakes = None
             self._typed.clear()
             self._power.close()
@@ -226,6 +227,7 @@ class SerialBoard:
             while self._hear():
                 pass
             self._process.end()
+            self.ports.end_life()
             self.resets.append(reset["cause"])
             if reset["cause"] == "soft":
                 self._line.say(_SOFT_RESET)

@@ -1,8 +1,9 @@
 """The access point of the board that is played, and the phone on it: the host of the test.
 
 A board's port below 1024, or one at ADDRESS, is a free port of the host's loopback, which the
-event "port" tells. What comes from 127.0.0.1 is the phone's, at `PHONE`; what comes from another
-address of 127.0.0.0/8 comes through the Wi-Fi that the station has joined.
+event "port" tells; DHCP is tools/virtual_board/dhcp.py's. What comes from 127.0.0.1 is the
+phone's, at `PHONE`; what comes from another address of 127.0.0.0/8 comes through the Wi-Fi that the
+station has joined.
 
 Sources: ports/esp32/network_wlan.c, extmod/network_cyw43.c, shared/netutils/dhcpserver.c,
 ports/rp2/main.c of MicroPython; cyw43_lwip.c and cyw43_ctrl.c of cyw43-driver; esp_wifi.h.
