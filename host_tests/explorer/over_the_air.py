@@ -76,6 +76,8 @@ _BEGAN = 1_800_000_000_000  # ms since 1970
 _STEP = 20_000  # ms from a reading of the application's to the next
 _PATIENCE = 3_600_000  # ms from a power-up to its end
 _MOST_POWER_UPS = 16
+# However few schedules are lived through, one in so many datagrams goes astray before the cuts.
+_MOST_APART = 97
 
 
 class Reset(BaseException):
@@ -88,7 +90,6 @@ class Moment(NamedTuple):
 
     image: Image
     wire: AirWire
-    has_run: bool = False
     ports: int = 20_000
     cuts: int = 0
     after: str = ""
@@ -135,7 +136,6 @@ class Life:
         self.chip = Chip(moment.image)
         self.wire = moment.wire.copy()
         self.wire.fates = fates
-        self.has_run = moment.has_run
         self.ports = moment.ports
         self.random = random.Random(len(story.assigned)).randbytes
 
@@ -165,7 +165,6 @@ class Life:
             board.trial = trial.Trial(state)
             board.background = [board.trial.look]
         if is_assigned:
-            self.has_run = True
             self._begin_trial(board)
         application = device.Device(
             json.loads(board.storage.read("/credentials.json")),
@@ -228,7 +227,6 @@ class _Board(explorer_board.Board):
 
     def __init__(self, life: Life, files: Files):
         super().__init__(files, life.wire, "10.0.0.2", "over the air", None)
-        self.life = life
         self.random = life.random
         self.background: list = []
 
@@ -317,12 +315,12 @@ def cuts(life: Life, seen: set[tuple]) -> list[Moment]:
     moment = life.moment
 
     def add(image: Image, when: str) -> None:
-        key = image, life.wire.key, life.has_run
+        key = image, life.wire.key
         if key not in seen:
             seen.add(key)
             after = f"{moment.after} {life.wire.fates} {when};"
             wire = life.wire.copy()
-            found.append(Moment(image, wire, life.has_run, life.ports, moment.cuts + 1, after))
+            found.append(Moment(image, wire, life.ports, moment.cuts + 1, after))
 
     def on_operation(operation: str, half: Image) -> None:
         name = f"operation {life.chip.operations}, {operation}"
@@ -346,7 +344,8 @@ def explore(story: Story, kind: str, one_in: int = 1) -> int:
     """Cut everywhere, and each time let each later datagram have each fate; let each datagram have
     each fate, and each time cut everywhere. Of so many one is lived through.
 
-    Returns how many schedules that were. Raises Lost.
+    What happens to a datagram that there is none of is left out. Returns how many schedules that
+    were. Raises Lost.
     """
     schedules = 0
     first = sum(map(ord, f"{story}{kind}"))
@@ -363,9 +362,9 @@ def explore(story: Story, kind: str, one_in: int = 1) -> int:
                     schedules += 1
                     datagrams = live(Life(story, kind, cut, fates)).wire.count
         for number, fates in enumerate(_fates(undisturbed.wire.count)):
-            if (number + first) % min(one_in, 97):
+            if (number + first) % min(one_in, _MOST_APART):
                 continue
-            for cut in cuts(Life(story, kind, moment, fates), seen)[:: 1 + one_in // 50]:
+            for cut in cuts(Life(story, kind, moment, fates), seen)[:: 1 + one_in // _MOST_APART]:
                 schedules += 1
                 live(Life(story, kind, cut, {}))
     return schedules
