@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
 from mpremote.romfs import VfsRomWriter
 
 from host_tests.flash_bench import FIRMWARE, Desk
+from host_tests.processes import BARE
 from host_tests.virtual_bench import both_kinds, needs_micropython
 from tools.flash import doctor_board, romfs
 from tools.flash.board_watchdog import HAS_WATCHDOG
@@ -21,6 +23,7 @@ from tools.flash.install import Survey
 from tools.flash.link import Link
 from tools.flash.plan import MAIN, RECORD_IN_ROOT, is_module
 from tools.mpy import compiled
+from tools.virtual_board.flash import PROJECT
 
 ROOM = 192 * 1024
 BLOCK = 4096
@@ -201,6 +204,27 @@ def test_doctor_and_reset_tell_where_the_firmware_is(desk):
     assert "its ROMFS, which had the firmware, is empty" in done.stdout, done.stdout + done.stderr
     assert names(board) == []
     assert "the firmware is not on the board" in doctor()
+
+
+@needs_micropython
+def test_the_verb_board_plays_a_scenario(desk):
+    port, scenario = desk.folder / "tty", desk.folder / "scenario.json"
+    options = ("--flash", desk.folder / "new.img", "--link", port, "--scenario", scenario)
+    scenario.write_text('{"rom": 8192}', encoding="utf-8")
+    assert "scenario has unknown keys ['rom']" in desk.tools("board", *options).stderr
+    scenario.write_text('{"romfs": 8192}', encoding="utf-8")
+    command = [sys.executable, "-c", "from tools.cli import main; main()", "board"]
+    played = subprocess.Popen(
+        [*command, *map(str, options)], env=BARE | {"PYTHONPATH": str(PROJECT)}, stderr=PIPE
+    )
+    with played:
+        try:
+            for _ in range(2):
+                played.stderr.readline()  # that it is new, and where it is
+            with Link(str(port)) as link:
+                assert romfs.find(link).size == 8192
+        finally:
+            played.kill()
 
 
 def test_doctor_tells_a_frozen_firmware():

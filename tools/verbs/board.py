@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from tools.set_up import add
-from tools.verbs.shared import PLAIN_CODES, BoardKind, Image, Kind, end, new_verb, say
+from tools.verbs.shared import (
+    PLAIN_CODES,
+    BoardKind,
+    Image,
+    Kind,
+    ScenarioFile,
+    end,
+    new_verb,
+    say,
+    scenario_in,
+)
 
 verb = new_verb()
 
@@ -33,6 +43,7 @@ def board(
         str | None,
         typer.Option("--id", metavar="HEX", help="machine.unique_id(); without it, FLASH's own."),
     ] = None,
+    scenario_file: ScenarioFile = None,
 ) -> None:
     """Be a board at a serial port, until Ctrl-C.
 
@@ -44,6 +55,7 @@ def board(
 
     if image and runtime is not Runtime.pico_w:
         raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
+    scenario = scenario_in(scenario_file, runtime is Runtime.pico_w)
     try:
         if runtime is Runtime.pico_w:
             add("rp2040py")
@@ -54,7 +66,7 @@ def board(
         else:
             from tools.virtual_board.at_a_port import board
 
-            board(flash, link, kind.value, unique_id, say)
+            board(flash, link, kind.value, unique_id, say, scenario)
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
     except ValueError as error:

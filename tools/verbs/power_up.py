@@ -15,12 +15,14 @@ from tools.verbs.shared import (
     BoardKind,
     Image,
     Kind,
+    ScenarioFile,
     application,
     end,
     existing_file,
     explained,
     new_verb,
     say,
+    scenario_in,
 )
 
 TIME_RAN_OUT = 4
@@ -67,12 +69,7 @@ def power_up(
     app_file: Annotated[
         Path | None, typer.Option("--app", help="The app.py to put on it.", show_default=False)
     ] = None,
-    scenario_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--scenario", help="A JSON file: what surrounds the board.", show_default=False
-        ),
-    ] = None,
+    scenario_file: ScenarioFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON; the console goes to stderr.")
     ] = False,
@@ -96,23 +93,18 @@ def power_up(
     Example: python3 -m tools power-up --config config.json --flash board.img
     """
     from tools.virtual_board.errors import FlashError
-    from tools.virtual_board.scenario import Scenario, ScenarioError
 
     runtime = runtime or _runtime_for(flash)
     is_pico_w = runtime is Runtime.pico_w
     kind = "rp2" if is_pico_w else board.value
     if image and not is_pico_w:
         raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
-    if scenario_file and is_pico_w:
-        raise typer.BadParameter("pico-w has one network only", param_hint="--scenario")
+    scenario = scenario_in(scenario_file, is_pico_w)
     if is_pico_w:
         add("rp2040py")
     on_line = say if as_json else typer.echo
     app = application(app_file)
     try:
-        scenario = (
-            Scenario.load(existing_file(scenario_file, "--scenario")) if scenario_file else None
-        )
         if is_pico_w and not set_up_only:
             from tools.pico_w.image import find_image
 
@@ -131,8 +123,6 @@ def power_up(
             played.ports.say = say
     except FlashError as error:
         raise typer.BadParameter(str(error), param_hint="--flash") from None
-    except ScenarioError as error:
-        raise typer.BadParameter(str(error), param_hint="--scenario") from None
     except (RuntimeError, OSError) as error:
         end(explained(error))
     try:

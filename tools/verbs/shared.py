@@ -58,6 +58,10 @@ Image = Annotated[
         show_default=False,
     ),
 ]
+ScenarioFile = Annotated[
+    Path | None,
+    typer.Option("--scenario", help="A JSON file: what surrounds the board.", show_default=False),
+]
 FiguresAsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
@@ -90,6 +94,20 @@ def existing_file(path: Path, option: str) -> Path:
         more = f"; write one with {NAME} init" if option == "--config" else ""
         raise typer.BadParameter(f"there is no file {path}{more}", param_hint=option)
     return path
+
+
+def scenario_in(path: Path | None, is_pico_w: bool):
+    """The Scenario that --scenario names; typer.BadParameter when it is none, or for pico-w."""
+    if path is None:
+        return None
+    if is_pico_w:
+        raise typer.BadParameter("pico-w has one network only", param_hint="--scenario")
+    from tools.virtual_board.scenario import Scenario, ScenarioError
+
+    try:
+        return Scenario.load(existing_file(path, "--scenario"))
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from None
 
 
 def application(path: Path | None) -> bytes | None:
