@@ -94,7 +94,7 @@ def test_a_wrong_password_is_said_and_can_be_corrected(desk, server, tmp_path):
 
 
 def test_what_only_the_page_asks_for_is_said(desk):
-    with desk.board(lacks=("server", "provisionDeviceSecret")):
+    with desk.board(lacks=("server", "provisionDeviceSecret"), hurry=1):
         done = onboard(desk, "--ssid", "home", password=HOME["password"])
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1] == (
@@ -119,7 +119,7 @@ def test_the_console_is_still_a_person_s_and_mpremote_s(desk, server):
 def test_who_asks_while_the_board_starts_does_not_stop_it(desk):
     """Each packet has a Ctrl-C in it: from power-on the board goes on all the same."""
     lines: list[str] = []
-    with desk.board() as board, serial.Serial(str(board.link), timeout=0.005) as port:
+    with desk.board(hurry=1) as board, serial.Serial(str(board.link), timeout=0.005) as port:
         client = Client(port, lines.append)
         for moment_ms in (*range(0, 40, 3), 60, 80):
             board.cut_power()
@@ -135,7 +135,10 @@ def test_who_asks_while_the_board_starts_does_not_stop_it(desk):
 def test_a_person_s_ctrl_c_while_the_board_starts_stops_it(desk, has_onboarding):
     """Also where nothing of Improv is on the board; nothing of what is typed next is lost."""
     more = {} if has_onboarding else {"onboarding": False, "wifi": {**HOME, "ssid": "away"}}
-    with desk.board(more=more) as board, serial.Serial(str(board.link), timeout=0.005) as port:
+    with (
+        desk.board(more=more, hurry=1) as board,
+        serial.Serial(str(board.link), timeout=0.005) as port,
+    ):
         for moment_ms in range(0, 100, 20):
             board.cut_power()
             port.reset_input_buffer()

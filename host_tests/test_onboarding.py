@@ -239,6 +239,9 @@ def test_all_that_config_json_lacks_is_asked_and_a_refusal_can_be_corrected(ups,
         assert "<bdi>sensor-1</bdi>" in phone.wait_for("provisioned").text
         ups.board.cut_power()
     assert any("provisioned:" in line for line in up.outcome.lines), up.outcome.lines
+    # Open, since config.json has no password for it.
+    told = [each for each in up.outcome.events if each["event"] == "access point"]
+    assert [each["is_open"] for each in told if "is_open" in each][-1:] == [True]
     ups.assert_saved()
     config = json.loads(ups.read("/config.json"))
     assert config["provisioning"]["provisionDeviceSecret"] == SECRET

@@ -17,7 +17,7 @@ from firmware.onboarding import improv_packets as packets
 from firmware.onboarding.console import CTRL_C, NO_CTRL_C, Console
 
 # What is not whole after so long, in ms, is no packet: a person's Ctrl-C is heard again.
-_PATIENCE = const(1000)
+_PATIENCE = const(5000)
 _BYTES_AT_ONCE = const(1024)
 # In place of what MicroPython raises, which has nothing with it.
 HEARD_HERE = "Ctrl-C"

@@ -294,6 +294,18 @@ def test_what_the_server_refused_is_corrected_after_the_power_was_off(tmp_path, 
     assert board.on_flash("/config.json")["wifi"] == {"ssid": "home", "password": "correct horse"}
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_what_needs_a_fault_or_a_restart_can_be_used_by_all(chromium, colours):
+    """What no script of a browser's can look at while a board shows it, as its code shows it."""
+    context = chromium.new_context(**SMALL, color_scheme=colours)
+    page = context.new_page()
+    for state in ("outdated", "broken"):
+        page.set_content(html(state, "de"))
+        assert lane.findings(page) == [], state
+        assert too_small(page) == [] and not overflows(page), state
+    context.close()
+
+
 def test_what_somebody_types_stays_while_the_board_asks_the_server_again(chromium):
     context = chromium.new_context(**PHONE)
     page = context.new_page()
@@ -320,8 +332,13 @@ def test_what_somebody_types_stays_while_the_board_asks_the_server_again(chromiu
 
 
 def test_a_server_that_does_not_answer(tmp_path, visit):
-    with Hanging(tmp_path, networks=[{**HOME, "delay_ms": 0}], silent_until="reset") as board:
+    lacks = ("server", "deviceName", "provisionDeviceKey", "provisionDeviceSecret")
+    home = {**HOME, "delay_ms": 0}
+    with Hanging(tmp_path, lacks=lacks, networks=[home], silent_until="reset") as board:
         page = visit(board, **PHONE, color_scheme="dark")
+        for key in lacks:
+            given = "coap://nowhere.example.org" if key == "server" else "hall"
+            page.locator(f"[name={key}]").fill(given)
         fill(page, "home", HOME["password"])
-        assert "home" in wait_for(page, "joined", "provisioning", "no answer")
-        assert lane.findings(page) == []
+        assert "home and keeps trying" in wait_for(page, "no answer")
+        assert lane.findings(page) == [] and too_small(page) == [] and not overflows(page)

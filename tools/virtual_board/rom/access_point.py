@@ -58,7 +58,10 @@ class AccessPoint:
         if not is_active:
             self._was_heard = False
         station.route_through("access point", is_active and not was_active, not is_active)
-        supervisor.tell("access point", active=is_active)
+        if is_active and not _ESP32:
+            self._tell()
+        else:
+            supervisor.tell("access point", active=is_active)
 
     def configure(self, settings):
         """Take settings. Raises OSError as an ESP32 does; a Pico W starts it anew."""
@@ -73,14 +76,17 @@ class AccessPoint:
             if not _ESP32:
                 self._was_heard = False
                 station.route_through("access point", True)
-            supervisor.tell(
-                "access point",
-                active=True,
-                ssid=given["ssid"],
-                is_open=given["security"] == _OPEN,
-                hidden=given["hidden"],
-                channel=given["channel"],
-            )
+            self._tell()
+
+    def _tell(self):
+        supervisor.tell(
+            "access point",
+            active=True,
+            ssid=self.settings["ssid"],
+            is_open=self.settings["security"] == _OPEN,
+            hidden=self.settings["hidden"],
+            channel=self.settings["channel"],
+        )
 
     @property
     def is_mistaken(self):
