@@ -7,9 +7,11 @@ python3 -m tools test -p host_tests.explorer.plugin --explore-deep -o faulthandl
 
 from __future__ import annotations
 
+import hashlib
+import os
+import pickle
 import re
 import shlex
-from functools import lru_cache
 
 import pytest
 
@@ -26,9 +28,29 @@ from host_tests.explorer.walk import repeat as repeat_story
 from tools.virtual_board.flash import PROJECT
 
 SETTINGS = {str(setting): setting for setting in report.settings()}
-explore = lru_cache(maxsize=None)(report.explore)
-explore_people = lru_cache(maxsize=None)(report.explore_people)
 PEOPLE = {str(setting): setting for setting in report.PEOPLE}
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    """Gives what a function of report finds, once in all processes of this run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def explored(explore, setting, how_far):
+        text = repr((explore.__name__, setting, how_far))
+        known = folder / f"explored-{hashlib.sha256(text.encode()).hexdigest()}"
+        try:
+            return pickle.loads(known.read_bytes())
+        except FileNotFoundError:
+            found = explore(setting, how_far)
+        new = known.with_suffix(f".{os.getpid()}")
+        new.write_bytes(pickle.dumps(found))
+        new.replace(known)
+        return found
+
+    return explored
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +65,8 @@ def reach(depth):
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_nothing_is_lost(setting, depth):
-    tally = explore(setting, depth)
+def test_nothing_is_lost(setting, depth, explored):
+    tally = explored(report.explore, setting, depth)
     assert tally.ends[PROVISIONED] > tally.ends[TAKEN] > 0
     assert sum(tally.ends.values()) == tally.schedules
     if setting.strategy == "create" and setting.access_token == "device":
@@ -52,8 +74,8 @@ def test_nothing_is_lost(setting, depth):
 
 
 @pytest.mark.parametrize("setting", PEOPLE.values(), ids=PEOPLE)
-def test_nothing_is_lost_whatever_people_do(setting, reach):
-    tallies = explore_people(setting, reach)
+def test_nothing_is_lost_whatever_people_do(setting, reach, explored):
+    tallies = explored(report.explore_people, setting, reach)
     if setting.is_recoverable:
         for kind, ends in tallies.items():
             # Only who makes a board or ThingsBoard forget has something to do there.
@@ -61,9 +83,9 @@ def test_nothing_is_lost_whatever_people_do(setting, reach):
                 assert set(ends) <= {BY_ITSELF}, kind
 
 
-def test_the_table_in_the_readme_is_true(depth, reach, capsys):
-    tallies = {setting: explore(setting, depth) for setting in SETTINGS.values()}
-    people = {setting: explore_people(setting, reach) for setting in report.PEOPLE}
+def test_the_table_in_the_readme_is_true(depth, reach, explored, capsys):
+    tallies = {each: explored(report.explore, each, depth) for each in SETTINGS.values()}
+    people = {each: explored(report.explore_people, each, reach) for each in report.PEOPLE}
     with capsys.disabled():
         print(f"\nexplored from seed {report.SEED}: {report.bounds(depth)}")
         print(report.table(tallies))
