@@ -187,7 +187,6 @@ def test_doctor_and_reset_tell_where_the_firmware_is(desk):
     board = desk.board("rp2", romfs=ROOM)
 
     def doctor() -> str:
-        desk.tools("doctor", "--port", board.link)
         return desk.tools("doctor", "--port", board.link).stdout
 
     flash_without_rom(desk, board)
@@ -277,8 +276,11 @@ def test_power_cut_before_each_thing_that_is_done(desk, monkeypatch, old_is_in_r
     desk.flash(board, config, firmware=small("new"), start=False)
     whole = places[:]
     first = next(at for at, source in enumerate(whole) if source.startswith(romfs._OPEN))
+    # What is between two other pieces is not tried here, but below.
+    pieces = [source.startswith("rom.writeblocks") for source in [*whole, ""]]
+    points = [at for at in range(first + 1, len(whole) + 1) if not all(pieces[at - 2 : at + 1])]
     seen = set()
-    for cut_at in range(first + 1, len(whole) + 1):
+    for cut_at in points:
         board.cut_power()
         for file, content in zip((board.flash, rom_of(board)), before):
             file.write_bytes(content)
