@@ -7,13 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from host_tests.browser import lane
 from host_tests.readme import README, read_block
 from tools.measure import budgets
 from tools.measure.figures import FIGURES
 from tools.pictures import demo, leds, measured, page
-from tools.pictures.command import FOLDER, PICTURES, kept
+from tools.pictures.command import FOLDER, PICTURES, kept, show_states
 
 MOST_BYTES = 60_000
+LIGHTS = ("light", "dark")
 SVG = "{http://www.w3.org/2000/svg}"
 every_picture = pytest.mark.parametrize("name", PICTURES)
 
@@ -134,3 +136,23 @@ def test_no_words_leave_the_picture_or_cross_others(name):
     for row in rows.values():
         edges = [0.0, *(edge for each in sorted(row) for edge in each), float(picture.get("width"))]
         assert edges == sorted(edges), edges
+
+
+def test_the_page_is_drawn_in_each_of_its_states(tmp_path, monkeypatch):
+    from firmware.onboarding.text_en import TEXTS
+
+    states = {name[:-1] for name in TEXTS if name.endswith("?") and name[:-1] in page.STATES}
+    assert states == set(page.STATES)
+    assert not [s for s in ("idle", "apart", "broken") if page.html(s) == page.html("trying")]
+    lane.chromium()
+    monkeypatch.setattr(page, "STATES", ("scanning", "apart"))
+    drawn = page.draw_states(tmp_path / "states", "de")
+    names = [f"{window}-{colours}-de-1" for window in ("phone", "laptop") for colours in LIGHTS]
+    assert [path.stem for path in drawn] == names
+    assert all(path.read_bytes()[:4] == b"RIFF" for path in drawn)
+
+
+def test_without_a_browser_no_state_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert show_states(tmp_path / "states", "en") == 1
+    assert "chromium is not on this computer" in capsys.readouterr().err

@@ -45,6 +45,19 @@ def run() -> int:
     return exit_code
 
 
+def show_states(folder: Path, language: str) -> int:
+    """Draw the page in each of its states into a folder; gives the exit code."""
+    said = Console(stderr=True)
+    try:
+        with said.status("making screenshots of the page …"):
+            drawn = page.draw_states(folder, language)
+    except page.NoBrowserError as error:
+        said.print(f"Nothing is drawn: {error}")
+        return 1
+    said.print(f"{len(drawn)} pictures are in {folder}")
+    return 0
+
+
 def redraw(name: str) -> None:
     """Draw one picture anew, and say whether it is another."""
     said = Console(stderr=True)

@@ -70,6 +70,31 @@ SHEETS = {
     ),
     "page-laptop": Sheet(1000, 740, (State("idle", "dark", "de"),)),
 }
+STATES = (
+    "idle",
+    "scanning",
+    "does not fit",
+    "too long",
+    "outdated",
+    "broken",
+    "trying",
+    "wrong password",
+    "not in range",
+    "security",
+    "too weak",
+    "no address",
+    "not joined",
+    "not saved",
+    "joined",
+    "apart",
+    "provisioning",
+    "no answer",
+    "refused",
+    "provisioned",
+)
+_WINDOWS = {"phone": (360, 780), "laptop": (1280, 800)}
+# A picture is 16,383 pixels wide at most.
+_SIDE_BY_SIDE = 10
 
 
 class NoBrowserError(Exception):
@@ -79,7 +104,11 @@ class NoBrowserError(Exception):
 def html(state: str, language: str = "en") -> str:
     """The page of a board in a state."""
     candidate = SimpleNamespace(
-        state=state, ssid=b"Home", name="sensor-24dcc399a4e8", asked=(), lacks_wifi=True
+        state="idle" if state == "scanning" else state,
+        ssid=b"Home",
+        name="sensor-24dcc399a4e8",
+        asked=(),
+        lacks_wifi=True,
     )
     portal = SimpleNamespace(
         candidate=candidate,
@@ -87,7 +116,7 @@ def html(state: str, language: str = "en") -> str:
         token="0" * 16,
         networks=_NETWORKS,
         wrong=(),
-        wants_scan=False,
+        wants_scan=state == "scanning",
         chosen=b"Home",
         board=SimpleNamespace(id="24dcc399a4e8"),
     )
@@ -110,12 +139,33 @@ def is_stale() -> bool:
 
 def renew() -> None:
     """Make the pictures anew. Raises NoBrowserError."""
-    for name, picture in _drawn():
+    for name, picture in _drawn(SHEETS):
         (FOLDER / f"{name}.webp").write_bytes(picture)
     MADE_OF.write_text(made_of() + "\n", encoding="utf-8")
 
 
-def _drawn() -> Iterator[tuple[str, bytes]]:
+def draw_states(folder: Path, language: str = "en") -> list[Path]:
+    """Draw the page in each state, on a phone and on a laptop, light and dark, into a folder.
+
+    Raises NoBrowserError.
+    """
+    sheets = {}
+    for window, (width, height) in _WINDOWS.items():
+        for colours in ("light", "dark"):
+            for first in range(0, len(STATES), _SIDE_BY_SIDE):
+                shown = STATES[first : first + _SIDE_BY_SIDE]
+                name = f"{window}-{colours}-{language}-{first // _SIDE_BY_SIDE + 1}"
+                states = tuple(State(state, colours, language) for state in shown)
+                sheets[name] = Sheet(width, height, states)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, picture in _drawn(sheets):
+        paths.append(folder / f"{name}.webp")
+        paths[-1].write_bytes(picture)
+    return paths
+
+
+def _drawn(sheets: dict[str, Sheet]) -> Iterator[tuple[str, bytes]]:
     command = shutil.which("chromium")
     if not command:
         raise NoBrowserError("chromium is not on this computer")
@@ -126,7 +176,7 @@ def _drawn() -> Iterator[tuple[str, bytes]]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=command, args=FLAGS)
-        for name, sheet in SHEETS.items():
+        for name, sheet in sheets.items():
             yield name, _sheet(browser, sheet)
         browser.close()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from tools.program import IS_CHECKOUT
@@ -11,7 +14,18 @@ verb = new_verb()
 
 
 @verb.command(epilog=PLAIN_CODES)
-def pictures() -> None:
+def pictures(
+    states: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="In place of all that: draw the page in each of its states, on a phone and on a "
+            "laptop, light and dark, into this folder.",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of those: en or de.")] = "en",
+) -> None:
     """Draw the pictures in README.md anew.
 
     They are SVG, in tools/pictures/: the demo and the storm from real runs, the measured figures as
@@ -21,8 +35,8 @@ def pictures() -> None:
 
     Example: python3 -m tools pictures
     """
-    from tools.pictures.command import run
+    from tools.pictures.command import run, show_states
 
     if not IS_CHECKOUT:
         end("The pictures are in a checkout, with its README.md: run it there.")
-    raise typer.Exit(run())
+    raise typer.Exit(show_states(states, language) if states else run())
