@@ -46,7 +46,9 @@ def measure(
     found["flash_programs_least"] = ups.least_programs(first["saves"])
     if not tested_only:
         found.update(_further(bench, responder, step))
-        found["device_beyond"] = found["device_heap_all"] - found["heap_power_up_mpy"]
+        for key, power_up in (("", "power_up_mpy"), ("_refusal", "refusal")):
+            heap = found[f"heap_{power_up}"]
+            found[f"device_beyond{key}"] = found["device_heap_all"] - heap
     if has_valgrind():
         step("instructions")
         found.update(figures.codec(bench, "codec_firstboot"))

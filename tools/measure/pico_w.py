@@ -28,6 +28,7 @@ _CREATED = 0x41
 _SAMPLE = 0.25  # ms
 _KEY, _SECRET = "0123456789abcdefghij", "jihgfedcba9876543210"
 _ID = bytes.fromhex("e66138528334ab21")
+_NAME = f"sensor-{_ID.hex()}"
 # As short as can be: the board compiles it.
 APP = b"""\
 import gc, time
@@ -84,6 +85,7 @@ FIGURES = (
     Figure("free_asking", "heap free when it asks ThingsBoard"),
     Figure("free_provisioned", "heap free when it is provisioned"),
     Figure("free_least", "the least that was free at the first power-up"),
+    Figure("free_least_refusal", "the least at one that is refused, a probe before it"),
     Figure("free_application", "heap free when app.py starts and has collected garbage", 0.01),
     Figure("free_application_again", "heap free then at the second power-up", 0.01),
     Figure("ms_first_line", "ms from reset to firstboot's first line"),
@@ -102,6 +104,7 @@ FIGURES = (
     Figure("operations_again", "flash operations in the second power-up", 0),
     Figure("free_at_work", "heap free when a Device with attributes and calls has collected", 0.01),
     Figure("device_beyond", "more that it takes than the first power-up's most", goal=12_000),
+    Figure("device_beyond_refusal", "more than the most of one that is refused", goal=12_000),
     Figure("device_garbage", "garbage that a reading leaves, bytes", goal=1024),
     Figure("ms_awake", "ms from reset to sleep, a reading sent and the Wi-Fi joined", 0.1),
     Figure("datagrams_awake", "datagrams of such a wake", 0),
@@ -185,15 +188,19 @@ def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) ->
     operations = run.machine.flash_chip.operations
     found["erases"] = sum(each.kind == "erase" for each in operations)
     found["programs"] = len(operations) - found["erases"]
+    flash = run.machine.files
+    say("a refusal")
+    found["free_least_refusal"] = _refusal(run)
     say("a second power-up")
-    found.update(_second(run, run.machine.files))
+    found.update(_second(run, flash))
     say("the radio alone")
     found["ms_radio"] = _radio(run)
     for key in ("ms_credentials", "ms_to_join"):
         found[key + "_beyond"] = found[key] - found["ms_radio"]
     say("a Device at work")
     found.update(_device(run))
-    found["device_beyond"] = found["free_least"] - found["free_at_work"]
+    for key in ("", "_refusal"):
+        found[f"device_beyond{key}"] = found[f"free_least{key}"] - found["free_at_work"]
     cycles_a_ms = round(run.machine.frequency / 1000)
     measured = {"image": version_of(image), "cycles_a_ms": cycles_a_ms, "firstboot": found}
     if microcoapy:
@@ -257,6 +264,16 @@ def _flash(app: bytes, files: dict[str, bytes] | None = None) -> bytes:
         flash = Path(folder, "flash.img")
         put_firmware(flash, json.dumps(config).encode(), app, files)
         return flash.read_bytes()
+
+
+def _refusal(run: Run) -> int:
+    """The least heap that is free when the name is another's, which only a probe can tell."""
+    run.endpoint.thingsboard.delete_device(_NAME)
+    run.endpoint.thingsboard.add_device(_NAME, "another's")
+    run.power_up(_flash(APP))
+    run.watch()
+    run.until("next try in")
+    return run.least
 
 
 def _second(run: Run, files: bytes) -> dict[str, float]:
