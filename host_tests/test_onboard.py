@@ -82,6 +82,14 @@ def test_networks_are_listed(desk):
     assert told["networks"] == [["home", "-50", "YES"], ["café <script>", "-70", "NO"]]
 
 
+def test_networks_are_listed_while_the_board_joins(desk):
+    """An ESP32 hears nothing then, unless it stops."""
+    with desk.board(more={"wifi": {"ssid": "away", "password": "12345678"}}, hurry=1):
+        for _ in range(2):
+            done = onboard(desk, "--networks")
+            assert [line.split()[-1] for line in done.stdout.splitlines()] == ["home", "<script>"]
+
+
 def test_a_wrong_password_is_said_and_can_be_corrected(desk, server, tmp_path):
     file = tmp_path / "password"
     file.write_text("wrong password\n", encoding="utf-8")

@@ -180,7 +180,7 @@ class Portal:
     def _page(self, language, status=200, state=None):
         yield head(status, _HTML)
         yield from page.render(self, language, state)
-        if self.candidate.state in _LAST_WORDS:
+        if not state and self.candidate.state in _LAST_WORDS:
             self.has_told = True
 
     def _take(self, fields):
