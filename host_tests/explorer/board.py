@@ -43,7 +43,7 @@ def quick():
         (firmware.power_up, "_join", lambda *args: join(*args[:2], None)),
         (Attempt, "_idle", None),
         (strict_json, "mistake_in", mistake_in),
-        (configuration, "check", lambda *given: _check(check, *given)),
+        (configuration, "check", lambda *given: check_once(check, *given)),
     ):
         yield
 
@@ -64,7 +64,7 @@ def replaced(*attributes):
 mistake_in = lru_cache(maxsize=4096)(strict_json.mistake_in)
 
 
-def _check(check, content, id, provisioned=False, chip="", asked=None):
+def check_once(check, content, id, provisioned=False, chip="", asked=None):
     """What `check` returns, worked out once; each time it is one's own to change."""
     known = content, id, provisioned, chip, asked is not None
     config, missing = pickle.loads(_checked(check, uri.origin, *known))

@@ -136,12 +136,11 @@ class Network:
 
     def _step(self, until: int) -> bool:
         """Let the next thing happen, unless it happens after `until`."""
-        wakes = [
-            (server.wake_at, address)
-            for address, server in self.servers.items()
-            if server.wake_at is not None
-        ]
-        wake_at, address = min(wakes, default=(None, ""))
+        wake_at, address = None, ""
+        for each, server in self.servers.items():
+            wakes = server.wake_at
+            if wakes is not None and (wake_at is None or (wakes, each) < (wake_at, address)):
+                wake_at, address = wakes, each
         is_timer = wake_at is not None and not (self._events and self._events[0][0] < wake_at)
         if not is_timer and not self._events:
             return False

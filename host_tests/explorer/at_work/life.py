@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from firmware import aio, device, link, session
 from firmware.board import clock, strict_json, wifi
+from firmware.board import config as configuration
 from firmware.coap.client import Client
 from firmware.errors import Silence
 from firmware.thingsboard.telemetry import Queue
@@ -657,6 +658,7 @@ def _unexpected(error: Exception):
 
 def _quick():
     """Leave out what takes long and is not what is tested; wait in longer steps."""
+    check = configuration.check
     return explorer_board.replaced(
         (gc, "collect", lambda: None),
         (session, "give_back", lambda *steps: None),
@@ -667,4 +669,5 @@ def _quick():
         (wifi, "join_steps", _join_wifi),
         (clock, "clock_steps", _ask_time),
         (strict_json, "mistake_in", explorer_board.mistake_in),
+        (configuration, "check", lambda *given: explorer_board.check_once(check, *given)),
     )
