@@ -216,11 +216,12 @@ def power_on(image, program_size=32, rom=None):
 
     `program_size`: an ESP32's is 32, a Pico W's 256. `rom`: the file of a ROMFS, or None.
     """
-    make_room_for_names()
-    put_in_place()
     if rom:
+        # First, while so large a piece is free.
         content = bytearray(os.stat(rom)[6])
         open(rom, "rb").readinto(content)
+    make_room_for_names()
+    put_in_place()
     flash.blocks = os.stat(image)[6] // _BLOCK_SIZE
     flash.file = open(image, "r+b")
     mounted = vfs.VfsLfs2(flash, progsize=program_size)
