@@ -6,14 +6,7 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.errors import FirstbootError
-from firmware.thingsboard.telemetry import (
-    LARGEST,
-    Queue,
-    check_reading,
-    encoded,
-    given_time,
-    is_known,
-)
+from firmware.thingsboard.telemetry import Queue, check_reading, encoded, given_time, is_known
 
 _SAVED = "/telemetry.json"
 _BETWEEN_SAVES = const(600_000)  # ms; what keeps the flash from wearing out
@@ -69,11 +62,9 @@ class Backlog:
 
     def put_attributes(self, values):
         """Let client attributes wait. Raises ValueError."""
-        encoded(values)
+        encoded(values, None)
         for key in values:
-            size = len(encoded({key: values[key]}))
-            if size > LARGEST:
-                raise ValueError("%d bytes, and there is room for %d" % (size, LARGEST))
+            encoded({key: values[key]})
         self.attributes.update(values)
 
     def next(self, largest, confirm=True):

@@ -124,7 +124,7 @@ def keep(session):
     calls = session.observed and session.observed.calls
     calls = calls.replies() if calls else []
     rest = b'{"attributes":%s,"calls":%s,"telemetry":' % (
-        encoded(backlog.attributes),
+        encoded(backlog.attributes, None),
         json.dumps(calls).encode(),
     )
     waits = backlog or calls

@@ -11,7 +11,7 @@ import json
 
 from micropython import const
 
-from firmware.thingsboard.telemetry import LARGEST, encoded
+from firmware.thingsboard.telemetry import encoded
 
 # That are to be done; and with them those that are done, and whose reply has not got through.
 _MOST_CALLS = const(8)
@@ -87,8 +87,6 @@ class Calls:
         if not isinstance(result, dict):
             result = {} if result is None else {"result": result}
         reply = encoded(result)
-        if len(reply) > LARGEST:
-            raise ValueError("%d bytes, and there is room for %d" % (len(reply), LARGEST))
         for each in self._open:
             if each[0] == id and each[2] is None:
                 each[2] = reply

@@ -12,7 +12,7 @@ _DEEPEST = const(8)
 _COLD = 1_700_000_000_000
 _EARLIEST = 100_000_000_000  # ms since 1970, in 1973: what is less is no ms
 # Bytes, with what goes around them no more than a firmware.coap.client.Client sends.
-LARGEST = const(4_000)
+_LARGEST = const(4_000)
 
 
 class Queue:
@@ -47,10 +47,7 @@ class Queue:
         """
         if ts is not None:
             ts = int(ts)
-        content = encoded(values)
-        limit = min(self.limit, LARGEST)
-        if len(content) > limit:
-            raise ValueError("%d bytes, and there is room for %d" % (len(content), limit))
+        content = encoded(values, min(self.limit, _LARGEST))
         while self._size + len(content) > self.limit:
             self.dropped += 1
             if self.keeps == "oldest":
@@ -144,12 +141,18 @@ def check_reading(reading):
         given_time(reading["ts"])
 
 
-def encoded(values):
-    """Return an object as JSON, in bytes. Raises ValueError for what JSON cannot say."""
+def encoded(values, largest=_LARGEST):
+    """Return an object as JSON, in bytes. `largest`: the most bytes of it, None for any.
+
+    Raises ValueError for what JSON cannot say, and for what is larger.
+    """
     if not isinstance(values, dict):
         raise ValueError("ThingsBoard takes a dictionary, not a %s" % type(values).__name__)
     _check(values, 0)
-    return json.dumps(values, separators=(",", ":")).encode()
+    content = json.dumps(values, separators=(",", ":")).encode()
+    if largest and len(content) > largest:
+        raise ValueError("%d bytes, and there is room for %d" % (len(content), largest))
+    return content
 
 
 def _check(value, depth):
