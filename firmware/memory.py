@@ -7,7 +7,7 @@ _STEPS = (
     "board.config board.config_doubts board.config_mistakes board.credentials board.hostname"
     " board.json_mistakes board.kept board.near board.storage_failure board.strict_json board.wifi"
     " board.wifi_failure board.wifi_scan"
-    " coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
+    " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.answers thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.proposal provisioning.record provisioning.recovery"
     " provisioning.rejection provisioning.provisioned provisioning.settled link"
@@ -28,10 +28,11 @@ def give_back(steps=_STEPS):
             delattr(sys.modules[package], name)
 
 
-def give_back_room(room):
-    """Free all modules of a room of the firmware, such as "onboarding"."""
+def give_back_room(room, but=""):
+    """Free all modules of a room of the firmware, such as "onboarding", `but` for these."""
+    start = "firmware.%s." % room
     for name in list(sys.modules):
-        if name.startswith("firmware.%s." % room):
-            del sys.modules[name]
-    if sys.modules.pop("firmware." + room, None):
-        delattr(sys.modules["firmware"], room)
+        if name.startswith(start) and name[len(start) :] not in but.split():
+            give_back(name[len("firmware.") :])
+    if not but:
+        give_back(room)

@@ -33,6 +33,7 @@ ENOUGH = 0.95
 TESTS = {
     "firmware.board.credentials": ("credentials",),
     "firmware.board.storage": ("storage", "credentials"),
+    "firmware.coap.block": ("blockwise", "stream"),
     "firmware.coap.blockwise": ("blockwise", "client", "requests", "stream", "observe"),
     "firmware.coap.exchange": ("exchange", "client", "blockwise", "requests"),
     "firmware.coap.links": ("links",),
@@ -55,17 +56,21 @@ TESTS = {
     "firmware.thingsboard.ota": ("ota", "update"),
     "firmware.update.admission": ("install", "signature"),
     "firmware.update.checksum": ("checksum",),
-    "firmware.update.download": ("update",),
     "firmware.update.install": ("install",),
+    "firmware.update.installing": ("update",),
+    "firmware.update.intake": ("install", "signature"),
     "firmware.update.job": ("update",),
     "firmware.update.manifest": ("install", "signature"),
     "firmware.update.murmur3": ("checksum",),
+    "firmware.update.room": ("install",),
     "firmware.update.signature": ("signature",),
-    "firmware.update.slot": ("install",),
     "firmware.update.slots": ("slots", "install", "trial"),
+    "firmware.update.states": ("update",),
+    "firmware.update.transfer": ("update",),
     "firmware.update.tree": ("slots", "install"),
     "firmware.update.trial": ("trial",),
     "firmware.update.watch": ("update",),
+    "firmware.update.writer": ("install", "update"),
 }
 # What no test can notice: the change as it is shown, and why.
 UNNOTICEABLE = {

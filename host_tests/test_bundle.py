@@ -114,7 +114,7 @@ def test_what_was_made_is_read(files):
     assert {each.path: each.content for each in found.files} == files
     assert make(found) == data
     manifest = read_on_board(io.BytesIO(data), "6.3")
-    assert manifest.size + manifest.contents == len(data)
+    assert manifest["size"] + manifest["contents"] == len(data)
 
 
 @pytest.mark.parametrize("name", ["longest", "signed"])
@@ -124,19 +124,19 @@ def test_a_board_reads_what_is_made(key, name):
     large = keys.signer(rsa.generate_private_key(65537, 4096))
     data = make(bundle, large if name == "signed" else None)
     manifest = read_on_board(io.BytesIO(data), "6.3")
-    assert (manifest.title, manifest.version) == (bundle.title, bundle.version)
-    assert manifest.has_application and not manifest.has_firmware
-    assert manifest.signature == read(data).signature
+    assert (manifest["title"], manifest["version"]) == (bundle.title, bundle.version)
+    assert manifest["has_application"] and not manifest["has_firmware"]
+    assert manifest["signature"] == read(data).signature
     if name == "signed":
-        assert manifest.signed == hashlib.sha256(read(data).signed).digest()
+        assert manifest["signed"] == hashlib.sha256(read(data).signed).digest()
 
 
 def test_a_board_checks_the_signature(key):
     signed = keys.load_key(key)
     manifest = read_on_board(io.BytesIO(make(BUNDLE, keys.signer(signed))), "6.3")
-    check_on_board(keys.modulus(signed), manifest.signature, manifest.signed)
+    check_on_board(keys.modulus(signed), manifest["signature"], manifest["signed"])
     with pytest.raises(UpdateError, match="not of the key"):
-        check_on_board(keys.modulus(signed), manifest.signature, bytes(32))
+        check_on_board(keys.modulus(signed), manifest["signature"], bytes(32))
 
 
 def test_a_signature_is_over_all_that_is_before_it(key):

@@ -85,7 +85,8 @@ def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
     """With all of the firmware in each place, for which there is room on a Pico W."""
     board = desk.board(kind)
     flash(desk, board, ALONE.format(version=1))
-    update(board, APP.format(version=2), "2", contents.firmware(None))
+    config = json.dumps({"update": SETTINGS}).encode()
+    update(board, APP.format(version=2), "2", contents.firmware(config))
     wait(desk, 2, CONFIRMED, board)
     root = desk.read(board, "/app.py")
     saved = flash(desk, board, APP.format(version=3))

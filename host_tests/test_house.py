@@ -113,12 +113,14 @@ MAY_IMPORT = {
     "boot": set(),
 }
 PURE = (
+    "firmware.coap.block",
     "firmware.coap.blockwise",
     "firmware.coap.echo",
     "firmware.coap.exchange",
     "firmware.coap.links",
     "firmware.coap.merge",
     "firmware.coap.message",
+    "firmware.coap.misfit",
     "firmware.coap.numbers",
     "firmware.coap.observe",
     "firmware.coap.observe_blocks",

@@ -12,7 +12,7 @@ import pytest
 
 from firmware import observed
 from firmware.thingsboard import ota
-from firmware.update import download, job, watch
+from firmware.update import installing, job, states, transfer, watch
 from host_tests.firmware import test_update as tests
 from host_tests.firmware.world import Reset
 
@@ -28,110 +28,117 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "a download goes on without its first block": Mutant(
-        download, "if self.offset:", "if False:", tests.test_a_power_cut_goes_on_where_the_flash_is
+        transfer,
+        "if download.offset:",
+        "if False:",
+        tests.test_a_power_cut_goes_on_where_the_flash_is,
     ),
     "in another session too": Mutant(
-        download, "client is not self._client", "False", tests.test_another_address_in_the_middle
+        job, "client is not self._client", "False", tests.test_another_address_in_the_middle
     ),
     "after a long pause, too": Mutant(
-        download,
+        job,
         "> _LONGEST_PAUSE",
         "> _LONGEST_PAUSE << 8",
         tests.test_an_application_that_pauses_for_long,
     ),
     "a checksum is not compared": Mutant(
-        download,
-        "taken.digest().hex() != package.checksum.lower()",
+        installing,
+        'job.checksum.digest().hex() != package["checksum"].lower()',
         "False",
         tests.test_every_checksum_of_thingsboard,
     ),
     "only what comes after a cut is in it": Mutant(
-        download,
+        installing,
         "not installation.replay(taken.update)",
         "False",
         tests.test_a_power_cut_goes_on_where_the_flash_is,
     ),
     "what does not have it stays": Mutant(
-        download,
-        "self._installation.discard()",
+        installing,
+        "installation.discard()",
         "pass",
         tests.test_every_checksum_of_thingsboard,
     ),
     "refused blocks are asked for for ever": Mutant(
-        download,
+        transfer,
         "if code in _NO_BLOCKS:",
         "if False:",
         tests.test_blocks_that_are_refused_come_as_chunks,
     ),
     "one chunk past the end": Mutant(
-        download,
-        "return self.offset == self._package.size",
-        "return self.offset > self._package.size",
+        job,
+        "return self.offset == self.size",
+        "return self.offset > self.size",
         tests.test_sizes_around_a_block,
     ),
     "another size is taken": Mutant(
-        download,
-        "size not in (None, self._package.size)",
+        transfer,
+        "size not in (None, download.size)",
         "False",
         tests.test_thingsboard_serves_another_package_than_it_has_assigned,
     ),
     "doubt for ever": Mutant(
-        download, "> _LONGEST_DOUBT", "< 0", tests.test_a_size_that_stays_wrong_fails
+        transfer, "> _LONGEST_DOUBT", "< 0", tests.test_a_size_that_stays_wrong_fails
     ),
     "a certificate is provisioned anew": Mutant(
-        download, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
+        transfer, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
     ),
     "a checksum that the board has not is passed over in silence": Mutant(
-        download, "if not taken:", "if False:", tests.test_every_checksum_of_thingsboard
+        installing, "if not taken:", "if False:", tests.test_every_checksum_of_thingsboard
     ),
     "what has failed is tried again": Mutant(
-        job,
+        states,
         "or state.has_failed(*words)",
         "",
         tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
     ),
     "what runs is taken again": Mutant(
-        job,
+        states,
         "(is_running or",
         "(",
         tests.test_a_package_is_downloaded_and_switched_to,
     ),
     "a state is told again after a cut": Mutant(
-        job,
-        "self._state.keep([package.kind, package.mark, number + 1])",
-        "self._state._found['progress'] = [package.kind, package.mark, number + 1]",
+        states,
+        'State(job.session.board.storage).keep([package["kind"], package["mark"], job.told + 1])',
+        "pass",
         tests.test_a_cut_at_every_datagram,
     ),
     "a state is noted before it is told": Mutant(
-        job,
-        "yield from self._send(state_of(package.kind, _STATES[number]))",
-        "steps = self._send(state_of(package.kind, _STATES[number]))\n"
-        "        self._state.keep([package.kind, package.mark, number + 1])\n"
-        "        yield from steps",
+        states,
+        'yield from _send(job.session, state_of(package["kind"], state))',
+        'steps = _send(job.session, state_of(package["kind"], state))\n'
+        "    kept = State(job.session.board.storage)\n"
+        '    kept.keep([package["kind"], package["mark"], job.told + 1])\n'
+        "    yield from steps",
         tests.test_a_cut_at_every_datagram,
     ),
     "an outcome is told for ever": Mutant(
-        job, "state.told()", "pass", tests.test_a_package_is_downloaded_and_switched_to
+        states,
+        "state.told()",
+        "pass",
+        tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
     ),
     "what may pass is tried for ever": Mutant(
-        job, "self._tries < _MOST_TRIES", "True", tests.test_what_may_pass_is_tried_three_times
+        states, "job.tries < _MOST_TRIES", "True", tests.test_what_may_pass_is_tried_three_times
     ),
     "nothing is tried again": Mutant(
-        job, "error.may_pass and", "False and", tests.test_what_may_pass_is_tried_three_times
+        states, "error.may_pass and", "False and", tests.test_what_may_pass_is_tried_three_times
     ),
     "all boards begin at once": Mutant(
-        job, 'self._settings["spread"] * 1000', "0", tests.test_boards_begin_at_different_times
+        states, 'job.settings["spread"] * 1000', "0", tests.test_boards_begin_at_different_times
     ),
     "another assignment does not end the first": Mutant(
-        job,
-        "package.mark == self.package.mark",
+        states,
+        'package["mark"] == job.package["mark"]',
         "True",
         tests.test_the_assignment_changes_in_the_middle,
     ),
     "nor does its end": Mutant(
-        job,
-        "        self._end()\n        if package:",
-        "        if package:\n            self._end()",
+        states,
+        "        job.end()\n        if package:",
+        "        if package:\n            job.end()",
         tests.test_the_assignment_is_taken_away_in_the_middle,
     ),
     "the end of a trial is not noticed": Mutant(
@@ -159,7 +166,10 @@ MUTANTS = {
         tests.test_an_application_s_handler_has_all_attributes_also_when_it_comes_late,
     ),
     "half an assignment is one": Mutant(
-        ota, "if not (is_there or url):", "if False:", tests.test_half_an_assignment_is_none
+        ota,
+        'if not ((is_there and found["checksum"]) or found["url"]):',
+        "if False:",
+        tests.test_half_an_assignment_is_none,
     ),
 }
 
@@ -178,12 +188,15 @@ def mutated(mutant: Mutant) -> Iterator[None]:
         for name, each in changed.items()
         if getattr(each, "__module__", None) == module.__name__
     }
+    originals = dict(vars(module))
     with ExitStack() as stack:
-        for each in (module, job):
+        # Others have imported some of it.
+        for each in {mutant.module for mutant in MUTANTS.values()}:
             for name in own.keys() & vars(each).keys():
-                stack.enter_context(patch.object(each, name, own[name]))
+                if vars(each)[name] is originals[name]:
+                    stack.enter_context(patch.object(each, name, own[name]))
         # What the tests have put in their place.
-        for name in ("Installation", "ticks_add", "ticks_diff", "give_back"):
+        for name in ("Installation", "ticks_add", "ticks_diff", "give_back", "give_back_room"):
             if name in vars(module):
                 changed[name] = vars(module)[name]
         yield

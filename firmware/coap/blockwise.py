@@ -5,9 +5,9 @@ A body that fits one message stays one message, with no Block option.
 
 from micropython import const
 
-from ..errors import CoapError
+from .block import begin, check_block, check_size, elective, exponent
 from .merge import merge
-from .message import CON, uint, uint_bytes
+from .message import uint, uint_bytes
 
 _ETAG = const(4)
 _OBSERVE = const(6)
@@ -19,20 +19,7 @@ _FETCH = const(5)
 _SUCCESS = const(2)
 _CONTINUE = const(0x5F)
 _REQUEST_ENTITY_TOO_LARGE = const(0x8D)
-_LARGEST_SZX = const(6)
 _MORE = const(8)  # in a Block option
-
-
-class Changed(CoapError):
-    """The blocks are of two states of the resource: what was got is to be thrown away."""
-
-
-def begin(client, timeout):
-    """Begin a transfer with a Client that is none of its `steps`."""
-    client.exchange.begin(b"")
-    client.type = CON
-    client.timeout = timeout
-    client.began = client.ticks()
 
 
 def run(client, code, token, options, payload, response):
@@ -67,7 +54,7 @@ def transfer(options, payload, limit, largest_block, response=None):
     """Yield (options, payload) of each message, be sent its response; return the last response.
 
     That one has the whole body as its payload, and the options of its first block. `options`:
-    (number, value) in ascending order. `payload`: bytes, or firmware.coap.stream's Source.
+    (number, value) in ascending order. `payload`: bytes, or a Source.
     `limit`: the most bytes that either body may have. `largest_block`: the most that a request may
     carry. `response`: the first message's, when it was sent before. Raises CoapError for a body
     over the limit and for blocks that do not fit together.
@@ -98,11 +85,15 @@ def transfer(options, payload, limit, largest_block, response=None):
         wanted = min(named & 7, szx)
         code = response.code
         if code == _CONTINUE and not more:
+            from .misfit import misfit
+
             raise misfit("2.31 after the last block")
         if more and (code == _CONTINUE or (code >> 5 == _SUCCESS and block1 is not None)):
             # Its number is the request's, or counts blocks of the size that the server wants.
             number = named >> 4
             if block1 is None or sent not in (number << szx + 4, number << wanted + 4):
+                from .misfit import misfit
+
                 raise misfit("%s for another block", code)
             sent = end
         elif code != _REQUEST_ENTITY_TOO_LARGE or sent or wanted == szx:
@@ -133,59 +124,28 @@ def transfer(options, payload, limit, largest_block, response=None):
         response = yield merge(options, ((_BLOCK2, uint_bytes(block2 + 8)),)), b""
 
 
-def exponent(size, position=0):
-    """Return the SZX of the largest blocks of at most so many bytes of which one begins there."""
-    szx = _LARGEST_SZX
-    while szx and (16 << szx > size or position & (16 << szx) - 1):
-        szx -= 1
-    return szx
+class Source:
+    """A body that is read part by part, see firmware.coap.stream.upload."""
 
+    def __init__(self, client, body, size, offset):
+        self.offset = offset
+        self._client = client
+        self._body = body
+        self._size = size
 
-def check_block(response, code, position, etag):
-    """Return the Block2 of a response whose block is to be at a position of the body.
+    def __len__(self):
+        return self._size
 
-    Raises CoapError for any other, Changed when its ETag is another.
-    """
-    block2 = response.option(_BLOCK2)
-    if block2 is None or response.code != code:
-        raise misfit("%s in the middle of a block-wise response", response.code)
-    if elective(response, _ETAG, 8) != etag:
-        raise Changed(
-            "the resource changed in the middle of a block-wise response",
-            "Nothing to do at first: the next try gets the new one.",
-        )
-    block2 = uint(block2)
-    size = 16 << (block2 & 7)
-    length = len(response.payload)
-    if (
-        block2 & 7 == 7
-        or (block2 >> 4) * size != position
-        or length > size
-        or (block2 & _MORE and length != size)
-    ):
-        raise misfit("a block that does not continue the response")
-    return block2
-
-
-def elective(response, number, longest):
-    """Return the value of an option; b"" for none, or one too long to be read (RFC 7252 5.4.3)."""
-    value = response.option(number)
-    return b"" if value is None or len(value) > longest else value
-
-
-def check_size(size, limit):
-    """Raise CoapError for a body over the limit."""
-    if size > limit:
-        raise CoapError(
-            "a body over the limit of %d bytes" % limit,
-            "Check that this is the server you mean, send less, or raise the client's limit.",
-        )
-
-
-def misfit(what, code=None):
-    """Return the CoapError of a server that does not keep to RFC 7959, with a code in the text."""
-    if code is not None:
-        from .failure import code_name
-
-        what %= code_name(code)
-    return CoapError(what, "Check that this is the server you mean, and what stands before it.")
+    def part(self, start, end):
+        """Return the bytes from start to end, or to the end of the body."""
+        # Each block has its time: the whole may take as long as it has blocks.
+        self._client.began = self._client.ticks()
+        size = min(end, self._size) - start
+        if hasattr(self._body, "seek"):
+            self._body.seek(start)
+            part = self._body.read(size)
+        else:
+            part = self._body(start, size)
+        if len(part) != size:
+            raise ValueError("a body that has not the %d bytes it was to have" % self._size)
+        return part

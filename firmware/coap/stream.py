@@ -8,7 +8,7 @@ With firmware.coap.aio it is `await client.drive(…)`. What broke off goes on a
 
 from micropython import const
 
-from .blockwise import begin, check_block, check_size, elective, exponent, misfit, run_alone
+from .block import begin, check_block, check_offset, check_size, elective, exponent
 from .merge import merge
 from .message import GET, uint, uint_bytes
 from .options import request_options
@@ -49,7 +49,7 @@ def download(
     `offset`, how many bytes of it there are, and `etag`, the first response's ETag option, b"" for
     none. `block_size`: the most that is asked for in a message. `limit`: the most bytes of the
     whole. `timeout`: of each message, in ms: the whole may take as long as it has blocks. The
-    other arguments are Client.steps's, and so is what it raises; firmware.coap.blockwise.Changed
+    other arguments are Client.steps's, and so is what it raises; firmware.coap.misfit.Changed
     when the resource is another than that with `etag`, or becomes another: begin anew.
     """
     blocks = Blocks(client, path, write, offset, etag, on_begin, options, block_size, limit)
@@ -60,7 +60,7 @@ def download(
 
 
 class Blocks:
-    """A `download` that goes block by block, with other requests of the Client in between.
+    """A firmware.coap.stream.download that goes block by block, other requests in between.
 
     `is_done`: whether the last response was that of the whole, or refused it. `offset`: how many
     bytes there are. `size`: how many there will be, None when the server has not said it.
@@ -81,7 +81,7 @@ class Blocks:
         block_size=1024,
         limit=_MOST,
     ):
-        _check_offset(offset)
+        check_offset(offset)
         self.offset = offset
         self._client = client
         self._write = write
@@ -113,8 +113,10 @@ class Blocks:
             self._first = [(number, bytes(value)) for number, value in response.options]
             self.size = uint(elective(response, _SIZE2, 4)) or None
             check_size(self.size or 0, self._limit)
-            if self._on_begin:
-                self._on_begin(response, self.size)
+            # Not kept: it can be of a module that is not needed any more.
+            on_begin, self._on_begin = self._on_begin, None
+            if on_begin:
+                on_begin(response, self.size)
         offset += len(response.payload)
         check_size(offset, self._limit)
         self._write(response.payload)
@@ -125,6 +127,8 @@ class Blocks:
             self._token = self._token[:-1] + bytes((self._token[-1] + 1 & 0xFF,))
             return response
         if self.size not in (None, offset):
+            from .misfit import misfit
+
             raise misfit("a body of %d bytes that was to have %d" % (offset, self.size))
         self.is_done = True
         response.options = self._first
@@ -157,39 +161,10 @@ def upload(
     time, and then answer 4.08. `timeout`: of each message, in ms. The other arguments are
     Client.steps's, and so is what it raises.
     """
-    _check_offset(offset)
+    check_offset(offset)
+    # Only now, since hardly anybody needs both.
+    from .blockwise import Source, run_alone
+
     source = Source(client, body, size, offset)
     prepared = request_options(client.name, path, content_format, options)
     return (yield from run_alone(client, code, prepared, source, timeout=timeout))
-
-
-class Source:
-    """A body that is read part by part, for firmware.coap.blockwise."""
-
-    def __init__(self, client, body, size, offset):
-        self.offset = offset
-        self._client = client
-        self._body = body
-        self._size = size
-
-    def __len__(self):
-        return self._size
-
-    def part(self, start, end):
-        """Return the bytes from start to end, or to the end of the body."""
-        # Each block has its time: the whole may take as long as it has blocks.
-        self._client.began = self._client.ticks()
-        size = min(end, self._size) - start
-        if hasattr(self._body, "seek"):
-            self._body.seek(start)
-            part = self._body.read(size)
-        else:
-            part = self._body(start, size)
-        if len(part) != size:
-            raise ValueError("a body that has not the %d bytes it was to have" % self._size)
-        return part
-
-
-def _check_offset(offset):
-    if offset & 15:
-        raise ValueError("a body goes on at a multiple of 16 bytes, the smallest block's size")

@@ -11,45 +11,30 @@ from firmware.thingsboard.device_api import api_path
 KINDS = ("sw", "fw")
 
 
-class Package:
-    """A package that is assigned. `kind`: "sw" or "fw". `size`: in bytes.
-
-    `checksum`: in hex, by an `algorithm` of ThingsBoard's, such as "SHA256"; both may be "".
-    `url`: where it is when ThingsBoard does not have it, else None.
-    """
-
-    def __init__(self, kind, title, version, size, algorithm="", checksum="", url=None):
-        self.kind = kind
-        self.title = title
-        self.version = version
-        self.size = size
-        self.algorithm = algorithm
-        self.checksum = checksum
-        self.url = url
-
-    @property
-    def mark(self):
-        """A number that is another one when anything of it is."""
-        words = self.kind, self.title, self.version, self.size, self.algorithm, self.checksum
-        return crc32(repr(words).encode())
-
-
 def assigned(values, kind):
-    """Return the Package of a kind that shared attributes assign; None: there is none, or not yet.
+    """Return the package of a kind that shared attributes assign; None: there is none, or not yet.
 
-    ThingsBoard sets them one by one.
+    A dictionary: `kind`, "sw" or "fw"; `title`, `version`; `size`, in bytes; `checksum`, in hex,
+    by a `checksum_algorithm` of ThingsBoard's, such as "SHA256": both may be ""; `url`: where it is
+    when ThingsBoard does not have it, else None; `mark`: a number that is another when anything of
+    the others is. ThingsBoard sets them one by one.
     """
-    title, version, size, algorithm, checksum, url = [
-        values.get("%s_%s" % (kind, key))
-        for key in ("title", "version", "size", "checksum_algorithm", "checksum", "url")
-    ]
-    if title is None or version is None:
+    found = {}
+    for key in ("title", "version", "size", "checksum_algorithm", "checksum", "url"):
+        found[key] = values.get("%s_%s" % (kind, key))
+    size = found["size"]
+    is_there = isinstance(size, int) and size > 0 and found["checksum_algorithm"]
+    if found["title"] is None or found["version"] is None:
         return None
-    is_there = isinstance(size, int) and size > 0 and checksum and algorithm
-    if not (is_there or url):
+    if not ((is_there and found["checksum"]) or found["url"]):
         return None
-    words = [str(each or "") for each in (title, version, algorithm, checksum)]
-    return Package(kind, words[0], words[1], size, words[2], words[3], url)
+    for key in ("title", "version", "checksum_algorithm", "checksum"):
+        if not isinstance(found[key], str):
+            found[key] = str(found[key] or "")
+    words = [found[key] for key in ("title", "version", "size", "checksum_algorithm", "checksum")]
+    found["mark"] = crc32(repr((kind,) + tuple(words)).encode())
+    found["kind"] = kind
+    return found
 
 
 def package_path(credentials, kind):

@@ -3,7 +3,7 @@
 import hashlib
 from binascii import crc32
 
-_OF_HASHLIB = {"MD5": "md5", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "sha512"}
+_OF_HASHLIB = "MD5 SHA256 SHA384 SHA512"
 
 
 def checksum(algorithm):
@@ -11,17 +11,17 @@ def checksum(algorithm):
 
     `algorithm`: as ThingsBoard names it.
     """
-    if algorithm in _OF_HASHLIB:
+    if algorithm in _OF_HASHLIB.split():
         # Boards have SHA-256, most of them MD5.
-        made = getattr(hashlib, _OF_HASHLIB[algorithm], None)
+        made = getattr(hashlib, algorithm.lower(), None)
         return made and made()
     if algorithm == "CRC32":
         return _CRC32()
     if algorithm in ("MURMUR3_32", "MURMUR3_128"):
         # Only now, since hardly anybody chooses it.
-        from firmware.update import murmur3
+        from firmware.update.murmur3 import Murmur32, Murmur128
 
-        return murmur3.Murmur32() if algorithm == "MURMUR3_32" else murmur3.Murmur128()
+        return Murmur32() if algorithm == "MURMUR3_32" else Murmur128()
     return None
 
 

@@ -8,48 +8,52 @@ power cut the files themselves say how far it was.
 
 import json
 import sys
+from hashlib import sha256
 
 from micropython import const
 
 from firmware.board.kept import VERSION
-from firmware.update import manifest
-from firmware.update.admission import check, check_room
 from firmware.update.errors import UpdateError, passing
-from firmware.update.slot import BLOCK, NEW_MANIFEST, Slot
+from firmware.update.room import check_room
 from firmware.update.slots import SLOTS, State
 from firmware.update.tree import MANIFEST, PACKAGE, discard
+from firmware.update.writer import Folder, Writer
+
+# What is loaded with it, and not needed while bytes come.
+LOADED = "update.install update.manifest update.slots update.room update.tree board.kept"
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
-# After so many bytes what came is there for good. A cut costs so much at most.
-_FLUSH = const(16_384)
+_PIECE = const(512)  # bytes that are read at a time
 
 
 class Installation:
     """A bundle's way into a slot: `begin`, `write` from `offset` on, `finish`, `switch`.
 
-    `settings`: `update` of config.json. `offset`: after `begin`, how many bytes of the bundle need
-    not come again: a multiple of 1024, or all of it. Raises UpdateError while a trial needs both
+    `settings`: `update` of config.json. `place`: the slot. After `begin` there are `offset`: how
+    many bytes of the bundle need not come again, a multiple of 1024, or all of it; and `writer`:
+    what `write` is, and goes on without the rest. Raises UpdateError while a trial needs both
     slots; all methods raise it for a bundle that is not taken, and FirstbootError when the flash
     fails.
     """
 
     offset = 0
+    writer = None
 
     def __init__(self, board, settings):
-        self._storage = board.storage
-        self._idle = board.idle
+        self._board = board
         self._settings = settings
         self._state = State(board.storage)
-        place = self._state.slot()
-        if not place:
+        self.place = self._state.slot()
+        if not self.place:
             raise passing(
                 "the version that runs is on trial, and the one before may have to come back",
                 "Wait until it is confirmed.",
             )
-        self._mpy = manifest.mpy_version(sys.implementation)
-        self._slot = Slot(board, place, self._mpy)
-        self._out = self._files = None
+        version = getattr(sys.implementation, "_mpy", 0)
+        mpy = "%d.%d" % (version & 0xFF, version >> 8 & 3) if version else "-"
+        self._folder = Folder(board.storage, self.place, MANIFEST, mpy)
+        self._slot = Slot(board, self._folder)
 
     def begin(self, title, version, size, checksum):
         """Begin with the package that ThingsBoard calls so, or go on with it.
@@ -59,10 +63,11 @@ class Installation:
         package = {"title": title, "version": version, "size": size, "checksum": checksum}
         self.close()
         self._package = package
+        self._is_finished = False
         # Also when all of it is there: its application may have changed it.
-        self._state.give_up(self._slot.place)
+        self._state.give_up(self.place)
         try:
-            if self._begun() != package:
+            if self._begun() != package or not self._has_good_manifest():
                 self._start_over()
             self._find_offset()
         except OSError as error:
@@ -81,33 +86,24 @@ class Installation:
 
     def write(self, data):
         """Take the next bytes of the bundle."""
-        data = memoryview(data)
-        # What is on flash beyond `offset` comes again.
-        again = min(len(data), self._again)
-        self._again -= again
-        data = data[again:]
-        try:
-            while len(data):
-                data = self._take_content(data) if self._files else self._take_manifest(data)
-        except OSError as error:
-            raise _flash_fails(error)
+        self.writer.write(data)
 
     def finish(self):
         """All of it was written: check that each file is on flash as its SHA-256 says."""
+        package = self._package
+        self.begin(package["title"], package["version"], package["size"], package["checksum"])
+        if self.offset != package["size"]:
+            raise passing("the package ended before its bundle did", "It is asked for again.")
         try:
-            while self._files and not self._left and self._next():
-                pass
-            if not self._files or self._left:
-                raise passing("the package ended before its bundle did", "It is asked for again.")
-            if not self._slot.is_whole():
-                self.discard()
-                raise passing(
-                    "what was downloaded is not what the bundle's SHA-256 say",
-                    "It is downloaded again.",
-                )
+            is_whole = self._slot.is_whole()
         except OSError as error:
             raise _flash_fails(error)
-        self.close()
+        if not is_whole:
+            self.discard()
+            raise passing(
+                "what was downloaded is not what the bundle's SHA-256 say",
+                "It is downloaded again.",
+            )
         self._is_finished = True
 
     def switch(self):
@@ -115,135 +111,135 @@ class Installation:
         if not self._is_finished:
             self.finish()
         settings = self._settings
-        self._state.switch(
-            self._slot.place, self._package, settings["trial"], settings["contact"], VERSION
-        )
+        trial, contact = settings["trial"], settings["contact"]
+        self._state.switch(self.place, self._package, trial, contact, VERSION)
 
     def close(self):
         """Close the file that is open; `begin` goes on where it was."""
-        if self._out:
-            self._out.close()
-        if self._files:
-            self._files.close()
-        self._out = self._files = None
-        self._left = self._again = 0
-        self._is_finished = False
-
-    def _begun(self):
-        """Return the package that was begun in the slot, None when there is none."""
-        try:
-            return json.loads(self._storage.read(self._slot.place + PACKAGE) or b"")
-        except ValueError:
-            return None
-
-    def _start_over(self):
-        """Make the slot one that is empty, for the package."""
-        self.discard()
-        for place in SLOTS:
-            # Such as one that has failed.
-            if place not in (self._state.running, self._state.before):
-                discard(self._storage, place, self._idle)
-        check_room(self._package["size"], self._slot.free())
-        self._slot.make_folders(PACKAGE)
-        self._storage.save(self._slot.place + PACKAGE, json.dumps(self._package).encode())
+        if self.writer:
+            self.writer.close()
+            self.writer = None
 
     def discard(self):
         """Forget what came: `begin` starts at 0 again."""
         self.close()
-        self._slot.discard()
+        discard(self._board.storage, self.place, self._board.idle)
+
+    def _begun(self):
+        """Return the package that was begun in the slot, None when there is none."""
+        try:
+            return json.loads(self._board.storage.read(self.place + PACKAGE) or b"")
+        except ValueError:
+            return None
+
+    def _has_good_manifest(self):
+        """Return whether the manifest, if it is there, is what was checked."""
+        if self._folder.size_of(MANIFEST) < 0:
+            return True
+        try:
+            self._slot.read_manifest()
+            return True
+        except UpdateError:
+            return False
+
+    def _start_over(self):
+        """Make the slot one that is empty, for the package."""
+        storage = self._board.storage
+        for place in SLOTS:
+            # One that is no more needed, such as one that has failed, too.
+            if place == self.place or place not in (self._state.running, self._state.before):
+                discard(storage, place, self._board.idle)
+        check_room(storage, self._package["size"])
+        self._folder.make_folders(PACKAGE)
+        storage.save(self.place + PACKAGE, json.dumps(self._package).encode())
 
     def _find_offset(self):
         """Find out how much of the bundle is there, and be ready for what follows."""
-        there = self._slot.size_of(MANIFEST)
+        there = self._folder.size_of(MANIFEST)
         if there < 0:
+            firmware = self._state.root_firmware or VERSION
+            key = self._settings["key"]
+            what = self._board, self._folder, self._package, key, firmware
+            self.writer = Writer(self._folder, what)
             self.offset = 0
             return
-        self._files = self._slot.files()
-        while self._next(is_resumed=True):
-            there += self._there
-            if self._left:
+        self.writer = writer = Writer(self._folder, None)
+        while not writer.left:
+            found = writer.next()
+            if not found:
                 break
+            name, size, _, is_taken = found
+            # What a board does not take is not kept, and need not come.
+            kept = self._folder.size_of(name) if is_taken else size
+            if kept > size:
+                kept = -1  # its application has written to it
+            writer.begin(*(found + (kept,)))
+            there += max(0, kept)
         self.offset = there if there == self._package["size"] else there - there % _STEP
-        self._again = there - self.offset
+        writer.again = there - self.offset
 
-    def _take_manifest(self, data):
-        """Take bytes of the manifest; return those that follow it."""
-        if not self._out:
-            self._out = self._slot.open(NEW_MANIFEST, "wb")
-            self._end = manifest.End()
-        try:
-            size = self._end.find(data)
-            self._out.write(data[:size])
-            if size is None:
-                return data[:0]
-            self._out.close()
-            self._check_manifest()
-        except UpdateError:
-            self.discard()
-            raise
-        self._out = None
-        self._slot.rename(NEW_MANIFEST, MANIFEST)
-        self._files = self._slot.files()
-        return data[size:]
 
-    def _check_manifest(self):
-        found = self._slot.read_manifest(NEW_MANIFEST)
-        check(
-            found,
-            self._package,
-            self._settings["key"],
-            sys.platform,
-            sys.implementation.version[:3],
-            self._state.root_firmware or VERSION,
-        )
-        check_room(found.blocks * BLOCK, self._slot.free())
+class Slot:
+    """What is in a firmware.update.writer.Folder. Raises OSError when the flash fails."""
 
-    def _next(self, is_resumed=False):
-        """Go on to the next file of the bundle; return False when there is none.
+    def __init__(self, board, folder):
+        self._idle = board.idle
+        self._folder = folder
 
-        `is_resumed`: go on with what is there of it, `_there` bytes.
+    def read_manifest(self):
+        """Return what the manifest says. Raises UpdateError when it is not whole."""
+        # Only now, since a new download looks at none.
+        from firmware.update.manifest import read
+
+        with self._folder.open(MANIFEST) as lines:
+            return read(lines, self._folder.mpy)
+
+    def files(self):
+        """Yield what Folder.file_of gives of each file that the manifest names."""
+        with self._folder.open(MANIFEST) as lines:
+            for line in lines:
+                found = self._folder.file_of(line)
+                if found:
+                    yield found
+
+    def replay(self, left, update):
+        """Call `update` with the first `left` bytes of the bundle, in order.
+
+        Returns False, and leaves out what follows, when some are not kept.
         """
-        try:
-            name, size, _, is_taken = next(self._files)
-        except StopIteration:
-            return False
-        self._left = size
-        self._there = 0
-        if is_taken:
-            there = self._slot.size_of(name) if is_resumed else -1
-            if there > size:
-                there = -1  # its application has written to it
-            if there < size:
-                self._slot.make_folders(name)
-                self._out = self._slot.open(name, "ab" if there > 0 else "wb")
-            self._there = max(0, there)
-            self._unsaved = 0
-        elif is_resumed:
-            # Its bytes are not kept, and need not come.
-            self._there = size
-        self._left -= self._there
-        self._close_file_at_its_end()
+        left -= self.feed(MANIFEST, left, update)
+        for name, size, _, is_taken in self.files():
+            if left and size:
+                if not is_taken:
+                    return False
+                left -= self.feed(name, left, update)
         return True
 
-    def _take_content(self, data):
-        """Take bytes of a file; return those of the next ones."""
-        if not self._left and not self._next():
-            raise passing("the package is longer than its bundle", "Upload it again if this stays.")
-        part = data[: self._left]
-        if self._out:
-            self._out.write(part)
-            self._unsaved += len(part)
-            if self._unsaved >= _FLUSH:
-                self._out.flush()
-                self._unsaved = 0
-        self._left -= len(part)
-        self._close_file_at_its_end()
-        return data[len(part) :]
+    def is_whole(self):
+        """Return whether all files are as the SHA-256 in its manifest say."""
+        for name, size, digest, is_taken in self.files():
+            if is_taken:
+                found = sha256()
+                there = self._folder.size_of(name)
+                if there != size or self.feed(name, size, found.update) != size:
+                    return False
+                if found.digest().hex() != digest:
+                    return False
+        return True
 
-    def _close_file_at_its_end(self):
-        if self._out and not self._left:
-            self._out.close()
-            self._out = None
+    def feed(self, name, most, update):
+        """Call `update` with a file's first bytes, `most` at most; return how many there were."""
+        left = most
+        buffer = memoryview(bytearray(_PIECE))
+        with self._folder.open(name) as file:
+            while left:
+                size = file.readinto(buffer[: min(left, _PIECE)])
+                if not size:
+                    break
+                update(buffer[:size])
+                left -= size
+                self._idle()
+        return most - left
 
 
 def _flash_fails(error):

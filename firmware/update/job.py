@@ -2,182 +2,204 @@
 
 assigned ── `spread` ──► DOWNLOADING ──► DOWNLOADED ──► VERIFIED ──► UPDATING ──► it starts anew, on
 trial ── confirmed ──► UPDATED; else, from anywhere, FAILED: not again until another is assigned
+
+What is needed for one step only is in a module of its own, which gives itself back as it ends.
+While a package comes there are this, and firmware.update.writer: what each block needs.
 """
 
 from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.coap.message import POST
-from firmware.retry import backoff
-from firmware.thingsboard.ota import KINDS, assigned, state_of
-from firmware.thingsboard.telemetry import encoded
-from firmware.update.errors import UpdateError, passing
-from firmware.update.slots import State
+from firmware.errors import CoapError, Silence
+from firmware.update.errors import UpdateError
 
-# How often a package is begun again that may pass then.
-_MOST_TRIES = const(3)
-_STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
+# How many states are told until all of a package is there, and until it is switched to.
+_DOWNLOADED = const(2)
+_ALL = const(4)
+_CONTENT = const(0x45)
+# ms that each has; ThingsBoard repeats a message for the last time after 41 s.
+_EACH_BLOCK = const(60_000)
+# ms from a block to the next; after 300 s without one ThingsBoard forgets what it serves.
+_LONGEST_PAUSE = const(240_000)
 
 
 class Job:
     """See firmware.update.watch. `package`: what is to be taken, None for nothing.
 
-    `is_hurried`: whether what might wait is done now.
+    `is_untold`: whether ThingsBoard is to be told how an update has ended. `told`: how many of the
+    states of the package it has been told, `tries`: how often it was begun in vain. `download`:
+    what comes of it; `is_there`: that all of it has come, by a `checksum`; `place`: where it is
+    when it is checked. `is_hurried`: whether what might wait is done now.
     """
 
-    package = _download = None
-    _tries = 0
+    package = download = checksum = place = None
+    is_untold = is_there = False
+    told = tries = 0
 
     def __init__(self, session, settings, is_hurried):
-        self._session = session
-        self._settings = settings
+        self.session = session
+        self.settings = settings
         self.is_hurried = is_hurried
 
     def look(self, values):
         """Look at all shared attributes and at /slots.json, of which something may be new."""
-        self._state = State(self._session.board.storage)
-        package = self._chosen(values)
-        if package and self.package and package.mark == self.package.mark:
-            return
-        self._end()
-        if package:
-            self.package = package
-            drawn = self._session.board.random(2)
-            # Boards that are assigned a package together must not ask for it together.
-            wait = self._settings["spread"] * 1000 * (drawn[0] << 8 | drawn[1]) >> 16
-            self._begin_in(wait)
-            self._say("is assigned; it begins within %d s" % (wait // 1000 + 1))
+        from firmware.update.states import look
+
+        look(self, values)
 
     def is_done(self):
         """Return whether there is nothing to do any more."""
-        return not (self._state.untold or self.package)
+        return not (self.is_untold or self.package)
 
     def is_due(self):
         """Return whether there is a step to do now."""
-        if self._state.untold:
+        if self.is_untold:
             return True
         return self.package is not None and (
-            self.is_hurried or ticks_diff(self._not_before, self._session.board.ticks()) <= 0
+            self.is_hurried or ticks_diff(self._not_before, self.session.board.ticks()) <= 0
         )
 
     def step(self):
         """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
         try:
-            yield from self._tell_outcome() if self._state.untold else self._advance()
+            yield from self._next()
         except UpdateError as error:
-            self._fail(error)
-        except MemoryError:
-            self._fail(
-                passing(
-                    "there is not enough memory to take the update",
-                    "Let the application take less, or freeze the firmware.",
-                )
-            )
+            from firmware.update.states import fail
 
-    def _chosen(self, values):
-        """Return the package to take, software first; None for one that runs or has failed."""
-        state = self._state
-        for kind in KINDS:
-            package = assigned(values, kind)
-            if package:
-                words = package.title, package.version, package.checksum
-                running = state.package()
-                is_running = running and words == _words(running)
-                if state.slot() and not (is_running or state.has_failed(*words)):
-                    return package
-                break
-        return None
+            fail(self, error)
 
-    def _advance(self):
+    def begin(self, writer, offset, checksum):
+        """Begin with the bytes of the package from there on, see Download."""
+        self.download = Download(self.session, self.package, writer, offset, checksum)
+
+    def begin_in(self, ms):
+        """Do nothing for the package until then."""
+        self._not_before = ticks_add(self.session.board.ticks(), ms)
+
+    def end(self):
+        """There is nothing to take any more: give back what a download took."""
+        self.tries = 0
+        self.package = None
+        self.close()
+
+    def close(self):
+        """Give back what a download took; another one goes on where it was."""
+        if self.download:
+            self.download.close()
+        self.download = self.checksum = self.place = None
+        self.is_there = False
+
+    def say(self, text):
+        """Say something of the package."""
+        self.session.board.indicator.say("update: %(title)s %(version)s: " % self.package + text)
+
+    def _next(self):
         """Return the steps of what comes next."""
-        package = self.package
-        if not self._download:
-            from firmware.update.download import Download
+        if self.is_untold:
+            from firmware.update.states import tell_outcome
 
-            self._download = Download(self._session, package, self._settings)
-        download = self._download
-        told = self._told()
-        if told and not download.is_whole:
+            return tell_outcome(self)
+        download = self.download
+        if not (download or self.is_there):
+            from firmware.update.installing import begin
+
+            begin(self)
+            return ()
+        told = self.told
+        if not told or (not download and (told < _DOWNLOADED or (self.place and told < _ALL))):
+            from firmware.update.states import tell
+
+            return tell(self)
+        if download and not download.is_whole:
             return download.step()
-        if told < 2:
-            return self._tell(package, told)
-        if not download.is_verified:
-            download.verify()
-        elif told < len(_STATES):
-            return self._tell(package, told)
-        else:
-            download.switch()
-            self._restart()
+        from firmware.update.installing import complete
+
+        complete(self)
         return ()
 
-    def _told(self):
-        """Return how many of the states of this package have been told."""
-        progress = self._state.progress
-        is_its = progress and progress[:2] == [self.package.kind, self.package.mark]
-        return progress[2] if is_its else 0
 
-    def _tell(self, package, number):
-        """The steps that tell a state of a package, by its number."""
-        self._say(_STATES[number])
-        yield from self._send(state_of(package.kind, _STATES[number]))
-        self._state.keep([package.kind, package.mark, number + 1])
+class Download:
+    """A Package that goes to flash.
 
-    def _tell_outcome(self):
-        """The steps that tell how an update has ended."""
-        state = self._state
-        kind = state.progress[0] if state.progress else KINDS[0]
-        why = state.failed["why"] if state.untold == "FAILED" else None
-        yield from self._send(state_of(kind, state.untold, why, state.package()))
-        state.told()
+    `writer`: a firmware.update.install.Installation's. `checksum`: of the bytes before `offset`,
+    None for none. `size`, `offset`: how many bytes there will be, and are. `by_chunks`: whether
+    they are asked for by ThingsBoard's own parameters.
+    """
 
-    def _send(self, values):
-        return self._session.ask(POST, "telemetry", encoded(values))
+    by_chunks = False
+    doubtful_since = _blocks = None
 
-    def _fail(self, error):
-        """Try it again later, or note that it has failed."""
-        package = self.package
-        board = self._session.board
-        why = ". ".join(str(error).split("\n"))
-        self._say(why)
-        self._tries += 1
-        if error.may_pass and self._tries < _MOST_TRIES:
-            self._close()
-            self._begin_in(backoff(self._tries, board.random))
-            return
-        if not self._told():
-            # What there was no room for was not begun.
-            self._state.keep([package.kind, package.mark, len(_STATES)])
-        self._state.refuse(package.title, package.version, package.checksum, why)
-        self._end()
+    def __init__(self, session, package, writer, offset, checksum):
+        self.session = session
+        self.size = package["size"]
+        self.kind = package["kind"]
+        self.writer = writer
+        self.offset = offset
+        self.checksum = checksum
 
-    def _begin_in(self, ms):
-        self._not_before = ticks_add(self._session.board.ticks(), ms)
+    @property
+    def is_whole(self):
+        """Whether all bytes are there."""
+        return self.offset == self.size
 
-    def _end(self):
-        """Give back what a download took."""
-        self._tries = 0
-        self.package = None
-        self._close()
+    def step(self):
+        """The steps of one block. Raises FirstbootError, and UpdateError for a bad package."""
+        return self.session.answered(self._chunk() if self.by_chunks else self._block())
 
-    def _close(self):
-        if self._download:
-            self._download.close()
-            self._download = None
+    def write(self, data):
+        """Take the next bytes."""
+        self.writer.write(data)
+        self.offset += len(data)
+        if self.checksum:
+            self.checksum.update(data)
 
-    def _restart(self):
-        session = self._session
-        session.disconnect()
-        session.backlog.keep()
-        self._say("the board starts anew")
-        session.board.reset()
+    def close(self):
+        """Close the file that is open."""
+        self.writer.close()
 
-    def _say(self, text):
-        package = self.package
-        self._session.board.indicator.say(
-            "update: %s %s: %s" % (package.title, package.version, text)
-        )
+    def _block(self):
+        """The steps of one block; they return the response."""
+        client = self.session.client
+        now = self.session.board.ticks()
+        # What fails begins anew, since it is not put back.
+        blocks, self._blocks = self._blocks, None
+        is_old = blocks and ticks_diff(now, self._block_at) > _LONGEST_PAUSE
+        try:
+            if not blocks or is_old or client is not self._client:
+                blocks, response = yield from self._begin()
+                if not blocks:
+                    return (yield from self._refused(response))
+            response = yield from blocks.next(_EACH_BLOCK)
+            if response.code != _CONTENT:
+                return (yield from self._refused(response))
+            if blocks.is_done and not self.is_whole:
+                from firmware.coap.misfit import misfit
 
+                raise misfit("a package that ends after %d bytes" % self.offset)
+        except Silence:
+            raise
+        except CoapError:
+            self.by_chunks = True
+            raise
+        self._blocks = blocks
+        self._client = client
+        self._block_at = now
+        return response
 
-def _words(package):
-    return package["title"], package["version"], package["checksum"]
+    def _begin(self):
+        from firmware.update.transfer import begin
+
+        return begin(self, _EACH_BLOCK)
+
+    def _refused(self, response):
+        """The steps after a response that is no block; they return the one that counts."""
+        from firmware.update.transfer import refused
+
+        response = refused(self, response)
+        return response if response else (yield from self._chunk())
+
+    def _chunk(self):
+        from firmware.update.transfer import chunk
+
+        return chunk(self, _EACH_BLOCK)

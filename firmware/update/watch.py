@@ -2,15 +2,17 @@
 
 import gc
 from binascii import crc32
+from time import ticks_add, ticks_diff
 
-from firmware.memory import give_back
+from micropython import const
 
+from firmware.memory import give_back, give_back_room
+from firmware.retry import backoff
+
+# How often there may be too little memory for a package before it has failed.
+_MOST_SHORTAGES = const(3)
 _SLOTS = "/slots.json"
-_STEPS = (
-    "update.job update.slots update.tree update.errors update.download update.install update.slot"
-    " update.manifest update.admission update.signature update.checksum update.murmur3"
-    " thingsboard.ota coap.stream coap.blockwise"
-)
+_OTHERS = "coap.block coap.merge coap.stream thingsboard.ota"
 
 
 class Watch:
@@ -21,6 +23,9 @@ class Watch:
 
     _job = _mark = None
     _is_settled = _is_hurried = False
+    # In ticks, after there was not enough memory; None: at once.
+    _not_before = None
+    _shortages = 0
 
     def __init__(self, session, settings):
         self._session = session
@@ -44,33 +49,38 @@ class Watch:
 
     def is_due(self):
         """Return whether there is a step to do now."""
-        trial = self._session.board.trial
+        session = self._session
+        trial = session.board.trial
         if trial and trial.is_over and not self._is_settled:
             # There is something to tell, and another package may be taken.
             self._is_settled = self._is_new = True
         if self._is_new:
-            return True
+            wait = self._not_before
+            return wait is None or ticks_diff(wait, session.board.ticks()) <= 0
         job = self._job
         if not job:
             return False
         if job.is_done():
-            self._job = None
-            give_back(_STEPS)
+            self._give_back()
             return False
         return job.is_due()
 
     def step(self):
-        """Return the steps of what is due: a state that is told, or a block."""
-        if self._is_new:
-            self._is_new = False
-            if not self._job:
-                gc.collect()
-                # Only now, since it is needed for minutes in years.
-                from firmware.update.job import Job
+        """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
+        try:
+            if self._is_new:
+                if not self._job:
+                    gc.collect()
+                    # Only now, since it is needed for minutes in years.
+                    from firmware.update.job import Job
 
-                self._job = Job(self._session, self._settings, self._is_hurried)
-            self._job.look(self._session.observed.shared or {})
-        return self._job.step() if self.is_due() else ()
+                    self._job = Job(self._session, self._settings, self._is_hurried)
+                self._job.look(self._session.observed.shared or {})
+                self._is_new = False
+            if self.is_due():
+                yield from self._job.step()
+        except MemoryError:
+            self._do_without()
 
     def hurry(self):
         """The board is about to sleep deep: do now what might wait."""
@@ -80,3 +90,33 @@ class Watch:
         self._is_hurried = True
         if self._job:
             self._job.is_hurried = True
+
+    def _give_back(self):
+        self._job = None
+        give_back_room("update", "watch trial start")
+        give_back(_OTHERS)
+
+    def _do_without(self):
+        """There is not enough memory: give all back; in the end it has failed."""
+        session = self._session
+        job = self._job
+        package, told = (job.package, job.told) if job else (None, 0)
+        self._is_new = True
+        self._shortages += 1
+        self._not_before = ticks_add(
+            session.board.ticks(), backoff(self._shortages, session.board.random)
+        )
+        if job:
+            job.close()
+            del job
+        self._give_back()
+        gc.collect()
+        if package and self._shortages >= _MOST_SHORTAGES:
+            try:
+                from firmware.update.states import no_memory
+
+                no_memory(session.board, package, told)
+                self._shortages = 0
+            except MemoryError:
+                # Not for this either: it is tried again.
+                pass

@@ -192,6 +192,15 @@ class _File:
         buffer[: len(content)] = content
         return len(content)
 
+    def seek(self, offset: int) -> None:
+        _call(lfs.file_seek, self._fs, self._file, offset, 0)
+
+    def readline(self) -> bytes:
+        offset = _call(lfs.file_tell, self._fs, self._file)
+        line, end, _ = self.read().partition(b"\n")
+        self.seek(offset + len(line + end))
+        return line + end
+
     def __iter__(self):
         return iter(self.read().splitlines(keepends=True))
 

@@ -21,7 +21,6 @@ from unittest.mock import patch
 from firmware import device, link, session
 from firmware.board import clock, strict_json, wifi
 from firmware.coap.client import Client
-from firmware.update import download, install, watch
 from firmware.update.slots import State
 from firmware.update.start import choose
 from host_tests.explorer import board as explorer_board
@@ -275,9 +274,6 @@ def quick():
         (gc, "collect", lambda: None),
         (session, "give_back", lambda *steps: None),
         (link, "give_back", lambda *steps: None),
-        (watch, "give_back", lambda *steps: None),
-        # Tests of this process may have another in its place.
-        (download, "Installation", install.Installation),
         (session, "unexpected", _unexpected),
         (device, "_IDLE", _STEP),
         (wifi, "join_steps", lambda *how: iter(())),

@@ -8,11 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 from unittest.mock import patch
 
-from firmware.thingsboard.ota import state_of
-from firmware.update import slots, tree
-from firmware.update.install import Installation
-from firmware.update.job import Job
-from firmware.update.slot import Slot
+from firmware.update import slots, states, tree
+from firmware.update.install import Installation, Slot
 from firmware.update.slots import State
 from host_tests.explorer.updates import STATES
 
@@ -29,7 +26,7 @@ def _switched_to_at_once():
 
     def and_switch(self, *arguments):
         begin(self, *arguments)
-        self._state.switch(self._slot.place, self._package, 7200, 3600, "1.0.0")
+        self._state.switch(self.place, self._package, 7200, 3600, "1.0.0")
 
     return patch.object(Installation, "begin", and_switch)
 
@@ -156,15 +153,20 @@ MUTANTS = {
 }
 
 
-def _noted_first(self, package, number):
-    self._state.keep([package.kind, package.mark, number + 1])
-    yield from self._send(state_of(package.kind, STATES[number]))
+def _noted_first(job):
+    package, state = job.package, STATES[job.told]
+    storage = job.session.board.storage
+    State(storage).keep([package["kind"], package["mark"], job.told + 1])
+    yield from states._send(job.session, states.state_of(package["kind"], state))
+    job.told += 1
 
 
-def _outcome_noted_first(self):
-    outcome = self._state.untold
-    self._state.told()
-    yield from self._send(state_of("sw", outcome))
+def _outcome_noted_first(job):
+    state = State(job.session.board.storage)
+    what = state.untold
+    state.told()
+    yield from states._send(job.session, states.state_of("sw", what))
+    job.is_untold = False
 
 
 def _never_noted(self, progress):
@@ -173,7 +175,7 @@ def _never_noted(self, progress):
 
 # Of what ThingsBoard is told: it shows in "the first update" over the air.
 TELLING = {
-    "a state is noted before it is told": _off(Job, "_tell", _noted_first),
-    "an outcome is noted before it is told": _off(Job, "_tell_outcome", _outcome_noted_first),
+    "a state is noted before it is told": _off(states, "tell", _noted_first),
+    "an outcome is noted before it is told": _off(states, "tell_outcome", _outcome_noted_first),
     "what was told is not noted": _off(State, "keep", _never_noted),
 }

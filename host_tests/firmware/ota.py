@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import download, job, watch
+from firmware.update import install, installing, job, transfer, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -34,8 +34,8 @@ _LIFETIME = 300_000  # ms, of a transfer
 _FLUSH = 4  # blocks that are lost in a cut at most
 
 job.ticks_add = ticks_add
-job.ticks_diff = download.ticks_diff = Clock().ticks_diff
-watch.give_back = lambda steps: None
+job.ticks_diff = transfer.ticks_diff = Clock().ticks_diff
+watch.ticks_add, watch.ticks_diff = ticks_add, Clock().ticks_diff
 
 
 def bundle(size, mark=b"1"):
@@ -72,6 +72,8 @@ class Installation:
         self._storage = board.storage
         self._state = State(board.storage)
         self.offset = 0
+        self.writer = self
+        self.place = "/a"
         self._data = bytearray()
 
     def begin(self, title, version, size, checksum):
@@ -107,9 +109,6 @@ class Installation:
             raise self.broken
         assert len(self._storage.read("/data")) == self._package["size"]
 
-    def switch(self):
-        self._state.switch("/a", self._package, 7200, 3600, "1.0.0")
-
     def discard(self):
         self._storage.remove("/begun")
         self._storage.remove("/data")
@@ -122,7 +121,14 @@ class Installation:
         return content and json.loads(content)
 
 
-download.Installation = Installation
+def _installation(board, settings):
+    """The stand-in on the board of a Site whose flash has no folders."""
+    return (Installation if hasattr(board, "has_no_folders") else install.Installation)(
+        board, settings
+    )
+
+
+installing.Installation = _installation
 
 
 class Flash(Folders):
@@ -331,6 +337,8 @@ class Site(Work):
         if self.packages is None:
             self.packages = Packages(self.clock)
         super().power_on(given or credentials(), **options)
+        if not self.flash:
+            self.board.has_no_folders = True
         state = State(self.board.storage)
         self.trial = self.board.trial = Trial(state) if state.on_trial else None
 

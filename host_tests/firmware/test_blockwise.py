@@ -1,8 +1,8 @@
 """firmware.coap.blockwise: RFC 7959."""
 
-from firmware.coap.blockwise import Changed
 from firmware.coap.blockwise import transfer as steps
 from firmware.coap.message import ACK, CON, GET, POST, decode, encode, uint
+from firmware.coap.misfit import Changed
 from firmware.errors import CoapError
 from host_tests.firmware.coap_helpers import make_client
 from host_tests.firmware.helpers import raises

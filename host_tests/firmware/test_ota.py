@@ -17,16 +17,16 @@ VALUES = {
 
 def test_an_assigned_package():
     package = assigned(VALUES, "fw")
-    words = package.kind, package.title, package.version, package.size, package.algorithm
-    assert words == ("fw", "app51421", "1.0", 2900, "SHA256") and package.checksum == "ab12"
-    assert package.mark == assigned(dict(VALUES, a=1), "fw").mark
+    for key in VALUES:
+        assert package[key[3:]] == VALUES[key], key
+    assert package["kind"] == "fw" and package == assigned(dict(VALUES, a=1), "fw")
     for key in VALUES:
         other = {"fw_size": 2901}.get(key, "AB13")
-        assert assigned(dict(VALUES, **{key: other}), "fw").mark != package.mark
-    assert package.url is None and assigned(VALUES, "sw") is None
+        assert assigned(dict(VALUES, **{key: other}), "fw")["mark"] != package["mark"]
+    assert package["url"] is None and assigned(VALUES, "sw") is None
     # Numbers by hand, and other attributes.
     other = assigned(dict(VALUES, fw_version=1.5, fw_title=7, interval=60), "fw")
-    assert (other.title, other.version) == ("7", "1.5")
+    assert (other["title"], other["version"]) == ("7", "1.5")
 
 
 def test_what_is_no_package_yet():
@@ -44,7 +44,7 @@ def test_what_is_no_package_yet():
 
 def test_a_package_at_a_url():
     package = assigned({"sw_title": "a", "sw_version": "1", "sw_url": "https://h/a"}, "sw")
-    assert package.url == "https://h/a" and package.size is None
+    assert package["url"] == "https://h/a" and package["size"] is None
 
 
 def test_paths():

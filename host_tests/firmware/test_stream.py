@@ -4,9 +4,9 @@ import gc
 import io
 import sys
 
-from firmware.coap.blockwise import Changed
 from firmware.coap.client import Client
 from firmware.coap.message import ACK, POST, decode, uint, uint_bytes
+from firmware.coap.misfit import Changed
 from firmware.coap.stream import download, upload
 from firmware.errors import CoapError, NetworkError, NoResponse
 from host_tests.firmware.coap_helpers import NON, empty, make_client, mute, reply, separate

@@ -1,23 +1,57 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK`.
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK HOW`.
 
 The board is provisioned, has attributes and calls, and sends a reading between two blocks.
-BLOCK: the bytes of one, 0 when nothing is assigned. The server answers from memory, as ThingsBoard
-does.
+BLOCK: the bytes of one, 0 when nothing is assigned. HOW: "as-it-is", or "loaded", all code of an
+update before and for ever, so that what differs is what the work takes. The server answers from
+memory, as ThingsBoard does.
 """
 
+import builtins
 import gc
 import hashlib
 import json
+import os
 import sys
 
+import micropython
 import thin_board
 
-# Loaded before, so that what it takes is none of what the work takes.
-_CODE = "update.watch update.job update.download update.signature"
+_EACH = 8  # reads
+# Not of an update that goes well.
+_RARE = "murmur3 pack start trial"
+_OTHERS = "thingsboard.ota coap.block coap.stream board.kept board.modulus"
+# What is loaded in the steps of an update, the last of those that are.
+_STEPS = "job states transfer installing intake manifest admission"
 
 
 class Restarted(BaseException):
     """The board has reset itself, to run the new version."""
+
+
+class Heap:
+    """Looks how much is live, by the step that an update is at; `loaded`: meanwhile."""
+
+    def __init__(self):
+        self.most = {}
+        self.loaded = {}
+        self.reads = 0
+
+    def look(self, step=None):
+        gc.collect()
+        if not step:
+            step = "idle"
+            for each in _STEPS.split():
+                if "firmware.update." + each in sys.modules:
+                    step = each
+        live = gc.mem_alloc()
+        if live > self.most.get(step, 0):
+            self.most[step] = live
+            print("at", step)
+            micropython.qstr_info()
+            self.loaded[step] = [name for name in sys.modules if name.startswith("firmware.")]
+
+
+heap = Heap()
 
 
 class Server:
@@ -32,7 +66,7 @@ class Server:
         # The datagram of a block is put together here, so that it takes a board's heap only once.
         self.buffer = memoryview(bytearray(self.largest_block + 32))
         self.length = 0
-        self.number = self.bytes = self.datagrams = self.blocks = self.most = 0
+        self.number = self.bytes = self.datagrams = self.blocks = 0
 
     def send(self, datagram):
         code = datagram[1]
@@ -88,8 +122,7 @@ class Server:
         if self.is_block:
             self.count(datagram)
         # With what has just come.
-        gc.collect()
-        self.most = max(self.most, gc.mem_alloc())
+        heap.look("block" if len(datagram) > self.largest_block else None)
         return datagram
 
     def close(self):
@@ -121,10 +154,47 @@ def assign(file, title, version):
     return size, json.dumps(shared).encode()
 
 
-def main(image, bundle, title, version, block):
+def load_all():
+    """Load the code of an update, and keep all that is loaded."""
+    from firmware import memory
+
+    memory.give_back = memory.give_back_room = lambda *what: None
+    names = [name[: name.rindex(".")] for name in os.listdir("/firmware/update")]
+    for name in sorted(names):
+        if name not in _RARE.split():
+            __import__("firmware.update." + name)
+    for name in _OTHERS.split():
+        __import__("firmware." + name)
+
+
+def look_often():
+    """Look at the heap whenever a module is loaded, and at some of the reads of the flash."""
+    load = builtins.__import__
+    read = thin_board.Flash.readblocks
+
+    def loaded(*what):
+        module = load(*what)
+        heap.look()
+        return module
+
+    def watched(self, *what):
+        heap.reads += 1
+        if not heap.reads % _EACH:
+            heap.look()
+        return read(self, *what)
+
+    builtins.__import__ = loaded
+    thin_board.Flash.readblocks = watched
+
+
+def main(image, bundle, title, version, block, how):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
+    if block and how != "loaded":
+        look_often()
     flash = thin_board.power_on(image)
+    if how == "loaded":
+        load_all()
     from firmware.board.hardware import Board
 
     def reset():
@@ -144,12 +214,6 @@ def main(image, bundle, title, version, block):
 
         return Client(server, idle=idle)
 
-    gc.collect()
-    before = gc.mem_alloc()
-    for name in _CODE.split():
-        __import__("firmware." + name)
-    gc.collect()
-    code = gc.mem_alloc() - before
     device = Device(credentials, board=board, connect=connect)
     device.on_rpc("setRelay", lambda is_on: {"on": is_on})
     device.on_attributes(lambda values: None)
@@ -165,8 +229,8 @@ def main(image, bundle, title, version, block):
     print(
         json.dumps(
             {
-                "code": code,
-                "most": server.most,
+                "most": heap.most,
+                "loaded": heap.loaded,
                 "bytes": server.bytes,
                 "datagrams": server.datagrams,
                 "programs": flash.programs - programs,
@@ -175,4 +239,4 @@ def main(image, bundle, title, version, block):
     )
 
 
-main(*sys.argv[1:5], int(sys.argv[5]))
+main(*sys.argv[1:5], int(sys.argv[5]), sys.argv[6])

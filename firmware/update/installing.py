@@ -1,0 +1,78 @@
+"""A package is begun, and when all of it is there, checked and switched to. Imported only then."""
+
+from firmware.board.kept import VERSION
+from firmware.memory import give_back
+from firmware.update.checksum import checksum
+from firmware.update.errors import UpdateError, passing
+from firmware.update.install import LOADED, Installation
+from firmware.update.slots import State
+
+_DOWNLOAD = "coap.block coap.merge coap.stream"
+
+
+def begin(job):
+    """Let a Job have the Download of its package.
+
+    Raises UpdateError when it cannot be taken, or there is no room for it.
+    """
+    package = job.package
+    session = job.session
+    if package["url"]:
+        raise UpdateError(
+            "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
+        )
+    installation = Installation(session.board, job.settings)
+    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    algorithm = package["checksum_algorithm"]
+    taken = checksum(algorithm)
+    if taken and installation.offset and not installation.replay(taken.update):
+        taken = None
+    if not taken:
+        session.board.indicator.say(
+            "update: %s is not checked, but the bundle's own SHA-256" % algorithm
+        )
+    writer, offset = installation.writer, installation.offset
+    del installation
+    give_back("update.installing update.checksum " + LOADED)
+    job.begin(writer, offset, taken)
+
+
+def complete(job):
+    """Take the next step with a Job's package. Raises UpdateError."""
+    if job.download:
+        taken = job.download.checksum
+        job.close()
+        job.checksum = taken
+        job.is_there = True
+        give_back(_DOWNLOAD)
+    elif not job.place:
+        _verify(job)
+    else:
+        _restart(job)
+    give_back("update.installing update.writer " + LOADED)
+
+
+def _verify(job):
+    """Check that what is there is what was assigned, and what the bundle says."""
+    package = job.package
+    installation = Installation(job.session.board, job.settings)
+    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    if job.checksum and job.checksum.digest().hex() != package["checksum"].lower():
+        installation.discard()
+        raise passing(
+            "the bytes do not have the %(checksum_algorithm)s %(checksum)s" % package,
+            "Upload the bundle again if this stays.",
+        )
+    installation.finish()
+    job.place = installation.place
+
+
+def _restart(job):
+    """Let what is there run from the next start on, which is at once."""
+    session = job.session
+    trial, contact = job.settings["trial"], job.settings["contact"]
+    State(session.board.storage).switch(job.place, job.package, trial, contact, VERSION)
+    session.disconnect()
+    session.backlog.keep()
+    job.say("the board starts anew")
+    session.board.reset()

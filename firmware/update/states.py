@@ -1,0 +1,122 @@
+"""What is to be done about what ThingsBoard assigns, what it is told, and what has failed.
+
+All of it stands in /slots.json. Imported only for a step of that.
+"""
+
+from micropython import const
+
+from firmware.coap.message import POST
+from firmware.memory import give_back, give_back_room
+from firmware.retry import backoff
+from firmware.thingsboard.ota import KINDS, assigned, state_of
+from firmware.thingsboard.telemetry import encoded
+from firmware.update.slots import State
+
+_STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
+# How often a package is begun again that may pass then.
+_MOST_TRIES = const(3)
+_LOADED = "update.states update.slots update.tree thingsboard.ota"
+
+
+def look(job, values):
+    """Let a Job know what is to be done. `values`: all shared attributes."""
+    state = State(job.session.board.storage)
+    job.is_untold = bool(state.untold)
+    package = _chosen(state, values)
+    if not (package and job.package and package["mark"] == job.package["mark"]):
+        job.end()
+        if package:
+            _begin(job, package, state.progress)
+    give_back(_LOADED)
+
+
+def _begin(job, package, progress):
+    """Let a Job take a package. `progress`: of State, how far it was."""
+    is_its = progress and progress[:2] == [package["kind"], package["mark"]]
+    job.package = package
+    job.told = progress[2] if is_its else 0
+    drawn = job.session.board.random(2)
+    # Boards that are assigned a package together must not ask for it together.
+    wait = job.settings["spread"] * 1000 * (drawn[0] << 8 | drawn[1]) >> 16
+    job.begin_in(wait)
+    job.say("is assigned; it begins within %d s" % (wait // 1000 + 1))
+
+
+def _chosen(state, values):
+    """Return the package to take, software first; None for one that runs or has failed."""
+    for kind in KINDS:
+        package = assigned(values, kind)
+        if package:
+            words = package["title"], package["version"], package["checksum"]
+            running = state.package()
+            is_running = running and words == (
+                running["title"],
+                running["version"],
+                running["checksum"],
+            )
+            if state.slot() and not (is_running or state.has_failed(*words)):
+                return package
+            break
+    return None
+
+
+def tell(job):
+    """The steps that tell the next state of a Job's package, and note that it was told."""
+    package = job.package
+    state = _STATES[job.told]
+    job.say(state)
+    yield from _send(job.session, state_of(package["kind"], state))
+    State(job.session.board.storage).keep([package["kind"], package["mark"], job.told + 1])
+    job.told += 1
+    give_back(_LOADED)
+
+
+def tell_outcome(job):
+    """The steps that tell how an update has ended, and note that it was told."""
+    state = State(job.session.board.storage)
+    kind = state.progress[0] if state.progress else KINDS[0]
+    why = state.failed["why"] if state.untold == "FAILED" else None
+    yield from _send(job.session, state_of(kind, state.untold, why, state.package()))
+    state.told()
+    job.is_untold = False
+    give_back(_LOADED)
+
+
+def _send(session, values):
+    return session.ask(POST, "telemetry", encoded(values))
+
+
+def fail(job, error):
+    """Let a Job try again later, or note that its package has failed. `error`: an UpdateError."""
+    package = job.package
+    board = job.session.board
+    why = ". ".join(str(error).split("\n"))
+    job.say(why)
+    job.tries += 1
+    if error.may_pass and job.tries < _MOST_TRIES:
+        job.close()
+        job.begin_in(backoff(job.tries, board.random))
+    else:
+        _refuse(board.storage, package, job.told, why)
+        job.end()
+        job.is_untold = True
+    # With what it failed in.
+    give_back_room("update", "watch trial start job errors")
+
+
+def no_memory(board, package, told):
+    """Note that a package has failed for want of memory. `told`: see _refuse."""
+    why = "there is not enough memory to take the update"
+    board.indicator.say("update: %(title)s %(version)s: " % package + why)
+    why += ". Let the application take less, or freeze the firmware."
+    _refuse(board.storage, package, told, why)
+    give_back(_LOADED)
+
+
+def _refuse(storage, package, told, why):
+    """Note that a package has failed, of which so many states are told."""
+    state = State(storage)
+    if not told:
+        # What there was no room for was not begun.
+        state.keep([package["kind"], package["mark"], len(_STATES)])
+    state.refuse(package["title"], package["version"], package["checksum"], why)
