@@ -1,5 +1,6 @@
 """Start, and hand over to the user's application, /app.py."""
 
+import gc
 import sys
 
 import micropython
@@ -24,6 +25,12 @@ def start():
     except Exception as error:
         sys.print_exception(error)
         micropython.kbd_intr(_CTRL_C)
+        if isinstance(error, MemoryError):
+            # Nothing else of the firmware is needed any more, and what restarts has to find room.
+            for name in list(sys.modules):
+                if name.startswith("firmware"):
+                    del sys.modules[name]
+            gc.collect()
         from firmware.application_failure import restart
 
         restart()
@@ -120,8 +127,6 @@ def _power_up():
     board.background[:] = [heed_ctrl_c]
     found = _unchanged(board)
     if not found:
-        import gc
-
         threshold = gc.threshold()
         # Collecting often keeps the heap in one piece while modules are loaded.
         gc.threshold(4096)

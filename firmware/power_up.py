@@ -74,6 +74,8 @@ def power_up(board):
             trouble = error
         give_back()
         give_back(CLIENT)
+        # Here, where the stack is short: a longer one still shows where what is freed was.
+        gc.collect()
         failures = failures or _new_failures()
         trouble, wait = failures.note(board, trouble)
         if onboarding:
