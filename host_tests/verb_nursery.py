@@ -97,22 +97,22 @@ def install() -> None:
     @wraps(execute)
     def execute_by_fork(process, command, *how):
         executable, preexec, close_fds, pass_fds, folder, environment = how[:6]
+        pipes = how[9:15]  # of standard input its end and ours; of output, and errors, ours and its
         starts_session, *group = how[-2:] if sys.version_info >= (3, 11) else how[-1:]
-        environment = {**os.environ} if environment is None else environment
-        path = environment.get("PYTHONPATH", ROOT if folder and str(folder) == ROOT else "")
-        is_special = executable or preexec or pass_fds or not close_fds or group not in ([], [-1])
-        is_verb = list(command[:3]) == [sys.executable, "-c", VERB]
-        if not is_verb or is_special or path != ROOT:
+        is_usual = close_fds and not (executable or preexec or pass_fds) and group in ([], [-1])
+        environment = os.environ if environment is None else environment
+        path = environment.get("PYTHONPATH", str(folder or os.getcwd()))
+        is_verb = isinstance(command, list) and command[:3] == [sys.executable, "-c", VERB]
+        if not (is_verb and is_usual and path == ROOT):
             return execute(process, command, *how)
+        environment = {name: os.fsdecode(value) for name, value in environment.items()}
         at_start = frozenset(
-            each
-            for each in environment.items()
-            if each[0].startswith(_READ_AT_START) and each[0] != "PYTHONPATH"
+            (name, value)
+            for name, value in environment.items()
+            if name.startswith(_READ_AT_START) and name != "PYTHONPATH"
         )
-        request = [command[2:], environment, str(folder or os.getcwd()), starts_session]
-        pipes = how[
-            9:15
-        ]  # ends of what it reads, writes and says of errors: its, ours, ours, its …
+        arguments = [os.fsdecode(each) for each in command[2:]]
+        request = [arguments, environment, str(folder or os.getcwd()), starts_session]
         its = [pipes[0], pipes[3], pipes[5]]
         its = [number if end == -1 else end for number, end in enumerate(its)]
         process.pid = nursery(at_start).start(request, its)
