@@ -14,12 +14,16 @@ found = {}
 
 
 class Poll(thin_board.Poll):
-    """Looks at the heap when it is first waited for."""
+    """Looks at the heap when a socket is first waited for."""
 
     def __init__(self):
         super().__init__()
         self.wait = self.ipoll
-        self.ipoll = self.look
+
+    def register(self, stream, events):
+        super().register(stream, events)
+        if isinstance(stream, thin_board.Socket):
+            self.ipoll = self.look
 
     def look(self, timeout):
         if not found:
