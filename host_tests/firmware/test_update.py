@@ -374,6 +374,20 @@ def test_no_memory_for_it_is_said_too():
     assert site.stages() == ["DOWNLOADING", "FAILED"] and "memory" in why(site)
 
 
+def test_too_little_memory_for_some_time_holds_up_no_telemetry():
+    site, data = assigned(size=3000)
+    refusal, Installation.refusal = Installation.refusal, MemoryError()
+    try:
+        site.until(blocks=1)
+        site.device.send_telemetry({"x": 1})
+        site.device.wait(50)
+        assert list(site.telemetry()["x"].values()) == [1]
+    finally:
+        Installation.refusal = refusal
+    site.run(10 * 60_000, until_reset=True)
+    assert site.data == data and site.stages() == ALL
+
+
 def test_blocks_that_make_no_sense_come_as_chunks():
     site, data = assigned(size=5 * BLOCK)
     answer = site.packages.answer

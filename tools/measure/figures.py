@@ -408,6 +408,7 @@ class PowerUps:
         most = max(live for step, live in found["most"].items() if step != "idle")
         return {
             "update_heap": beside_code,
+            "update_datagram": loaded["longest"],
             "update_code": found["most"]["block"] - without - beside_code,
             "update_most": most - without,
             "update_bytes": round(found["bytes"] / size, 3),

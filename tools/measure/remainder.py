@@ -98,6 +98,10 @@ def _beside(key: str, ours: dict[str, float]) -> Parts:
     for longer, shorter, both, more in _BESIDE:
         if key == longer and 0 < ours.get(shorter, 0) < ours[longer]:
             return {both: ours[shorter], more: ours[longer] - ours[shorter]}
+    if key == "update_heap":
+        datagram = ours["update_datagram"]
+        rest = "the file that is open, the package, the steps of its requests"
+        return {"the datagram of a block": datagram, rest: ours[key] - datagram}
     if key == "device_beyond" and ours["device_heap_all"] > ours["device_heap"]:
         more = ours["device_heap_all"] - ours["device_heap"]
         parts = {"attributes and calls": more, "a Device that only reports": ours[key] - more}

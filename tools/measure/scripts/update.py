@@ -66,7 +66,7 @@ class Server:
         # The datagram of a block is put together here, so that it takes a board's heap only once.
         self.buffer = memoryview(bytearray(self.largest_block + 32))
         self.length = 0
-        self.number = self.bytes = self.datagrams = self.blocks = 0
+        self.number = self.bytes = self.datagrams = self.blocks = self.longest = 0
 
     def send(self, datagram):
         code = datagram[1]
@@ -122,6 +122,7 @@ class Server:
         if self.is_block:
             self.count(datagram)
         # With what has just come.
+        self.longest = max(self.longest, len(datagram))
         heap.look("block" if len(datagram) > self.largest_block else None)
         return datagram
 
@@ -233,6 +234,7 @@ def main(image, bundle, title, version, block, how):
                 "loaded": heap.loaded,
                 "bytes": server.bytes,
                 "datagrams": server.datagrams,
+                "longest": server.longest,
                 "programs": flash.programs - programs,
             }
         )
