@@ -20,7 +20,7 @@ from host_tests.processes import BARE, MPREMOTE
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.improv import Client
-from tools.virtual_board.flash import PROJECT
+from tools.virtual_board.flash import PROJECT, put_file
 from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = pytest.mark.skipif(
@@ -156,6 +156,25 @@ def test_a_person_s_ctrl_c_while_the_board_starts_stops_it(desk, has_onboarding)
             said = read_to(port, b">>> ")
             port.write(b"print('sum', 40 + 2)\r")
             assert b"sum 42" in read_to(port, b"sum 42"), said
+
+
+@pytest.mark.parametrize("said_before", [b"boot", b"running app.py"])
+def test_a_button_that_nobody_presses_leaves_ctrl_c_to_a_person(desk, said_before):
+    """A board looks for who presses it at each start with another config.json."""
+    board = desk.board(more={"wifi": HOME, "onboarding_pin": 14}, hurry=1)
+    credentials = {
+        "server": "coap://127.0.0.1:9",
+        "deviceName": "sensor-1",
+        "credentialsType": "ACCESS_TOKEN",
+        "credentialsValue": "A1",
+    }
+    put_file(desk.flash, "/credentials.json", json.dumps(credentials).encode())
+    put_file(desk.flash, "/app.py", b"def run(credentials):\n    while True:\n        pass\n")
+    with board, serial.Serial(str(board.link), timeout=0.005) as port:
+        said = read_to(port, said_before)
+        port.write(b"\x03")
+        said += read_to(port, b">>> ")
+    assert b"KeyboardInterrupt" in said and said.endswith(b">>> ")
 
 
 def read_to(port, end: bytes) -> bytes:

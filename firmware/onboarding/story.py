@@ -45,8 +45,7 @@ class Story:
         self.opening = Opening(board, self.candidate, config)
         # One object, to find it again.
         self._background = self._work
-        # In place of what looks for Ctrl-C: Improv does.
-        board.background[:] = [self._background]
+        board.background.append(self._background)
         if config["onboarding_pin"] is not None:
             from firmware.onboarding.button import Button
 
@@ -158,6 +157,8 @@ class Story:
             board, url = self.board, page_of(config["server"] or "")
             networks = self.opening.networks
             self.improv = Improv(board, self.candidate, networks, name, url, self.opening.close)
+            # What looks for Ctrl-C until Improv does.
+            del board.background[: board.background.index(self._background)]
 
     def _want(self):
         self.opening.is_wanted = True
