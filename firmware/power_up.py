@@ -58,8 +58,11 @@ def power_up(board):
             # Before a person reads that all is done, and takes the power away.
             is_done = _finish(board, credentials, config)
             if onboarding:
-                onboarding.finish(config["provisioning"]["deviceName"])
-                onboarding.close()
+                try:
+                    onboarding.finish(config["provisioning"]["deviceName"])
+                finally:
+                    # Else the application would run without Ctrl-C, beside an access point.
+                    onboarding.close()
                 give_back_room("onboarding")
             if is_done:
                 asked = config["server"], config["provisioning"]["deviceName"]

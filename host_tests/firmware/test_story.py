@@ -161,6 +161,21 @@ def test_without_wi_fi_it_opens_at_once_and_closes_when_provisioned():
             assert not [n for n in played.world.loaded if n.startswith("firmware.onboarding")]
 
 
+def test_what_goes_wrong_while_it_tells_the_end_ends_it_all_the_same():
+    def fails(most=0, comes=0):
+        raise OSError(5)
+
+    def breaks(portal, now):
+        gives(5000, ssid="Home", password=PASSWORD)(portal, now)
+        portal.linger = fails
+
+    with Played(breaks, wifi=...) as played:
+        assert played.power_up()["deviceName"].startswith("sensor-")
+        (portal,) = played.portals
+        assert portal.closed is not None
+        assert played.world.board.background == []
+
+
 def test_a_wi_fi_that_works_never_opens_it():
     with Played() as played:
         assert played.power_up()
