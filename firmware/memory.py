@@ -9,8 +9,9 @@ _STEPS = (
     " board.wifi_failure board.wifi_scan"
     " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.answers thingsboard.provisioning thingsboard.refusals"
-    " provisioning.attempt provisioning.proposal provisioning.record provisioning.recovery"
-    " provisioning.rejection provisioning.provisioned provisioning.settled link"
+    " provisioning.attempt provisioning.preparation provisioning.provisioned provisioning.record"
+    " provisioning.record_file provisioning.recovery provisioning.rejection provisioning.settled"
+    " failures link"
 )
 # What speaks CoAP, while nothing is asked.
 CLIENT = "coap.client coap.connect coap.exchange coap.options coap.udp"

@@ -293,6 +293,22 @@ def test_what_firmware_does_not_say(name):
             assert not is_switch or name in may_fail, f"{place}: an import trick"
 
 
+def test_every_module_that_is_given_back_by_its_name_is_one():
+    """The name of none would give nothing back, and nobody would hear of it."""
+    texts = {
+        node.value
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    rooms = "board|coap|onboarding|provisioning|thingsboard|update"
+    name = rf"(?:{rooms})\.[a-z_0-9]+"
+    lists = [text for text in texts if re.fullmatch(rf"{name}( {name}|\s[a-z]+)*", text)]
+    assert len(lists) >= 5
+    named = {f"firmware.{each}" for text in lists for each in text.split()}
+    assert named <= set(modules())
+
+
 def test_every_state_that_is_shown_is_one_and_every_one_is_shown():
     """A misspelt state would raise KeyError on a board, in the middle of its trouble."""
     named = {**vars(errors), **vars(refusals)}.values()
