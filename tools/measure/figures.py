@@ -272,7 +272,8 @@ class PowerUps:
         (self._source / "boot.py").touch()
         self._rom = Rom(bench) if form == "romfs" else None
         rom = [self._rom.path] if self._rom else []
-        self._power_up = ("power_up", self.image, self._program_size, *rom)
+        is_frozen = int(form == "frozen")
+        self._power_up = ("power_up", self.image, self._program_size, is_frozen, *rom)
         self._put(self._new)
         self._put(self._mistaken, led="no pin", retries=3)
 

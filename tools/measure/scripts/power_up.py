@@ -1,4 +1,4 @@
-"""One power-up from a flash image: `power_up.py IMAGE [PROGRAM_SIZE [ROMFS]]`; its figures in JSON.
+"""One power-up: `power_up.py IMAGE [PROGRAM_SIZE [IS_FROZEN [ROMFS]]]`; its figures in JSON.
 
 MicroPython's word on interned names stands before it and after it.
 """
@@ -11,11 +11,11 @@ import time
 import micropython
 
 
-def main(image, program_size=32, rom=None):
+def main(image, program_size=32, is_frozen=0, rom=None):
     heap = gc.mem_alloc()
     import thin_board
 
-    flash = thin_board.power_on(image, int(program_size), rom)
+    flash = thin_board.power_on(image, int(program_size), int(is_frozen), rom)
     standing = gc.mem_alloc() - heap
     micropython.qstr_info()
     began = time.ticks_us()

@@ -191,12 +191,9 @@ def make_room_for_names():
     Its tables double. The stand-ins' names, which a board has in its ROM, would bring forward that
     of 640 places, which no board makes; it would want 4.5 KB in one piece.
     """
-
-    class Names:
-        pass
-
     for number in range(_OTHER_NAMES):
-        setattr(Names, "%d" % number, None)
+        # What is looked for becomes a name, also where it is not there.
+        hasattr(sys, "%d" % number)
 
 
 def put_in_place():
@@ -211,16 +208,18 @@ def put_in_place():
         sys.modules[name] = module
 
 
-def power_on(image, program_size=32, rom=None):
+def power_on(image, program_size=32, is_frozen=False, rom=None):
     """Mount the flash and put the stand-ins in their place; return the flash.
 
-    `program_size`: an ESP32's is 32, a Pico W's 256. `rom`: the file of a ROMFS, or None.
+    `program_size`: an ESP32's is 32, a Pico W's 256. `is_frozen`: the firmware's names are in
+    MicroPython, too. `rom`: the file of a ROMFS, or None.
     """
     if rom:
         # First, while so large a piece is free.
         content = bytearray(os.stat(rom)[6])
         open(rom, "rb").readinto(content)
-    make_room_for_names()
+    if not is_frozen:
+        make_room_for_names()
     put_in_place()
     flash.blocks = os.stat(image)[6] // _BLOCK_SIZE
     flash.file = open(image, "r+b")
