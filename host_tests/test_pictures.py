@@ -139,11 +139,8 @@ def test_no_words_leave_the_picture_or_cross_others(name):
 
 
 def test_the_page_is_drawn_in_each_of_its_states(tmp_path, monkeypatch):
-    from firmware.onboarding.text_en import TEXTS
-
-    states = {name[:-1] for name in TEXTS if name.endswith("?") and name[:-1] in page.STATES}
-    assert states == set(page.STATES)
-    assert not [s for s in ("idle", "apart", "broken") if page.html(s) == page.html("trying")]
+    assert {"idle", "scanning", "apart", "broken", "provisioned"} < set(page.STATES)
+    assert len({page.html(state) for state in page.STATES}) == len(page.STATES)
     lane.chromium()
     monkeypatch.setattr(page, "STATES", ("scanning", "apart"))
     drawn = page.draw_states(tmp_path / "states", "de")

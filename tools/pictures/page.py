@@ -19,6 +19,7 @@ from tools import shims
 shims.install()
 
 from firmware.onboarding import page  # noqa: E402
+from firmware.onboarding.text_en import TEXTS  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent
 MADE_OF = FOLDER / "page.sha256"
@@ -70,28 +71,8 @@ SHEETS = {
     ),
     "page-laptop": Sheet(1000, 740, (State("idle", "dark", "de"),)),
 }
-STATES = (
-    "idle",
-    "scanning",
-    "does not fit",
-    "too long",
-    "outdated",
-    "broken",
-    "trying",
-    "wrong password",
-    "not in range",
-    "security",
-    "too weak",
-    "no address",
-    "not joined",
-    "not saved",
-    "joined",
-    "apart",
-    "provisioning",
-    "no answer",
-    "refused",
-    "provisioned",
-)
+# Of what the page has words for, all that explains and is no field.
+STATES = tuple(each for each in TEXTS if f"{each}?" in TEXTS and f"{each}!" not in TEXTS)
 _WINDOWS = {"phone": (360, 780), "laptop": (1280, 800)}
 # A picture is 16,383 pixels wide at most.
 _SIDE_BY_SIDE = 10
