@@ -16,7 +16,7 @@ from firmware.board.kept import KEPT
 from firmware.coap import dtls, dtls_failure, failure
 from firmware.coap.connect import connect
 from firmware.device import Device
-from firmware.errors import FirstbootError
+from firmware.errors import FirstbootError, NoResponse
 from firmware.observed import Observed
 from firmware.provisioning import recovery
 from firmware.provisioning.rejection import credentials_rejected
@@ -200,12 +200,16 @@ def steps_of(steps) -> None:
         pass
 
 
-def a_call():
+def a_call(is_answered=True):
     def ask(*what):
+        if not is_answered:
+            silence = NoResponse("no reply")
+            silence.acknowledged = True
+            raise silence
         return Stub(payload=b"no JSON")
         yield
 
-    session = Stub(trouble=None, is_linked=lambda: True, ask=ask)
+    session = Stub(trouble=None, is_answered=True, is_linked=lambda: True, ask=ask)
     return requests.call_rpc(session, "getTime", None, 1000)
 
 
@@ -482,6 +486,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: error_of(device_api.api_path, {"credentialsType": "MQTT_BASIC"}, "telemetry"),
     ),
     "a reply of a rule chain": ({"reply to … is no JSON"}, lambda: error_of(steps_of, a_call())),
+    "a rule chain without one": ({"had no reply to"}, lambda: error_of(steps_of, a_call(False))),
     "attributes that are none": (
         {"sent attributes that are no JSON"},
         lambda: error_of(attributes.SharedAttributes().on_registration, Stub(payload=b"no"), 0),
