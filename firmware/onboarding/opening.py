@@ -62,7 +62,11 @@ class Opening:
         """Do what the page asks for; close it when its time is over."""
         if self.portal.wants_scan:
             self.portal.scanned(self.look_around())
-        if self.portal.is_over():
+        self.end_in_time()
+
+    def end_in_time(self):
+        """Close it when its time is over."""
+        if self.portal and self.portal.is_over():
             self._board.indicator.say("onboarding: the access point is closed again")
             self.close()
 

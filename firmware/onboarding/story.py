@@ -200,6 +200,8 @@ class Story:
 
     def _try(self):
         """Try what a person gave; return whether the board has joined with it."""
+        # Else whoever gives again and again would keep it open.
+        self.opening.end_in_time()
         self.board.sleep(_ANSWERS)
         has_joined = False
         self.opening.is_joining = True

@@ -412,6 +412,27 @@ def test_it_closes_after_an_hour_whoever_is_there():
         assert 60 * MINUTE < portal.closed - portal.opened < 62 * MINUTE
 
 
+def test_who_gives_again_and_again_does_not_keep_it_open():
+    for is_there in (False, True):
+        with Played(wifi=...) as played:
+            played.world.server.deaf = True
+            if not is_there:
+                absent(played.world)
+
+            def gives_again(portal, now):
+                portal.is_there = True
+                if now - portal.opened > 10 * MINUTE:
+                    raise PowerCut()
+                if portal.candidate.state != "trying":
+                    portal.candidate.offer({"ssid": "Home", "password": PASSWORD})
+
+            Portal.person = gives_again
+            Portal.lasts = 4 * MINUTE
+            assert played.power_up(5) is None
+            (portal,) = played.portals
+            assert 4 * MINUTE < portal.closed - portal.opened < 7 * MINUTE
+
+
 def test_the_button_opens_it_again():
     with Played(wifi=..., onboarding_pin=4) as played:
 
