@@ -157,6 +157,8 @@ def _reports(function: ast.FunctionDef, makers: Collection[str]):
     An error without a fix is caught by other code, and never shown to a person.
     """
     for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".what"):
+            yield node.value
         if not isinstance(node, ast.Call) or not node.args:
             continue
         called = ast.unparse(node.func)
@@ -185,7 +187,7 @@ def _reports(function: ast.FunctionDef, makers: Collection[str]):
 
 def _texts(expression: ast.expr, function: ast.FunctionDef) -> list[str]:
     if isinstance(expression, ast.Constant):
-        return [re.sub(r"%[sd]", "…", str(expression.value))]
+        return [re.sub(r"%(\(\w+\))?[sdg]", "…", str(expression.value))]
     if isinstance(expression, ast.BinOp) and isinstance(expression.op, ast.Mod):
         right = expression.right
         values = [
