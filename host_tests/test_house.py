@@ -296,7 +296,7 @@ def test_what_firmware_does_not_say(name):
 def test_every_module_that_is_given_back_by_its_name_is_one():
     """The name of none would give nothing back, and nobody would hear of it."""
     texts = {
-        node.value
+        node.value.strip()
         for tree in modules().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
