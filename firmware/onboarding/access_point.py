@@ -64,16 +64,21 @@ class AccessPoint:
         # The next join begins with a radio that was off.
         board.radio["failed"] += 1
         self._wlan = wlan = network.WLAN(network.AP_IF)
-        if network.STAT_IDLE == 1000:
-            # In one call, and not before it is active; it is open until then, and serves nothing.
-            wlan.active(True)
-            security = _ESP32_WPA2 if password else _ESP32_OPEN
-            wlan.config(ssid=ssid, key=password, security=security, max_clients=_CLIENTS)
-        else:
-            security = _PICO_W_WPA2 if password else _PICO_W_OPEN
-            wlan.config(ssid=ssid, key=password, security=security)
-            wlan.active(True)
-        self.address = wlan.ifconfig()[0]
+        try:
+            if network.STAT_IDLE == 1000:
+                # In one call, and not before it is active; it is open until then.
+                wlan.active(True)
+                security = _ESP32_WPA2 if password else _ESP32_OPEN
+                wlan.config(ssid=ssid, key=password, security=security, max_clients=_CLIENTS)
+            else:
+                security = _PICO_W_WPA2 if password else _PICO_W_OPEN
+                wlan.config(ssid=ssid, key=password, security=security)
+                wlan.active(True)
+            self.address = wlan.ifconfig()[0]
+        except Exception:
+            # Of whatever class: without its password it would be anybody's.
+            self.close()
+            raise
 
     def is_used(self):
         """Return whether a phone is on it."""

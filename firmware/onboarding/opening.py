@@ -10,6 +10,7 @@ tell what has come of it.
 from micropython import const
 
 from firmware.onboarding.access_point import in_range, is_in_wifi, switch_off
+from firmware.retry import unexpected
 
 # How long the page says that the board goes away, and how long the board is back for it, in ms.
 _GOES = const(20_000)
@@ -108,14 +109,18 @@ class Opening:
 
     def come_back(self):
         """Open it again after `part`, within the hour that it has in all; return whether it is."""
-        if self._apart.is_spent():
-            self._apart = None
-            self.was_closed = True
-            return False
-        switch_off(self._board)
-        self.portal = self._apart
-        self.portal.open()
-        return True
+        if not self._apart.is_spent():
+            try:
+                switch_off(self._board)
+                self._apart.open()
+                self.portal = self._apart
+                return True
+            except Exception as error:
+                # Of whatever class: what it would tell is no reason to stop.
+                unexpected(error)
+        self._apart = None
+        self.was_closed = True
+        return False
 
     def tell_end(self):
         """Wait until somebody has read how it ended."""

@@ -73,11 +73,12 @@ class Portal:
         self.access_point = AccessPoint(board, ssid, password)
         self.address = self.access_point.address
         self._bytes = bytes([int(part) for part in self.address.split(".")])
-        self._dns = _bound(socket.SOCK_DGRAM, self.address, _DNS)
-        listener = _bound(socket.SOCK_STREAM, self.address, _HTTP)
-        listener.listen(_WAITING)
-        near = self.address[: self.address.rindex(".") + 1]
-        self._server = Server(listener, self._answer, board.ticks, near)
+        try:
+            self._listen()
+        except Exception:
+            # Of whatever class: phones would find nothing on it.
+            self.access_point.close()
+            raise
         board.indicator.show(
             "onboarding",
             'join the network "%s", %s, and its page opens, or http://%s'
@@ -133,6 +134,13 @@ class Portal:
             if ticks_diff(now, began) > most or ticks_diff(now, told) > _READS:
                 break
             board.sleep(_POLL)
+
+    def _listen(self):
+        self._dns = _bound(socket.SOCK_DGRAM, self.address, _DNS)
+        listener = _bound(socket.SOCK_STREAM, self.address, _HTTP)
+        listener.listen(_WAITING)
+        near = self.address[: self.address.rindex(".") + 1]
+        self._server = Server(listener, self._answer, self.board.ticks, near)
 
     def _answer_names(self):
         for _ in range(_QUERIES):

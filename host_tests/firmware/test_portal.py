@@ -1,10 +1,10 @@
 """firmware.onboarding.portal: what it answers, to whom, and for how long. No socket, no radio."""
 
-from firmware.onboarding import portal, server
+from firmware.onboarding import access_point, portal, server
 from firmware.onboarding.candidate import Candidate
 from firmware.onboarding.http import Request
 from host_tests.firmware.helpers import Clock
-from host_tests.firmware.world import KEY, SECRET, World, example
+from host_tests.firmware.world import KEY, SECRET, Stub, World, example
 
 PASSWORD = "another password"
 MINUTE = 60_000
@@ -104,6 +104,40 @@ def test_it_listens_on_the_access_point_alone():
     assert opened._server._listener.bound == ("192.168.4.1", 80)
     opened.close()
     assert opened._dns.is_closed and opened.access_point.is_closed
+
+
+def test_where_it_cannot_listen_nothing_stays_open():
+    world, opened = made()
+    listens = Socket.listen
+
+    def fails(self, backlog):
+        raise OSError(24)
+
+    Socket.listen = fails
+    try:
+        opened.open()
+        raise AssertionError("it is open")
+    except OSError:
+        assert opened.access_point.is_closed
+    finally:
+        Socket.listen = listens
+
+
+def test_an_access_point_that_does_not_take_its_password_is_closed():
+    for idle in (1000, 0):  # an ESP32's network.STAT_IDLE, and a Pico W's
+        calls = []
+
+        def config(calls=calls, **settings):
+            calls.append("config")
+            raise OSError(12)
+
+        wlan = Stub(active=calls.append, config=config)
+        network = Stub(STAT_IDLE=idle, AP_IF=1, WLAN=lambda interface, wlan=wlan: wlan)
+        try:
+            access_point.AccessPoint(Stub(network=network, radio={"failed": 0}), "ssid", PASSWORD)
+            raise AssertionError("it is open")
+        except OSError:
+            assert calls == [True, "config", False][idle == 0 :], idle
 
 
 def test_only_an_address_is_answered_with_the_page():

@@ -304,6 +304,27 @@ def test_where_it_has_to_go_it_comes_back_within_its_time_alone():
         assert played.world.clock.slept - portal.closed > 2 * MINUTE
 
 
+def test_where_it_has_to_go_and_cannot_come_back_the_board_goes_on():
+    def does_not_open(portal):
+        raise OSError(12)
+
+    opens = Portal.open
+    for is_deaf in (False, True):
+        with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
+            is_apart(played)
+            played.world.server.deaf = is_deaf
+            Portal.open = does_not_open
+            try:
+                assert bool(played.power_up(3)) is not is_deaf
+            finally:
+                Portal.open = opens
+            (portal,) = played.portals
+            assert portal.closed is not None and portal.was_open == []
+            if not is_deaf:
+                # The console is the application's.
+                assert played.world.board.background == []
+
+
 def test_where_it_has_to_go_and_the_wi_fi_is_gone_it_says_so():
     with Played(gives(ssid="Home", password=PASSWORD), wifi=...) as played:
         is_apart(played)
