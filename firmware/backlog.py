@@ -34,6 +34,9 @@ class Backlog:
     # What `next` gave last, see Queue.batch; attributes, or None.
     _number = 0
     _attributes = None
+    # Each reading before that number goes out alone; whether each attribute does.
+    _together_from = 0
+    _is_apart = False
 
     def __init__(self, board, limit, keeps, persist):
         self._board = board
@@ -80,7 +83,8 @@ class Backlog:
                 and self.queue.first >= self._first_once
             )
             self._attributes = None
-            self._number, body = self.queue.batch(largest)
+            is_apart = self.queue.first < self._together_from
+            self._number, body = self.queue.batch(0 if is_apart else largest)
             return "telemetry", body
         self._attributes = {}
         size = 1
@@ -88,7 +92,7 @@ class Backlog:
         for key in self.attributes:
             part = encoded({key: self.attributes[key]})[1:-1]
             size += len(part) + 1
-            if parts and size > largest:
+            if parts and (size > largest or self._is_apart):
                 break
             parts.append(part)
             self._attributes[key] = self.attributes[key]
@@ -108,7 +112,27 @@ class Backlog:
             for key in self._attributes:
                 if key in self.attributes and self.attributes[key] is self._attributes[key]:
                     del self.attributes[key]
+            self._is_apart = self._is_apart and bool(self.attributes)
         self.save()
+
+    def refused(self, probe):
+        """The steps after ThingsBoard refused what `next` gave: each of it goes out alone, then.
+
+        What was refused alone is dropped. `probe`: the steps of an empty reading, which raise
+        FirstbootError when ThingsBoard takes no JSON at all.
+        """
+        yield from probe
+        if self._attributes is not None:
+            refused = self._attributes if self._is_apart else ()
+            self._is_apart = True
+        else:
+            refused = self.queue.refuse(self._number) if self._number <= self._together_from else ()
+            self._together_from = max(self._number, self._together_from)
+            self._told += bool(refused)
+        if refused:
+            what = "dropped: %s" % ", ".join(refused)
+            self._board.indicator.say(what, "ThingsBoard answers 4.00 to it, and not to others.")
+            self.sent()
 
     def check_clock(self):
         """Note what the clock says, and correct what was noted by one that was not set."""

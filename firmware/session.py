@@ -1,7 +1,6 @@
 """A device's link with ThingsBoard: joins, connects, sends what waits, and heals. No driver.
 
-`work` is a generator of steps, as firmware.coap.client's: it yields how long to wait for a
-datagram, in ms, and is sent the datagram, or None. firmware.device and firmware.aio drive it.
+`work` gives steps, as firmware.coap.client does, which firmware.device and firmware.aio drive.
 """
 
 import gc
@@ -14,7 +13,7 @@ from firmware.coap.message import POST
 from firmware.errors import FirstbootError, NoResponse
 from firmware.memory import give_back
 from firmware.retry import backoff, bug, spread, unexpected
-from firmware.thingsboard.device_api import Unauthorized, api_path, check
+from firmware.thingsboard.device_api import BAD_REQUEST, Unauthorized, api_path, check
 
 # What loading those left is freed: the rest closes up.
 gc.collect()
@@ -46,8 +45,7 @@ class Session:
     is_expecting = False
     # What was said last; what the last request was for.
     told = resource = None
-    # See firmware.sleep.Session.
-    awake, kept_calls = None, ()
+    awake, kept_calls = None, ()  # see firmware.sleep.Session
 
     def __init__(self, board, credentials, limit, keeps, persist, refresh, connect=None):
         self.open, self.board, self.credentials = connect, board, credentials
@@ -89,16 +87,18 @@ class Session:
                     if self.observed and self.observed.owes(self.client):
                         yield from self.observed.work(self)
                     elif not backlog:
-                        # One step, since handlers are called in between.
-                        is_over = True
+                        is_over = True  # one step, since handlers are called in between
                         yield from self.observed.update_steps() if self.observed else ()
                     else:
-                        largest = self.client.transport.largest_block
-                        resource, body = backlog.next(largest, confirm)
+                        resource, body = backlog.next(self.client.transport.largest_block, confirm)
                         timeout = _ONCE if backlog.is_once else _LONGEST_TRANSFER
                         steps = self.request(POST, resource, body, timeout, not backlog.is_once)
-                        self.heard((yield from steps))
-                        backlog.sent()
+                        response = yield from steps
+                        if response.code == BAD_REQUEST:
+                            yield from backlog.refused(self.ask(POST, "telemetry", b"{}"))
+                        else:
+                            self.heard(response)
+                            backlog.sent()
                 except Unauthorized:
                     yield from self.renew()
                 except (NoResponse, GeneratorExit) as error:

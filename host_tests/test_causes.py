@@ -266,6 +266,16 @@ def dropped_telemetry() -> str:
     return "\n".join(world.texts())
 
 
+def refused_telemetry() -> str:
+    world = World()
+    backlog = Backlog(world.new_board(), 100, "newest", False)
+    backlog.put({"n": None}, None)
+    for _ in range(2):
+        backlog.next(1024)
+        list(backlog.refused(()))
+    return "\n".join(world.texts())
+
+
 def ending(days: int) -> str:
     world = World()
     board = world.new_board()
@@ -497,6 +507,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: kept_telemetry(("write",)),
     ),
     "telemetry that there is no room for": ({"telemetry dropped"}, dropped_telemetry),
+    "telemetry that is none to ThingsBoard": ({"answers 4.00 to it"}, refused_telemetry),
     "attributes that cannot be kept": ({"not kept", "cannot be saved"}, kept_asleep),
     "telemetry of somebody else": (
         {"cannot be read: what it kept is lost", "cannot be read"},

@@ -8,7 +8,7 @@ from micropython import const
 from firmware.errors import FirstbootError
 
 _SUCCESS = const(2)
-_BAD_REQUEST = const(0x80)
+BAD_REQUEST = const(0x80)
 _UNAUTHORIZED = const(0x81)
 _NOT_FOUND = const(0x84)
 
@@ -45,7 +45,7 @@ def check(response):
 
     if code == _UNAUTHORIZED:
         raise rejected(Unauthorized)
-    if code == _BAD_REQUEST:
+    if code == BAD_REQUEST:
         raise not_json("ThingsBoard answered 4.00: it does not take JSON from this device")
     raise trouble(response)
 

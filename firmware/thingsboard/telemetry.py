@@ -82,6 +82,15 @@ class Queue:
         if number > self.first:
             self._remove(number - self.first)
 
+    def refuse(self, number):
+        """Drop what `batch` gave with this number, one reading; return its values."""
+        if number <= self.first:
+            return ()
+        content = self._readings[0][1]
+        self.dropped += 1
+        self._remove(1)
+        return json.loads(content)
+
     def shift(self, ms):
         """Correct the times of a clock that was not set, now that it is: by so much."""
         for place, (ts, content) in enumerate(self._readings):

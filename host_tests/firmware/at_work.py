@@ -7,7 +7,15 @@ from firmware.coap.client import Client
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode
 from host_tests.firmware.coap_helpers import NON, Transport
 from host_tests.firmware.helpers import Clock
-from host_tests.firmware.world import BOARD_ID, CONTENT, CREATED, UNAUTHORIZED, World, ticks_add
+from host_tests.firmware.world import (
+    BAD_REQUEST,
+    BOARD_ID,
+    CONTENT,
+    CREATED,
+    UNAUTHORIZED,
+    World,
+    ticks_add,
+)
 
 NAME = "sensor-" + BOARD_ID
 TOKEN = "the-token"
@@ -38,6 +46,7 @@ class Work:
 
     `is_deaf`: nothing reaches ThingsBoard; `is_mute`: nothing that it says arrives. `codes`: by
     the resource, the codes that its next requests are refused with, the last one for ever.
+    `poison`: what gets 4.00 wherever it is in a body, None for nothing.
     `requests`: (ms, method, resource, payload) of each request. `observers`: by the resource.
     """
 
@@ -50,6 +59,7 @@ class Work:
         self.server.devices[NAME] = TOKEN
         self.is_deaf = self.is_mute = False
         self.codes = {}
+        self.poison = None
         self.attributes = {}
         self.requests = []
         self.observers = {}
@@ -138,6 +148,8 @@ class Work:
         codes = self.codes.get(resource)
         if codes:
             return (codes.pop(0) if len(codes) > 1 else codes[0]), b"", ()
+        if self.poison and self.poison in bytes(message.payload):
+            return BAD_REQUEST, b"", ()
         if message.option(6) is not None:
             self.observers[resource] = [self.transports[-1], bytes(message.token), 0]
             if resource == "rpc":

@@ -304,6 +304,44 @@ def test_a_protobuf_profile_is_told_as_what_it_is():
     assert work.device.waiting == 1
 
 
+def test_a_reading_that_thingsboard_refuses_holds_no_other_up():
+    work = Work()
+    work.poison = b'"bad":null'
+    work.device.send_telemetry({"bad": None})
+    assert work.device.send_telemetry({"n": 0}) and work.device.dropped == 1
+    assert work.world.find("dropped: bad")
+    work.is_deaf = True
+    for number in range(1, 6):
+        work.device.send_telemetry({"n": number})
+        work.device.send_telemetry({"bad": None, "secret": "s%d" % number})
+    work.is_deaf = False
+    work.later(900_000)
+    assert sorted(work.telemetry()["n"].values()) == list(range(6))
+    assert work.device.waiting == 0 and work.device.dropped == 6
+    assert work.states[-1] == "connected"
+    assert not any("s3" in line for line in work.world.lines)
+    before = len(work.of("telemetry"))
+    work.device.send_telemetry([{"values": {"n": number}} for number in (6, 7, 8)])
+    assert len(work.of("telemetry")) == before + 1, "readings go together again"
+
+
+def test_an_unconfirmed_reading_that_thingsboard_refuses():
+    work = Work()
+    work.poison = b'"bad":null'
+    assert work.device.send_telemetry({"bad": None}, confirm=False)
+    assert work.device.waiting == 0 and work.device.dropped == 1
+
+
+def test_an_attribute_that_thingsboard_refuses_holds_no_other_up():
+    work = Work()
+    work.poison = b'"bad":null'
+    assert work.device.send_attributes({"a": 1, "bad": None, "b": 2})
+    taken = [json.loads(each) for each in work.of("attributes") if work.poison not in each]
+    assert {"a": 1} in taken and {"b": 2} in taken and work.world.find("dropped: bad")
+    assert work.device.send_attributes({"a": 3, "b": 4})
+    assert json.loads(work.of("attributes")[-1]) == {"a": 3, "b": 4}, "together again"
+
+
 def test_attributes_of_a_protobuf_profile_are_no_storm():
     work = Home()
     work.shared = lambda: b"\x0a\x05a\x00\xff"
