@@ -141,6 +141,9 @@ class Observed:
                     )
                 watch.registered(self._refresh, self._board)
                 watch.taker.on_registration(response, watch.observation.number)
+                # Also for an application that never waits.
+                if self._follow and watch.taker is self._attributes and self.shared is not None:
+                    self._follow(self.shared)
         while session.client.later:
             yield from session.client.later[0].finish(session.client)
 

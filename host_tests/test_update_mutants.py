@@ -89,8 +89,8 @@ MUTANTS = {
     ),
     "what has failed is tried again": Mutant(
         states,
-        "or state.has_failed(*words)",
-        "",
+        "(is_running or has_failed)",
+        "is_running",
         tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
     ),
     "what runs is taken again": Mutant(
@@ -101,7 +101,7 @@ MUTANTS = {
     ),
     "a state is told again after a cut": Mutant(
         states,
-        'State(job.session.board.storage).keep([package["kind"], package["mark"], job.told + 1])',
+        'State(job.session.board.storage).keep([package["kind"], package["mark"], job.told])',
         "pass",
         tests.test_a_cut_at_every_datagram,
     ),
@@ -157,13 +157,37 @@ MUTANTS = {
         tests.test_the_assignment_changes_in_the_middle,
     ),
     "a board that sleeps waits for the others": Mutant(
-        watch, "self._is_hurried = True", "pass", tests.test_a_board_that_sleeps_deep_begins_at_once
+        watch,
+        "self._job.is_hurried = True",
+        "pass",
+        tests.test_a_board_that_sleeps_deep_begins_at_once,
     ),
     "a handler that comes late misses what there is": Mutant(
         observed,
         "self._attributes.repeat()",
         "pass",
         tests.test_an_application_s_handler_has_all_attributes_also_when_it_comes_late,
+    ),
+    "an application that never waits hears of nothing": Mutant(
+        observed,
+        "self._follow(self.shared)",
+        "pass",
+        tests.test_an_application_that_never_waits_is_updated,
+    ),
+    "what failed has failed for ever": Mutant(
+        states,
+        "                _forgive(state)",
+        "                pass",
+        tests.test_what_failed_is_tried_again_once_another_was_assigned,
+    ),
+    "a shortage is waited out again after days": Mutant(
+        watch,
+        "self._not_before = None",
+        "pass",
+        tests.test_a_shortage_of_memory_long_ago_delays_nothing,
+    ),
+    "no room is made to note that the flash is full": Mutant(
+        states, "discard(storage, slot)", "pass", tests.test_a_flash_that_fills_at_any_point
     ),
     "half an assignment is one": Mutant(
         ota,

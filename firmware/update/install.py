@@ -1,9 +1,9 @@
 """A bundle is written into a slot that neither runs nor is needed to come back.
 
-In the slot stand, besides the bundle's files: /a/package, what ThingsBoard calls it, from before
-the first byte on; /a/manifest.new, the manifest as it comes; /a/manifest, once all of it has come,
-is whole, signed, and for this board. Before that nothing else of the bundle is written. After a
-power cut the files themselves say how far it was.
+In the slot stand, besides the bundle's files: /a/package, what ThingsBoard calls it, and the key
+that it is checked by, from before the first byte on; /a/manifest.new, the manifest as it comes;
+/a/manifest, once all of it has come, is whole, signed, and for this board. Before that nothing else
+of the bundle is written. After a power cut the files themselves say how far it was.
 """
 
 import json
@@ -61,6 +61,8 @@ class Installation:
         What another one left is removed. `size`: in bytes.
         """
         package = {"title": title, "version": version, "size": size, "checksum": checksum}
+        # What came under another key was not checked by this one.
+        package["key"] = self._settings["key"]
         self.close()
         self._package = package
         self._is_finished = False

@@ -1,6 +1,7 @@
 """A package is begun, and when all of it is there, checked and switched to. Imported only then."""
 
 from firmware.board.kept import VERSION
+from firmware.errors import FirstbootError
 from firmware.memory import give_back
 from firmware.update.checksum import checksum
 from firmware.update.errors import UpdateError, passing
@@ -71,7 +72,10 @@ def _restart(job):
     """Let what is there run from the next start on, which is at once."""
     session = job.session
     trial, contact = job.settings["trial"], job.settings["contact"]
-    State(session.board.storage).switch(job.place, job.package, trial, contact, VERSION)
+    try:
+        State(session.board.storage).switch(job.place, job.package, trial, contact, VERSION)
+    except FirstbootError as error:
+        raise passing(error.what, error.fix)
     session.disconnect()
     session.backlog.keep()
     job.say("the board starts anew")

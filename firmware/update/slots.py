@@ -118,7 +118,7 @@ class State:
         if self.before == slot:
             self._load()
             self._found["before"] = {"place": ""}
-            self._save()
+            self._save_without(slot)
 
     def switch(self, slot, package, trial, contact, firmware):
         """Let this slot run from the next start on, on trial; see above for what it is given."""
@@ -148,15 +148,12 @@ class State:
         """End the trial: what runs has proven itself."""
         self._load()
         if self.on_trial:
-            self._found["starts"] = self._found["failed"] = None
+            self._found["starts"] = None
             self._found["untold"] = "UPDATED"
             self._save()
 
     def fail(self, why):
-        """Let the one before run from the next start on. `why`: in words, for ThingsBoard.
-
-        When there is no room to save that, the failed one goes first.
-        """
+        """Let the one before run from the next start on. `why`: in words, for ThingsBoard."""
         self._load()
         found = self._found
         place = self.running
@@ -169,23 +166,21 @@ class State:
         found["before"] = {"place": ""}
         found["starts"] = None
         found["untold"] = "FAILED"
-        try:
-            self._save()
-        except Exception:
-            # Of whatever class: the errors of a slot's firmware are others than the root's.
-            discard(self.storage, place)
-            self._save()
+        self._save_without(place)
 
     def refuse(self, title, version, checksum, why):
         """Note that a package has failed before it ran. What runs goes on."""
         self._load()
-        self._found["failed"] = {
-            "title": title,
-            "version": version,
-            "checksum": checksum,
-            "why": why[:_LONGEST_WHY],
-        }
+        failed = {"title": title, "version": version, "checksum": checksum}
+        failed["why"] = why[:_LONGEST_WHY]
+        self._found["failed"] = failed
         self._found["untold"] = "FAILED"
+        self._save()
+
+    def forgive(self):
+        """Forget what has failed, since another package is assigned."""
+        self._load()
+        self._found["failed"] = None
         self._save()
 
     def keep(self, progress):
@@ -208,6 +203,15 @@ class State:
             # RuntimeError: nested too deep.
             self._found = _nothing()
 
+    def _save_without(self, place):
+        """Save, if need be in the room of a place that is not to run."""
+        try:
+            self._save()
+        except Exception:
+            # Of whatever class: the errors of a slot's firmware are others than the root's.
+            discard(self.storage, place)
+            self._save()
+
     def _save(self):
         self.storage.save(PATH, json.dumps(self._found).encode())
 
@@ -223,10 +227,8 @@ def _checked(found):
     """Return what a file says, or raise when it does not fit."""
     running = found["running"]["place"]
     before = found["before"]["place"]
-    for place in (running, before):
-        if place and place not in SLOTS:
-            raise ValueError
-    if before and before == running:
+    places = ("",) + SLOTS
+    if running not in places or before not in places or before == running != "":
         raise ValueError
     found["firmware"]
     if found["failed"] is not None or found["untold"] == "FAILED":

@@ -6,11 +6,13 @@ All of it stands in /slots.json. Imported only for a step of that.
 from micropython import const
 
 from firmware.coap.message import POST
+from firmware.errors import FirstbootError
 from firmware.memory import give_back, give_back_room
 from firmware.retry import backoff
 from firmware.thingsboard.ota import KINDS, assigned, state_of
 from firmware.thingsboard.telemetry import encoded
 from firmware.update.slots import State
+from firmware.update.tree import discard
 
 _STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 # How often a package is begun again that may pass then.
@@ -48,16 +50,27 @@ def _chosen(state, values):
         package = assigned(values, kind)
         if package:
             words = package["title"], package["version"], package["checksum"]
+            has_failed = state.has_failed(*words)
+            if state.failed and not has_failed and state.untold != "FAILED":
+                _forgive(state)
             running = state.package()
             is_running = running and words == (
                 running["title"],
                 running["version"],
                 running["checksum"],
             )
-            if state.slot() and not (is_running or state.has_failed(*words)):
+            if state.slot() and not (is_running or has_failed):
                 return package
             break
     return None
+
+
+def _forgive(state):
+    try:
+        state.forgive()
+    except FirstbootError:
+        # The flash is full: another time.
+        pass
 
 
 def tell(job):
@@ -66,8 +79,9 @@ def tell(job):
     state = _STATES[job.told]
     job.say(state)
     yield from _send(job.session, state_of(package["kind"], state))
-    State(job.session.board.storage).keep([package["kind"], package["mark"], job.told + 1])
+    # First, since it is told once also when the flash is full.
     job.told += 1
+    State(job.session.board.storage).keep([package["kind"], package["mark"], job.told])
     give_back(_LOADED)
 
 
@@ -77,8 +91,9 @@ def tell_outcome(job):
     kind = state.progress[0] if state.progress else KINDS[0]
     why = state.failed["why"] if state.untold == "FAILED" else None
     yield from _send(job.session, state_of(kind, state.untold, why, state.package()))
-    state.told()
+    # As in tell.
     job.is_untold = False
+    state.told()
     give_back(_LOADED)
 
 
@@ -116,6 +131,18 @@ def no_memory(board, package, told):
 def _refuse(storage, package, told, why):
     """Note that a package has failed, of which so many states are told."""
     state = State(storage)
+    try:
+        _note(state, package, told, why)
+    except FirstbootError:
+        slot = state.slot()
+        if not slot or slot == state.before:
+            raise
+        # What came of it has taken the room for that.
+        discard(storage, slot)
+        _note(state, package, told, why)
+
+
+def _note(state, package, told, why):
     if not told:
         # What there was no room for was not begun.
         state.keep([package["kind"], package["mark"], len(_STATES)])

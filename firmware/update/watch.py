@@ -41,6 +41,7 @@ class Watch:
         if mark != self._mark:
             self._mark = mark
             self._is_new = True
+            self._shortages = 0
 
     @property
     def is_busy(self):
@@ -77,6 +78,7 @@ class Watch:
                     self._job = Job(self._session, self._settings, self._is_hurried)
                 self._job.look(self._session.observed.shared or {})
                 self._is_new = False
+                self._not_before = None
             if self.is_due():
                 yield from self._job.step()
         except MemoryError:

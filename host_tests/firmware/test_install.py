@@ -122,6 +122,15 @@ def test_another_package_starts_over():
     assert site.files("/a") == {"/app.py": b"2"}
 
 
+def test_what_came_under_another_key_starts_over():
+    content = bundle({"app.py": b"x" * 40_000})
+    for stop in (20_000, len(content)):
+        site = Site()
+        site.begin(content).write(content[:stop])
+        site.settings["key"] = "a key that it is not signed with"
+        assert site.begin(content).offset == 0 and site.files("/a") == {}
+
+
 def test_files_for_other_boards_are_not_kept():
     files = [
         ("-", "app.py", b"# any"),

@@ -156,7 +156,8 @@ def test_the_application_says_so():
 def test_a_failure_that_cannot_be_noted_resets_all_the_same():
     """It has a start less each time."""
     case = Trial()
-    case.site.folders.room = 0
+    # Not even when all of it has gone.
+    case.site.folders.room = -1_000_000
     raises(Reset, case.trial.fail, "x")
     assert case.site.state.on_trial
 

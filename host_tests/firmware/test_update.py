@@ -32,6 +32,17 @@ def assigned(**how):
     return site, site.assign(**how)
 
 
+def refused(site, refusal=None, version="1.0"):
+    """Assign a package that the board refuses, and let it."""
+    before, Installation.refusal = Installation.refusal, refusal or UpdateError("bad", "Mend it.")
+    try:
+        site.assign(version, size=2000)
+        site.run(10 * 60_000)
+    finally:
+        Installation.refusal = before
+    assert site.stages()[-2:] == ["DOWNLOADING", "FAILED"]
+
+
 def why(site):
     """Return the only error that was told."""
     (told,) = site.told("sw_error")[-1:]
@@ -80,6 +91,32 @@ def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
     site.assign("2.0")
     site.run(60_000)
     assert site.stages() == ALL + ["FAILED"] + ALL and site.resets == 2
+
+
+def test_what_failed_during_a_trial_is_not_tried_when_that_is_over():
+    site, _ = assigned(size=3000)
+    site.run(60_000, until_reset=True)
+    refused(site, version="2.0")
+    blocks = len(site.packages.blocks)
+    site.trial.confirm()
+    site.run(60_000)
+    assert len(site.packages.blocks) == blocks
+    assert site.stages()[4:] == ["DOWNLOADING", "FAILED", "UPDATED"]
+
+
+def test_what_failed_is_tried_again_once_another_was_assigned():
+    site, _ = assigned(size=3000)
+    running = dict(site.attributes)
+    site.run(60_000, until_reset=True)
+    site.trial.confirm()
+    refused(site, version="2.0")
+    failed = dict(site.attributes)
+    site.set(running)
+    site.run(60_000)
+    assert site.resets == 1 and site.state.failed is None
+    site.set(failed)
+    site.run(60_000, until_reset=True)
+    assert site.resets == 2 and site.stages()[-4:] == ALL
 
 
 def test_an_outcome_is_told_also_when_nothing_is_assigned_any_more():
@@ -388,6 +425,47 @@ def test_too_little_memory_for_some_time_holds_up_no_telemetry():
     assert site.data == data and site.stages() == ALL
 
 
+def test_a_shortage_of_memory_long_ago_delays_nothing():
+    site = Site(config=SOON)
+    site.run(5_000)
+    refused(site, MemoryError())
+    # Ticks are compared over six days.
+    site.clock.sleep_ms(7 * 24 * HOUR)
+    site.assign("2.0", size=2000)
+    site.run(10 * 60_000)
+    assert site.stages() == ["DOWNLOADING", "FAILED"] + ALL
+
+
+def test_a_flash_that_fills_at_any_point():
+    data = updates.bundle({"app.py": b"x" * 8000}, "1.0", title="app")
+    for blocks, states in ((2, 1), (5, 1), (9, 1), (9, 2), (9, 3), (9, 4)):
+        site = Site(config=SOON, flash=Flash())
+        site.run(5_000)
+        site.assign(data=data)
+        while len(site.packages.blocks) < blocks or len(site.stages()) < states:
+            site.device.wait(1)
+        site.flash.room = 0
+        site.run(HOUR)
+        told = site.stages()
+        number = len(told) - 1
+        assert told == ALL[:number] + ["FAILED"] and number >= states, (blocks, states, told)
+        assert site.state.running == "" and site.resets == 0
+        assert "Free space" in why(site)
+    # What would come back is in the way of the next.
+    site = Site(config=SOON, flash=Flash())
+    site.run(5_000)
+    for version in "12":
+        site.assign(version, data=updates.bundle({"app.py": b"x" * 8000}, version, title="app"))
+        site.run(60_000, until_reset=True)
+        site.trial.confirm()
+        site.run(10_000)
+    site.flash.room = 0
+    site.assign("3", data=data)
+    site.run(HOUR)
+    assert site.state.failed["version"] == "3" and "no room" in why(site)
+    assert site.state.running == "/b" and site.state.before == ""
+
+
 def test_blocks_that_make_no_sense_come_as_chunks():
     site, data = assigned(size=5 * BLOCK)
     answer = site.packages.answer
@@ -417,7 +495,7 @@ def test_half_an_assignment_is_none():
     site.run(5_000)
     site.set({"sw_title": "app", "sw_version": "1.0"})
     site.run(60_000)
-    assert site.told() == [] and site.packages.blocks == []
+    assert site.told() == [] and site.packages.blocks == [] and site.states == ["connected"]
     data = site.assign()
     site.run(60_000)
     assert site.data == data
@@ -548,6 +626,20 @@ def test_a_device_that_does_nothing_but_wait_is_updated():
     site.world.put("/config.json", example(wifi__ssid='"update"', update=None))
     site.device.wait(60_000)
     assert len(site.transports) == 1 and site.requests == []
+
+
+def test_an_application_that_never_waits_is_updated():
+    site = Site(config=SOON)
+
+    def run():
+        for number in range(100):
+            site.device.send_telemetry({"n": number})
+            site.clock.sleep_ms(60_000)
+            if number == 5:
+                site.assign(size=3000)
+
+    raises(Reset, run)
+    assert site.stages() == ALL
 
 
 def test_what_waits_is_kept_when_the_board_starts_anew():

@@ -66,7 +66,7 @@ class Folders:
         del self.files[path]
 
     def remove(self, path):
-        self._content(path)
+        self.room += len(self._content(path) or b"")
         del self.files[path]
 
     def rename(self, old, new):
