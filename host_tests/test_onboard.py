@@ -158,6 +158,16 @@ def test_a_person_s_ctrl_c_while_the_board_starts_stops_it(desk, has_onboarding)
             assert b"sum 42" in read_to(port, b"sum 42"), said
 
 
+def test_a_person_s_ctrl_c_stops_a_board_whose_firmware_is_not_whole(desk):
+    board = desk.board()
+    put_file(desk.flash, "/firmware/board/hardware.py", b"import nothing\n")
+    with board, serial.Serial(str(board.link), timeout=0.005) as port:
+        said = read_to(port, b"the firmware is not whole")
+        port.write(b"\x03")
+        said += read_to(port, b">>> ")
+    assert b"no module named 'nothing'" in said and said.endswith(b">>> ")
+
+
 @pytest.mark.parametrize("said_before", [b"boot", b"running app.py"])
 def test_a_button_that_nobody_presses_leaves_ctrl_c_to_a_person(desk, said_before):
     """A board looks for who presses it at each start with another config.json."""
