@@ -69,6 +69,12 @@ _OVERSLEPT = (
     (110_000, "call", "persistent"),
 )
 
+_CUT_OFF = (
+    (3_000, "set", {"n": 1}),
+    (9_000, "call", "two-way"),
+    (60_000, "outage", 60_000),
+)
+
 STORIES = (
     Story(
         "attributes",
@@ -231,13 +237,13 @@ STORIES = (
     ),
     Story(
         "unconfirmed",
-        ((3_000, "set", {"n": 1}), (9_000, "call", "two-way"), (60_000, "outage", 60_000)),
+        _CUT_OFF,
         readings=36,
         confirms=0,
     ),
     Story(
         "each third confirmed, asyncio",
-        ((3_000, "set", {"n": 1}), (9_000, "call", "two-way"), (60_000, "outage", 60_000)),
+        _CUT_OFF,
         readings=80,
         every=1_500,
         confirms=3,
