@@ -130,8 +130,8 @@ class Backlog:
             self._together_from = max(self._number, self._together_from)
             self._told += bool(refused)
         if refused:
-            what = "dropped: %s" % ", ".join(refused)
-            self._board.indicator.say(what, "ThingsBoard answers 4.00 to it, and not to others.")
+            names = ", ".join(refused)
+            self._board.indicator.say("dropped, since ThingsBoard answers 4.00 to it: " + names)
             self.sent()
 
     def check_clock(self):
