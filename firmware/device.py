@@ -13,7 +13,7 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.coap.exchange import drive
+from firmware.coap.steps import drive
 from firmware.errors import FirstbootError
 from firmware.retry import bug
 from firmware.session import Session

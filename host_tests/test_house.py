@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware import application, errors
+from firmware import application, errors, memory
 from firmware.board.indicator import PATTERNS
 from firmware.thingsboard import refusals
 from tools.virtual_board.flash import PROJECT
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "firmware.aio": {"firmware.device", "firmware.retry", "firmware.sleep"},
     "firmware.device": {
         "firmware.board.hardware",
-        "firmware.coap.exchange",
+        "firmware.coap.steps",
         "firmware.requests",
         "firmware.retry",
         "firmware.session",
@@ -126,6 +126,7 @@ PURE = (
     "firmware.coap.observe_blocks",
     "firmware.coap.options",
     "firmware.coap.percent",
+    "firmware.coap.steps",
     "firmware.coap.stream",
     "firmware.coap.unconfirmed",
     "firmware.coap.uri",
@@ -307,6 +308,24 @@ def test_every_module_that_is_given_back_by_its_name_is_one():
     assert len(lists) >= 5
     named = {f"firmware.{each}" for text in lists for each in text.split()}
     assert named <= set(modules())
+
+
+def test_a_device_at_work_holds_nothing_that_is_given_back():
+    """A function of a module keeps all of it, beside the one that is loaded again."""
+    given = {f"firmware.{each}" for each in f"{memory._STEPS} {memory.CLIENT}".split()}
+    stays = {"firmware.observed", "firmware.thingsboard.attributes", "firmware.thingsboard.rpc"}
+    stays |= {"firmware.aio", "firmware.sleep", "firmware.update.watch"}
+    found = set()
+    while stays != found:
+        found = set(stays)
+        for name in found:
+            top = ast.Module([each for each in modules()[name].body if not is_function(each)], [])
+            stays |= imports(top) & set(modules())
+    assert not stays & given
+
+
+def is_function(node: ast.AST) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
 def test_every_state_that_is_shown_is_one_and_every_one_is_shown():

@@ -1,7 +1,6 @@
 """A minimal CoAP client, RFC 7252: one server, one request at a time, blocking.
 
-Each call is a generator of steps, which `drive` runs: it yields how long to wait for a datagram, in
-ms, and is sent the datagram, or None. firmware.coap.aio drives the same steps with asyncio.
+Each call is a generator of firmware.coap.steps. firmware.coap.aio drives the same with asyncio.
 """
 
 import gc
@@ -10,9 +9,10 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from .exchange import LARGEST_MESSAGE, Exchange, drive
+from .exchange import LARGEST_MESSAGE, Exchange
 from .message import CON, GET, POST, encode, uint
 from .options import request_options
+from .steps import drive
 
 # What loading those left is freed: the rest closes up.
 gc.collect()

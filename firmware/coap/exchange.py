@@ -169,21 +169,3 @@ class Exchange:
         if len(self.acknowledged) > max(_REMEMBERED_ACKS, number):
             self.acknowledged.pop(0)
         return encode(ACK, EMPTY, message_id, b"", ())
-
-
-def drive(steps, receive):
-    """Run steps to their end; return what they return.
-
-    `receive(timeout)`: waits so long, or for less; returns a datagram, or None.
-    """
-    try:
-        timeout = next(steps)
-        while True:
-            try:
-                datagram = receive(timeout)
-            except CoapError as error:
-                timeout = steps.throw(error)
-            else:
-                timeout = steps.send(datagram)
-    except StopIteration as end:
-        return end.value

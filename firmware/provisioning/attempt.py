@@ -52,7 +52,7 @@ class Attempt:
 
     def run(self, config):
         """Return the credentials, saved, after `prepare`. Raises FirstbootError; try it again."""
-        from firmware.coap.exchange import drive
+        from firmware.coap.steps import drive
 
         return drive(self.steps(config), self.receive)
 

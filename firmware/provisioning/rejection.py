@@ -3,7 +3,7 @@
 from firmware.board import config as configuration
 from firmware.board import credentials as store
 from firmware.board import wifi
-from firmware.coap.exchange import drive
+from firmware.coap.steps import drive
 from firmware.errors import FirstbootError
 from firmware.provisioning.attempt import Attempt
 from firmware.provisioning.record import ATTEMPT, encoded
