@@ -13,7 +13,6 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 from firmware import device
-from firmware.errors import FirstbootError
 from firmware.retry import bug
 
 _POLL = const(20)  # ms
@@ -67,7 +66,7 @@ class Device(device.Device):
                 while True:
                     try:
                         datagram = await self._arrival(timeout)
-                    except FirstbootError as error:
+                    except Exception as error:
                         timeout = steps.throw(error)
                     else:
                         timeout = steps.send(datagram)

@@ -25,15 +25,21 @@ def start():
     except Exception as error:
         sys.print_exception(error)
         micropython.kbd_intr(_CTRL_C)
-        if isinstance(error, MemoryError):
-            # Nothing else of the firmware is needed any more, and what restarts has to find room.
-            for name in list(sys.modules):
-                if name.startswith("firmware"):
-                    del sys.modules[name]
-            gc.collect()
-        from firmware.application_failure import restart
+        try:
+            if not isinstance(error, MemoryError):
+                from firmware.application_failure import restart
 
-        restart()
+                restart()
+        except MemoryError:
+            pass
+        # None of this takes memory, as the indicator does.
+        import time
+
+        import machine
+
+        sys.stdout.write("the memory is too short; restart in 60 s; Ctrl-C for the REPL\r\n")
+        time.sleep(60)
+        machine.reset()
 
 
 def begin(place="", trial=None):

@@ -15,14 +15,12 @@ from firmware.memory import give_back
 from firmware.retry import backoff, bug, spread, unexpected
 from firmware.thingsboard.device_api import BAD_REQUEST, Unauthorized, api_path, check
 
-# What loading those left is freed: the rest closes up.
-gc.collect()
-# As in firmware.coap.client, which is loaded when the board has joined.
-_JSON = const(50)
+gc.collect()  # what loading those left is freed: the rest closes up
+_JSON = const(50)  # as in firmware.coap.client, which is loaded when the board has joined
 _LONGEST_TRANSFER = const(247_000)
 _LONGEST_RETRY = const(3_600_000)
-# ms without listening; ThingsBoard gives up what is not acknowledged for 41 s.
-_DEAF = const(30_000)
+_WITHOUT_MEMORY = const(60_000)  # ms until the next try, when it cannot even be drawn
+_DEAF = const(30_000)  # ms without listening; ThingsBoard gives up what has no ACK for 41 s
 _ONCE = const(2_000)  # ms that the answer to an unconfirmed reading has
 # From the fourth time on ThingsBoard may have given up what it sends meanwhile.
 _MANY_TRANSMISSIONS = const(3)
@@ -110,11 +108,8 @@ class Session:
                 else:
                     if is_over or not self.is_due():
                         self.succeeded()
-        except FirstbootError as error:
-            self.failed(error)
         except Exception as error:
-            self.is_answered = False
-            self.failed(unexpected(error))
+            self.failed(error)
         return not backlog
 
     def hear(self, timeout):
@@ -125,7 +120,7 @@ class Session:
                 self.client.take(datagram)
             if self.client and self.observed:
                 self.observed.keep_open(self)
-        except FirstbootError as error:
+        except Exception as error:
             self.is_answered = False
             self.failed(error)
 
@@ -214,18 +209,23 @@ class Session:
 
     def failed(self, error):
         """Note what a try failed for, say it, and when the next one may be."""
-        board = self.board
-        self.trouble = error
-        if not self.is_answered:
-            self.disconnect()
-        give_back()
-        least = min(error.retry_after, _LONGEST_RETRY)
-        wait = spread(_LONGEST_RETRY if error.state == "refused" else least, board.random)
-        wait = max(backoff(self.failures, board.random), wait)
-        self.failures += 1
-        self.retry_at = ticks_add(board.ticks(), wait)
-        self._tell("refused" if error.state == "refused" else "failed", str(error))
-        self.backlog.save()
+        ticks, random = self.board.ticks, self.board.random
+        self.retry_at = ticks_add(ticks(), _WITHOUT_MEMORY)
+        try:
+            is_known = isinstance(error, FirstbootError)
+            if not (is_known and self.is_answered):
+                self.disconnect()
+            self.trouble = error = error if is_known else unexpected(error)
+            give_back()
+            state = "refused" if error.state == "refused" else "failed"
+            least = _LONGEST_RETRY if state == "refused" else error.retry_after
+            wait = spread(min(least, _LONGEST_RETRY), random)
+            self.retry_at = ticks_add(ticks(), max(backoff(self.failures, random), wait))
+            self.failures += 1
+            self._tell(state, str(error))
+            self.backlog.save()
+        except MemoryError:
+            self.trouble = None
 
     def succeeded(self):
         """All that was due is done."""

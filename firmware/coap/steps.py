@@ -1,7 +1,5 @@
 """Steps: generators that yield how long to wait for a datagram, in ms, and are sent it, or None."""
 
-from ..errors import CoapError
-
 
 def drive(steps, receive):
     """Run steps to their end; return what they return.
@@ -13,7 +11,7 @@ def drive(steps, receive):
         while True:
             try:
                 datagram = receive(timeout)
-            except CoapError as error:
+            except Exception as error:
                 timeout = steps.throw(error)
             else:
                 timeout = steps.send(datagram)
