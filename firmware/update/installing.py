@@ -72,11 +72,19 @@ def _restart(job):
     """Let what is there run from the next start on, which is at once."""
     session = job.session
     trial, contact = job.settings["trial"], job.settings["contact"]
+    storage = session.board.storage
     try:
-        State(session.board.storage).switch(job.place, job.package, trial, contact, VERSION)
+        State(storage).switch(job.place, job.package, trial, contact, VERSION)
     except FirstbootError as error:
         raise passing(error.what, error.fix)
-    session.disconnect()
-    session.backlog.keep()
-    job.say("the board starts anew")
-    session.board.reset()
+    except MemoryError:
+        # Perhaps as it was read back.
+        if State(storage).running != job.place:
+            raise
+    try:
+        session.disconnect()
+        session.backlog.keep()
+        job.say("the board starts anew")
+    finally:
+        # Whatever happened: nothing else starts what is switched to.
+        session.board.reset()

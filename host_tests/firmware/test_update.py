@@ -628,6 +628,35 @@ def test_a_device_that_does_nothing_but_wait_is_updated():
     assert len(site.transports) == 1 and site.requests == []
 
 
+def test_what_is_switched_to_is_started_whatever_fails_then():
+    site, _ = assigned(size=3000)
+    session = site.device.session
+    disconnect = session.disconnect
+
+    def fails_once():
+        session.disconnect = disconnect
+        raise MemoryError()
+
+    session.disconnect = fails_once
+    site.run(60_000, until_reset=True)
+    assert site.resets == 1 and site.state.on_trial
+    # It is there, and cannot be read back.
+    site, _ = assigned(size=3000)
+    storage = site.board.storage
+    read = storage.read
+
+    def fails_to_read_once(path):
+        content = read(path)
+        if path == "/slots.json" and content and b'"/a"' in content:
+            storage.read = read
+            raise MemoryError()
+        return content
+
+    storage.read = fails_to_read_once
+    site.run(60_000, until_reset=True)
+    assert site.resets == 1 and site.state.on_trial
+
+
 def test_an_application_that_never_waits_is_updated():
     site = Site(config=SOON)
 
