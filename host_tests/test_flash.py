@@ -128,6 +128,9 @@ def test_no_start_leaves_it_unprovisioned(desk):
     assert (result.exit_code, result.result) == (0, "flashed")
     assert desk.read(board, "/credentials.json") is None
     assert not desk.server.received
+    done = desk.tools("flash", "--port", board.link, "--no-start")
+    assert done.returncode == 0
+    assert ": flashed in " in done.stdout.splitlines()[-1] and "Ctrl-C" not in done.stderr
 
 
 def test_a_refused_board_is_3(desk):

@@ -202,7 +202,7 @@ def _flash(link: Link, job: Job, progress: Progress, result: Result) -> None:
         for line in slots.install(link, bundle, settings, progress.on_bytes):
             progress.on_step(line)
     if not job.start:
-        result.result, result.exit_code = "flashed", PROVISIONED
+        result.result, result.exit_code, result.detail = "flashed", PROVISIONED, ""
         return
     progress.on_step("starting")
     link.start()
