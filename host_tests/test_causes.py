@@ -315,6 +315,21 @@ def started(**options) -> str:
     return "\n".join(Start(**options).texts)
 
 
+def too_short() -> str:
+    from firmware import application
+
+    lines = []
+    ends = {
+        "machine": Stub(reset=lambda: None),
+        "time": Stub(sleep=lambda seconds: None),
+    }
+    system = Stub(print_exception=lambda error: None, stdout=Stub(write=lines.append))
+    begin = patch.object(application, "begin", side_effect=MemoryError())
+    with begin, patch.object(application, "sys", system), patch.dict("sys.modules", ends):
+        application.start()
+    return "\n".join(lines)
+
+
 def not_whole() -> str:
     from firmware import application_failure
 
@@ -628,6 +643,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"and firmware/… is not on the board"},
         lambda: flash_of(files={"/firmware": b"", "/config.json": example(update={})}),
     ),
+    "a heap that is full": ({"the memory is too short"}, too_short),
     "half a firmware": ({"the firmware is not whole"}, not_whole),
     "coaps before, coap now": (
         {"is for coaps, and there is no"},

@@ -27,7 +27,7 @@ ALL = 160 * 1024
 ENOUGH = 96 * 1024
 # From the least in which main.py can load firmware.application, to more than is needed.
 POWER_UP = range(8 * 1024, 56 * 1024, 1024)
-REFUSAL = range(24 * 1024, 72 * 1024, 1024)
+REFUSAL = range(24 * 1024, 72 * 1024, 2048)
 # From the least in which the application's `run` begins.
 DEVICE = range(57 * 1024, 80 * 1024, 512)
 TIME_OUT = 20  # s
