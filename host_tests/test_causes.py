@@ -643,7 +643,7 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"and firmware/… is not on the board"},
         lambda: flash_of(files={"/firmware": b"", "/config.json": example(update={})}),
     ),
-    "a heap that is full": ({"the memory is too short"}, too_short),
+    "no memory to say so": ({"the memory is too short"}, too_short),
     "half a firmware": ({"the firmware is not whole"}, not_whole),
     "coaps before, coap now": (
         {"is for coaps, and there is no"},
