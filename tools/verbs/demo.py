@@ -13,7 +13,7 @@ from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb, say
 verb = new_verb()
 
 
-@verb.command(epilog=PLAIN_CODES)
+@verb.command(epilog=PLAIN_CODES + "\n  130  Ctrl-C")
 def demo(
     coaps: Annotated[bool, typer.Option("--coaps", help="Show it over DTLS.")] = False,
     pico_w: Annotated[
