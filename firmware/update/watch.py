@@ -36,8 +36,13 @@ class Watch:
 
     def on_attributes(self, values):
         """Look at all shared attributes, of which some may have changed."""
-        assigned = [values[key] for key in sorted(values) if key[:3] in ("fw_", "sw_")]
-        mark = crc32(repr(assigned).encode()) if assigned else None
+        try:
+            assigned = [values[key] for key in sorted(values) if key[:3] in ("fw_", "sw_")]
+            mark = crc32(repr(assigned).encode()) if assigned else None
+        except MemoryError:
+            # The application goes on; a later look shows whether there is something new.
+            self._is_new = True
+            return
         if mark != self._mark:
             self._mark = mark
             self._is_new = True

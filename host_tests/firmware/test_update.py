@@ -436,6 +436,19 @@ def test_a_shortage_of_memory_long_ago_delays_nothing():
     assert site.stages() == ["DOWNLOADING", "FAILED"] + ALL
 
 
+def test_attributes_that_there_is_no_memory_to_compare_are_looked_at_later():
+    class Many:
+        def __iter__(self):
+            raise MemoryError()
+
+    site = Site(config=SOON)
+    site.run(5_000)
+    update = site.device.session.observed.update
+    assert not update.is_due()
+    update.on_attributes(Many())
+    assert update.is_due()
+
+
 def test_a_flash_that_fills_at_any_point():
     data = updates.bundle({"app.py": b"x" * 8000}, "1.0", title="app")
     for blocks, states in ((2, 1), (5, 1), (9, 1), (9, 2), (9, 3), (9, 4)):
