@@ -207,13 +207,28 @@ def test_the_application_uses_coaps_too(ups, made, wire):
 
 @boards
 def test_plain_coap_imports_nothing_of_it(ups):
+    # What is given back before the application runs, too.
+    boot = """
+    import builtins
+    import sys
+
+    load = builtins.__import__
+    sys.modules["loaded"] = loaded = set()
+
+    def note(*what):
+        module = load(*what)
+        loaded.update(sys.modules)
+        return module
+
+    builtins.__import__ = note
+    """
     app = """
     import sys
 
     def run(credentials):
-        print("modules", sorted(sys.modules))
+        print("modules", sorted(sys.modules["loaded"]))
     """
-    ups.put(app=app)
+    ups.put(app=app, boot=boot)
     (line,) = [line for line in ups.power_up(stay=True).lines if line.startswith("modules")]
     assert "firmware.coap.client" in line
     for module in ("dtls", "security", "clock", "'tls'", "'ssl'"):

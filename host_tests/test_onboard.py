@@ -159,7 +159,9 @@ def test_a_person_s_ctrl_c_while_the_board_starts_stops_it(desk, has_onboarding)
 
 
 def test_a_person_s_ctrl_c_stops_a_board_whose_firmware_is_not_whole(desk):
-    board = desk.board()
+    board = desk.board(hurry=1)
+    # What is said before the port is open gets lost.
+    put_file(desk.flash, "/boot.py", b"import time\ntime.sleep(1)\n")
     put_file(desk.flash, "/firmware/board/hardware.py", b"import nothing\n")
     with board, serial.Serial(str(board.link), timeout=0.005) as port:
         said = read_to(port, b"the firmware is not whole")
