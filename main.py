@@ -1,6 +1,6 @@
 import micropython
 
-# What asks by Improv sends Ctrl-C: firmware.application looks whose it is, as soon as it can.
+# See heed_ctrl_c of firmware.application.
 micropython.kbd_intr(-1)
 try:
     open("slots.json").close()

@@ -4,9 +4,9 @@ import sys
 
 # One text, since a tuple of texts costs a board four times the memory.
 _STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.credentials board.hostname"
-    " board.json_mistakes board.kept board.near board.storage_failure board.strict_json board.wifi"
-    " board.wifi_failure board.wifi_scan"
+    "board.config board.config_doubts board.config_mistakes board.credentials board.failure"
+    " board.hostname board.json_mistakes board.kept board.near board.strict_json board.wifi"
+    " board.wifi_scan"
     " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.answers thingsboard.provisioning thingsboard.refusals"
     " provisioning.attempt provisioning.preparation provisioning.provisioned provisioning.record"

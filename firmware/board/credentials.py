@@ -23,7 +23,7 @@ def load(storage, path=CREDENTIALS, check=None):
     found = _parse(content, check)
     if found:
         return found
-    from firmware.board.storage_failure import set_aside
+    from firmware.board.failure import set_aside
 
     raise set_aside(storage, path)
 

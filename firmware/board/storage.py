@@ -51,7 +51,7 @@ class Storage:
         except OSError:
             # It was never made, or the next save overwrites it.
             pass
-        from firmware.board.storage_failure import not_done
+        from firmware.board.failure import not_done
 
         raise not_done(path, "saved", trouble)
 
@@ -83,6 +83,6 @@ class Storage:
             return call(self.root + path, *more)
         except OSError as error:
             if error.errno != ENOENT:
-                from firmware.board.storage_failure import not_done
+                from firmware.board.failure import not_done
 
                 raise not_done(path, done, error)

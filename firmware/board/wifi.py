@@ -96,7 +96,7 @@ def _join(board, wifi, patience):
         radio["failed"] = radio["wedged"] = 0
         board.indicator.show("Wi-Fi", 'joined "%s" as %s' % (ssid, wlan.ifconfig()[0]))
         return None
-    from firmware.board.wifi_failure import explain
+    from firmware.board.failure import explain
 
     error, is_wedged = explain(board, wifi, status, patience)
     radio["failed"] += 1

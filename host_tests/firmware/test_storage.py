@@ -1,7 +1,7 @@
 """firmware.board.storage: whatever fails, whenever the power goes: the old content or the new."""
 
+from firmware.board.failure import set_aside
 from firmware.board.storage import Storage
-from firmware.board.storage_failure import set_aside
 from firmware.errors import FirstbootError
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import EIO, ENOENT, ENOSPC, EROFS, Flash, PowerCut

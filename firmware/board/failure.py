@@ -1,4 +1,4 @@
-"""Why the board is not joined, for people. Imported only when that has happened.
+"""Why the board is not joined, and what the flash would not do. Imported only when it happened.
 
 The numbers are WLAN.status(): each board has its own, and not all have a name. 1002 is
 firmware.board.wifi's for an ESP32 without an address.
@@ -110,3 +110,23 @@ def _error(what, fix, reason="not joined"):
     error = FirstbootError(what, fix)
     error.reason = reason
     return error
+
+
+def not_done(path, done, why):
+    """Return the error of a file that cannot be read, saved and so on. `done`: which of these."""
+    return FirstbootError(
+        "%s cannot be %s: %s" % (path, done, why),
+        "Free space on the flash; flash the board again if this stays.",
+    )
+
+
+def set_aside(storage, path):
+    """Rename a file that is not what was saved; return the error that says so."""
+    number = 1
+    while storage.exists(aside := "%s.bad%d" % (path, number)):
+        number += 1
+    storage.rename(path, aside)
+    return FirstbootError(
+        "%s is not what this firmware writes; it is now %s" % (path, aside),
+        "Look at that file if you put it there; the board goes on without it.",
+    )
