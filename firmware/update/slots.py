@@ -105,10 +105,7 @@ class State:
         return failed is not None and _words(failed) == (title, version, checksum)
 
     def slot(self):
-        """Return the slot that may be written, None when both are needed.
-
-        It is never what runs, nor, during a trial, what comes back.
-        """
+        """Return the slot that neither runs nor, on trial, would come back; None for none."""
         for slot in SLOTS:
             if slot != self.running and not (self.on_trial and slot == self.before):
                 return slot
@@ -193,7 +190,7 @@ class State:
         """Note that ThingsBoard knows."""
         self._load()
         self._found["untold"] = self._found["progress"] = None
-        self._save()
+        self._save_without(self.slot())
 
     def _load(self):
         content = self.storage.read(PATH)
@@ -209,6 +206,8 @@ class State:
             self._save()
         except Exception:
             # Of whatever class: the errors of a slot's firmware are others than the root's.
+            if place in (None, self.before):
+                raise
             discard(self.storage, place)
             self._save()
 
