@@ -211,7 +211,9 @@ def test_the_device_goes_on_through_what_happens_in_the_field(work, app):
         work.until_configured(interval=3)
         work.until_obeys()
         arrived = work.numbers()
-        assert arrived == list(range(len(arrived)))
+        # One may be taken by the server whose end keeps its answer away, and be sent again.
+        assert len(arrived) - len(set(arrived)) <= 1
+        assert list(dict.fromkeys(arrived)) == list(range(len(set(arrived))))
         work.server.operator.delete_device(work.device.name)
         work.until("provisioned anew", lambda: work.server.thingsboard.devices)
         work.until_telemetry()
