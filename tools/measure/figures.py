@@ -8,7 +8,7 @@ import re
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +93,8 @@ _FIGURES = (
     ),
     Figure("frozen_pico_w", "frozen: for the first power-up", "bytes", (14_000, None), False),
     Figure("frozen_refusal", "frozen: for a refusal", "bytes", (14_000, None), False),
+    Figure("frozen_update", "frozen: an update's heap, code and all", "bytes", None, tested=False),
+    Figure("frozen_update_most", "frozen: the same, for moments", "bytes", None, tested=False),
     Figure("romfs_exchange", "in ROMFS: smallest heap for one exchange", "bytes", None, False),
     Figure("romfs_pico_w", "in ROMFS: for the first power-up", "bytes", None, False),
     Figure("garbage", "garbage per exchange", "bytes", (None, 1_500)),
@@ -272,8 +274,8 @@ class PowerUps:
         (self._source / "boot.py").touch()
         self._rom = Rom(bench) if form == "romfs" else None
         rom = [self._rom.path] if self._rom else []
-        is_frozen = int(form == "frozen")
-        self._power_up = ("power_up", self.image, self._program_size, is_frozen, *rom)
+        self._is_frozen = int(form == "frozen")
+        self._power_up = ("power_up", self.image, self._program_size, self._is_frozen, *rom)
         self._put(self._new)
         self._put(self._mistaken, led="no pin", retries=3)
 
@@ -387,35 +389,45 @@ class PowerUps:
 
     def update(self) -> dict[str, float]:
         """What an update over the air takes of a Device with attributes and calls."""
+        run = self._update()
+        idle, found, secure = (run(block, "as-it-is") for block in (0, 1024, SECURE_BLOCK))
+        idle_loaded, loaded = (run(block, "loaded") for block in (0, 1024))
+        beside_code = loaded["most"]["block"] - max(idle_loaded["most"].values())
+        beyond = _beyond(idle, found)
+        return {
+            "update_heap": beside_code,
+            "update_datagram": loaded["longest"],
+            "update_code": beyond["block"] - beside_code,
+            "update_most": max(beyond.values()),
+            "update_bytes": round(found["bytes"] / found["size"], 3),
+            "update_bytes_coaps": round(
+                (secure["bytes"] + secure["datagrams"] * RECORD) / secure["size"], 3
+            ),
+            "update_programs": found["programs"],
+        }
+
+    def update_frozen(self) -> dict[str, int]:
+        """What it takes of a Device in all, while blocks come and at its most."""
+        run = self._update()
+        beyond = _beyond(*(run(block, "as-it-is") for block in (0, 1024)))
+        return {"frozen_update": beyond["block"], "frozen_update_most": max(beyond.values())}
+
+    def _update(self) -> Callable[[int, str], dict]:
+        """What runs scripts/update.py, with a BLOCK and a HOW, on a board that is provisioned."""
         image = self._bench.folder / "update.img"
         file = self._bench.folder / "update.bundle"
         content = random.Random(1).randbytes(_UPDATE_BYTES)
         file.write_bytes(make(Bundle("measured", "1.2.0", [File("app.mpy", content, "6")])))
         self._put(image, update={})
-        self._bench.run("power_up", image)
+        self._bench.run("power_up", image, self._program_size, self._is_frozen)
         provisioned = image.read_bytes()
 
         def run(block: int, how: str) -> dict:
             image.write_bytes(provisioned)
-            what = image, file, "measured", "1.2.0", block, how
-            return self._lived("update", *what)
+            what = image, file, "measured", "1.2.0", block, self._is_frozen, how
+            return {**self._lived("update", *what), "size": file.stat().st_size}
 
-        idle, found, secure = (run(block, "as-it-is") for block in (0, 1024, SECURE_BLOCK))
-        idle_loaded, loaded = (run(block, "loaded") for block in (0, 1024))
-        size = file.stat().st_size
-        beside_code = loaded["most"]["block"] - max(idle_loaded["most"].values())
-        without = max(idle["most"].values())
-        # All but the step in which the Wi-Fi is joined.
-        most = max(live for step, live in found["most"].items() if step != "idle")
-        return {
-            "update_heap": beside_code,
-            "update_datagram": loaded["longest"],
-            "update_code": found["most"]["block"] - without - beside_code,
-            "update_most": most - without,
-            "update_bytes": round(found["bytes"] / size, 3),
-            "update_bytes_coaps": round((secure["bytes"] + secure["datagrams"] * RECORD) / size, 3),
-            "update_programs": found["programs"],
-        }
+        return run
 
     def _lived(self, script: str, *what: object) -> dict:
         """What a script finds, with no place in the tables of names that no name has taken."""
@@ -465,6 +477,12 @@ class PowerUps:
                 },
             }
         ).encode()
+
+
+def _beyond(idle: dict, found: dict) -> dict[str, int]:
+    """How much more than with no update there is in each of its steps, Wi-Fi's joining left out."""
+    without = max(idle["most"].values())
+    return {step: live - without for step, live in found["most"].items() if step != "idle"}
 
 
 def _tables(names: int, word: int) -> int:

@@ -63,6 +63,7 @@ def frozen(bench: Bench, responder: Responder, step: Callable) -> dict[str, floa
         "frozen_exchange": figures.heap_of_exchange(bench, responder, "firstboot"),
         "frozen_pico_w": ups.heap(),
         "frozen_refusal": ups.refusal(),
+        **ups.update_frozen(),
     }
 
 

@@ -1,9 +1,9 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK HOW`.
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK FROZEN HOW`.
 
 The board is provisioned, has attributes and calls, and sends a reading between two blocks.
-BLOCK: the bytes of one, 0 when nothing is assigned. HOW: "as-it-is", or "loaded", all code of an
-update before and for ever, so that what differs is what the work takes. The server answers from
-memory, as ThingsBoard does.
+BLOCK: the bytes of one, 0 when nothing is assigned. FROZEN: 1 when the firmware is in MicroPython,
+else 0. HOW: "as-it-is", or "loaded", all code of an update before and for ever, so that what
+differs is what the work takes. The server answers from memory, as ThingsBoard does.
 """
 
 import builtins
@@ -188,12 +188,12 @@ def look_often():
     thin_board.Flash.readblocks = watched
 
 
-def main(image, bundle, title, version, block, how):
+def main(image, bundle, title, version, block, is_frozen, how):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
     if block and how != "loaded":
         look_often()
-    flash = thin_board.power_on(image)
+    flash = thin_board.power_on(image, is_frozen=is_frozen)
     if how == "loaded":
         load_all()
     from firmware.board.hardware import Board
@@ -241,4 +241,4 @@ def main(image, bundle, title, version, block, how):
     )
 
 
-main(*sys.argv[1:5], int(sys.argv[5]), sys.argv[6])
+main(*sys.argv[1:5], int(sys.argv[5]), sys.argv[6] == "1", sys.argv[7])
