@@ -257,7 +257,7 @@ def told_of(made, said):
 
 
 def test_storm(monkeypatch):
-    made = made_by(monkeypatch, "tools.storm")
+    made = made_by(monkeypatch, "tools.storm.power")
     for extra in ([], ["--json"]):
         said = said_by(["storm", "--boards", "3", *extra])
         assert said and not told_of(made, said)

@@ -577,8 +577,13 @@ def test_every_list_is_one_that_is_asked_for():
 def test_the_verbs_do_without_what_is_installed_when_it_is_needed():
     """Whoever sees the demo, powers a virtual board up or flashes one waits for nothing more."""
     late = {"esptool", "rp2040py", "pytest", "hypothesis", "packaging", "yaml", "click"}
-    modules = ("tools.demo", "tools.provision", "tools.flash.command", "tools.flash.micropython")
-    modules += ("tools.flash.doctor", "tools.flash.init", "tools.flash.reset", "tools.storm")
+    modules = (
+        "tools.demo.power_ups",
+        "tools.provision",
+        "tools.flash.command",
+        "tools.flash.micropython",
+    )
+    modules += ("tools.flash.doctor", "tools.flash.init", "tools.flash.reset", "tools.storm.report")
     modules += tuple(f"tools.verbs.{verb.replace('-', '_')}" for verb in VERBS)
     check = f"import sys, {', '.join(modules)}; print(*{late} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", check], cwd=ROOT, text=True) == "\n"

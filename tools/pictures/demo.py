@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.demo import Screen, demo
+from tools.demo import power_ups
+from tools.demo.screen import Screen
 from tools.pictures import svg
 from tools.program import NAME
 from tools.virtual_board.interpreter import find_micropython
@@ -64,7 +65,7 @@ def record() -> list[Line]:
     if not micropython.command:
         raise RecordError(micropython.why)
     screen = _Recorder()
-    code = demo(screen=screen)
+    code = power_ups.show(screen=screen)
     if code:
         raise RecordError("\n".join(text for _, text in screen.lines))
     began = screen.lines[0][0]

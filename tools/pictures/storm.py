@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from tools.pictures import svg
-from tools.storm import Storm, Weather, simulate
+from tools.storm.power import simulate
+from tools.storm.simulation import Storm, Weather
 
 WEATHER = Weather(rate_limit=100, outage=60)
 _FIRST, _LAST = 45, 15_000  # seconds; the axis is logarithmic

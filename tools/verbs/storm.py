@@ -55,8 +55,8 @@ def storm(
 
     Example: python3 -m tools storm --boards 2000 --rate-limit 100 --outage 60
     """
-    from tools.storm import Weather
-    from tools.storm_report import POWER, RESTART, UPDATE, storm, storm_for_real
+    from tools.storm.report import POWER, RESTART, UPDATE, storm, storm_for_real
+    from tools.storm.simulation import Weather
 
     if real + restart + update > 1:
         raise typer.BadParameter("one at a time", param_hint="--real, --restart and --update")

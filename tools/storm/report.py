@@ -8,19 +8,18 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.progress import Progress
 
-from tools.storm import Storm, Weather
-from tools.storm import simulate as simulate_power_up
-from tools.storm_restart import simulate_restart
+from tools.storm import power, restart, update
+from tools.storm.simulation import Storm, Weather
 from tools.styled import Console
 
 # What happens to the boards: power returns, the server restarts under them, an update is assigned.
 POWER, RESTART, UPDATE = "power", "restart", "update"
+_SIMULATE = {POWER: power.simulate, RESTART: restart.simulate, UPDATE: update.simulate}
 # What they have done in the end, and the verb of it.
 _DONE = {
     POWER: ("are provisioned", "are"),
@@ -36,13 +35,12 @@ def storm(weather: Weather, as_json: bool, event: str = POWER) -> int:
 
     `event`: POWER, RESTART or UPDATE.
     """
-    simulate = _simulation(event)
     console = Console(highlight=False, soft_wrap=True)
     storms = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for name, jitter in (("with jitter", True), ("without jitter", False)):
             task = progress.add_task(f"{weather.boards} boards {name}", total=weather.boards)
-            storms[name] = simulate(
+            storms[name] = _SIMULATE[event](
                 weather, jitter, lambda done, task=task: progress.update(task, completed=done)
             )
     figures = {name: figures_of(storm, event) for name, storm in storms.items()}
@@ -138,14 +136,6 @@ def storm_table(figures: dict[str, dict[str, float | None]]) -> str:
         + "\n"
         for first, *cells in rows
     )
-
-
-def _simulation(event: str) -> Callable[..., Storm]:
-    if event == UPDATE:
-        from tools.storm_update import simulate_update
-
-        return simulate_update
-    return simulate_restart if event == RESTART else simulate_power_up
 
 
 def _drawn(storm: Storm) -> str:

@@ -9,7 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from tools.demo import Screen, config_for
+from tools.demo.config import config_for
+from tools.demo.screen import Screen
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.board import Outcome, VirtualBoard
@@ -30,7 +31,7 @@ _NETWORKS = [
 ]
 
 
-def demo(screen: Screen | None = None, ends_within: float = _ENDS_WITHIN) -> int:
+def show(screen: Screen | None = None, ends_within: float = _ENDS_WITHIN) -> int:
     """Run it until the board is provisioned, or for `ends_within` seconds; gives the exit code."""
     screen = screen or Screen(is_live=True)
     runtime = "micropython" if find_micropython().command else "cpython"

@@ -18,7 +18,7 @@ from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, encode  # noqa: E402
 from firmware.device import REFRESH  # noqa: E402
 from firmware.retry import backoff, spread  # noqa: E402
-from tools.storm import JOINED, ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
+from tools.storm.simulation import JOINED, ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
 
 _RESOURCES = (b"rpc", b"attributes")
 _CONTENT = 0x45
@@ -80,7 +80,7 @@ class _Board:
         return timer
 
 
-def simulate_restart(
+def simulate(
     weather: Weather, jitter: bool = True, on_progress: Callable[[int], None] | None = None
 ) -> Storm:
     """Let the server be away for `weather.outage` s under running boards, and forget all.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tools.bundle import contents, format, keys
-from tools.demo import Screen, config_for
+from tools.demo.config import config_for
+from tools.demo.screen import Screen
 from tools.fake_thingsboard.messages import parse_json
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.ota import Package
@@ -84,7 +85,7 @@ class _Stage:
         return True
 
 
-def demo(screen: Screen | None = None) -> int:
+def show(screen: Screen | None = None) -> int:
     """Run the demonstration; gives the exit code. `screen`: for another than the terminal."""
     screen = screen or Screen(is_live=True)
     micropython = find_micropython()

@@ -30,7 +30,7 @@ from firmware.coap.message import (  # noqa: E402
 from firmware.retry import backoff  # noqa: E402
 from firmware.thingsboard.ota import state_of  # noqa: E402
 from tools.flash.content import default_of  # noqa: E402
-from tools.storm import ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
+from tools.storm.simulation import ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
 
 BLOCK = 1024
 # s within which boards begin: `update.spread` of config.json unless it says otherwise.
@@ -127,7 +127,7 @@ class _Board:
         return timer
 
 
-def simulate_update(
+def simulate(
     weather: Weather, jitter: bool = True, on_progress: Callable[[int], None] | None = None
 ) -> Storm:
     """Assign an update of `weather.size` bytes to all boards, and let them download it.

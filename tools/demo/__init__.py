@@ -1,0 +1,1 @@
+"""What firstboot does, shown in one command: no board and no account are needed."""
