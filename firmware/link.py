@@ -17,8 +17,12 @@ def connect(session):
     give_back(CLIENT)
     gc.collect()
     settings = _settings(board)
+    # The largest modules are never in memory together.
+    give_back()
+    gc.collect()
     yield from _join_steps(session, settings)
     give_back()
+    gc.collect()
     session.address = board.address
     sessions = board.sessions(settings, session.credentials["credentialsType"])
     if session.backlog.wants_clock():

@@ -8,7 +8,7 @@ _STEPS = (
     " board.hostname board.json_mistakes board.kept board.near board.strict_json board.wifi"
     " board.wifi_scan"
     " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
-    " thingsboard.answers thingsboard.provisioning thingsboard.refusals"
+    " thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused"
     " provisioning.attempt provisioning.preparation provisioning.provisioned provisioning.record"
     " provisioning.record_file provisioning.recovery provisioning.rejection provisioning.settled"
     " failures link"

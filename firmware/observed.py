@@ -12,7 +12,6 @@ from micropython import const
 
 from firmware.coap.message import CON, EMPTY, POST, encode
 from firmware.coap.observe import Observation
-from firmware.errors import FirstbootError
 from firmware.retry import backoff, bug, spread
 
 # What loading those left is freed: the rest closes up.
@@ -35,7 +34,7 @@ class Observed:
 
     `update`: updates over the air, see firmware.update.watch, which go by a shared attribute; or
     None. `calls`: those that came, see firmware.thingsboard.rpc; None when they are not observed.
-    `kept`: replies that waited while the board slept.
+    `kept`: calls whose replies waited while the board slept.
     """
 
     update = calls = None
@@ -135,10 +134,9 @@ class Observed:
                 steps = watch.observation.register(session.client)
                 response = yield from session.answered(steps)
                 if watch.observation.token is None:
-                    raise FirstbootError(
-                        "the server does not let %s be observed" % watch.resource,
-                        "Check that `server` is the CoAP transport of a ThingsBoard.",
-                    )
+                    from firmware.thingsboard.answers import not_observed
+
+                    raise not_observed(watch.resource)
                 watch.registered(self._refresh, self._board)
                 watch.taker.on_registration(response, watch.observation.number)
                 # Also for an application that never waits.

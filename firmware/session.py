@@ -88,10 +88,9 @@ class Session:
                         is_over = True  # one step, since handlers are called in between
                         yield from self.observed.update_steps() if self.observed else ()
                     else:
-                        resource, body = backlog.next(self.client.transport.largest_block, confirm)
-                        timeout = _ONCE if backlog.is_once else _LONGEST_TRANSFER
-                        steps = self.request(POST, resource, body, timeout, not backlog.is_once)
-                        response = yield from steps
+                        body = backlog.next(self.client.transport.largest_block, confirm)
+                        resource, is_once = backlog.resource, backlog.is_once
+                        response = yield from self.request(POST, resource, body, is_once=is_once)
                         if response.code == BAD_REQUEST:
                             yield from backlog.refused(self.ask(POST, "telemetry", b"{}"))
                         else:
@@ -150,12 +149,13 @@ class Session:
         """The steps of a request; they return its response. Raises FirstbootError."""
         return self.answered(self.request(code, resource, payload, timeout))
 
-    def request(self, code, resource, payload=b"", timeout=_LONGEST_TRANSFER, confirmable=True):
-        """The steps of a request, whose response `heard` is to be given."""
+    def request(self, code, resource, payload=b"", timeout=_LONGEST_TRANSFER, is_once=False):
+        """The steps of a request, whose response `heard` is to be given; `is_once`: unconfirmed."""
         self.is_answered = False
         form = _JSON if payload else None
+        timeout = _ONCE if is_once else timeout
         return self.client.steps(
-            code, self.path(resource), payload, form, confirmable=confirmable, timeout=timeout
+            code, self.path(resource), payload, form, confirmable=not is_once, timeout=timeout
         )
 
     def answered(self, steps):

@@ -10,6 +10,7 @@ from micropython import const
 
 from firmware import session as sessions
 from firmware.errors import FirstbootError
+from firmware.thingsboard.readings import restore, saved
 from firmware.thingsboard.telemetry import encoded
 
 _KEPT = "/asleep.json"
@@ -121,20 +122,20 @@ def keep(session):
     With `persist` telemetry is on flash, too.
     """
     board, backlog = session.board, session.backlog
-    calls = session.observed and session.observed.calls
-    calls = calls.replies() if calls else []
+    calls = replies(session.observed and session.observed.calls)
+    attributes = backlog.attributes.values if backlog.attributes else {}
     rest = b'{"attributes":%s,"calls":%s,"telemetry":' % (
-        encoded(backlog.attributes, None),
+        encoded(attributes, None),
         json.dumps(calls).encode(),
     )
     waits = backlog or calls
-    is_remembered = board.remember(rest + backlog.queue.saved() + b"}" if waits else b"")
+    is_remembered = board.remember(rest + saved(backlog.queue) + b"}" if waits else b"")
     try:
         if backlog.persist or not is_remembered:
             backlog.keep()
         else:
             backlog.forget()
-        if is_remembered or not (backlog.attributes or calls):
+        if is_remembered or not (attributes or calls):
             board.storage.remove(_KEPT)
         else:
             content = rest + b"[]}"
@@ -142,6 +143,15 @@ def keep(session):
                 board.storage.save(_KEPT, content)
     except (FirstbootError, MemoryError) as error:
         board.indicator.say("not kept", *str(error).split("\n"))
+
+
+def replies(calls):
+    """Return the replies of Calls that did not get through: [id, call, reply], both as JSON."""
+    return [
+        [id, call.decode(), reply.decode()]
+        for id, call, reply, _ in (calls.open if calls else ())
+        if reply
+    ]
 
 
 def _restore(session):
@@ -153,12 +163,15 @@ def _restore(session):
             if content:
                 found = True
                 kept = json.loads(content)
-                backlog.queue.restore(kept["telemetry"])
-                backlog.attributes.update(kept["attributes"])
-                session.kept_calls = kept["calls"]
+                restore(backlog.queue, kept["telemetry"])
+                if kept["attributes"]:
+                    backlog.put_attributes(kept["attributes"])
+                session.kept_calls = [
+                    [id, call.encode(), reply.encode(), 1] for id, call, reply in kept["calls"]
+                ]
     except FirstbootError as error:
         board.indicator.say(*str(error).split("\n"))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         board.indicator.say("%s cannot be read: what it kept is lost" % _KEPT)
     return found
 

@@ -117,7 +117,8 @@ class Client:
             for number, _ in response.options:
                 is_whole = is_whole and number not in (_BLOCK1, _BLOCK2)
             if is_whole:
-                response.payload = bytes(response.payload)
+                if response.payload:
+                    response.payload = bytes(response.payload)
                 return response
         # Only now, since most boards never need it.
         from .blockwise import run

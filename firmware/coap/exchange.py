@@ -55,6 +55,8 @@ class Exchange:
     def __init__(self):
         # Message IDs: a duplicate of an older response is acknowledged again.
         self.acknowledged = []
+        # The longest first time-out. Computed once: a number with a point is garbage.
+        self._longest = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR)
 
     def begin(self, token, acknowledges=True):
         """Begin with the messages of another request: earlier responses are acknowledged no more.
@@ -77,7 +79,7 @@ class Exchange:
         self.response = None
         self.failed = self.got_ack = self.was_reset = False
         self.ignored = self.transmissions = 0
-        spread = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR) - self.ACK_TIMEOUT
+        spread = self._longest - self.ACK_TIMEOUT
         self.timeout = self.ACK_TIMEOUT + (spread * (token[0] << 8 | token[-1]) >> 16)
         return self.on_timer()
 
@@ -110,8 +112,7 @@ class Exchange:
                     if not self.got_ack:
                         self.got_ack = True
                         # MAX_TRANSMIT_WAIT, 93 s: from then on nothing more is to be expected.
-                        longest = int(self.ACK_TIMEOUT * self.ACK_RANDOM_FACTOR)
-                        self.timer = longest * ((2 << self.MAX_RETRANSMIT) - 1)
+                        self.timer = self._longest * ((2 << self.MAX_RETRANSMIT) - 1)
                     return None
             if message.code >> 5 not in (2, 4, 5):
                 raise CoapError("wrong code")

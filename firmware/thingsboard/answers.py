@@ -16,6 +16,7 @@ _SERVICE_UNAVAILABLE = const(0xA3)
 # As after 5.xx, another try may do.
 _REQUEST_ENTITY_INCOMPLETE = const(0x88)
 _TOO_MANY_REQUESTS = const(0x9D)
+_ANOTHER = "Check that `server` is the CoAP transport of a ThingsBoard."
 
 
 def refusal(response, reply):
@@ -52,7 +53,7 @@ def refusal(response, reply):
     if isinstance(status, str) and status.isalpha() and len(status) <= 16:
         answer += " " + status
     what = "the server answered %s, which is no provisioning response with credentials" % answer
-    fix = "Check that `server` is the CoAP transport of a ThingsBoard."
+    fix = _ANOTHER
     if code >> 5 == 4 and not reply:
         error = Refused(what, fix)
         # A ThingsBoard that starts, or a proxy before it, says so too.
@@ -84,6 +85,11 @@ def not_json(what):
         what,
         "In the device profile, let the transport's payload type be JSON, not PROTOBUF.",
     )
+
+
+def not_observed(resource):
+    """Return the error of a server that registers nobody who observes a resource."""
+    return ProvisioningError("the server does not let %s be observed" % resource, _ANOTHER)
 
 
 def trouble(response):

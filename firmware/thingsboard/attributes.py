@@ -92,15 +92,15 @@ def _is_same(one, other):
     """Return whether two JSON values are the same. To Python True is 1, and 1 is 1.0."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, dict):
-        return len(one) == len(other) and all(
-            key in other and _is_same(one[key], other[key]) for key in one
-        )
-    if isinstance(one, list):
-        return len(one) == len(other) and all(
-            _is_same(one[place], other[place]) for place in range(len(one))
-        )
-    return one == other
+    if not isinstance(one, (dict, list)):
+        return one == other
+    if len(one) != len(other):
+        return False
+    is_list = isinstance(one, list)
+    for key in range(len(one)) if is_list else one:
+        if not ((is_list or key in other) and _is_same(one[key], other[key])):
+            return False
+    return True
 
 
 def object_in(payload):

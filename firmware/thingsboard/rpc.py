@@ -24,19 +24,19 @@ _MOST_ABSENCES = const(2)
 class Calls:
     """What came, what is being done, and what is to be answered.
 
-    `kept`: what `replies` gave before the board slept.
+    `open`: the calls whose reply has not got through, in the order of coming: [id, call as JSON,
+    reply as JSON; None until it is done, in how many registrations it did not come: 0, in this one
+    it did]. At first those that were done before the board slept.
     """
 
     # Whether a call got lost.
     _is_doubtful = False
 
-    def __init__(self, kept=()):
+    def __init__(self, open=()):
         # Ids of the calls of this registration, the last ones.
         self._known = []
-        # [id, call as JSON, reply as JSON; None until it is done, in how many registrations it did
-        # not come: 0, in this one it did], in the order of coming.
-        self._open = [[id, call.encode(), reply.encode(), 1] for id, call, reply in kept]
-        self._next = len(self._open)
+        self.open = list(open)
+        self._next = len(self.open)
 
     @property
     def is_doubtful(self):
@@ -53,7 +53,7 @@ class Calls:
     def on_registration(self, response, number):
         """From now on another registration's calls come: an id may be another call's."""
         self._known = []
-        for each in self._open:
+        for each in self.open:
             # Of one that left calls out nothing is known.
             if not (each[3] and self._is_doubtful):
                 each[3] += 1
@@ -71,9 +71,9 @@ class Calls:
 
     def next_call(self):
         """Return (id, method, params) of the next call to do, once; None: there is none."""
-        if self._next >= len(self._open):
+        if self._next >= len(self.open):
             return None
-        id, payload = self._open[self._next][:2]
+        id, payload = self.open[self._next][:2]
         self._next += 1
         call = json.loads(payload)
         return id, call["method"], call.get("params")
@@ -87,33 +87,33 @@ class Calls:
         if not isinstance(result, dict):
             result = {} if result is None else {"result": result}
         reply = encoded(result)
-        for each in self._open:
+        for each in self.open:
             if each[0] == id and each[2] is None:
                 each[2] = reply
                 return
 
     def next_reply(self):
         """Return (id, reply) of a reply to send; None: there is none."""
-        for id, _, reply, absences in self._open:
+        for id, _, reply, absences in self.open:
             if reply is not None and not absences:
                 return id, reply
         return None
 
-    def replies(self):
-        """Return the replies that did not get through: [id, call as JSON, reply as JSON] each."""
-        return [[id, call.decode(), reply.decode()] for id, call, reply, _ in self._open if reply]
-
     def forget(self):
         """Answer none of the calls that came: from now on another device's come."""
-        running = [each for each in self._open[: self._next] if each[2] is None]
-        self._open = [[each[0], b"", None, 1] for each in running]
-        self._next = len(self._open)
+        del self.open[self._next :]
+        for each in self.open[:]:
+            if each[2] is None:
+                each[1:] = b"", None, 1
+            else:
+                self.open.remove(each)
+        self._next = len(self.open)
 
     def replied(self, id):
         """A reply got through: the call is over."""
-        for place, each in enumerate(self._open):
+        for place, each in enumerate(self.open):
             if each[0] == id and each[2] is not None and not each[3]:
-                del self._open[place]
+                del self.open[place]
                 self._next -= 1
                 return
 
@@ -126,29 +126,29 @@ class Calls:
             return True
         if id in self._known or not (isinstance(id, int) and isinstance(method, str)):
             return True
-        for each in self._open:
+        for each in self.open:
             if each[:2] == [id, payload]:
                 each[3] = 0
                 break
         else:
-            if len(self._open) >= _MOST_OPEN:
+            if len(self.open) >= _MOST_OPEN:
                 self._drop(0)
-            if len(self._open) >= _MOST_OPEN or self._count_undone() >= _MOST_CALLS:
+            if len(self.open) >= _MOST_OPEN or self._count_undone() >= _MOST_CALLS:
                 return False
-            self._open.append([id, payload, None, 0])
+            self.open.append([id, payload, None, 0])
         self._known = (self._known + [id])[-_REMEMBERED:]
         return True
 
     def _count_undone(self):
         count = 0
-        for each in self._open:
+        for each in self.open:
             if each[2] is None:
                 count += 1
         return count
 
     def _drop(self, absences):
         """Forget replies to calls that were absent from more registrations than that."""
-        for each in self._open[:]:
+        for each in self.open[:]:
             if each[2] is not None and each[3] > absences:
-                self._open.remove(each)
+                self.open.remove(each)
                 self._next -= 1

@@ -29,10 +29,9 @@ class Site:
         """Send all there is; return the readings."""
         found = []
         while len(self.queue):
-            number, body = self.queue.batch(1024)
-            body = json.loads(body)
+            body = json.loads(self.queue.batch(1024))
             found += body if isinstance(body, list) else [body]
-            self.queue.sent(number)
+            self.queue.sent()
         return found
 
     @property
@@ -274,18 +273,19 @@ def test_a_queue_that_is_smaller_than_what_was_saved():
 def test_of_attributes_the_last_value_waits():
     site = Site()
     site.backlog.put_attributes({"a": 1, "b": 1, "c": None})
-    assert site.backlog.next(1024)[0] == "attributes"
+    site.backlog.next(1024)
+    assert site.backlog.resource == "attributes"
     site.backlog.put_attributes({"a": 2})
     site.backlog.sent()
-    assert site.backlog.attributes == {"a": 2} and site.backlog
+    assert site.backlog.attributes.values == {"a": 2} and site.backlog
     raises(ValueError, site.backlog.put_attributes, {"a": object()})
-    assert site.backlog.attributes == {"a": 2}
+    assert site.backlog.attributes.values == {"a": 2}
 
 
 def test_a_value_that_came_back_while_another_was_sent_is_sent_again():
     site = Site()
     site.backlog.put_attributes({"a": [1]})
-    assert site.backlog.next(1024) == ("attributes", b'{"a":[1]}')
+    assert site.backlog.next(1024) == b'{"a":[1]}'
     site.backlog.put_attributes({"a": [1]})
     site.backlog.sent()
-    assert site.backlog.attributes == {"a": [1]}
+    assert site.backlog.attributes.values == {"a": [1]}

@@ -2,6 +2,7 @@
 
 import json
 
+from firmware.thingsboard.readings import restore, saved
 from firmware.thingsboard.telemetry import Queue, encoded
 from host_tests.firmware.helpers import raises
 
@@ -12,17 +13,16 @@ def content(queue, largest=1024):
     """Return the batches of a queue, which is empty then."""
     batches = []
     while len(queue):
-        number, body = queue.batch(largest)
-        batches.append(json.loads(body))
-        queue.sent(number)
+        batches.append(json.loads(queue.batch(largest)))
+        queue.sent()
     return batches
 
 
 def test_a_reading_with_its_time_and_one_without():
     queue = Queue(1000)
     queue.put({"a": 1}, KNOWN)
-    assert queue.batch(1024) == (1, b'{"ts":1800000000000,"values":{"a":1}}')
-    queue.sent(1)
+    assert queue.batch(1024) == b'{"ts":1800000000000,"values":{"a":1}}'
+    queue.sent()
     queue.put({"a": 1}, None)
     queue.put({"a": 2}, 5_000)
     assert content(queue) == [{"a": 1}, {"a": 2}]
@@ -46,13 +46,12 @@ def test_batches_fit_in_a_datagram_and_in_order():
         queue.put({"n": number, "pad": "x" * (number % 50)}, KNOWN + number)
     seen = []
     while len(queue):
-        number, body = queue.batch(1024)
-        assert len(body) <= 1024
         # The next reading would not have fitted.
-        _, more = queue.batch(1024 + 100)
-        assert len(queue) < 20 or len(more) > 1024
+        assert len(queue) < 20 or len(queue.batch(1024 + 100)) > 1024
+        body = queue.batch(1024)
+        assert len(body) <= 1024
         seen += [each["values"]["n"] for each in json.loads(body)]
-        queue.sent(number)
+        queue.sent()
     assert seen == list(range(300))
 
 
@@ -60,15 +59,18 @@ def test_a_body_of_exactly_the_largest_size():
     queue = Queue(1000)
     queue.put({"a": 1}, KNOWN)
     queue.put({"a": 2}, KNOWN + 1)
-    size = len(queue.batch(1024)[1])
-    assert queue.batch(size)[0] == 2 and queue.batch(size - 1)[0] == 1
+    size = len(queue.batch(1024))
+    assert [len(each) for each in content(queue, size)] == [2]
+    for number in (1, 2):
+        queue.put({"a": number}, KNOWN)
+    assert len(content(queue, size - 1)) == 2
 
 
 def test_a_reading_that_is_larger_than_a_datagram_goes_alone():
     queue = Queue(5000)
     queue.put({"a": "x" * 2000}, KNOWN)
     queue.put({"b": 1}, KNOWN + 1)
-    assert [len(queue.batch(1024)[1]) > 2000, queue.batch(1024)[0]] == [True, 1]
+    assert [list(each["values"]) for each in content(queue)] == [["a"], ["b"]]
 
 
 def test_the_newest_or_the_oldest_stay():
@@ -86,21 +88,21 @@ def test_what_was_dropped_while_it_was_sent_is_not_removed_twice():
     queue = Queue(2 * size)
     queue.put({"n": 10}, KNOWN)
     queue.put({"n": 11}, KNOWN + 1)
-    number, _ = queue.batch(1024)
+    queue.batch(1024)
     queue.put({"n": 12}, KNOWN + 2)
     queue.put({"n": 13}, KNOWN + 3)
     queue.put({"n": 14}, KNOWN + 4)
-    queue.sent(number)
+    queue.sent()
     assert [each["values"]["n"] for each in content(queue)[0]] == [13, 14]
 
 
 def test_what_came_while_a_batch_was_sent_stays():
     queue = Queue(1000)
     queue.put({"n": 1}, KNOWN)
-    number, _ = queue.batch(1024)
+    queue.batch(1024)
     queue.put({"n": 2}, KNOWN + 1)
-    queue.sent(number)
-    queue.sent(number)
+    queue.sent()
+    queue.sent()
     assert content(queue) == [{"ts": KNOWN + 1, "values": {"n": 2}}]
 
 
@@ -126,7 +128,7 @@ def test_what_is_saved_comes_back_before_what_is_there():
     queue.put({"n": 2}, 3_000)
     again = Queue(1000)
     again.put({"n": 3}, KNOWN + 5)
-    again.restore(json.loads(queue.saved()))
+    restore(again, json.loads(saved(queue)))
     assert [each.get("values", each)["n"] for each in content(again)[0]] == [1, 2, 3]
 
 

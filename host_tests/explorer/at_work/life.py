@@ -235,7 +235,7 @@ class Life:
         put = queue.put
 
         def waiting() -> set[int]:
-            return {json.loads(values)["r"] for _, values in queue._readings}
+            return {json.loads(values)["r"] for _, values in queue.readings}
 
         def watched(values, ts=None):
             before = waiting() | {values["r"]}

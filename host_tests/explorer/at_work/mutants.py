@@ -65,7 +65,7 @@ def _calls_forgotten_at_a_registration():
     begin = Calls.on_registration
 
     def forget(self, response, number):
-        self._open, self._next = [], 0
+        self.open, self._next = [], 0
         begin(self, response, number)
 
     return patch.object(Calls, "on_registration", forget)
@@ -97,7 +97,7 @@ def _replies_to_whatever_has_the_id():
 
     def present(self, response, number):
         begin(self, response, number)
-        for each in self._open:
+        for each in self.open:
             each[3] = 0
 
     return patch.object(Calls, "on_registration", present)
@@ -107,9 +107,9 @@ def _removed_before_it_is_acknowledged():
     batch = Queue.batch
 
     def take(self, largest):
-        number, body = batch(self, largest)
-        self.sent(number)
-        return number, body
+        body = batch(self, largest)
+        self.sent()
+        return body
 
     return patch.object(Queue, "batch", take)
 
@@ -120,7 +120,7 @@ def _without_its_time():
 
 def _the_last_first():
     def take_last(self, largest):
-        self._readings.reverse()
+        self.readings.reverse()
         return batch(self, largest)
 
     batch = Queue.batch
@@ -313,10 +313,11 @@ def _sent_whatever_was_dropped_meanwhile():
     batch = Queue.batch
 
     def count(self, largest):
-        number, body = batch(self, largest)
-        return number - self.first, body
+        body = batch(self, largest)
+        self.count = self.given - self.first
+        return body
 
-    return patch.multiple(Queue, batch=count, sent=lambda self, count: self._remove(count))
+    return patch.multiple(Queue, batch=count, sent=lambda self: self._remove(self.count))
 
 
 def _one_in_a_datagram():
@@ -337,7 +338,7 @@ def _nothing_kept_asleep():
 
 
 def _replies_not_kept_asleep():
-    return patch.object(Calls, "replies", lambda self: [])
+    return patch.object(sleep, "replies", lambda calls: [])
 
 
 def _awake_until_all_is_done():
