@@ -26,6 +26,7 @@ from firmware.update.signature import check as check_on_board
 from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import roles
+from tools.board_files import modules
 from tools.bundle import contents, keys
 from tools.bundle.format import (
     LONGEST_LINE,
@@ -39,7 +40,6 @@ from tools.bundle.format import (
     read,
     unpacked,
 )
-from tools.flash.content import modules
 from tools.mpy import CompileError
 from tools.program import version
 from tools.virtual_board.flash import PROJECT

@@ -16,7 +16,7 @@ from host_tests.power_up_bench import PASSWORD
 from host_tests.processes import MPREMOTE, started
 from host_tests.virtual_bench import needs_micropython
 from tools import roles
-from tools.flash.content import firmware, modules
+from tools.board_files import firmware, modules
 from tools.flash.link import Link
 from tools.virtual_board.flash import PROJECT, put_file
 

@@ -30,7 +30,7 @@ def make(
     micropython: str,
     sign=None,
 ) -> bytes:
-    """The bytes of a bundle. Raises BundleError, CompileError, FlashingError and OSError.
+    """The bytes of a bundle. Raises BundleError, CompileError and OSError.
 
     `config`: that of the boards, with which only the firmware that they use is brought; None for
     all of it. `sign`: gives the signature of bytes.

@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tools import roles
+from tools import board_files, roles
 from tools.bundle.format import ANY, PACK, BundleError, File, packed
-from tools.flash import content
 from tools.mpy import CompileError, check_app, compiled
 
 # The version of what mpy-cross makes here; of the one after the point only native code is.
@@ -57,10 +56,10 @@ def makes_a_device(files: Iterable[File]) -> bool:
 def firmware(config: bytes | None, as_source: bool = False) -> File:
     """The firmware's modules, packed: for all boards, or what a config.json asks for.
 
-    Raises FlashingError.
+    Raises CompileError.
     """
     asked_for = roles.MOST if config is None else roles.asked_for(config) | {roles.UPDATE}
-    return pack(content.firmware(as_source, asked_for))
+    return pack(board_files.firmware(as_source, asked_for))
 
 
 def pack(files: Mapping[str, bytes]) -> File:

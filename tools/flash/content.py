@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from tools import roles, shims
+from tools import board_files, shims
 from tools.flash import config_file, label, tables
 from tools.flash.config_file import ConfigError
 from tools.flash.errors import WRONG_USAGE, FlashingError
-from tools.mpy import CompileError, compiled
-from tools.set_up import ROOT
+from tools.mpy import CompileError
 
 shims.install()
 
@@ -37,28 +36,12 @@ def default_of(section: str, key: str) -> Any:
     return json.loads(default[0]) if default and default[0] != "!" else None
 
 
-def modules() -> list[str]:
-    """The firmware's modules, as paths from the project's folder."""
-    return sorted(
-        path.relative_to(ROOT).as_posix() for path in Path(ROOT, "firmware").rglob("*.py")
-    )
-
-
 def firmware(as_source: bool = False, asked_for: Collection[str] = ()) -> dict[str, bytes]:
-    """The firmware's files by their path on the board. boot.py and main.py are never compiled.
-
-    `asked_for`: the roles, see tools.roles, without which modules stay off the board.
-    """
-    files = {f"/{name}": Path(ROOT, name).read_bytes() for name in ("boot.py", "main.py")}
-    wanted = roles.chosen(modules(), asked_for)
-    if as_source:
-        return files | {f"/{name}": Path(ROOT, name).read_bytes() for name in wanted}
-    for name in wanted:
-        try:
-            files[f"/{name[: -len('.py')]}.mpy"] = compiled(Path(ROOT, name).read_bytes(), name)
-        except CompileError as error:
-            raise FlashingError(str(error), "Use --source") from None
-    return files
+    """See tools.board_files. Raises FlashingError."""
+    try:
+        return board_files.firmware(as_source, asked_for)
+    except CompileError as error:
+        raise FlashingError(str(error), "Use --source") from None
 
 
 def check_config(

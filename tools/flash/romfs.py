@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mpremote.romfs import VfsRomWriter
 
-from tools.flash.content import modules
+from tools.board_files import modules
 from tools.flash.errors import FlashingError, sentences
 from tools.flash.install import REMOVE_TREES, Survey
 from tools.flash.link import Link

@@ -6,11 +6,10 @@ import json
 import statistics
 from pathlib import Path
 
-from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
+from tools.measure import firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import judged, times
 from tools.measure.responder import Responder
-from tools.pictures.measured import draw
 from tools.styled import Console
 
 # The script of each that runs on MicroPython.
@@ -27,12 +26,12 @@ def run(
     wanted: list[tuple[str, Path | None]],
     details: bool,
     as_json: bool,
-    picture: Path | None,
-    record: bool,
     micropython: Path | None = None,
     frozen: Path | None = None,
-) -> None:
-    """Measure the firmware and its peers, which peers.find gives.
+) -> dict[str, dict[str, float]]:
+    """Measure the firmware and its peers, which peers.find gives, and print it.
+
+    Gives the figures by name and key.
 
     `micropython`: the command of another MicroPython than the tests'; `frozen`: of one with the
     firmware in it. Raises MeasureError.
@@ -89,15 +88,7 @@ def run(
         if details:
             console.print(modules.table(parts))
             console.print(growth.table(grown))
-    if picture:
-        picture.write_text(draw(measured), encoding="utf-8")
-        said.print(f"{picture} is drawn")
-    if record:
-        budgets.record(measured)
-        said.print("recorded in tools/measure/budgets.json and README.md")
-        from tools.pictures.command import redraw
-
-        redraw("measured")
+    return measured
 
 
 def _add_times(measured: dict[str, dict[str, float]], bench: Bench, responder: Responder) -> None:

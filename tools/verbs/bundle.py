@@ -118,7 +118,6 @@ def _make(
 ) -> None:
     from tools.bundle import command, keys
     from tools.bundle.format import BundleError, read
-    from tools.flash.errors import FlashingError
     from tools.mpy import CompileError
 
     if not app.exists():
@@ -143,7 +142,7 @@ def _make(
         command.write(output, data)
     except CompileError as error:
         raise typer.BadParameter(str(error), param_hint="--app") from None
-    except (BundleError, FlashingError) as error:
+    except BundleError as error:
         end(str(error))
     signature = "not signed: boards with `update.key` in config.json refuse it"
     if key:

@@ -89,9 +89,21 @@ def measure(
     if frozen:
         frozen = existing_file(frozen, "--frozen").absolute()
     try:
-        run(found, details, as_json, plot, record, micropython, frozen)
+        measured = run(found, details, as_json, micropython, frozen)
     except MeasureError as error:
         end(str(error))
+    if plot:
+        from tools.pictures.measured import draw
+
+        plot.write_text(draw(measured), encoding="utf-8")
+        say(f"{plot} is drawn")
+    if record:
+        from tools.measure import budgets
+        from tools.pictures.command import redraw
+
+        budgets.record(measured)
+        say("recorded in tools/measure/budgets.json and README.md")
+        redraw("measured")
 
 
 def _measure_pico_w(found, image, as_json, record) -> None:
