@@ -9,8 +9,8 @@ _STEPS = (
     " board.wifi_scan"
     " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
     " thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused"
-    " provisioning.attempt provisioning.preparation provisioning.provisioned provisioning.record"
-    " provisioning.record_file provisioning.recovery provisioning.rejection provisioning.settled"
+    " provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file"
+    " provisioning.recovery provisioning.rejection provisioning.remarks provisioning.tidying"
     " failures link"
 )
 # What speaks CoAP, while nothing is asked.

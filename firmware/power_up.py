@@ -213,13 +213,13 @@ def _provision(board, attempt, config):
 def _finish(board, credentials, config):
     give_back()
     give_back(CLIENT)
-    from firmware.provisioning.settled import finish
+    from firmware.provisioning.tidying import finish
 
     return finish(board, credentials, config)
 
 
 def _remarks(board, credentials, config):
-    from firmware.provisioning.provisioned import remarks_on
+    from firmware.provisioning.remarks import remarks_on
 
     return remarks_on(board, credentials, config)
 

@@ -27,7 +27,7 @@ from firmware.coap.uri import origin, parse  # noqa: E402
 from firmware.errors import FirstbootError, NetworkError, NoResponse  # noqa: E402
 from firmware.provisioning import record_file  # noqa: E402
 from firmware.provisioning.attempt import Attempt  # noqa: E402
-from firmware.provisioning.settled import finish  # noqa: E402
+from firmware.provisioning.tidying import finish  # noqa: E402
 from firmware.thingsboard.provisioning import PATH  # noqa: E402
 from firmware.thingsboard.refusals import Refused  # noqa: E402
 from tools.virtual_board.errors import FlashError  # noqa: E402

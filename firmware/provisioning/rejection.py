@@ -8,7 +8,7 @@ from firmware.errors import FirstbootError
 from firmware.provisioning.attempt import Attempt
 from firmware.provisioning.record import ATTEMPT, encoded
 from firmware.provisioning.record_file import fingerprint, load
-from firmware.provisioning.settled import finish
+from firmware.provisioning.tidying import finish
 
 # Where a board that has credentials may keep its attempt, too.
 _ATTEMPT_AGAIN = "/attempt_again.json"

@@ -14,7 +14,7 @@ from firmware.board import security
 from firmware.board.storage import ATTEMPT, Storage
 from firmware.coap import blockwise, uri
 from firmware.coap.client import Client
-from firmware.provisioning import preparation, record_file, recovery, settled
+from firmware.provisioning import preparation, record_file, recovery, tidying
 from firmware.provisioning.attempt import Attempt
 from firmware.provisioning.record import Record
 from firmware.thingsboard.refusals import Refused
@@ -178,7 +178,7 @@ def _attempt_dropped_at_power_up():
     def tidy(board, credentials):
         board.storage.remove(ATTEMPT)
 
-    return patch.object(settled, "tidy", tidy)
+    return patch.object(tidying, "tidy", tidy)
 
 
 def _attempt_never_settled():

@@ -17,7 +17,7 @@ from firmware.board.storage import ATTEMPT  # noqa: E402
 from firmware.errors import FirstbootError  # noqa: E402
 from firmware.provisioning import record_file  # noqa: E402
 from firmware.provisioning.record import encoded  # noqa: E402
-from firmware.provisioning.settled import tidy  # noqa: E402
+from firmware.provisioning.tidying import tidy  # noqa: E402
 from tools.terminal import one_line  # noqa: E402
 
 # Where a board that has credentials may keep its attempt, too.
