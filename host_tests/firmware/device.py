@@ -3,7 +3,7 @@
 from firmware.board import config as configuration
 from firmware.errors import NoResponse
 from firmware.provisioning.attempt import Attempt
-from firmware.provisioning.settled import finish
+from firmware.provisioning.tidying import finish
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import World, example
 

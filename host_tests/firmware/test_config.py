@@ -8,7 +8,7 @@ from firmware.board import config as configuration
 from firmware.board.config import KEYS
 from firmware.board.hostname import hostname
 from firmware.errors import FirstbootError
-from firmware.provisioning.settled import forget_secret
+from firmware.provisioning.tidying import forget_secret
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     KEY,

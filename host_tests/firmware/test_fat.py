@@ -12,7 +12,7 @@ from firmware.board import credentials as store
 from firmware.board.storage import Storage
 from firmware.errors import FirstbootError
 from firmware.provisioning import record, record_file
-from firmware.provisioning.settled import forget_secret
+from firmware.provisioning.tidying import forget_secret
 from host_tests.firmware.helpers import raises, skip
 from host_tests.firmware.test_credentials import ATTEMPT, WHOLE
 from host_tests.firmware.world import Stub, example

@@ -515,7 +515,7 @@ def test_the_waits_of_trouble_that_stays():
 STEPS = (
     "board.config board.config_mistakes board.credentials board.wifi coap.uri failures"
     " provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file"
-    " provisioning.settled"
+    " provisioning.tidying"
 )
 
 
