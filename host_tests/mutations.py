@@ -41,6 +41,7 @@ TESTS = {
     "firmware.coap.observe": ("observe",),
     "firmware.coap.observe_blocks": ("observe",),
     "firmware.coap.percent": ("whole_uri", "client"),
+    "firmware.coap.blocks": ("stream",),
     "firmware.coap.stream": ("stream",),
     "firmware.coap.unconfirmed": ("requests",),
     "firmware.coap.whole_uri": ("whole_uri",),

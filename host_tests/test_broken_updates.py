@@ -376,7 +376,7 @@ def run(credentials):
     print("the old one runs")
     board = Board()
     state = State(board.storage)
-    if state.failed["version"] == "2":
+    if state.found["failed"]["version"] == "2":
         with open("/next", "rb") as file:
             content = file.read()
         installation = Installation(board, {"key": None, "trial": 60, "contact": 60})
@@ -384,7 +384,7 @@ def run(credentials):
         installation.write(content)
         installation.switch()
         board.reset()
-    print("both failed:", state.failed["version"])
+    print("both failed:", state.found["failed"]["version"])
     time.sleep(60)
 """
 
@@ -492,7 +492,7 @@ from firmware.update.slots import State
 def run(credentials):
     print("the old one runs")
     board = Board()
-    if not State(board.storage).failed:
+    if not State(board.storage).found["failed"]:
         with open("/next", "rb") as file:
             content = file.read()
         installation = Installation(board, {"key": None, "trial": 60, "contact": 60})

@@ -114,6 +114,7 @@ MAY_IMPORT = {
 }
 PURE = (
     "firmware.coap.block",
+    "firmware.coap.blocks",
     "firmware.coap.blockwise",
     "firmware.coap.echo",
     "firmware.coap.exchange",

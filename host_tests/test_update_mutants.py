@@ -73,8 +73,8 @@ MUTANTS = {
         tests.test_sizes_around_a_block,
     ),
     "another size is taken": Mutant(
-        transfer,
-        "size not in (None, download.size)",
+        job,
+        "size not in (None, self.size)",
         "False",
         tests.test_thingsboard_serves_another_package_than_it_has_assigned,
     ),
@@ -220,7 +220,7 @@ def mutated(mutant: Mutant) -> Iterator[None]:
                 if vars(each)[name] is originals[name]:
                     stack.enter_context(patch.object(each, name, own[name]))
         # What the tests have put in their place.
-        for name in ("Installation", "ticks_add", "ticks_diff", "give_back", "give_back_room"):
+        for name in ("ticks_add", "ticks_diff", "give_back", "give_back_room"):
             if name in vars(module):
                 changed[name] = vars(module)[name]
         yield

@@ -8,23 +8,15 @@ of the bundle is written. After a power cut the files themselves say how far it 
 
 import json
 import sys
-from hashlib import sha256
 
 from micropython import const
 
-from firmware.board.kept import VERSION
+from firmware.memory import give_back
 from firmware.update.errors import UpdateError, passing
-from firmware.update.room import check_room
-from firmware.update.slots import SLOTS, State
 from firmware.update.tree import MANIFEST, PACKAGE, discard
-from firmware.update.writer import Folder, Writer
-
-# What is loaded with it, and not needed while bytes come.
-LOADED = "update.install update.manifest update.slots update.room update.tree board.kept"
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
-_PIECE = const(512)  # bytes that are read at a time
 
 
 class Installation:
@@ -43,17 +35,13 @@ class Installation:
     def __init__(self, board, settings):
         self._board = board
         self._settings = settings
-        self._state = State(board.storage)
-        self.place = self._state.slot()
-        if not self.place:
-            raise passing(
-                "the version that runs is on trial, and the one before may have to come back",
-                "Wait until it is confirmed.",
-            )
+        self.place, self._unneeded, self._root_firmware = _choose(board.storage)
+        # Only now, when that is given back.
+        from firmware.update.writer import Folder
+
         version = getattr(sys.implementation, "_mpy", 0)
         mpy = "%d.%d" % (version & 0xFF, version >> 8 & 3) if version else "-"
         self._folder = Folder(board.storage, self.place, MANIFEST, mpy)
-        self._slot = Slot(board, self._folder)
 
     def begin(self, title, version, size, checksum):
         """Begin with the package that ThingsBoard calls so, or go on with it.
@@ -66,8 +54,6 @@ class Installation:
         self.close()
         self._package = package
         self._is_finished = False
-        # Also when all of it is there: its application may have changed it.
-        self._state.give_up(self.place)
         try:
             if self._begun() != package or not self._has_good_manifest():
                 self._start_over()
@@ -82,7 +68,7 @@ class Installation:
         which no slot keeps. Then the bundle's own SHA-256 decide.
         """
         try:
-            return self._slot.replay(self.offset, update)
+            return self._contents().replay(self.offset, update)
         except OSError as error:
             raise _flash_fails(error)
 
@@ -97,7 +83,7 @@ class Installation:
         if self.offset != package["size"]:
             raise passing("the package ended before its bundle did", "It is asked for again.")
         try:
-            is_whole = self._slot.is_whole()
+            is_whole = self._contents().is_whole()
         except OSError as error:
             raise _flash_fails(error)
         if not is_whole:
@@ -112,9 +98,9 @@ class Installation:
         """Let it run from the next start on, on trial. Checks it first, if `finish` has not."""
         if not self._is_finished:
             self.finish()
-        settings = self._settings
-        trial, contact = settings["trial"], settings["contact"]
-        self._state.switch(self.place, self._package, trial, contact, VERSION)
+        from firmware.update.slots import State
+
+        State(self._board.storage).switch(self.place, self._package, self._settings)
 
     def close(self):
         """Close the file that is open; `begin` goes on where it was."""
@@ -126,6 +112,11 @@ class Installation:
         """Forget what came: `begin` starts at 0 again."""
         self.close()
         discard(self._board.storage, self.place, self._board.idle)
+
+    def _contents(self):
+        from firmware.update.contents import Contents
+
+        return Contents(self._board, self._folder)
 
     def _begun(self):
         """Return the package that was begun in the slot, None when there is none."""
@@ -139,7 +130,7 @@ class Installation:
         if self._folder.size_of(MANIFEST) < 0:
             return True
         try:
-            self._slot.read_manifest()
+            self._contents().read_manifest()
             return True
         except UpdateError:
             return False
@@ -147,21 +138,23 @@ class Installation:
     def _start_over(self):
         """Make the slot one that is empty, for the package."""
         storage = self._board.storage
-        for place in SLOTS:
-            # One that is no more needed, such as one that has failed, too.
-            if place == self.place or place not in (self._state.running, self._state.before):
-                discard(storage, place, self._board.idle)
+        for place in self._unneeded:
+            # One that has failed, too.
+            discard(storage, place, self._board.idle)
+        from firmware.update.room import check_room
+
         check_room(storage, self._package["size"])
         self._folder.make_folders(PACKAGE)
         storage.save(self.place + PACKAGE, json.dumps(self._package).encode())
 
     def _find_offset(self):
         """Find out how much of the bundle is there, and be ready for what follows."""
+        from firmware.update.writer import Writer
+
         there = self._folder.size_of(MANIFEST)
         if there < 0:
-            firmware = self._state.root_firmware or VERSION
             key = self._settings["key"]
-            what = self._board, self._folder, self._package, key, firmware
+            what = self._board, self._folder, self._package, key, self._root_firmware
             self.writer = Writer(self._folder, what)
             self.offset = 0
             return
@@ -181,67 +174,22 @@ class Installation:
         writer.again = there - self.offset
 
 
-class Slot:
-    """What is in a firmware.update.writer.Folder. Raises OSError when the flash fails."""
+def _choose(storage):
+    """Return the slot that may be written, all that nobody needs, and the root's version."""
+    from firmware.update.slots import State
 
-    def __init__(self, board, folder):
-        self._idle = board.idle
-        self._folder = folder
-
-    def read_manifest(self):
-        """Return what the manifest says. Raises UpdateError when it is not whole."""
-        # Only now, since a new download looks at none.
-        from firmware.update.manifest import read
-
-        with self._folder.open(MANIFEST) as lines:
-            return read(lines, self._folder.mpy)
-
-    def files(self):
-        """Yield what Folder.file_of gives of each file that the manifest names."""
-        with self._folder.open(MANIFEST) as lines:
-            for line in lines:
-                found = self._folder.file_of(line)
-                if found:
-                    yield found
-
-    def replay(self, left, update):
-        """Call `update` with the first `left` bytes of the bundle, in order.
-
-        Returns False, and leaves out what follows, when some are not kept.
-        """
-        left -= self.feed(MANIFEST, left, update)
-        for name, size, _, is_taken in self.files():
-            if left and size:
-                if not is_taken:
-                    return False
-                left -= self.feed(name, left, update)
-        return True
-
-    def is_whole(self):
-        """Return whether all files are as the SHA-256 in its manifest say."""
-        for name, size, digest, is_taken in self.files():
-            if is_taken:
-                found = sha256()
-                there = self._folder.size_of(name)
-                if there != size or self.feed(name, size, found.update) != size:
-                    return False
-                if found.digest().hex() != digest:
-                    return False
-        return True
-
-    def feed(self, name, most, update):
-        """Call `update` with a file's first bytes, `most` at most; return how many there were."""
-        left = most
-        buffer = memoryview(bytearray(_PIECE))
-        with self._folder.open(name) as file:
-            while left:
-                size = file.readinto(buffer[: min(left, _PIECE)])
-                if not size:
-                    break
-                update(buffer[:size])
-                left -= size
-                self._idle()
-        return most - left
+    state = State(storage)
+    slot = state.slot()
+    if not slot:
+        raise passing(
+            "the version that runs is on trial, and the one before may have to come back",
+            "Wait until it is confirmed.",
+        )
+    # Also when all of a package is there: its application may have changed it.
+    state.give_up(slot)
+    chosen = slot, state.unneeded(), state.root_firmware()
+    give_back("update.slots")
+    return chosen
 
 
 def _flash_fails(error):

@@ -1,14 +1,14 @@
 """A package is begun, and when all of it is there, checked and switched to. Imported only then."""
 
-from firmware.board.kept import VERSION
 from firmware.errors import FirstbootError
 from firmware.memory import give_back
-from firmware.update.checksum import checksum
 from firmware.update.errors import UpdateError, passing
-from firmware.update.install import LOADED, Installation
-from firmware.update.slots import State
 
-_DOWNLOAD = "coap.block coap.merge coap.stream"
+_DOWNLOAD = "coap.block coap.blocks coap.merge"
+_LOADED = (
+    "update.installing update.install update.contents update.manifest update.slots update.room"
+    " update.tree"
+)
 
 
 def begin(job):
@@ -22,9 +22,11 @@ def begin(job):
         raise UpdateError(
             "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
         )
-    installation = Installation(session.board, job.settings)
-    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    installation = _installation(job)
     algorithm = package["checksum_algorithm"]
+    # Only now, when what found out how much is there is not needed any more.
+    from firmware.update.checksum import checksum
+
     taken = checksum(algorithm)
     if taken and installation.offset and not installation.replay(taken.update):
         taken = None
@@ -34,7 +36,7 @@ def begin(job):
         )
     writer, offset = installation.writer, installation.offset
     del installation
-    give_back("update.installing update.checksum " + LOADED)
+    give_back("update.checksum " + _LOADED)
     job.begin(writer, offset, taken)
 
 
@@ -50,14 +52,13 @@ def complete(job):
         _verify(job)
     else:
         _restart(job)
-    give_back("update.installing update.writer " + LOADED)
+    give_back("update.writer " + _LOADED)
 
 
 def _verify(job):
     """Check that what is there is what was assigned, and what the bundle says."""
     package = job.package
-    installation = Installation(job.session.board, job.settings)
-    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    installation = _installation(job)
     if job.checksum and job.checksum.digest().hex() != package["checksum"].lower():
         installation.discard()
         raise passing(
@@ -68,13 +69,25 @@ def _verify(job):
     job.place = installation.place
 
 
+def _installation(job):
+    """Return the Installation of a Job's package, begun."""
+    # Only here, since a restart needs none.
+    from firmware.update.install import Installation
+
+    package = job.package
+    installation = Installation(job.session.board, job.settings)
+    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    return installation
+
+
 def _restart(job):
     """Let what is there run from the next start on, which is at once."""
+    from firmware.update.slots import State
+
     session = job.session
-    trial, contact = job.settings["trial"], job.settings["contact"]
     storage = session.board.storage
     try:
-        State(storage).switch(job.place, job.package, trial, contact, VERSION)
+        State(storage).switch(job.place, job.package, job.settings)
     except FirstbootError as error:
         raise passing(error.what, error.fix)
     except MemoryError:

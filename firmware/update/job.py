@@ -18,6 +18,7 @@ from firmware.update.errors import UpdateError
 _DOWNLOADED = const(2)
 _ALL = const(4)
 _CONTENT = const(0x45)
+_BLOCK2 = const(23)
 # ms that each has; ThingsBoard repeats a message for the last time after 41 s.
 _EACH_BLOCK = const(60_000)
 # ms from a block to the next; after 300 s without one ThingsBoard forgets what it serves.
@@ -146,6 +147,18 @@ class Download:
     def step(self):
         """The steps of one block. Raises FirstbootError, and UpdateError for a bad package."""
         return self.session.answered(self._chunk() if self.by_chunks else self._block())
+
+    def check_size(self, response, size):
+        """Check that ThingsBoard serves what it has assigned. Raises FirstbootError.
+
+        `response`: the first one. `size`: what it says of the whole, or None.
+        """
+        if size is None and response.option(_BLOCK2) is None:
+            size = len(response.payload)
+        if size not in (None, self.size):
+            from firmware.update.transfer import doubt
+
+            doubt(self, "ThingsBoard serves a package of %d bytes, and has assigned another" % size)
 
     def write(self, data):
         """Take the next bytes."""

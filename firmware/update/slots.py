@@ -15,6 +15,7 @@ progress          a list that is kept for whoever downloads; else None
 
 import json
 
+from firmware.memory import give_back
 from firmware.update.tree import MANIFEST, discard
 
 PATH = "/slots.json"
@@ -28,8 +29,9 @@ _LONGEST_WHY = 200
 class State:
     """What /slots.json says. Without that file, or when it cannot be read, the root runs.
 
-    Each change is made to what the file says then, and saved at once, so that there may be
-    several of these. What changes raises FirstbootError when it cannot be saved.
+    `found`: all that it says, by the names above. Each change is made to what the file says then,
+    and saved at once, so that there may be several of these. What changes raises FirstbootError
+    when it cannot be saved.
     """
 
     def __init__(self, storage):
@@ -38,57 +40,26 @@ class State:
             self._load()
         except Exception:
             # Of whatever class: the root runs.
-            self._found = _nothing()
+            self.found = _nothing()
 
     @property
     def running(self):
         """The place that runs from the next start on."""
-        return self._found["running"]["place"]
+        return self.found["running"]["place"]
 
     @property
     def before(self):
         """The place that comes back when the running one fails."""
-        return self._found["before"]["place"]
+        return self.found["before"]["place"]
 
     @property
     def on_trial(self):
         """Whether the running one is on trial."""
-        return self._found["starts"] is not None
+        return self.found["starts"] is not None
 
-    @property
-    def starts(self):
-        """How many starts are left to the one on trial."""
-        return self._found["starts"]
-
-    @property
-    def trial(self):
-        """For how many s the one on trial has to run."""
-        return self._found["trial"]
-
-    @property
-    def contact(self):
-        """Within how many s the one on trial has to reach ThingsBoard."""
-        return self._found["contact"]
-
-    @property
-    def failed(self):
-        """The last one that failed: its `title`, `version`, `checksum`, and `why`; or None."""
-        return self._found["failed"]
-
-    @property
-    def untold(self):
-        """What ThingsBoard has not been told: "UPDATED", "FAILED", or None."""
-        return self._found["untold"]
-
-    @property
-    def progress(self):
-        """What `keep` was given last; None after `told`."""
-        return self._found["progress"]
-
-    @property
     def root_firmware(self):
-        """The version of the root's firmware, None when the root runs, which knows it itself."""
-        return self._found["firmware"]
+        """Return the version of the root's firmware, of what runs unless a slot does."""
+        return (self.running and self.found["firmware"]) or _version()
 
     def is_there(self):
         """Return whether what runs has its files, as far as a look at one of them tells."""
@@ -96,12 +67,12 @@ class State:
 
     def package(self):
         """Return the `title`, `version` and `checksum` of what runs, None for the root."""
-        running = self._found["running"]
+        running = self.found["running"]
         return running if running["place"] else None
 
     def has_failed(self, title, version, checksum):
         """Return whether this is what failed last."""
-        failed = self.failed
+        failed = self.found["failed"]
         return failed is not None and _words(failed) == (title, version, checksum)
 
     def slot(self):
@@ -110,19 +81,25 @@ class State:
             if slot != self.running and not (self.on_trial and slot == self.before):
                 return slot
 
+    def unneeded(self):
+        """Return the slots that neither run nor come back."""
+        return [slot for slot in SLOTS if slot not in (self.running, self.before)]
+
     def give_up(self, slot):
         """Let the root come back in place of this slot, which is to be written."""
         if self.before == slot:
             self._load()
-            self._found["before"] = {"place": ""}
+            self.found["before"] = {"place": ""}
             self._save_without(slot)
 
-    def switch(self, slot, package, trial, contact, firmware):
-        """Let this slot run from the next start on, on trial; see above for what it is given."""
+    def switch(self, slot, package, settings):
+        """Let this slot run from the next start on, on trial.
+
+        `package`: ThingsBoard's words for what is in it. `settings`: `update` of config.json.
+        """
         self._load()
-        found = self._found
-        if not self.running:
-            found["firmware"] = firmware
+        found = self.found
+        found["firmware"] = self.root_firmware()
         if not self.on_trial:
             # Only what is proven comes back.
             found["before"] = found["running"]
@@ -130,29 +107,29 @@ class State:
         for key in ("title", "version", "checksum"):
             found["running"][key] = package[key]
         found["starts"] = STARTS
-        found["trial"] = trial
-        found["contact"] = contact
+        for key in ("trial", "contact"):
+            found[key] = settings[key]
         found["untold"] = None
         self._save()
 
     def count_start(self):
         """Take a start from the one on trial."""
         self._load()
-        self._found["starts"] -= 1
+        self.found["starts"] -= 1
         self._save()
 
     def confirm(self):
         """End the trial: what runs has proven itself."""
         self._load()
         if self.on_trial:
-            self._found["starts"] = None
-            self._found["untold"] = "UPDATED"
+            self.found["starts"] = None
+            self.found["untold"] = "UPDATED"
             self._save()
 
     def fail(self, why):
         """Let the one before run from the next start on. `why`: in words, for ThingsBoard."""
         self._load()
-        found = self._found
+        found = self.found
         place = self.running
         if not place:
             return
@@ -170,35 +147,35 @@ class State:
         self._load()
         failed = {"title": title, "version": version, "checksum": checksum}
         failed["why"] = why[:_LONGEST_WHY]
-        self._found["failed"] = failed
-        self._found["untold"] = "FAILED"
+        self.found["failed"] = failed
+        self.found["untold"] = "FAILED"
         self._save()
 
     def forgive(self):
         """Forget what has failed, since another package is assigned."""
         self._load()
-        self._found["failed"] = None
+        self.found["failed"] = None
         self._save()
 
     def keep(self, progress):
         """Keep how far a download is: a list of texts and numbers."""
         self._load()
-        self._found["progress"] = progress
+        self.found["progress"] = progress
         self._save()
 
     def told(self):
         """Note that ThingsBoard knows."""
         self._load()
-        self._found["untold"] = self._found["progress"] = None
+        self.found["untold"] = self.found["progress"] = None
         self._save_without(self.slot())
 
     def _load(self):
         content = self.storage.read(PATH)
         try:
-            self._found = _checked(json.loads(content or b"{}"))
+            self.found = _checked(json.loads(content or b"{}"))
         except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
             # RuntimeError: nested too deep.
-            self._found = _nothing()
+            self.found = _nothing()
 
     def _save_without(self, place):
         """Save, if need be in the room of a place that is not to run."""
@@ -212,7 +189,14 @@ class State:
             self._save()
 
     def _save(self):
-        self.storage.save(PATH, json.dumps(self._found).encode())
+        self.storage.save(PATH, json.dumps(self.found).encode())
+
+
+def _version():
+    from firmware.board.kept import VERSION
+
+    give_back("board.kept")
+    return VERSION
 
 
 def _nothing():

@@ -35,7 +35,7 @@ def choose(state):
     try:
         if not state.is_there():
             state.fail("its files are gone, deleted or for want of room")
-        elif state.on_trial and state.starts:
+        elif state.on_trial and state.found["starts"]:
             state.count_start()
         elif state.on_trial:
             state.fail("it did not prove itself in its starts")
@@ -95,7 +95,7 @@ def _choose():
     if place != was_running:
         from firmware.board.indicator import Indicator
 
-        Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.failed)
+        Indicator().say("update: %(title)s %(version)s failed: %(why)s" % state.found["failed"])
         if was_there and is_to_be_noted(_state()):
             # On a flash that was full there is room for it from the next mount on.
             import machine

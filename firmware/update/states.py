@@ -23,12 +23,12 @@ _LOADED = "update.states update.slots update.tree thingsboard.ota"
 def look(job, values):
     """Let a Job know what is to be done. `values`: all shared attributes."""
     state = State(job.session.board.storage)
-    job.is_untold = bool(state.untold)
+    job.is_untold = bool(state.found["untold"])
     package = _chosen(state, values)
     if not (package and job.package and package["mark"] == job.package["mark"]):
         job.end()
         if package:
-            _begin(job, package, state.progress)
+            _begin(job, package, state.found["progress"])
     give_back(_LOADED)
 
 
@@ -51,7 +51,7 @@ def _chosen(state, values):
         if package:
             words = package["title"], package["version"], package["checksum"]
             has_failed = state.has_failed(*words)
-            if state.failed and not has_failed and state.untold != "FAILED":
+            if state.found["failed"] and not has_failed and state.found["untold"] != "FAILED":
                 _forgive(state)
             running = state.package()
             is_running = running and words == (
@@ -88,9 +88,10 @@ def tell(job):
 def tell_outcome(job):
     """The steps that tell how an update has ended, and note that it was told."""
     state = State(job.session.board.storage)
-    kind = state.progress[0] if state.progress else KINDS[0]
-    why = state.failed["why"] if state.untold == "FAILED" else None
-    yield from _send(job.session, state_of(kind, state.untold, why, state.package()))
+    found = state.found
+    kind = found["progress"][0] if found["progress"] else KINDS[0]
+    why = found["failed"]["why"] if found["untold"] == "FAILED" else None
+    yield from _send(job.session, state_of(kind, found["untold"], why, state.package()))
     # As in tell.
     job.is_untold = False
     try:

@@ -8,8 +8,8 @@ from time import ticks_diff
 
 from micropython import const
 
+from firmware.coap.blocks import Blocks
 from firmware.coap.message import GET
-from firmware.coap.stream import Blocks
 from firmware.errors import FirstbootError
 from firmware.memory import give_back
 from firmware.thingsboard.ota import package_path
@@ -20,7 +20,6 @@ _UNAUTHORIZED = const(0x81)
 _NOT_FOUND = const(0x84)
 # 4.00, 4.02, 4.08 and 4.13.
 _NO_BLOCKS = (0x80, 0x82, 0x88, 0x8D)
-_BLOCK2 = const(23)
 _BLOCK = const(1024)
 _SMALLEST_BLOCK = const(16)
 # ms for which ThingsBoard may serve another package than it says it has assigned.
@@ -34,25 +33,15 @@ def begin(download, timeout):
     """
     client = download.session.client
     path = package_path(download.session.credentials, download.kind)
-
-    def check_size(response, size):
-        if size is None and response.option(_BLOCK2) is None:
-            size = len(response.payload)
-        if size not in (None, download.size):
-            _doubt(
-                download,
-                "ThingsBoard serves a package of %d bytes, and has assigned another" % size,
-            )
-
-    etag = None
+    check, etag = download.check_size, None
     if download.offset:
-        first = Blocks(client, path, _drop, 0, None, check_size, (), _SMALLEST_BLOCK)
+        first = Blocks(client, path, _drop, 0, None, check, (), _SMALLEST_BLOCK)
         response = yield from first.next(timeout)
         if response.code != _CONTENT:
             return None, response
-        check_size, etag = None, first.etag
+        check, etag = None, first.etag
     give_back("update.transfer thingsboard.ota")
-    return Blocks(client, path, download.write, download.offset, etag, check_size), None
+    return Blocks(client, path, download.write, download.offset, etag, check), None
 
 
 def chunk(download, timeout):
@@ -83,7 +72,7 @@ def refused(download, response):
             "Give the board an ACCESS_TOKEN, or update it by cable.",
         )
     if code == _NOT_FOUND:
-        _doubt(download, "ThingsBoard has no package for this device, though it has assigned one")
+        doubt(download, "ThingsBoard has no package for this device, though it has assigned one")
     if code in _NO_BLOCKS:
         if download.by_chunks:
             from firmware.coap.failure import code_name
@@ -97,8 +86,8 @@ def refused(download, response):
     return response
 
 
-def _doubt(download, what):
-    """Ask what is assigned; what stays doubtful is an error."""
+def doubt(download, what):
+    """Ask what is assigned; what stays doubtful is an error. Raises FirstbootError."""
     session = download.session
     now = session.board.ticks()
     if download.doubtful_since is None:

@@ -34,7 +34,7 @@ class Trial:
         self._indicator = Indicator()
         self._began = ticks_ms()
         self._reserve = bytearray(_RESERVE)
-        self._end_in(state.contact)
+        self._end_in(state.found["contact"])
         self._timers = _timers()
         for timer in self._timers:
             timer.init(mode=machine.Timer.PERIODIC, period=_EVERY, callback=self.look)
@@ -44,12 +44,12 @@ class Trial:
         if self.is_over:
             return
         passed = ticks_diff(ticks_ms(), self._began) // 1000
-        left = self._state.trial - passed
+        left = self._state.found["trial"] - passed
         if left <= 0:
             self.confirm()
         elif not self._is_reached:
             self._is_reached = True
-            self._end_in(left + self._state.contact)
+            self._end_in(left + self._state.found["contact"])
 
     def confirm(self):
         """The new version is proven, and stays. Raises FirstbootError when the flash fails."""
@@ -72,7 +72,9 @@ class Trial:
             if self._is_reached:
                 self.fail("ThingsBoard has not answered when it was to be confirmed")
             else:
-                self.fail("it has not reached ThingsBoard within %d s" % self._state.contact)
+                self.fail(
+                    "it has not reached ThingsBoard within %d s" % self._state.found["contact"]
+                )
 
     def before_sleep(self):
         """The board is about to sleep deep: what has reached ThingsBoard is proven."""

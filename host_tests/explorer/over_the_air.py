@@ -190,11 +190,11 @@ class Life:
                 board.sleep(_STEP)
 
     def _is_done(self, state: State) -> bool:
-        if state.untold or state.on_trial:
+        if state.found["untold"] or state.on_trial:
             return False
         is_assigned = [
             package["version"] == self.story.assigned
-            for package in (state.package(), state.failed)
+            for package in (state.package(), state.found["failed"])
             if package
         ]
         return any(is_assigned)

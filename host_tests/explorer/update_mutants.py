@@ -9,7 +9,8 @@ from contextlib import suppress
 from unittest.mock import patch
 
 from firmware.update import slots, states, tree
-from firmware.update.install import Installation, Slot
+from firmware.update.contents import Contents
+from firmware.update.install import Installation
 from firmware.update.slots import State
 from host_tests.explorer.updates import STATES
 
@@ -26,7 +27,7 @@ def _switched_to_at_once():
 
     def and_switch(self, *arguments):
         begin(self, *arguments)
-        self._state.switch(self.place, self._package, 7200, 3600, "1.0.0")
+        State(self._board.storage).switch(self.place, self._package, self._settings)
 
     return patch.object(Installation, "begin", and_switch)
 
@@ -35,12 +36,19 @@ def _what_is_on_trial_comes_back():
     switch = State.switch
 
     def comes_back(self, *arguments):
-        before = self._found["running"]
+        before = self.found["running"]
         switch(self, *arguments)
-        self._found["before"] = before
+        self.found["before"] = before
         self._save()
 
     return patch.object(State, "switch", comes_back)
+
+
+def _what_comes_back_is_not_given_up():
+    def all_but_what_runs(self):
+        return [slot for slot in slots.SLOTS if slot != self.running]
+
+    return patch.multiple(State, give_up=lambda *arguments: None, unneeded=all_but_what_runs)
 
 
 def _any_slot_may_be_written(self):
@@ -55,10 +63,10 @@ def _in_two_saves(method, later):
         save = self._save
 
         def save_twice():
-            kept = {key: self._found[key] for key in later}
-            self._found.update(dict.fromkeys(later))
+            kept = {key: self.found[key] for key in later}
+            self.found.update(dict.fromkeys(later))
             save()
-            self._found.update(kept)
+            self.found.update(kept)
             save()
 
         self._save = save_twice
@@ -86,7 +94,7 @@ def _counted_if_there_is_room():
 
 MUTANTS = {
     "what comes back is written over": (
-        _off(State, "give_up"),
+        _what_comes_back_is_not_given_up,
         "the third update",
         BEFORE_NOT_WHOLE,
     ),
@@ -126,7 +134,7 @@ MUTANTS = {
         "it ends with 2",
     ),
     "nothing looks at what was written": (
-        _off(Slot, "is_whole", lambda self: True),
+        _off(Contents, "is_whole", lambda self: True),
         "the first update",
         NOT_WHOLE,
     ),
@@ -163,14 +171,14 @@ def _noted_first(job):
 
 def _outcome_noted_first(job):
     state = State(job.session.board.storage)
-    what = state.untold
+    what = state.found["untold"]
     state.told()
     yield from states._send(job.session, states.state_of("sw", what))
     job.is_untold = False
 
 
 def _never_noted(self, progress):
-    self._found["progress"] = progress
+    self.found["progress"] = progress
 
 
 # Of what ThingsBoard is told: it shows in "the first update" over the air.

@@ -214,20 +214,20 @@ def check_the_end(story: Story, files: Files, is_told: bool) -> None:
     version = running["version"] if running else ""
     if state.on_trial:
         raise EndsWrong("it is still on trial")
-    if is_told and state.untold:
+    if is_told and state.found["untold"]:
         raise EndsWrong("ThingsBoard has not been told")
     if story.does == GOOD:
         if version != story.assigned:
             raise EndsWrong(f"it ends with {version or 'the root'}")
-        is_noted = is_told or state.untold == "UPDATED"
+        is_noted = is_told or state.found["untold"] == "UPDATED"
         if not is_noted and story.done[-1:] != story.assigned:
             raise EndsWrong("nobody says that it is updated")
     else:
         # One that needs both slots is proven before the next one is taken.
         if version != ((story.done and story.tried) or story.done[-1:]):
             raise EndsWrong(f"it ends with {version or 'the root'}")
-        is_noted = is_told or state.untold == "FAILED"
-        if not is_noted or state.failed["version"] != story.assigned:
+        is_noted = is_told or state.found["untold"] == "FAILED"
+        if not is_noted or state.found["failed"]["version"] != story.assigned:
             raise EndsWrong("nobody says that it failed")
 
 

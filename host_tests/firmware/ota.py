@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import install, installing, job, transfer, watch
+from firmware.update import install, job, transfer, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -123,12 +123,11 @@ class Installation:
 
 def _installation(board, settings):
     """The stand-in on the board of a Site whose flash has no folders."""
-    return (Installation if hasattr(board, "has_no_folders") else install.Installation)(
-        board, settings
-    )
+    return (Installation if hasattr(board, "has_no_folders") else _Installation)(board, settings)
 
 
-installing.Installation = _installation
+_Installation = install.Installation
+install.Installation = _installation
 
 
 class Flash(Folders):

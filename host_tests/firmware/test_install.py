@@ -20,10 +20,15 @@ def test_a_bundle_comes_into_a_slot_byte_for_byte():
         site.update(content, size=size).switch()
         assert site.files("/a") == named(FILES)
         state = site.state
-        assert (state.running, state.before, state.on_trial, state.starts) == ("/a", "", True, 5)
+        assert (state.running, state.before, state.on_trial, state.found["starts"]) == (
+            "/a",
+            "",
+            True,
+            5,
+        )
         package = state.package()
         assert (package["title"], package["version"]) == (TITLE, "2")
-        assert (state.trial, state.contact) == (7200, 3600)
+        assert (state.found["trial"], state.found["contact"]) == (7200, 3600)
 
 
 def test_nothing_runs_before_it_is_switched_to():

@@ -1,10 +1,11 @@
 """firmware.update.slots and .start: which place runs, and what is noted of it."""
 
+from firmware.board import kept
 from firmware.errors import FirstbootError
 from firmware.update.slots import State
 from firmware.update.start import choose, is_to_be_noted, reason
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.updates import TITLE, Site, bundle
+from host_tests.firmware.updates import SETTINGS, TITLE, Site, bundle
 from host_tests.firmware.world import EIO, os_error
 
 PACKAGE = {"title": TITLE, "version": "2", "checksum": "c", "size": 5}
@@ -22,7 +23,7 @@ def on_trial(confirmed=False):
 def test_a_board_without_the_file_runs_the_root():
     state = Site().state
     assert (state.running, state.before, state.on_trial, state.package()) == ("", "", False, None)
-    assert state.failed is None and state.untold is None and state.slot() == "/a"
+    assert state.found["failed"] is None and state.found["untold"] is None and state.slot() == "/a"
 
 
 def test_a_file_that_cannot_be_read_runs_the_root():
@@ -95,11 +96,14 @@ def test_a_flash_that_does_not_read_runs_the_root_and_changes_nothing():
 def test_starts_are_counted_before_they_run():
     site = on_trial()
     for left in (4, 3, 2, 1, 0):
-        assert choose(site.state) == "/a" and site.state.starts == left
+        assert choose(site.state) == "/a" and site.state.found["starts"] == left
     assert choose(site.state) == ""
     state = site.state
-    assert not state.on_trial and state.failed["why"] == "it did not prove itself in its starts"
-    assert state.has_failed(TITLE, "2", "checksum 2") and state.untold == "FAILED"
+    assert (
+        not state.on_trial
+        and state.found["failed"]["why"] == "it did not prove itself in its starts"
+    )
+    assert state.has_failed(TITLE, "2", "checksum 2") and state.found["untold"] == "FAILED"
     assert not state.has_failed(TITLE, "2", "another") and not state.has_failed(TITLE, "3", "")
 
 
@@ -110,9 +114,9 @@ def test_what_is_proven_is_not_counted():
         assert choose(site.state) == "/a"
     assert site.folders.files["/slots.json"] == before
     state = site.state
-    assert state.untold == "UPDATED"
+    assert state.found["untold"] == "UPDATED"
     state.told()
-    assert site.state.untold is None
+    assert site.state.found["untold"] is None
 
 
 def test_the_root_is_never_rolled_back():
@@ -127,7 +131,9 @@ def test_a_slot_that_is_gone_gives_way():
     for confirmed in (False, True):
         site = on_trial(confirmed)
         del site.folders.files["/a/manifest"]
-        assert choose(site.state) == "" and "its files are gone" in site.state.failed["why"]
+        assert (
+            choose(site.state) == "" and "its files are gone" in site.state.found["failed"]["why"]
+        )
 
 
 def test_a_start_that_cannot_be_noted_runs_the_one_before():
@@ -137,7 +143,7 @@ def test_a_start_that_cannot_be_noted_runs_the_one_before():
     # Nor that it has failed; the next start does.
     assert site.state.on_trial and is_to_be_noted(site.state)
     site.folders.room = 10_000
-    assert choose(site.state) == "" and site.state.failed["version"] == "2"
+    assert choose(site.state) == "" and site.state.found["failed"]["version"] == "2"
     assert not is_to_be_noted(site.state)
 
 
@@ -146,15 +152,15 @@ def test_a_package_that_never_ran_is_refused():
     site.state.refuse(TITLE, "3", "c", "no room" * 99)
     state = site.state
     assert state.running == "/a" and state.has_failed(TITLE, "3", "c")
-    assert state.untold == "FAILED" and len(state.failed["why"]) == 200
+    assert state.found["untold"] == "FAILED" and len(state.found["failed"]["why"]) == 200
 
 
 def test_progress_is_kept_until_it_is_told():
     site = Site()
     site.state.keep(["sw", 1])
-    assert site.state.progress == ["sw", 1] and choose(site.state) == ""
+    assert site.state.found["progress"] == ["sw", 1] and choose(site.state) == ""
     site.state.told()
-    assert site.state.progress is None
+    assert site.state.found["progress"] is None
 
 
 def test_another_state_of_the_same_file_sees_what_was_changed():
@@ -162,7 +168,7 @@ def test_another_state_of_the_same_file_sees_what_was_changed():
     first, second = site.state, site.state
     first.count_start()
     second.keep([1])
-    assert site.state.starts == 4
+    assert site.state.found["starts"] == 4
     first.confirm()
     second.told()
     assert not site.state.on_trial
@@ -170,12 +176,19 @@ def test_another_state_of_the_same_file_sees_what_was_changed():
 
 def test_the_root_s_version_is_kept():
     site = Site()
-    state = State(site.storage)
-    assert state.root_firmware is None
-    state.switch("/a", PACKAGE, 1, 1, "1.0.0")
-    state.confirm()
-    state.switch("/b", PACKAGE, 1, 1, "9.0.0")
-    assert site.state.root_firmware == "1.0.0"
+    root = kept.VERSION
+    try:
+        State(site.storage).switch("/a", PACKAGE, SETTINGS)
+        site.state.confirm()
+        kept.VERSION = "9.0.0"
+        State(site.storage).switch("/b", PACKAGE, SETTINGS)
+        assert site.state.root_firmware() == root
+        site.state.fail("a reason")
+        site.state.fail("another")
+        # The root runs, and was flashed anew.
+        assert site.state.root_firmware() == "9.0.0"
+    finally:
+        kept.VERSION = root
 
 
 def test_a_reason_has_no_secret():

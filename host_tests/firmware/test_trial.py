@@ -86,8 +86,8 @@ def test_no_contact_in_time():
     case = Trial(trial=100, contact=30)
     assert case.ends_at(30)
     state = case.site.state
-    assert state.running == "" and state.untold == "FAILED"
-    assert state.failed["why"] == "it has not reached ThingsBoard within 30 s"
+    assert state.running == "" and state.found["untold"] == "FAILED"
+    assert state.found["failed"]["why"] == "it has not reached ThingsBoard within 30 s"
     assert case.lines == ["update: my-app 2 failed: it has not reached ThingsBoard within 30 s"]
 
 
@@ -99,7 +99,7 @@ def test_contact_then_silence():
     case.trial.contact()
     assert case.site.state.on_trial
     assert case.ends_at(130)
-    assert "has not answered" in case.site.state.failed["why"]
+    assert "has not answered" in case.site.state.found["failed"]["why"]
 
 
 def test_contact_in_the_end():
@@ -112,7 +112,7 @@ def test_contact_in_the_end():
     case.at(100)
     case.trial.contact()
     state = case.site.state
-    assert (state.running, state.on_trial, state.untold) == ("/a", False, "UPDATED")
+    assert (state.running, state.on_trial, state.found["untold"]) == ("/a", False, "UPDATED")
     assert case.trial.is_over
     case.at(1000)
     assert not case.look() and not Timer.running
@@ -202,7 +202,7 @@ def test_every_wait_looks_at_the_time_too():
     case.trial.look()
     case.at(30)
     raises(Reset, case.trial.look)
-    assert case.site.state.untold == "FAILED"
+    assert case.site.state.found["untold"] == "FAILED"
 
 
 def test_memory_is_free_before_it_is_needed():

@@ -113,7 +113,7 @@ def test_what_failed_is_tried_again_once_another_was_assigned():
     failed = dict(site.attributes)
     site.set(running)
     site.run(60_000)
-    assert site.resets == 1 and site.state.failed is None
+    assert site.resets == 1 and site.state.found["failed"] is None
     site.set(failed)
     site.run(60_000, until_reset=True)
     assert site.resets == 2 and site.stages()[-4:] == ALL
@@ -475,7 +475,7 @@ def test_a_flash_that_fills_at_any_point():
     site.flash.room = 0
     site.assign("3", data=data)
     site.run(HOUR)
-    assert site.state.failed["version"] == "3" and "no room" in why(site)
+    assert site.state.found["failed"]["version"] == "3" and "no room" in why(site)
     assert site.state.running == "/b" and site.state.before == ""
 
 

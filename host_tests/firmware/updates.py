@@ -6,7 +6,7 @@ import sys
 from hashlib import sha256
 
 from firmware.board.storage import Storage
-from firmware.update import installing, intake, slots, states, transfer, watch
+from firmware.update import install, installing, intake, slots, states, transfer, watch
 from firmware.update.install import Installation
 from host_tests.firmware.world import ENOENT, ENOSPC, Stub, os_error
 
@@ -17,7 +17,7 @@ TITLE = "my-app"
 MPY = "%d.%d" % (getattr(sys.implementation, "_mpy", 0) & 0xFF, 3)
 
 # What is given back would be another when it is imported anew.
-for _module in (installing, intake, states, transfer, watch):
+for _module in (install, installing, intake, slots, states, transfer, watch):
     _module.give_back = lambda steps: None
 states.give_back_room = watch.give_back_room = lambda room, but: None
 

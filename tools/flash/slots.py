@@ -81,11 +81,12 @@ class Slots:
             where = f"{state.running}: {_named(package)}"
         if state.on_trial:
             after = state.before or "the root"
-            where += f", on trial: {state.starts} starts are left to it, then {after} comes back"
+            starts = state.found["starts"]
+            where += f", on trial: {starts} starts are left to it, then {after} comes back"
         elif package:
             where += ", confirmed"
         lines = [f"the board runs {where}"]
-        if failed := state.failed:
+        if failed := state.found["failed"]:
             lines.append(f"{_named(failed)} failed: {one_line(str(failed['why']))}")
         return lines
 

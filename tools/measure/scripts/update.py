@@ -19,7 +19,7 @@ import thin_board
 _EACH = 8  # reads
 # Not of an update that goes well.
 _RARE = "murmur3 pack start trial"
-_OTHERS = "thingsboard.ota coap.block coap.stream board.kept board.modulus"
+_OTHERS = "thingsboard.ota coap.block coap.blocks board.kept board.modulus"
 # What is loaded in the steps of an update, the last of those that are.
 _STEPS = "job states transfer installing intake manifest admission"
 
@@ -29,11 +29,15 @@ class Restarted(BaseException):
 
 
 class Heap:
-    """Looks how much is live, by the step that an update is at; `loaded`: meanwhile."""
+    """Looks how much is live, by the step that an update is at.
+
+    `is_watched`: also when a module is loaded, and at some of the reads of the flash.
+    """
+
+    is_watched = False
 
     def __init__(self):
         self.most = {}
-        self.loaded = {}
         self.reads = 0
 
     def look(self, step=None):
@@ -48,7 +52,6 @@ class Heap:
             self.most[step] = live
             print("at", step)
             micropython.qstr_info()
-            self.loaded[step] = [name for name in sys.modules if name.startswith("firmware.")]
 
 
 heap = Heap()
@@ -168,19 +171,20 @@ def load_all():
         __import__("firmware." + name)
 
 
-def look_often():
-    """Look at the heap whenever a module is loaded, and at some of the reads of the flash."""
+def watch():
+    """Be able to look at the heap whenever a module is loaded, and at reads of the flash."""
     load = builtins.__import__
     read = thin_board.Flash.readblocks
 
     def loaded(*what):
         module = load(*what)
-        heap.look()
+        if heap.is_watched:
+            heap.look()
         return module
 
     def watched(self, *what):
         heap.reads += 1
-        if not heap.reads % _EACH:
+        if heap.is_watched and not heap.reads % _EACH:
             heap.look()
         return read(self, *what)
 
@@ -191,8 +195,9 @@ def look_often():
 def main(image, bundle, title, version, block, is_frozen, how):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
-    if block and how != "loaded":
-        look_often()
+    if how != "loaded":
+        watch()
+        heap.is_watched = bool(block)
     flash = thin_board.power_on(image, is_frozen=is_frozen)
     if how == "loaded":
         load_all()
@@ -231,7 +236,6 @@ def main(image, bundle, title, version, block, is_frozen, how):
         json.dumps(
             {
                 "most": heap.most,
-                "loaded": heap.loaded,
                 "bytes": server.bytes,
                 "datagrams": server.datagrams,
                 "longest": server.longest,
