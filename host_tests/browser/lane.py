@@ -26,6 +26,11 @@ from tools.virtual_board.errors import FlashError
 from tools.virtual_board.flash import put_file, put_on_flash, read_file
 from tools.virtual_board.scenario import Scenario
 
+# A page looks again every few seconds; how long it waits for an answer is left as it is.
+_LOOKS_SOONER = """
+const wait = setTimeout
+window.setTimeout = (what, ms, ...more) => wait(what, ms > 5000 ? ms : ms / 4, ...more)
+"""
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 LAPTOP = {"viewport": {"width": 1280, "height": 800}}
 _OPENS_WITHIN_S = 20
@@ -51,6 +56,52 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=command, args=FLAGS)
         yield started
         started.close()
+
+
+class Windows:
+    """A browser's windows, each kept for who wants such a one next: a new one takes a while.
+
+    `troubles`: what the pages' dialogs and errors said.
+    """
+
+    def __init__(self, browser: Any):
+        self.troubles: list[str] = []
+        self._browser = browser
+        self._free: dict[str, list] = {}
+        self._used: list[tuple[str, Any]] = []
+
+    def open(
+        self, viewport: dict, color_scheme: str = "light", is_patient: bool = False, **options: Any
+    ) -> Any:
+        """A window, as playwright has it. `is_patient`: its pages look again no sooner."""
+        such = repr((is_patient, sorted(options.items())))
+        window = self._free[such].pop() if self._free.get(such) else self._new(is_patient, options)
+        self._used.append((such, window))
+        window.set_viewport_size(viewport)
+        window.emulate_media(color_scheme=color_scheme)
+        return window
+
+    def leave(self) -> None:
+        """Nobody looks at any of them any more."""
+        for such, window in self._used:
+            window.goto("about:blank")
+            self._free.setdefault(such, []).append(window)
+        self._used.clear()
+        self.troubles.clear()
+
+    def _new(self, is_patient: bool, options: dict) -> Any:
+        context = self._browser.new_context(**options)
+        if not is_patient:
+            context.add_init_script(_LOOKS_SOONER)
+        window = context.new_page()
+        window.set_default_timeout(30_000)
+        window.on("dialog", self._dismiss)
+        window.on("pageerror", lambda error: self.troubles.append(str(error)))
+        return window
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.troubles.append(dialog.message)
+        dialog.dismiss()
 
 
 class Hanging:

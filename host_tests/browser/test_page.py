@@ -34,27 +34,28 @@ def chromium():
         yield browser
 
 
+@pytest.fixture(scope="module")
+def kept_windows(chromium):
+    return lane.Windows(chromium)
+
+
 @pytest.fixture
-def visit(chromium, tmp_path):
-    """Opens a board's page: visit(board, **what a browser is); no dialog of its may open."""
-    contexts = []
+def windows(kept_windows):
+    yield kept_windows
+    kept_windows.leave()
+
+
+@pytest.fixture
+def visit(windows):
+    """Opens a board's page: visit(board, **what a window is); no dialog of its may open."""
 
     def open_page(board, **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        troubles = page.troubles = []
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page = windows.open(**options)
         page.goto(board.url)
         return page
 
     yield open_page
-    for context in contexts:
-        for page in context.pages:
-            assert page.troubles == []
-        context.close()
+    assert windows.troubles == []
 
 
 def test_a_missing_browser_is_said(monkeypatch):
@@ -97,7 +98,7 @@ def overflows(page) -> bool:
 
 def test_a_phone_takes_the_board_to_provisioned(tmp_path, visit):
     with Hanging(tmp_path, networks=[WEAK, HOME, OPEN, HIDDEN]) as board:
-        page = visit(board, **PHONE, color_scheme="dark")
+        page = visit(board, **PHONE, color_scheme="dark", is_patient=True)
         names = page.locator(".net bdi").all_inner_texts()
         assert names == ["home", "café", "far away", "Another network"]
         assert lane.findings(page) == [] and too_small(page) == [] and not overflows(page)
@@ -150,7 +151,7 @@ def test_without_javascript(tmp_path, visit, kind):
 
 def test_what_is_not_there_and_what_gives_no_address(tmp_path, visit):
     nothing = {"ssid": "no dhcp", "password": "12345678", "dhcp": False}
-    with Hanging(tmp_path, "rp2", networks=[nothing]) as board:
+    with Hanging(tmp_path, "rp2", networks=[nothing], hurry=30) as board:
         page = visit(board, **LAPTOP, color_scheme="light")
         page.get_by_role("radio", name="Another network").check()
         page.get_by_label("Name of the network").fill("nowhere")
@@ -236,7 +237,7 @@ def test_what_keeps_the_board_out_and_what_cannot_be_kept(tmp_path, visit):
         {"ssid": state, "password": "12345678", "refuses": refuses}
         for state, (_, refuses) in REFUSING.items()
     ]
-    with Hanging(tmp_path, is_full=True, networks=[HOME, *networks]) as board:
+    with Hanging(tmp_path, is_full=True, networks=[HOME, *networks], hurry=30) as board:
         page = visit(board, **SMALL, color_scheme="dark")
         for state, (said, _) in REFUSING.items():
             fill(page, state, "12345678")
@@ -295,15 +296,13 @@ def test_what_the_server_refused_is_corrected_after_the_power_was_off(tmp_path, 
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_what_needs_a_fault_or_a_restart_can_be_used_by_all(chromium, colours):
+def test_what_needs_a_fault_or_a_restart_can_be_used_by_all(windows, colours):
     """What no script of a browser's can look at while a board shows it, as its code shows it."""
-    context = chromium.new_context(**SMALL, color_scheme=colours)
-    page = context.new_page()
+    page = windows.open(**SMALL, color_scheme=colours)
     for state in ("outdated", "broken"):
         page.set_content(html(state, "de"))
         assert lane.findings(page) == [], state
         assert too_small(page) == [] and not overflows(page), state
-    context.close()
 
 
 def test_what_somebody_types_stays_while_the_board_asks_the_server_again(chromium):

@@ -157,8 +157,9 @@ def _drawn(sheets: dict[str, Sheet]) -> Iterator[tuple[str, bytes]]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=command, args=FLAGS)
+        window = browser.new_page(reduced_motion="reduce")
         for name, sheet in sheets.items():
-            yield name, _sheet(browser, sheet)
+            yield name, _sheet(window, sheet)
         browser.close()
 
 
@@ -184,23 +185,15 @@ _COMPOSE = """async ({shots, width, height, gap}) => {
 }"""
 
 
-def _sheet(browser, sheet: Sheet) -> bytes:
+def _sheet(window, sheet: Sheet) -> bytes:
     """The screenshots of a sheet as one picture."""
-    shots = [base64.b64encode(_shot(browser, sheet, each)).decode() for each in sheet.states]
-    window = browser.new_page()
+    window.set_viewport_size({"width": sheet.width, "height": sheet.height})
+    shots = [base64.b64encode(_shot(window, each)).decode() for each in sheet.states]
     size = {"width": sheet.width, "height": sheet.height, "gap": _GAP}
-    picture = base64.b64decode(window.evaluate(_COMPOSE, {"shots": shots, **size}))
-    window.close()
-    return picture
+    return base64.b64decode(window.evaluate(_COMPOSE, {"shots": shots, **size}))
 
 
-def _shot(browser, sheet: Sheet, shown: State) -> bytes:
-    window = browser.new_page(
-        viewport={"width": sheet.width, "height": sheet.height},
-        color_scheme=shown.colours,
-        reduced_motion="reduce",
-    )
+def _shot(window, shown: State) -> bytes:
+    window.emulate_media(color_scheme=shown.colours)
     window.set_content(html(shown.state, shown.language))
-    picture = window.screenshot()
-    window.close()
-    return picture
+    return window.screenshot()
