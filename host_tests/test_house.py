@@ -76,8 +76,8 @@ MAY_IMPORT = {
         "firmware.onboarding",
         "firmware.retry",
         "firmware.provisioning.attempt",
-        "firmware.provisioning.provisioned",
-        "firmware.provisioning.settled",
+        "firmware.provisioning.remarks",
+        "firmware.provisioning.tidying",
     },
     "firmware.onboarding": {"firmware.board", "firmware.retry"},
     "firmware.update": {
