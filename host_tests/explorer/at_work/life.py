@@ -10,34 +10,27 @@ is written seldom. It all takes few datagrams, and no long wait where nothing go
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
-from firmware import aio, device, link, session
-from firmware.board import clock, strict_json, wifi
-from firmware.board import config as configuration
-from firmware.coap.client import Client
-from firmware.errors import Silence
-from firmware.thingsboard.telemetry import Queue
+from firmware import aio, device
 from host_tests.explorer import board as explorer_board
 from host_tests.explorer.at_work.awaited import Loop
+from host_tests.explorer.at_work.board import BEGAN, STEP, Asleep, Board, PowerCut, quick
 from host_tests.explorer.at_work.stories import NAME, NEVER, QUEUE, TOKEN, Story
-from host_tests.explorer.at_work.wire import SecureServer, Session, Transport, Wire
+from host_tests.explorer.at_work.wire import SecureServer, Wire
+from host_tests.explorer.at_work.witness import Witness
 from host_tests.explorer.folder import Folder
 from host_tests.explorer.run import Violation
 from host_tests.firmware.world import KEY, SECRET, example
 from tools.fake_thingsboard.calls import FAILED
-from tools.fake_thingsboard.codec import NON, decode
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
 
-_BEGAN = 1_800_000_000_000  # ms since 1970
-_STEP = 15_000  # ms that the application waits, and the Device at once
 _RETRY_OPERATOR = 2_000  # ms
 _PROMPT = 3_000  # ms in which all is well when nothing goes wrong
 _AFTERWARDS = 120_000  # ms that are looked at when all is well
@@ -53,19 +46,10 @@ _RESTART = 21_000  # ms: sooner no ThingsBoard is back
 _FASTEST_RESTART = 10_100  # ms: as README says, and for a datagram's way
 _MOST_UNANSWERED = 3  # unconfirmed readings that are lost in a row
 _AWAKE, _MOMENT = 20_000, 1_000  # ms
-_MEMORY = 2_048  # bytes
 _AGAIN = "again"  # params that several calls have
 _SLOW = 3_600_000  # ms until ThingsBoard is asked again that has refused
 _CREDENTIALS = "/credentials.json"
 _SAVED = "/telemetry.json"
-
-
-class PowerCut(BaseException):
-    """The power is gone."""
-
-
-class Asleep(BaseException):
-    """The board sleeps deep."""
 
 
 class Schedule(NamedTuple):
@@ -78,16 +62,19 @@ class Schedule(NamedTuple):
 def live(story: Story, schedule: Schedule, seed: str = "1") -> Life:
     """Live through a story. Raises Violation."""
     life = Life(story, schedule, seed)
-    with _quick():
+    with quick():
         life.run()
     return life
 
 
-class Life:
+class Life(Witness):
     """See `live`. `count`: how many datagrams there were."""
 
     def __init__(self, story: Story, schedule: Schedule, seed: str):
+        super().__init__()
         self.story = story
+        self.is_secure, self.is_cold = story.is_secure, story.is_cold
+        self.has_memory = story.has_memory
         self.is_disturbed = bool(schedule.fates or schedule.events)
         is_smooth = {what for _, what, _ in story.acts} <= _SMOOTH
         is_smooth = is_smooth and not (story.handler or story.busy or story.sleeps)
@@ -105,27 +92,16 @@ class Life:
         self.addresses = itertools.count(2)
         self._move()
         self.is_joined = True
-        self.ports = 20_000
-        self.transport: Transport | None = None
         # What a single datagram does needs no refresh to heal, unless Message IDs deceive.
         is_light = not schedule.events and len(schedule.fates) < (1 if story.repeats else 2)
         self.refresh = NEVER if is_light else story.refresh
-        self.taken: dict[int, int] = {}  # by the number of a reading: when it was taken
-        self.lost: set[int] = set()  # that were not on flash when the power was cut
-        self.dropped: list[int] = []
-        self.unconfirmed: set[int] = set()  # that were given so
-        self.once: list[int] = []  # that were sent so
-        self.sent_again: set[int] = set()  # in another message
-        self.last_sent = -1
         self.executed = 0  # of the device's calls whose params others have, too
         # A server that restarted may make a call that cannot be told from one before.
         self.is_same_server = True
         self.memory = b""  # that lasts through a deep sleep
-        self.done: Counter = Counter()
         self.told_dropped = 0  # how many are said to be
         self.saves = 0
         self.powered_up_at = 0
-        self.stored: dict[int, set] = {}  # in a device that is deleted
         self.calls = self.due_at = 0
         self.states: list[tuple[str, int]] = []  # what was told, and when
         for at, what, argument in story.acts:
@@ -160,10 +136,10 @@ class Life:
     # The application
 
     def _power_up(self) -> None:
-        self.known: dict | None = None
+        self.known = None
         self.saves = 0
         self.powered_up_at = self.wire.now
-        self.board = _Board(self)
+        self.board = Board(self)
         story = self.story
         self.device = (aio if story.is_awaited else device).Device(
             json.loads(self.files.files[_CREDENTIALS]),
@@ -176,12 +152,12 @@ class Life:
             connect=self.connect,
         )
         if story.queue < QUEUE:
-            self._watch_drops(self.device.session.backlog.queue)
+            self.watch_drops(self.device.session.backlog.queue)
         self.device.on_state(lambda state, text: self.states.append((state, self.wire.now)))
         if story.is_awaited:
             self.device.on_attributes(self._on_attributes_awaited)
             self.device.on_rpc(self._on_call_awaited)
-            loop = Loop(lambda: self.wire.now, self.wire.advance, self._listen)
+            loop = Loop(lambda: self.wire.now, self.wire.advance, self.listen)
             with explorer_board.replaced((asyncio, "sleep_ms", loop.sleep_ms)):
                 loop.run(self._work_awaited())
             return
@@ -197,7 +173,7 @@ class Life:
             self.wire.advance(story.busy)
             self.device.wait(story.every)
         while not self._is_over():
-            self.device.wait(_STEP)
+            self.device.wait(STEP)
 
     async def _work_awaited(self) -> None:
         self.has_measured = False
@@ -217,7 +193,7 @@ class Life:
 
     async def _wait_awaited(self) -> None:
         while not self.has_measured or not self._is_over():
-            await self.device.wait(_STEP)
+            await self.device.wait(STEP)
 
     def _readings(self):
         """The values of each reading that is left, taken when it is asked for."""
@@ -229,20 +205,6 @@ class Life:
             if self.story.confirms == 0 or (number + 1) % self.story.confirms:
                 self.unconfirmed.add(number)
             yield {"r": number}
-
-    def _watch_drops(self, queue: Queue) -> None:
-        """Note which readings there is no room for."""
-        put = queue.put
-
-        def waiting() -> set[int]:
-            return {json.loads(values)["r"] for _, values in queue.readings}
-
-        def watched(values, ts=None):
-            before = waiting() | {values["r"]}
-            put(values, ts)
-            self.dropped += before - waiting()
-
-        queue.put = watched
 
     def _is_over(self) -> bool:
         """Whether all is well, and was so for some time. Raises Violation."""
@@ -282,26 +244,13 @@ class Life:
         return not trouble
 
     def _on_attributes(self, change: dict) -> None:
-        self._take_change(change)
+        self.take_change(change)
         if self.story.handler:
             self.wire.advance(self.story.handler)
 
     async def _on_attributes_awaited(self, change: dict) -> None:
-        self._take_change(change)
+        self.take_change(change)
         await asyncio.sleep(self.story.handler / 1000)
-
-    def _take_change(self, change: dict) -> None:
-        if self.known is None:
-            self.known = change.copy()
-            return
-        for key, value in change.items():
-            before = self.known.pop(key, None)
-            if json.dumps(before) == json.dumps(value):
-                raise Violation(f"a change of {key} was handed over twice")
-            if key == "n" and None not in (before, value) and value < before:
-                raise Violation("a change was handed over that is older than the last")
-            if value is not None:
-                self.known[key] = value
 
     def _on_call(self, method: str, params) -> dict:
         self._take_call(params)
@@ -318,47 +267,7 @@ class Life:
         if params == _AGAIN:
             self.executed += 1
             return
-        self.done[params] += 1
-        if self.done[params] > 1:
-            raise Violation("a call was executed twice")
-
-    def connect(self, server: str, sessions, idle) -> Client:
-        """What firmware.coap.connect does."""
-        if self.wire.is_out:
-            raise Silence("no such name")
-        self.ports += 1
-        how = Session if self.story.is_secure else Transport
-        self.transport = how(self.wire, self.address, self.ports)
-        client = Client(self.transport, "h", None, ticks=self.board.ticks, random=self.random)
-        client.send = lambda *what: self._note_sent(client, *what)
-        return client
-
-    def _note_sent(self, client: Client, datagram: bytes, has_to_go: bool = False) -> None:
-        """Note which readings are sent, and how. Raises Violation."""
-        Client.send(client, datagram, has_to_go)
-        message = decode(bytes(datagram))
-        if message.path[-1:] != ("telemetry",) or client.exchange.transmissions > 1:
-            return
-        body = json.loads(message.payload)
-        readings = body if isinstance(body, list) else [body]
-        numbers = [each.get("values", each)["r"] for each in readings]
-        self.sent_again.update(set(numbers) & set(self.once))
-        if message.type == NON:
-            if not self.unconfirmed.issuperset(numbers):
-                raise Violation("a reading that was to be confirmed was not")
-            if len(numbers) > 1:
-                raise Violation("readings that had waited were not confirmed")
-            self.once += numbers
-        new = [number for number in numbers if number > self.last_sent]
-        if numbers != sorted(numbers) or (new and new[0] != numbers[0] and message.type == NON):
-            raise Violation("readings were sent in another order")
-        self.last_sent = max(numbers + [self.last_sent])
-
-    def _listen(self, ms: int) -> bool:
-        """Let time pass until something arrives; whether it did."""
-        peer = self.transport.peer if self.transport else None
-        self.wire.listen(peer, ms)
-        return self.wire.has_for(peer)
+        self.take_call(params)
 
     # What people do, and fate
 
@@ -381,7 +290,7 @@ class Life:
         elif what == "delete":
             thingsboard.delete_attributes(NAME, "shared", argument)
         elif what == "delete device":
-            self.stored = self._stored()
+            self.stored = self.all_stored()
             self.executed = 0
             thingsboard.delete_device(NAME)
         elif what == "change token":
@@ -430,7 +339,7 @@ class Life:
 
     def _cut(self) -> None:
         kept = self._on_flash()
-        lost = self.taken.keys() - self._stored().keys() - kept - self.lost - set(self.once)
+        lost = self.taken.keys() - self.all_stored().keys() - kept - self.lost - set(self.once)
         self.told_dropped += self.device.dropped
         self.lost |= lost
         waited = [self.wire.now - self.taken[number] for number in lost]
@@ -500,19 +409,6 @@ class Life:
             return "a call was answered, and not executed"
         return ""
 
-    def _stored(self) -> dict[int, set]:
-        """The times that each reading has in ThingsBoard."""
-        found = dict(self.stored)
-        state = self.thingsboard.devices.get(NAME)
-        for body in state.telemetry if state else ():
-            readings = json.loads(body)
-            for each in readings if isinstance(readings, list) else [readings]:
-                values = each.get("values", each)
-                # Without one ThingsBoard gives its own, another for each message.
-                times = found.get(values["r"], frozenset())
-                found[values["r"]] = times | {each.get("ts", object())}
-        return found
-
     def _on_flash(self) -> set[int]:
         saved = json.loads(self.files.files.get(_SAVED, b"[]"))
         return {values["r"] for _, values in saved}
@@ -529,7 +425,7 @@ class Life:
                 raise Violation("ThingsBoard, which had refused, was asked again too soon")
 
     def _check_telemetry(self) -> None:
-        stored = self._stored()
+        stored = self.all_stored()
         missing = self.taken.keys() - stored.keys() - self.lost
         self._check_unconfirmed(missing)
         missing -= set(self.once)
@@ -546,7 +442,7 @@ class Life:
             # It may have gone out before its time was known, and again when its reply was lost.
             if len(known if self.story.is_cold else times) > 1:
                 raise Violation("telemetry was stored twice")
-            if any(abs(time - _BEGAN - self.taken[number]) > _SAME_TIME for time in known):
+            if any(abs(time - BEGAN - self.taken[number]) > _SAME_TIME for time in known):
                 raise Violation("a reading was stored with another's time")
 
     def _check_unconfirmed(self, missing: set[int]) -> None:
@@ -577,51 +473,6 @@ class Life:
             raise Violation(f"what was dropped was not to be: the {self.story.keeps} stay")
 
 
-class _Board(explorer_board.Board):
-    """A board with a clock, on the wire of a Life."""
-
-    chip = "ESP32"
-    attempt_again = trial = clock_asked_at = None
-    clock_is_guessed = in_steps = False
-
-    def __init__(self, life: Life):
-        super().__init__(life.files, life.wire, "", "at work", lambda board, ms: None)
-        self.on_send = life.wire.send
-        self.on_receive = lambda datagram: None
-        self.life = life
-        self.random = life.random
-        self.clock_is_set = not life.story.is_cold
-
-    @property
-    def now_ms(self) -> int:
-        if not self.clock_is_set:
-            return self.life.wire.now - self._powered_up_at
-        return _BEGAN + self.life.wire.now
-
-    @property
-    def address(self) -> str | None:
-        return self.life.address if self.life.is_joined else None
-
-    @address.setter
-    def address(self, address: str) -> None:
-        """It is the Life's."""
-
-    def sleep(self, ms: int) -> None:
-        self.life.wire.advance(ms)
-
-    def recall(self) -> bytes:
-        return self.life.memory
-
-    def remember(self, content: bytes) -> bool:
-        if not self.life.story.has_memory or len(content) > _MEMORY:
-            return False
-        self.life.memory = bytes(content)
-        return True
-
-    def deep_sleep(self, ms: int) -> None:
-        raise Asleep
-
-
 def _files(story: Story) -> dict[str, bytes]:
     credentials = {
         "server": "coap://thingsboard.example.com",
@@ -638,36 +489,3 @@ def _files(story: Story) -> dict[str, bytes]:
 def _is_same(one, other) -> bool:
     """Whether two JSON values are the same; to Python True is 1."""
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-
-
-def _join_wifi(config, board: _Board, trouble=None, patience=30) -> Iterator[int]:
-    if not board.life.is_joined:
-        yield patience * 1000
-    if not board.life.is_joined:
-        raise Silence("no such Wi-Fi")
-
-
-def _ask_time(board: _Board, servers) -> Iterator[int]:
-    board.clock_is_set = True
-    yield 1
-
-
-def _unexpected(error: Exception):
-    raise Violation(f"{type(error).__name__}: {error}") from error
-
-
-def _quick():
-    """Leave out what takes long and is not what is tested; wait in longer steps."""
-    check = configuration.check
-    return explorer_board.replaced(
-        (gc, "collect", lambda: None),
-        (session, "give_back", lambda *steps: None),
-        (link, "give_back", lambda *steps: None),
-        (session, "unexpected", _unexpected),
-        (device, "_IDLE", _STEP),
-        (aio, "_POLL", _STEP),
-        (wifi, "join_steps", _join_wifi),
-        (clock, "clock_steps", _ask_time),
-        (strict_json, "mistake_in", explorer_board.mistake_in),
-        (configuration, "check", lambda *given: explorer_board.check_once(check, *given)),
-    )
