@@ -25,7 +25,7 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.measure.figures import RECORD, SECURE_BLOCK
+from tools.measure.figures import BLOCK, RECORD
 from tools.virtual_board.board import Outcome
 
 one_board = pytest.mark.parametrize("lane", BOARDS[:1])
@@ -416,7 +416,7 @@ def test_an_update_over_coaps(work, app, lane):
             server.operator.assign(None, Package("sw", "my-app", "2", data))
             work.until("updated", lambda: "UPDATED" in work.states())
     assert work.states() == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
-    inner = [len(each.data) for each in server.sent if len(each.data) > SECURE_BLOCK]
+    inner = [len(each.data) for each in server.sent if len(each.data) > BLOCK]
     outer = Counter(len(each.data) for each in relay.sent)
-    assert size // SECURE_BLOCK <= len(inner) <= len(data) // SECURE_BLOCK + 1
+    assert size // BLOCK <= len(inner) <= len(data) // BLOCK + 1
     assert Counter(length + RECORD for length in inner) <= outer

@@ -49,7 +49,8 @@ class Blocks:
         self.etag = etag
         self._on_begin = on_begin
         self._limit = limit
-        self._szx = exponent(min(block_size, client.transport.largest_block), offset)
+        # A transport's largest_block is of requests: each has room to receive 1024 bytes.
+        self._szx = exponent(block_size, offset)
         self._prepared = request_options(client.name, path, None, options)
         self._token = client.random(_TOKEN)
 

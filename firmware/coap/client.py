@@ -34,10 +34,10 @@ class Client:
     """Requests to one server.
 
     `transport`: send(datagram), receive(size, timeout), close(), and `largest_block`, the most
-    bytes of a body in one datagram. `name`: the server's name for Uri-Host, None when it was given
-    as an IP address. `idle`: called at least every 50 ms of a wait. `limit`: the most bytes that a
-    body may have. `ticks` and `random`: time.ticks_ms and os.urandom. `exchange`: the Exchange,
-    which says what was ignored in the last request.
+    bytes of a body in a request's datagram. `name`: the server's name for Uri-Host, None when it
+    was given as an IP address. `idle`: called at least every 50 ms of a wait. `limit`: the most
+    bytes that a body may have. `ticks` and `random`: time.ticks_ms and os.urandom. `exchange`: the
+    Exchange, which says what was ignored in the last request.
     """
 
     # Of the last request: most requests go to one path.

@@ -47,13 +47,12 @@ def begin(download, timeout):
 def chunk(download, timeout):
     """The steps of one block by ThingsBoard's own parameters; they return the response."""
     client = download.session.client
-    size = min(_BLOCK, client.transport.largest_block)
     path = package_path(download.session.credentials, download.kind)
-    path += "?size=%d&chunk=%d" % (size, download.offset // size)
+    path += "?size=%d&chunk=%d" % (_BLOCK, download.offset // _BLOCK)
     response = yield from client.steps(GET, path, timeout=timeout)
     if response.code != _CONTENT:
         return refused(download, response)
-    if len(response.payload) != min(size, download.size - download.offset):
+    if len(response.payload) != min(_BLOCK, download.size - download.offset):
         from firmware.coap.misfit import misfit
 
         raise misfit("a chunk of %d bytes" % len(response.payload))

@@ -30,7 +30,7 @@ _EXCHANGES = 50
 _TURNS = 25
 # Bytes of DTLS around a datagram, with AES-GCM: 13 of a record, 8 of a nonce, 16 of a tag.
 RECORD = 37
-SECURE_BLOCK = 512  # bytes, see firmware.coap.dtls
+BLOCK = 1024  # bytes of a package, as ThingsBoard serves it
 _UPDATE_BYTES = 20_000
 _UPDATE_HEAP = 384 * 1024  # bytes: collected often, a larger one takes long
 _APP = b"""
@@ -390,8 +390,8 @@ class PowerUps:
     def update(self) -> dict[str, float]:
         """What an update over the air takes of a Device with attributes and calls."""
         run = self._update()
-        idle, found, secure = (run(block, "as-it-is") for block in (0, 1024, SECURE_BLOCK))
-        idle_loaded, loaded = (run(block, "loaded") for block in (0, 1024))
+        idle, found = (run(is_assigned, "as-it-is") for is_assigned in (0, 1))
+        idle_loaded, loaded = (run(is_assigned, "loaded") for is_assigned in (0, 1))
         beside_code = loaded["most"]["block"] - max(idle_loaded["most"].values())
         beyond = _beyond(idle, found)
         return {
@@ -401,7 +401,7 @@ class PowerUps:
             "update_most": max(beyond.values()),
             "update_bytes": round(found["bytes"] / found["size"], 3),
             "update_bytes_coaps": round(
-                (secure["bytes"] + secure["datagrams"] * RECORD) / secure["size"], 3
+                (found["bytes"] + found["datagrams"] * RECORD) / found["size"], 3
             ),
             "update_programs": found["programs"],
         }
@@ -409,11 +409,11 @@ class PowerUps:
     def update_frozen(self) -> dict[str, int]:
         """What it takes of a Device in all, while blocks come and at its most."""
         run = self._update()
-        beyond = _beyond(*(run(block, "as-it-is") for block in (0, 1024)))
+        beyond = _beyond(*(run(is_assigned, "as-it-is") for is_assigned in (0, 1)))
         return {"frozen_update": beyond["block"], "frozen_update_most": max(beyond.values())}
 
     def _update(self) -> Callable[[int, str], dict]:
-        """What runs scripts/update.py, with a BLOCK and a HOW, on a board that is provisioned."""
+        """What runs scripts/update.py, with ASSIGNED and HOW, on a board that is provisioned."""
         image = self._bench.folder / "update.img"
         file = self._bench.folder / "update.bundle"
         content = random.Random(1).randbytes(_UPDATE_BYTES)
@@ -422,9 +422,9 @@ class PowerUps:
         self._bench.run("power_up", image, self._program_size, self._is_frozen)
         provisioned = image.read_bytes()
 
-        def run(block: int, how: str) -> dict:
+        def run(is_assigned: int, how: str) -> dict:
             image.write_bytes(provisioned)
-            what = image, file, "measured", "1.2.0", block, self._is_frozen, how
+            what = image, file, "measured", "1.2.0", is_assigned, self._is_frozen, how
             return {**self._lived("update", *what), "size": file.stat().st_size}
 
         return run

@@ -1,9 +1,9 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION BLOCK FROZEN HOW`.
+"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION ASSIGNED FROZEN HOW`
 
 The board is provisioned, has attributes and calls, and sends a reading between two blocks.
-BLOCK: the bytes of one, 0 when nothing is assigned. FROZEN: 1 when the firmware is in MicroPython,
-else 0. HOW: "as-it-is", or "loaded", all code of an update before and for ever, so that what
-differs is what the work takes. The server answers from memory, as ThingsBoard does.
+ASSIGNED: 1 or 0. FROZEN: 1 when the firmware is in MicroPython, else 0. HOW: "as-it-is", or
+"loaded", all code of an update before and for ever, so that what differs is what the work takes.
+The server answers from memory, as ThingsBoard does.
 """
 
 import builtins
@@ -15,7 +15,10 @@ import sys
 
 import micropython
 import thin_board
+from micropython import const
 
+_BLOCK = const(1024)  # bytes
+_SZX = const(6)
 _EACH = 8  # reads
 # Not of an update that goes well.
 _RARE = "murmur3 pack start trial"
@@ -60,14 +63,15 @@ heap = Heap()
 class Server:
     """A transport to a ThingsBoard that has a package in a file of the computer's."""
 
-    def __init__(self, file, size, shared, block):
+    largest_block = _BLOCK
+
+    def __init__(self, file, size, shared):
         self.file = file
         self.size = size
-        self.shared = shared if block else b"{}"
-        self.largest_block = block or 1024
+        self.shared = shared
         self.replies = []
         # The datagram of a block is put together here, so that it takes a board's heap only once.
-        self.buffer = memoryview(bytearray(self.largest_block + 32))
+        self.buffer = memoryview(bytearray(_BLOCK + 32))
         self.length = 0
         self.number = self.bytes = self.datagrams = self.blocks = self.longest = 0
 
@@ -95,14 +99,13 @@ class Server:
 
     def block(self, datagram, token):
         """Answer with a block: the first one after an empty ACK, others on it."""
-        length = self.largest_block
         number = self.blocks
         self.blocks += 1
         is_first = not number
         if is_first:
             self.replies.append(b"\x60\x00" + datagram[2:4])
-        more = (number + 1) * length < self.size
-        block = number << 4 | more << 3 | {1024: 6, 512: 5}[length]
+        more = (number + 1) * _BLOCK < self.size
+        block = number << 4 | more << 3 | _SZX
         value = bytes((block,)) if block < 256 else bytes((block >> 8, block & 255))
         head = bytes((0x40 | (0 if is_first else 0x20) | len(token), 0x45))
         head += (self.id() if is_first else datagram[2:4]) + token
@@ -111,7 +114,7 @@ class Server:
             head += b"\x54" + self.size.to_bytes(4, "big")
         head += b"\xff"
         self.buffer[: len(head)] = head
-        read = self.file.readinto(self.buffer[len(head) : len(head) + length])
+        read = self.file.readinto(self.buffer[len(head) : len(head) + _BLOCK])
         self.length = len(head) + read
 
     def receive(self, size, timeout):
@@ -126,7 +129,7 @@ class Server:
             self.count(datagram)
         # With what has just come.
         self.longest = max(self.longest, len(datagram))
-        heap.look("block" if len(datagram) > self.largest_block else None)
+        heap.look("block" if len(datagram) > _BLOCK else None)
         return datagram
 
     def close(self):
@@ -192,12 +195,12 @@ def watch():
     thin_board.Flash.readblocks = watched
 
 
-def main(image, bundle, title, version, block, is_frozen, how):
+def main(image, bundle, title, version, is_assigned, is_frozen, how):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
     if how != "loaded":
         watch()
-        heap.is_watched = bool(block)
+        heap.is_watched = is_assigned
     flash = thin_board.power_on(image, is_frozen=is_frozen)
     if how == "loaded":
         load_all()
@@ -213,7 +216,7 @@ def main(image, bundle, title, version, block, is_frozen, how):
     from firmware.device import Device
 
     credentials = json.loads(board.storage.read("/credentials.json"))
-    server = Server(file, size, shared, block)
+    server = Server(file, size, shared if is_assigned else b"{}")
 
     def connect(uri, sessions, idle):
         from firmware.coap.client import Client
@@ -226,7 +229,7 @@ def main(image, bundle, title, version, block, is_frozen, how):
     programs = flash.programs
     number = 0
     try:
-        while block or number < 20:
+        while is_assigned or number < 20:
             number += 1
             device.send_telemetry({"temperature": 21.5}, confirm=bool(number % 10))
             device.wait(0)
@@ -245,4 +248,4 @@ def main(image, bundle, title, version, block, is_frozen, how):
     )
 
 
-main(*sys.argv[1:5], int(sys.argv[5]), sys.argv[6] == "1", sys.argv[7])
+main(*sys.argv[1:5], sys.argv[5] == "1", sys.argv[6] == "1", sys.argv[7])
