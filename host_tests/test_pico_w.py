@@ -834,7 +834,7 @@ def test_a_board_at_a_serial_port_until_ctrl_c(tmp_path):
         mpremote = [sys.executable, "-m", "mpremote", "connect", str(link), "exec", code]
         subprocess.run(mpremote, check=True, stdin=subprocess.DEVNULL)
         board.send_signal(signal.SIGINT)
-        assert board.wait(20) == 0
+        assert board.wait(20) == 130
     assert run_verb("read", "--flash", flash, "/kept").stdout == b"01" * 8
 
 

@@ -101,6 +101,7 @@ def test_a_board_s_console_and_files(desk, tmp_path):
 def test_what_a_person_hands_over(tmp_path):
     (tmp_path / "boards.csv").write_text(f"id,{EVIL}\n", encoding="utf-8")
     (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "main.py").touch()
     (tmp_path / "board" / "evil.txt").write_text(EVIL, encoding="utf-8")
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     for arguments in (

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -124,6 +125,7 @@ def test_help_fits_a_narrow_terminal(monkeypatch):
 def test_help_lists_the_verbs():
     shown = tools("--help", env=WIDE)
     assert shown.returncode == 0 and fits_80_columns(shown.stdout)
+    assert "..." not in shown.stdout.partition("Commands:")[2]
     assert re.findall(r"^  ([a-z-]+)  ", shown.stdout.partition("Commands:")[2], re.M) == [*VERBS]
 
 
@@ -373,6 +375,8 @@ def test_serve_says_when_its_port_is_taken(server):
         (["--plot", "missing/measured.svg"], "there is no folder missing"),
         (["--peer", "nothing"], "nothing is neither one of aiocoap, CoAPthon3"),
         (["--micropython", "nothing"], "there is no file nothing"),
+        (["--micropython", __file__], "is no MicroPython that runs here"),
+        (["--frozen", sys.executable], "is no MicroPython that runs here"),
         (["--micropython", __file__, "--record"], "budgets are those of the tests' MicroPython"),
     ],
 )
@@ -380,6 +384,69 @@ def test_measure_says_at_once_what_is_wrong(arguments, says):
     ended = tools("measure", *arguments)
     assert ended.returncode == 2
     assert says in " ".join(ended.stderr.split()) and "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch):
+    """A folder with files that are none of what a verb asks for."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    (tmp_path / "latin").write_bytes("Schlüssel".encode("latin-1"))
+    (tmp_path / "config.json").write_text('{"wifi": {"ssid": "a"} "server": 1}', encoding="utf-8")
+    (tmp_path / "app.py").write_text("def run(credentials):\n    pass\n", encoding="utf-8")
+    return tmp_path
+
+
+_BUNDLE = ("bundle", "--app", "app.py", "--title", "a", "--version", "1", "--firmware")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("doctor", "--config", "folder"), 2, "folder is a folder"),
+        (("read", "--flash", "empty", "x"), 2, "is not a flash image: it has 0 bytes"),
+        (("read", "--flash", "folder"), 2, "folder is no flash: it has no main.py"),
+        (("serve", "--secret-file", "empty"), 2, "there is nothing in empty"),
+        (("serve", "--secret-file", "latin"), 2, "latin is not in UTF-8"),
+        (("serve", "--script", "latin"), 2, "latin is not in UTF-8"),
+        (("serve", "--psm-activity-timer", "inf"), 2, "inf is no number of seconds"),
+        (("serve", "--coaps", "--new-ca", "app.py", "--port", "0"), 2, "app.py is there and is no"),
+        (("serve", "--coaps", "--new-ca", "folder", "--port", "0"), 2, "folder is a folder"),
+        (("power-up", "--flash", "f", "--scenario", "latin"), 2, "is not a JSON object"),
+        (("power-up", "--flash", "f", "--timeout", "nan"), 2, "nan is no number of seconds"),
+        (("power-up", "--flash", "f", "--timeout", "1e30"), 2, "1e+30 is no number of seconds"),
+        (("onboard", "--ssid", "a", "--port", "x", "--password-file", "no"), 2, "--password-file"),
+        (("onboard", "--ssid", "a", "--port", "empty", "--open"), 1, "empty is no serial port"),
+        (("reset", "--port", "folder", "--all"), 1, "folder is no serial port"),
+        (("board", "--flash", "f", "--link", "l", "--id", "xyz"), 2, "'xyz' is not in hex digits"),
+        ((*_BUNDLE, "--config", "config.json"), 1, "a comma is missing before this"),
+        (("pictures", "--states", "empty"), 1, "empty: File exists"),
+        (("storm", "--boards", "1", "--outage", "1e9", "--json"), 1, ""),
+    ],
+    ids=str,
+)
+def test_what_is_not_what_a_verb_asks_for(odd, arguments, code, says):
+    ended = tools(*arguments, cwd=odd, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == code, ended.stderr
+    assert says in " ".join(ended.stderr.split()) and "Traceback" not in ended.stderr
+    assert not ended.stderr.startswith("\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_standard_streams_that_are_closed_or_full():
+    verb = f"{shlex.quote(sys.executable)} -c 'from tools.cli import main; main()'"
+    for arguments, streams, code in (
+        ("--version", ">&-", 0),
+        ("boards --json", ">&- 2>&-", 0),
+        ("init --config new.json", "<&-", 2),
+        ("provision --server coap://localhost --key K --secret-file -", "<&-", 2),
+        ("--help", ">/dev/full", 1),
+    ):
+        ended = subprocess.run(
+            f"{verb} {arguments} {streams}", shell=True, cwd=ROOT, capture_output=True, text=True
+        )
+        assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
+    assert "No space left on device" in ended.stderr
 
 
 # The set-up

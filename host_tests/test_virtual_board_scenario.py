@@ -67,6 +67,10 @@ def test_ticks_wrap(bench, runtime):
         ({"networks": [{"ssid": "a", "dalay_ms": 1}]}, r"networks\[0\] has unknown keys"),
         ({"networks": [{"password": "x"}]}, r"networks\[0\] lacks \['ssid'\]"),
         ({"reset_cause": "boredom"}, "boredom"),
+        ({"networks": "home"}, "networks is a list"),
+        ({"networks": ["home"]}, "'home' in it"),
+        ({"networks": [{"ssid": "a", "drops": 5}]}, r"networks\[0\]: drops is 5"),
+        ({"scan_ms": True}, "scan_ms is True"),
     ],
 )
 def test_mistakes_in_a_scenario_are_named(keys, says):

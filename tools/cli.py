@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -12,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tools.program import NAME, named, version
 from tools.terminal import guard
+from tools.verbs.shared import FAILED, explained, say
 
 HELP = ["-h", "--help"]
 VERBS = (
@@ -97,4 +100,11 @@ def _every_verb(
 def main() -> NoReturn:
     """Run the verb that the command line names, and exit with its code."""
     guard()
-    app(prog_name=NAME)
+    try:
+        app(prog_name=NAME)
+    except OSError as error:
+        # What a verb has no better word for: a file that may not be read, a disk that is full.
+        say(explained(error))
+        # What could not be printed is not tried again at the end.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        sys.exit(FAILED)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import rich.console
+from rich.progress import Progress
 from rich.segment import Segment
 
 from tools.terminal import printable, unguarded
@@ -26,3 +27,9 @@ class Console(rich.console.Console):
                 yield segment
             else:
                 yield Segment(printable(segment.text), segment.style)
+
+
+def progress_bars() -> Progress:
+    """Bars on standard error, which vanish at their end; none where that is no terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import Any, TextIO
@@ -24,9 +25,14 @@ def one_line(text: str) -> str:
 
 
 def guard() -> None:
-    """From now on, what is printed on standard output and error is `printable`."""
+    """From now on, what is printed on standard output and error is `printable`.
+
+    A standard stream that is closed is an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")
         stream.reconfigure(errors="replace")
         setattr(sys, name, _Printable(stream))
 

@@ -6,13 +6,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from rich.progress import Progress
 from rich.text import Text
 
 from tools.bundle import contents, format
 from tools.bundle.format import Bundle, BundleError
 from tools.program import version
-from tools.styled import Console
+from tools.styled import Console, progress_bars
 from tools.virtual_board.boards import KINDS
 
 # Bytes of a slot that are not files of the bundle: folders, the manifest, what is kept free.
@@ -35,7 +34,7 @@ def make(
     `config`: that of the boards, with which only the firmware that they use is brought; None for
     all of it. `sign`: gives the signature of bytes.
     """
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with progress_bars() as progress:
         task = progress.add_task("compiling the application", total=None)
         files = contents.application(
             app, as_source, lambda name: progress.update(task, description=f"compiling {name}")

@@ -18,6 +18,8 @@ _NO_PROGRAM = re.compile(rb"invalid header|flash read err|No bootable app partit
 _DOWNLOAD = re.compile(rb"waiting for download")
 _SLEEP = re.compile(rb"rst:0x5 |DEEPSLEEP")
 _BROWNOUT = re.compile(rb"[Bb]rownout")
+_NO_TERMINAL = (errno.ENOTTY, errno.EISDIR, errno.ENXIO)
+_NAME_A_PORT = "Name one with --port; `boards` shows what is there"
 _HOLD_RESET = "Hold the board's reset button, start this again and let go"
 
 
@@ -27,11 +29,13 @@ def why_not_open(port: str) -> FlashingError | None:
         serial.serial_for_url(port, exclusive=True).close()
         return None
     except ValueError as error:
-        return FlashingError(f"{port}: {error}", "Name a serial port with --port")
+        return FlashingError(f"{port}: {error}", _NAME_A_PORT)
     except (serial.SerialException, OSError) as error:
         number, text = error.errno, str(error)
         missing = number == errno.ENOENT or "FileNotFoundError" in text
         denied = number in (errno.EACCES, errno.EPERM) and os.name != "nt"
+        if number in _NO_TERMINAL or f"({errno.ENOTTY}, " in text:
+            return FlashingError(f"{port} is no serial port", _NAME_A_PORT)
         if missing:
             return FlashingError(
                 f"there is no port {port}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,8 @@ def board(
 
     if image and runtime is not Runtime.pico_w:
         raise typer.BadParameter("it is for --runtime pico-w", param_hint="--image")
+    if unique_id is not None and not re.fullmatch("([0-9a-fA-F]{2})+", unique_id):
+        raise typer.BadParameter(f"{unique_id!r} is not in hex digits", param_hint="--id")
     scenario = scenario_in(scenario_file, runtime is Runtime.pico_w)
     try:
         if runtime is Runtime.pico_w:
@@ -73,5 +76,3 @@ def board(
         raise typer.BadParameter(str(error), param_hint="--id") from None
     except (RuntimeError, OSError) as error:
         end(str(error))
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None

@@ -77,10 +77,10 @@ def bundle(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what it is as JSON.")] = False,
 ) -> None:
-    """Make the file that boards take over the air: your application, and the firmware if asked.
+    """Make the file that boards take over the air.
 
-    Modules are compiled, and app.py is looked at as `flash` does. The same files give the same
-    bundle, byte for byte.
+    It has your application in it, and the firmware if asked. Modules are compiled, and app.py is
+    looked at as `flash` does. The same files give the same bundle, byte for byte.
 
     Example: python3 -m tools bundle --app app.py --title my-app --version 1.2.0
 
@@ -118,6 +118,7 @@ def _make(
 ) -> None:
     from tools.bundle import command, keys
     from tools.bundle.format import BundleError, read
+    from tools.flash.content import ConfigError, check_config
     from tools.mpy import CompileError
 
     if not app.exists():
@@ -127,10 +128,13 @@ def _make(
             raise typer.BadParameter("a bundle has one, as ThingsBoard has it", param_hint=name)
     output = output or Path(re.sub(r"[^\w.+-]", "_", f"{title}-{version}") + ".bundle")
     key = _key(sign)
+    boards_config = existing_file(config, "--config").read_bytes() if config else None
     try:
+        if boards_config is not None:
+            check_config(boards_config, name=config)
         data = command.make(
             app,
-            existing_file(config, "--config").read_bytes() if config else None,
+            boards_config,
             firmware,
             source,
             title,
@@ -142,7 +146,7 @@ def _make(
         command.write(output, data)
     except CompileError as error:
         raise typer.BadParameter(str(error), param_hint="--app") from None
-    except BundleError as error:
+    except (BundleError, ConfigError) as error:
         end(str(error))
     signature = "not signed: boards with `update.key` in config.json refuse it"
     if key:

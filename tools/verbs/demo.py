@@ -13,7 +13,7 @@ from tools.verbs.shared import PLAIN_CODES, Image, end, explained, new_verb, say
 verb = new_verb()
 
 
-@verb.command(epilog=PLAIN_CODES + "\n  130  Ctrl-C")
+@verb.command(epilog=PLAIN_CODES)
 def demo(
     coaps: Annotated[bool, typer.Option("--coaps", help="Show it over DTLS.")] = False,
     pico_w: Annotated[
@@ -31,7 +31,7 @@ def demo(
         typer.Option("--onboarding", help="Show a board without Wi-Fi, and its page for phones."),
     ] = False,
 ) -> None:
-    """Show a board's first power-up and its second, and an application at work.
+    """Show a board provision itself, and an application at work.
 
     A virtual board provisions itself with a ThingsBoard to test with. Then it is powered up again,
     and sends nothing. With another application it reports a temperature, takes a shared attribute

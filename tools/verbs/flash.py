@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from tools.verbs.shared import BOARD_CODES, application, end, existing_file, new_verb, say
+from tools.verbs.shared import (
+    BOARD_CODES,
+    application,
+    end,
+    existing_file,
+    explained,
+    finite,
+    new_verb,
+    say,
+)
 
 verb = new_verb()
 INSTALL = "--install-micropython"
@@ -96,10 +105,14 @@ def flash(
         ),
     ] = False,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds until a board has to be provisioned.")
+        float,
+        typer.Option(min=0, callback=finite, help="Seconds until a board has to be provisioned."),
     ] = 120,
     app_seconds: Annotated[
-        float, typer.Option(min=0, help="Seconds that app.py then has to run without raising.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="Seconds that app.py then has to run without raising."
+        ),
     ] = 5,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the results as JSON; the rest goes to stderr.")
@@ -142,7 +155,7 @@ def flash(
     except FlashingError as error:
         end(str(error), error.exit_code)
     except OSError as error:
-        end(f"{error.filename}: {error.strerror}")
+        end(explained(error))
     raise typer.Exit(code)
 
 

@@ -13,6 +13,7 @@ from tools.verbs.shared import (
     application,
     end,
     existing_file,
+    micropython_at,
     new_verb,
     say,
 )
@@ -40,10 +41,11 @@ def footprint(
     ] = None,
     as_json: FiguresAsJson = False,
 ) -> None:
-    """Show what the choices in config.json take of a board's flash and heap, before it is flashed.
+    """Show what the choices in config.json take of a board.
 
-    The sizes are those of the firmware as `flash` compiles it; heap is weighed here, module by
-    module, and what whole power-ups take is as `measure --record` has recorded it.
+    That is of its flash and its heap, before it is flashed. The sizes are those of the firmware
+    as `flash` compiles it; heap is weighed here, module by module, and what whole power-ups take
+    is as `measure --record` has recorded it.
 
     Example: python3 -m tools footprint --config config.json --app app.py
     """
@@ -56,7 +58,7 @@ def footprint(
     given = existing_file(config, "--config").read_bytes() if config else None
     source = application(app)
     if micropython:
-        micropython = existing_file(micropython, "--micropython").absolute()
+        micropython = micropython_at(micropython, "--micropython")
     try:
         if given is not None:
             check_config(given, name=config)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import BOARD_CODES, Secret, SecretFile, end, new_verb, secret_of
+from tools.verbs.shared import PLAIN_CODES, Secret, SecretFile, end, explained, new_verb, secret_of
 
 verb = new_verb()
 
 
-@verb.command(epilog=BOARD_CODES)
+@verb.command(epilog=PLAIN_CODES)
 def init(
     config: Annotated[Path, typer.Option(help="The file to write.")] = Path("config.json"),
     ssid: Annotated[
@@ -22,7 +22,7 @@ def init(
         str | None,
         typer.Option(
             envvar="FIRSTBOOT_WIFI_PASSWORD",
-            help="Its password; empty for an open network.",
+            help="Its password, empty for an open network; other users of this computer see it.",
             show_default=False,
         ),
     ] = None,
@@ -73,4 +73,4 @@ def init(
     except FlashingError as error:
         end(str(error), error.exit_code)
     except OSError as error:
-        end(f"{error.filename}: {error.strerror}")
+        end(explained(error))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tools.set_up import add
-from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, Image, end, existing_file, new_verb, say
+from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, Image, end, micropython_at, new_verb, say
 
 verb = new_verb()
 
@@ -85,9 +85,9 @@ def measure(
             "budgets are those of the tests' MicroPython", param_hint="--record"
         )
     if micropython:
-        micropython = existing_file(micropython, "--micropython").absolute()
+        micropython = micropython_at(micropython, "--micropython")
     if frozen:
-        frozen = existing_file(frozen, "--frozen").absolute()
+        frozen = micropython_at(frozen, "--frozen")
     try:
         measured = run(found, details, as_json, micropython, frozen)
     except MeasureError as error:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import POWER_UP_CODES, Port, end, new_verb, say, secret_of
+from tools.verbs.shared import POWER_UP_CODES, Port, end, finite, new_verb, say, secret_of
 
 verb = new_verb()
 _PASSWORD = "FIRSTBOOT_WIFI_PASSWORD"
@@ -36,13 +36,14 @@ def onboard(
         bool, typer.Option("--networks", help="Only list the networks that the board hears.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds until it has to be provisioned.")
+        float,
+        typer.Option(min=0, callback=finite, help="Seconds until it has to be provisioned."),
     ] = 120,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON; the rest goes to stderr.")
     ] = False,
 ) -> None:
-    """Tell a board its Wi-Fi over the serial port, and see it provisioned.
+    """Tell a board its Wi-Fi by cable, and see it provisioned.
 
     The board is asked as a browser at its USB port asks it, by the Improv standard. It answers
     where its config.json has `onboarding`, while it has no Wi-Fi or its access point is open.
@@ -78,7 +79,7 @@ def onboard(
 
 
 def _password(ssid: str, file: Path | None) -> str:
-    given = secret_of(os.environ.get(_PASSWORD), file)
+    given = secret_of(os.environ.get(_PASSWORD), file, "--password-file")
     if given is None:
         if not sys.stdin.isatty():
             raise typer.BadParameter(

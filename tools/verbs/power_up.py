@@ -20,6 +20,7 @@ from tools.verbs.shared import (
     end,
     existing_file,
     explained,
+    finite,
     new_verb,
     say,
     scenario_in,
@@ -58,7 +59,12 @@ def power_up(
     board: Kind = BoardKind.esp32,
     image: Image = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds until power is cut; for pico-w, of its own time.")
+        float,
+        typer.Option(
+            min=0,
+            callback=finite,
+            help="Seconds until power is cut; for pico-w, of its own time.",
+        ),
     ] = 120,
     set_up_only: Annotated[
         bool, typer.Option("--set-up-only", help="Make the new flash and stop.")
@@ -77,8 +83,7 @@ def power_up(
     """Power up a virtual board and show its console.
 
     A FLASH that is not there yet is made, with the firmware, config.json and the certificates that
-    it names on it. Power it up
-    again with the same FLASH: the board remembers.
+    it names on it. Power it up again with the same FLASH: the board remembers.
 
     For pico-w, which shares its flash with --board rp2, this computer is 10.0.0.1: every name
     leads there, and nothing else is reached.

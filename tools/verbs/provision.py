@@ -68,6 +68,8 @@ def provision(
     secret = secret_of(secret, secret_file)
     if not secret:
         raise typer.BadParameter("it is missing", param_hint="--secret or --secret-file")
+    if not key:
+        raise typer.BadParameter("it is empty", param_hint="--key")
 
     def show(result) -> None:
         if as_json:

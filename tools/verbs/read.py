@@ -21,9 +21,9 @@ def read(
         typer.Argument(help="The file, for example /credentials.json.", show_default=False),
     ] = None,
 ) -> None:
-    """Print a file of a virtual board's flash; without one, which version the board runs.
+    """Print a file of a virtual board's flash.
 
-    Exit code 1 says that it is not there.
+    Without a file's name: which version the board runs. Exit code 1 says that it is not there.
 
     Example: python3 -m tools read --flash board.img /credentials.json
     """

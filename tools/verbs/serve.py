@@ -16,9 +16,11 @@ from tools.verbs.shared import (
     SecretFile,
     end,
     existing_file,
+    finite,
     new_verb,
     say,
     secret_of,
+    text_in,
 )
 
 verb = new_verb()
@@ -75,6 +77,7 @@ def serve(
         float | None,
         typer.Option(
             min=0,
+            callback=finite,
             help="For a profile with power saving (PSM): seconds after its last word in which a"
             " device is told things.",
             show_default=False,
@@ -89,12 +92,18 @@ def serve(
         ),
     ] = None,
     delay: Annotated[
-        float, typer.Option(min=0, help="Seconds before each reply; above 0.5 it comes separately.")
+        float,
+        typer.Option(
+            min=0,
+            callback=finite,
+            help="Seconds before each reply; above 0.5 it comes separately.",
+        ),
     ] = 0.0,
     first_reply_after: Annotated[
         float,
         typer.Option(
             min=0,
+            callback=finite,
             help="Seconds to the first reply after the start, which then comes separately; from a"
             " ThingsBoard, 2 to 4.",
         ),
@@ -199,8 +208,8 @@ def serve(
     commands = []
     try:
         if script:
-            commands = parse_script(existing_file(script, "--script").read_text(encoding="utf-8"))
-    except (CommandError, UnicodeDecodeError) as error:
+            commands = parse_script(text_in(script, "--script"))
+    except CommandError as error:
         raise typer.BadParameter(f"{script}: {error}", param_hint="--script") from None
     if console is None:
         console = sys.stdin is not None and sys.stdin.isatty()
@@ -275,6 +284,13 @@ def _credentials(host, coaps, cert, cert_key, new_ca) -> tuple[bytes, bytes] | N
         )
     from tools.fake_thingsboard.serve import new_credentials
 
+    if (
+        new_ca.exists()
+        and b"BEGIN CERTIFICATE" not in existing_file(new_ca, "--new-ca").read_bytes()
+    ):
+        raise typer.BadParameter(
+            f"{new_ca} is there and is no certificate: name another file", param_hint="--new-ca"
+        )
     ca, credentials = new_credentials(host)
     new_ca.write_bytes(ca)
     return credentials

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import threading
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -19,7 +21,8 @@ Exit codes:
   2  wrong usage
   3  ThingsBoard refused
   4  the time ran out
-  5  bad configuration"""
+  5  bad configuration
+  130  Ctrl-C"""
 BOARD_CODES = """\b
 Exit codes:
   0  provisioned, or done
@@ -36,7 +39,8 @@ PLAIN_CODES = """\b
 Exit codes:
   0  done
   1  failed
-  2  wrong usage"""
+  2  wrong usage
+  130  Ctrl-C"""
 
 
 class BoardKind(str, Enum):
@@ -90,10 +94,40 @@ def new_verb() -> typer.Typer:
 
 def existing_file(path: Path, option: str) -> Path:
     """The file that an option names; typer.BadParameter when it is not there."""
-    if not path.is_file():
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder", param_hint=option)
+    if not path.exists():
         more = f"; write one with {NAME} init" if option == "--config" else ""
         raise typer.BadParameter(f"there is no file {path}{more}", param_hint=option)
     return path
+
+
+def micropython_at(path: Path, option: str) -> Path:
+    """The MicroPython that an option names; typer.BadParameter when it is none."""
+    command = existing_file(path, option).absolute()
+    ask = [command, "-c", "import sys; print(sys.implementation.name)"]
+    try:
+        said = subprocess.run(ask, capture_output=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        said = b""
+    if said.strip() != b"micropython":
+        raise typer.BadParameter(f"{path} is no MicroPython that runs here", param_hint=option)
+    return command
+
+
+def text_in(path: Path, option: str) -> str:
+    """The text of the file that an option names; typer.BadParameter when there is none."""
+    try:
+        return existing_file(path, option).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{path} is not in UTF-8", param_hint=option) from None
+
+
+def finite(seconds: float | None) -> float | None:
+    """The callback of an option in seconds; typer.BadParameter for no time that can be waited."""
+    if seconds is not None and not seconds <= threading.TIMEOUT_MAX:
+        raise typer.BadParameter(f"{seconds:g} is no number of seconds that can be waited")
+    return seconds
 
 
 def scenario_in(path: Path | None, is_pico_w: bool):
@@ -122,15 +156,22 @@ def application(path: Path | None) -> bytes | None:
         raise typer.BadParameter(str(error), param_hint="--app") from None
 
 
-def secret_of(secret: str | None, file: Path | None) -> str | None:
-    """The secret that --secret, --secret-file or the environment gives; None when none does."""
+def secret_of(secret: str | None, file: Path | None, option: str = "--secret-file") -> str | None:
+    """The secret that --secret, a file or the environment gives; None when none does.
+
+    `option`: what names the file. typer.BadParameter when it is no text, or empty.
+    """
     if file is None:
         return secret
     if str(file) == "-":
         import sys
 
-        return sys.stdin.readline().strip()
-    return existing_file(file, "--secret-file").read_text(encoding="utf-8").strip()
+        given = sys.stdin.readline().strip()
+    else:
+        given = text_in(file, option).strip()
+    if not given:
+        raise typer.BadParameter(f"there is nothing in {file}", param_hint=option)
+    return given
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, new_verb
+from tools.verbs.shared import PLAIN_CODES, FiguresAsJson, finite, new_verb
 
 verb = new_verb()
 
@@ -15,12 +15,19 @@ verb = new_verb()
 def storm(
     boards: Annotated[
         int | None,
-        typer.Option(min=1, help="How many boards: 10,000, or 100 real ones.", show_default=False),
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="How many boards: 10,000, or 100 real ones.",
+            show_default=False,
+        ),
     ] = None,
     rate_limit: Annotated[
         int, typer.Option(min=1, help="Datagrams a second that the server handles.")
     ] = 500,
-    outage: Annotated[float, typer.Option(min=0, help="Seconds until the server is up.")] = 0.0,
+    outage: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Seconds until the server is up.")
+    ] = 0.0,
     loss: Annotated[
         float, typer.Option(min=0, max=0.9, help="The share of datagrams lost each way.")
     ] = 0.0,
@@ -45,7 +52,9 @@ def storm(
             " downloaded it.",
         ),
     ] = False,
-    size: Annotated[int, typer.Option(min=1, help="Bytes of the --update.")] = 20_000,
+    size: Annotated[
+        int, typer.Option(min=1, max=4_000_000, help="Bytes of the --update.")
+    ] = 20_000,
     as_json: FiguresAsJson = False,
 ) -> None:
     """Let power return to a whole building.

@@ -119,12 +119,15 @@ def read_file(flash: Path, path: str) -> bytes:
     if not name.parts or ".." in name.parts:
         raise NotOnFlash(f"{flash} has no file {path}")
     if flash.is_dir():
+        if not (flash / "main.py").is_file():
+            raise FlashError(f"{flash} is no flash: it has no main.py")
         file = flash / name
         if not file.is_file():
             raise NotOnFlash(f"{flash} has no file {path}")
         return file.read_bytes()
+    kind = _kind_of(flash)
     if is_fat(flash):
-        content = read_fat(flash, _kind_of(flash), f"/{name}")
+        content = read_fat(flash, kind, f"/{name}")
         if content is None:
             raise NotOnFlash(f"{flash} has no file {path}")
         return content

@@ -107,6 +107,8 @@ class Scenario(dict):
             if self[key] not in choices:
                 raise ScenarioError(f"{key} is {self[key]!r}, not one of {choices}")
         if self["networks"] is not None:
+            if not isinstance(self["networks"], list):
+                raise ScenarioError("networks is a list of objects")
             self["networks"] = [
                 _filled(_named(network), NETWORK_KEYS, f"networks[{index}]")
                 for index, network in enumerate(self["networks"])
@@ -120,11 +122,13 @@ class Scenario(dict):
         """The scenario in a JSON file."""
         try:
             return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
-        except (TypeError, json.JSONDecodeError) as error:
+        except (TypeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ScenarioError(f"{path} is not a JSON object: {error}") from error
 
 
-def _named(network: dict) -> dict:
+def _named(network: Any) -> dict:
+    if not isinstance(network, dict):
+        raise ScenarioError(f"networks has {network!r} in it, and is a list of objects")
     return {"ssid": "", **network} if network.get("ssid_hex") else network
 
 
@@ -136,4 +140,13 @@ def _filled(given: dict, keys: dict, where: str) -> dict:
     missing = [key for key, value in filled.items() if value is REQUIRED]
     if missing:
         raise ScenarioError(f"{where} lacks {missing}")
+    for key, value in filled.items():
+        default = keys[key]
+        if default not in (None, REQUIRED) and not _is_like(default, value):
+            raise ScenarioError(f"{where}: {key} is {value!r}, and the default is {default!r}")
     return filled
+
+
+def _is_like(default: Any, value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number if type(default) is int else isinstance(value, type(default))
