@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.progress import Progress
-
 from tools.storm import power, restart, update
 from tools.storm.simulation import Storm, Weather
-from tools.styled import Console
+from tools.styled import Console, progress_bars
 
 # What happens to the boards: power returns, the server restarts under them, an update is assigned.
 POWER, RESTART, UPDATE = "power", "restart", "update"
@@ -37,22 +33,21 @@ def storm(weather: Weather, as_json: bool, event: str = POWER) -> int:
     """
     console = Console(highlight=False, soft_wrap=True)
     storms = {}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with progress_bars() as progress:
         for name, jitter in (("with jitter", True), ("without jitter", False)):
             task = progress.add_task(f"{weather.boards} boards {name}", total=weather.boards)
             storms[name] = _SIMULATE[event](
                 weather, jitter, lambda done, task=task: progress.update(task, completed=done)
             )
     figures = {name: figures_of(storm, event) for name, storm in storms.items()}
-    memory = _memory_bytes() // weather.boards
     if as_json:
-        print(json.dumps({"seed": weather.seed, "bytes per board": memory, **figures}))
-        return 0
-    print(storm_table(figures), end="")
-    for name, each in storms.items():
-        console.print(f"\nDatagrams at the server over time, {name}:")
-        console.print(_drawn(each))
-    console.print(f"\n{memory} bytes of memory a board. Seed {weather.seed}.")
+        print(json.dumps({"seed": weather.seed, **figures}))
+    else:
+        print(storm_table(figures), end="")
+        for name, each in storms.items():
+            console.print(f"\nDatagrams at the server over time, {name}:")
+            console.print(_drawn(each))
+        console.print(f"\nSeed {weather.seed}.")
     return 0 if all(len(each.provisioned) == weather.boards for each in storms.values()) else 1
 
 
@@ -67,7 +62,7 @@ def storm_for_real(boards: int) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="firstboot-") as folder,
         FakeThingsBoard(thingsboard) as server,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        progress_bars() as progress,
         ThreadPoolExecutor(boards) as power,
     ):
         config = json.dumps(
@@ -148,9 +143,4 @@ def _drawn(storm: Storm) -> str:
     ]
     highest = max(columns)
     bars = "".join(_BARS[math.ceil(column * (len(_BARS) - 1) / highest)] for column in columns)
-    return f"{highest:>6} ┤{bars}\n     0 └ 0 s to {last} s, {width} s a bar"
-
-
-def _memory_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return f"{highest:>6} ┤{bars}\n     0 └ 0 s to {last:,} s, {width:,} s a bar"
