@@ -2,7 +2,8 @@
 
 pytest collects each `test_*` function there as usual and calls it on CPython. This collects the
 same functions again as `name[micropython]`: they run in a MicroPython process, one for each file,
-which takes the names of the tests one by one. Besides them, each file gets a test of its own,
+which takes the names of the tests one by one. The firmware is compiled for it: each power-up gives
+modules back and imports them again. Besides them, each file gets a test of its own,
 `same_tests[micropython]`: what CPython finds in the file, MicroPython runs, and the reverse.
 """
 
@@ -14,13 +15,16 @@ import linecache
 import os
 import re
 import subprocess
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
+from tools.measure.bench import compile_to, firmware_files
 from tools.virtual_board.interpreter import Interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +42,15 @@ class MicroPythonFailure(Exception):
 
 
 class MicroPythonProcess:
-    """A MicroPython that has imported one test file and runs its tests by name."""
+    """A MicroPython that has imported one test file and runs its tests by name.
 
-    def __init__(self, command: Path, file: Path, time_out: float = TIME_OUT):
+    `folder`: it has the firmware compiled.
+    """
+
+    def __init__(self, command: Path, file: Path, folder: str, time_out: float = TIME_OUT):
         self._time_out = time_out
         self._process = subprocess.Popen(
-            [command, "-m", "host_tests.micropython_runner", _module_name(file)],
+            [command, "-m", "host_tests.micropython_runner", _module_name(file), folder],
             cwd=ROOT,
             env={**os.environ, "MICROPYPATH": ".frozen"},  # besides cwd, which comes first
             stdin=subprocess.PIPE,
@@ -109,8 +116,15 @@ class MicroPythonLane:
             process.close()
             process = None
         if process is None:
-            self._processes[file] = process = MicroPythonProcess(self.interpreter.command, file)
+            process = MicroPythonProcess(self.interpreter.command, file, self._compiled.name)
+            self._processes[file] = process
         return process
+
+    @cached_property
+    def _compiled(self) -> tempfile.TemporaryDirectory:
+        folder = tempfile.TemporaryDirectory(prefix="firstboot-tests-")
+        compile_to(ROOT, firmware_files(ROOT, with_optional=True), Path(folder.name))
+        return folder
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector):
         if self.interpreter.command and file_path.parent == FOLDER and file_path.match("test_*.py"):
@@ -120,6 +134,8 @@ class MicroPythonLane:
     def pytest_sessionfinish(self) -> None:
         for process in self._processes.values():
             process.close()
+        if "_compiled" in vars(self):
+            self._compiled.cleanup()
 
     def pytest_terminal_summary(self, terminalreporter) -> None:
         if not self.interpreter.command:
@@ -234,7 +250,8 @@ def explained(traceback: str) -> str:
             continue
         shown.append(line)
         if place:
-            source = linecache.getline(str(ROOT / place["file"]), int(place["line"])).strip()
+            file = (ROOT / place["file"]).with_suffix(".py")  # of a .mpy its source
+            source = linecache.getline(str(file), int(place["line"])).strip()
             shown.append(f"    {source}")
     if shown and shown[0].startswith("Traceback"):
         shown.insert(0, shown[-1])

@@ -1,6 +1,6 @@
 """The MicroPython side of `micropython_lane`: runs the tests of one module when asked.
 
-Its argument is the module's name. It reports which tests it found, then reads the name of a test
+Its arguments are the module's name and a folder with the firmware compiled. It reports which tests it found, then reads the name of a test
 from each line of standard input and reports what became of it. A report is a line of JSON after a
 mark that no test prints.
 """
@@ -13,6 +13,8 @@ import sys
 from host_tests.firmware.helpers import Skip
 
 MARK = "\x1e"
+# Past so many bytes of garbage, MicroPython looks longer for room than it takes to collect it.
+THRESHOLD = 1 << 19
 
 
 def report(outcome, text="", **more):
@@ -50,4 +52,6 @@ def main(name):
         run(getattr(module, line.strip()))
 
 
+gc.threshold(THRESHOLD)
+sys.path.insert(0, sys.argv[2])
 main(sys.argv[1])

@@ -191,7 +191,7 @@ def test_count_is_of_both_interpreters_and_of_firmware_only():
 
 
 def test_a_traceback_shows_the_error_first_and_the_source():
-    place = '  File "host_tests/conftest.py", line 3, in test_a'
+    place = '  File "host_tests/conftest.mpy", line 3, in test_a'
     assert explained(f"Traceback (most recent call last):\n{place}\nValueError: no\n") == (
         "ValueError: no\n"
         "Traceback (most recent call last):\n"
