@@ -422,17 +422,19 @@ class Site(Work):
         """
         end = self.clock.slept + ms
         resets = self.resets
-        # At one go, since virtual time has a price.
-        pause = 1_000 if ms < 600_000 else 20_000
         is_on = True
         while self.clock.slept < end and not (until_reset and self.resets > resets):
             try:
                 if not is_on:
                     self.power_on()
                 is_on = False
+                before = len(self.requests), len(self.packages.blocks)
                 self.device.send_telemetry({"n": 1})
                 self.device.wait(1_000)
-                self.clock.sleep_ms(pause)
+                is_quiet = (len(self.requests) - 1, len(self.packages.blocks)) == before
+                # At one go, since virtual time has a price.
+                is_at_once = ms >= 600_000 or is_quiet
+                self.clock.sleep_ms(min(20_000, end - self.clock.slept) if is_at_once else 1_000)
                 is_on = True
             except Reset:
                 self.resets += 1
