@@ -23,6 +23,8 @@ class Backlog:
     is_saved = is_once = False
     # In ticks, None for never.
     saved_at = None
+    # The number of the first reading that is not on flash, as Queue counts them.
+    _saved_to = 0
     # What `next` gave last is for: "telemetry" or "attributes".
     resource = None
     # Each reading before that number goes out alone.
@@ -121,6 +123,7 @@ class Backlog:
         if is_known_now and not self._is_known:
             self.queue.shift(clock - self._uptime)
             self._last += clock - self._uptime
+            self._saved_to = 0  # with other times
         self._is_known = is_known_now
         self._now = clock if is_known_now else self._uptime
 
@@ -131,17 +134,18 @@ class Backlog:
         return oldest is not None and not is_known(oldest) and self._uptime - oldest > _LATE
 
     def save(self):
-        """Keep on flash what waits, with `persist`, when the last time is 10 minutes ago."""
+        """Keep on flash what waits, with `persist`, if it is new and the last time 10 min ago."""
         is_soon = False
         if self.saved_at is not None:
             passed = ticks_diff(self.board.ticks(), self.saved_at)
             # Less than 0: it is days ago.
             is_soon = 0 <= passed < _BETWEEN_SAVES
-        if not len(self.queue) or (self.persist and not is_soon):
+        is_new = self.queue.first + len(self.queue) > self._saved_to
+        if not len(self.queue) or (self.persist and is_new and not is_soon):
             self.keep()
 
     def keep(self):
-        """Keep on flash what waits, and nothing else."""
+        """Keep on flash what waits, and nothing else; return whether that came to something."""
         board = self.board
         try:
             if len(self.queue):
@@ -151,10 +155,13 @@ class Backlog:
                 from firmware.thingsboard.readings import saved
 
                 board.storage.save(_SAVED, saved(self.queue))
+                self._saved_to = self.queue.first + len(self.queue)
             else:
                 self.forget()
+            return True
         except (FirstbootError, MemoryError) as error:
             board.indicator.say("telemetry not saved", *str(error).split("\n"))
+            return False
 
     def forget(self):
         """Remove what was kept. Raises FirstbootError."""

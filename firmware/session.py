@@ -61,6 +61,9 @@ class Session:
     def is_due(self):
         """Return whether there is something to send that may be tried now."""
         if self.waits():
+            # The next try may be later than what waits has to be on flash.
+            if self.backlog:
+                self.backlog.save()
             return False
         is_observing_due = self.observed and self.observed.is_due(self.client)
         return bool(self.backlog or self.is_expecting or is_observing_due)
@@ -72,9 +75,6 @@ class Session:
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         backlog = self.backlog
-        if self.waits():
-            # The next try may be later than what waits has to be on flash.
-            backlog.save()
         is_over = False
         try:
             while not is_over and self.is_due():

@@ -119,7 +119,7 @@ def deep(session, ms):
 def keep(session):
     """Keep telemetry, attributes and replies to calls: in memory that lasts, else on flash.
 
-    With `persist` telemetry is on flash, too.
+    With `persist` telemetry is on flash, and in memory only when it cannot be saved there.
     """
     board, backlog = session.board, session.backlog
     calls = replies(session.observed and session.observed.calls)
@@ -129,12 +129,15 @@ def keep(session):
         json.dumps(calls).encode(),
     )
     waits = backlog or calls
-    is_remembered = board.remember(rest + saved(backlog.queue) + b"}" if waits else b"")
+    # What is in both comes twice.
+    is_saved = backlog.persist and backlog.keep()
+    telemetry = b"[]" if is_saved else saved(backlog.queue)
+    is_remembered = board.remember(rest + telemetry + b"}" if waits else b"")
     try:
-        if backlog.persist or not is_remembered:
-            backlog.keep()
-        else:
+        if is_remembered and not is_saved:
             backlog.forget()
+        elif not backlog.persist:
+            backlog.keep()
         if is_remembered or not (attributes or calls):
             board.storage.remove(_KEPT)
         else:

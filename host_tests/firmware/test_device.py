@@ -134,6 +134,28 @@ def test_what_waits_survives_a_restart():
     assert work.device.waiting == 0
 
 
+def test_what_waits_is_on_flash_ten_minutes_later_however_late_the_next_try_is():
+    work = Work(persist=True)
+    work.is_deaf = True
+    work.device.send_telemetry({"n": 1})
+    # The next try is an hour later, as when ThingsBoard has refused.
+    work.device.session.retry_at = work.clock.ticks_add(work.clock.ticks_ms(), 3_600_000)
+    work.device.send_telemetry({"n": 2})
+    saves = work.world.flash.count("rename", "/telemetry.json")
+    work.device.wait(601_000)
+    work.power_on(credentials(), persist=True)
+    assert work.device.waiting == 2
+    assert work.world.flash.count("rename", "/telemetry.json") == saves + 1
+
+
+def test_what_is_on_flash_is_not_saved_again():
+    work = Work(persist=True)
+    work.is_deaf = True
+    work.device.send_telemetry({"n": 1})
+    work.device.wait(7_200_000)
+    assert work.device.waiting == work.world.flash.count("rename", "/telemetry.json") == 1
+
+
 def test_close_saves_and_the_device_goes_on_all_the_same():
     work = Work(persist=True)
     work.is_deaf = True

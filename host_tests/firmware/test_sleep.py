@@ -102,6 +102,23 @@ def test_what_waits_already_is_not_saved_again():
     assert work.world.deep_sleeps == [600_000] * 5
 
 
+def test_what_is_kept_in_memory_and_on_flash_comes_once():
+    """Also where the flash is full, and still has what could be saved before."""
+    for is_full in (False, True):
+        work = Home(b"", persist=True)
+        work.is_deaf = True
+        for number in range(4):
+            work.device.send_telemetry({"n": number})
+            if is_full and number:
+                work.world.flash.broken = ("write", TELEMETRY + ".new", ENOSPC)
+            work.sleep()
+            assert work.device.waiting == number + 1
+        work.is_deaf = False
+        work.device.wait(5_000)
+        assert list(work.telemetry()["n"].values()) == [0, 1, 2, 3]
+        assert TELEMETRY not in work.world.flash.files and not work.world.memory
+
+
 def test_more_than_the_memory_holds_is_on_flash():
     work = Home(b"")
     work.is_deaf = True
