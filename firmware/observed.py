@@ -162,6 +162,10 @@ class Observed:
             client.send(encode(CON, EMPTY, client.message_id, b"", ()))
             # A request with it would take the Reset that answers this for its own.
             client.message_id = client.message_id + 1 & 0xFFFF
+        trial = self._board.trial
+        if trial and trial.is_due():
+            # Also where an application that is good has nothing to say until it is too late.
+            self.doubt()
 
     def update_steps(self):
         """Return one step of an update over the air, if there is one."""

@@ -43,13 +43,16 @@ class Trial:
         """ThingsBoard has answered. Raises FirstbootError when the flash fails."""
         if self.is_over:
             return
-        passed = ticks_diff(ticks_ms(), self._began) // 1000
-        left = self._state.found["trial"] - passed
+        left = self._left()
         if left <= 0:
             self.confirm()
         elif not self._is_reached:
             self._is_reached = True
             self._end_in(left + self._state.found["contact"])
+
+    def is_due(self):
+        """Return whether ThingsBoard's next answer confirms it."""
+        return not self.is_over and self._left() <= 0
 
     def confirm(self):
         """The new version is proven, and stays. Raises FirstbootError when the flash fails."""
@@ -100,6 +103,10 @@ class Trial:
         self._reserve = None
         sys.modules.pop("app", None)
         gc.collect()
+
+    def _left(self):
+        """Return how many s of the trial are left."""
+        return self._state.found["trial"] - ticks_diff(ticks_ms(), self._began) // 1000
 
     def _end_in(self, seconds):
         self._ends = ticks_add(ticks_ms(), seconds * 1000)

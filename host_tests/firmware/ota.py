@@ -191,6 +191,9 @@ class Trial:
     def contact(self):
         self.is_reached = True
 
+    def is_due(self):
+        return False
+
     def before_sleep(self):
         if self.is_reached:
             self.confirm()

@@ -108,12 +108,13 @@ def test_contact_in_the_end():
     case.trial.contact()
     case.at(99)
     case.trial.contact()
-    assert case.site.state.on_trial
+    assert case.site.state.on_trial and not case.trial.is_due()
     case.at(100)
+    assert case.trial.is_due()
     case.trial.contact()
     state = case.site.state
     assert (state.running, state.on_trial, state.found["untold"]) == ("/a", False, "UPDATED")
-    assert case.trial.is_over
+    assert case.trial.is_over and not case.trial.is_due()
     case.at(1000)
     assert not case.look() and not Timer.running
     assert case.lines == ["update: my-app 2 is confirmed"]

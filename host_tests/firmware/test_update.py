@@ -4,7 +4,16 @@ from firmware.update.errors import UpdateError, passing
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.ota import BLOCK, BLOCK2, Flash, Installation, Site, attributes, bundle
+from host_tests.firmware.ota import (
+    BLOCK,
+    BLOCK2,
+    Flash,
+    Installation,
+    Site,
+    Trial,
+    attributes,
+    bundle,
+)
 from host_tests.firmware.world import Reset, example
 
 ALL = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING"]
@@ -668,6 +677,22 @@ def test_what_is_switched_to_is_started_whatever_fails_then():
     storage.read = fails_to_read_once
     site.run(60_000, until_reset=True)
     assert site.resets == 1 and site.state.on_trial
+
+
+def test_thingsboard_is_asked_when_its_answer_ends_a_trial():
+    """An application that says nothing by itself is not rolled back for that."""
+    site = Site(refresh=3_600_000)
+    site.device.on_attributes(lambda values: None)
+    site.device.wait(5_000)
+    site.trial = site.board.trial = Trial(site.state)
+    site.device.wait(200_000)
+    assert not site.trial.is_reached
+    site.trial.is_due = lambda: not site.trial.is_reached
+    site.device.wait(2_000)
+    assert site.trial.is_reached
+    asked = len(site.requests)
+    site.device.wait(200_000)
+    assert len(site.requests) == asked
 
 
 def test_an_application_that_never_waits_is_updated():
