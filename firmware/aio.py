@@ -36,12 +36,15 @@ class Device(device.Device):
         session = self.session
         end = ticks_add(session.board.ticks(), min(int(ms), device.LONGEST))
         while True:
-            if session.is_due():
-                await self._drive(session.work())
-            job = session.next_job()
-            if job:
-                session.observed.finish(job, await self._call(job[0], job[1]))
-                continue
+            try:
+                if session.is_due():
+                    await self._drive(session.work())
+                job = session.next_job()
+                if job:
+                    session.observed.finish(job, await self._call(job[0], job[1]))
+                    continue
+            except MemoryError as error:
+                self._short_of_memory(error)
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return
@@ -58,6 +61,13 @@ class Device(device.Device):
         for left in sleep.windows(self.session):
             await self.wait(left)
         sleep.deep(self.session, int(ms))
+
+    async def _work(self, confirm=True):
+        try:
+            return await self._drive(self.session.work(confirm))
+        except MemoryError as error:
+            self._short_of_memory(error)
+            return False
 
     async def _drive(self, steps):
         async with self._lock:

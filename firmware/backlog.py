@@ -51,18 +51,27 @@ class Backlog:
         return bool(self.queue.readings or (self.attributes and self.attributes.values))
 
     def put(self, values, ts, confirm=True):
-        """Let telemetry wait; see firmware.device.Device.send_telemetry."""
-        self.check_clock()
-        is_alone = not len(self.queue)
-        if isinstance(values, list):
-            from firmware.thingsboard.readings import check_reading
+        """Let telemetry wait; see firmware.device.Device.send_telemetry.
 
-            for each in values:
-                check_reading(each)
-            for each in values:
-                self._put(each["values"], each.get("ts"))
-        else:
-            self._put(values, ts)
+        Raises MemoryError, too, when that has dropped some of it, which is counted.
+        """
+        is_alone = not len(self.queue)
+        left = len(values) if isinstance(values, list) else 1
+        try:
+            self.check_clock()
+            if isinstance(values, list):
+                from firmware.thingsboard.readings import check_reading
+
+                for each in values:
+                    check_reading(each)
+                for each in values:
+                    self._put(each["values"], each.get("ts"))
+                    left -= 1
+            else:
+                self._put(values, ts)
+        except MemoryError:
+            self.queue.dropped += left
+            raise
         if confirm or not is_alone:
             self._first_once = self.queue.first + len(self.queue)
 
@@ -111,7 +120,7 @@ class Backlog:
         """
         from firmware.thingsboard.refused import refused
 
-        return refused(self, probe, self.board.indicator.say)
+        return refused(self, probe, self.board.indicator)
 
     def check_clock(self):
         """Note what the clock says, and correct what was noted by one that was not set."""
@@ -129,7 +138,8 @@ class Backlog:
 
     def wants_clock(self):
         """Return whether a reading has waited for long, and its time is not known."""
-        oldest = self.queue.oldest
+        readings = self.queue.readings
+        oldest = readings[0][0] if readings else None
         self.check_clock()
         return oldest is not None and not is_known(oldest) and self._uptime - oldest > _LATE
 

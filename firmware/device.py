@@ -15,6 +15,7 @@ from micropython import const
 
 from firmware.coap.steps import drive
 from firmware.errors import FirstbootError
+from firmware.memory import drop_half_loaded
 from firmware.retry import bug
 from firmware.session import Session
 
@@ -63,7 +64,7 @@ class Device:
 
     @property
     def dropped(self):
-        """How many readings the queue had no room for."""
+        """How many readings there was no room or no memory for."""
         return self.session.backlog.queue.dropped
 
     @property
@@ -101,16 +102,22 @@ class Device:
         lost. Raises ValueError for what JSON cannot say, and for a reading that the queue is too
         small for.
         """
-        self.session.backlog.put(values, ts, confirm)
-        return self._drive(self.session.work(confirm))
+        try:
+            self.session.backlog.put(values, ts, confirm)
+        except MemoryError as error:
+            self._short_of_memory(error)
+        return self._work(confirm)
 
     def send_attributes(self, values):
         """Send client attributes, a dictionary; return whether nothing waits to be sent.
 
         Of each attribute the last value waits while ThingsBoard cannot be reached.
         """
-        self.session.backlog.put_attributes(values)
-        return self._drive(self.session.work())
+        try:
+            self.session.backlog.put_attributes(values)
+        except MemoryError as error:
+            self._short_of_memory(error)
+        return self._work()
 
     def request_attributes(self, client_keys=(), shared_keys=()):
         """Return {"client": {…}, "shared": {…}}: the attributes of these keys that exist.
@@ -145,12 +152,15 @@ class Device:
         session = self.session
         end = ticks_add(session.board.ticks(), min(int(ms), LONGEST))
         while True:
-            if session.is_due():
-                self._drive(session.work())
-            job = session.next_job()
-            if job:
-                session.observed.finish(job, self._call(job[0], job[1]))
-                continue
+            try:
+                if session.is_due():
+                    self._drive(session.work())
+                job = session.next_job()
+                if job:
+                    session.observed.finish(job, self._call(job[0], job[1]))
+                    continue
+            except MemoryError as error:
+                self._short_of_memory(error)
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return
@@ -179,6 +189,20 @@ class Device:
     def close(self):
         """Give the connection and its memory back; keep what waits on flash, with `persist`."""
         self.session.close()
+
+    def _work(self, confirm=True):
+        """Send what waits; return whether nothing waits any more."""
+        try:
+            return self._drive(self.session.work(confirm))
+        except MemoryError as error:
+            self._short_of_memory(error)
+            return False
+
+    def _short_of_memory(self, error):
+        """Give back the connection's memory, and say so, unless the last try failed anyway."""
+        drop_half_loaded()
+        if not self.session.waits():
+            self.session.failed(error)
 
     def _drive(self, steps):
         """Run steps to their end; return what they return."""

@@ -29,6 +29,22 @@ def give_back(steps=_STEPS):
             delattr(sys.modules[package], name)
 
 
+def drop_half_loaded():
+    """Let a module be imported again that there was no memory for.
+
+    MicroPython leaves the name of one in sys.modules with nothing behind it, and the next import of
+    it would end MicroPython. Takes no memory.
+    """
+    name = True
+    while name:
+        name = None
+        for each in sys.modules:
+            # It says None of nothing, too.
+            if sys.modules.get(each) is None:
+                name = each
+        sys.modules.pop(name, None)
+
+
 def give_back_room(room, but=""):
     """Free all modules of a room of the firmware, such as "onboarding", `but` for these."""
     start = "firmware.%s." % room

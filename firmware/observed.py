@@ -167,10 +167,6 @@ class Observed:
             # Also where an application that is good has nothing to say until it is too late.
             self.doubt()
 
-    def update_steps(self):
-        """Return one step of an update over the air, if there is one."""
-        return self.update.step() if self.update else ()
-
     def next_job(self):
         """Return (handler, arguments, id of a call or None); None: there is no handler to call."""
         change = self._attributes.next_change() if self._attributes else None

@@ -95,10 +95,10 @@ def _ask(session, code, resource, payload=b"", timeout=_TIMEOUT):
         while True:
             try:
                 if not session.is_linked():
-                    yield from session.connect()
+                    yield from session.link().connect(session)
                 return (yield from session.ask(code, resource, payload, timeout))
             except Unauthorized:
-                yield from session.renew()
+                yield from session.link().renew(session)
     except FirstbootError as error:
         if error.state == "refused":
             session.failed(error)

@@ -5,6 +5,7 @@ import sys
 from micropython import const
 
 from firmware.errors import FirstbootError
+from firmware.memory import drop_half_loaded
 
 _FIRST_BACKOFF = const(4_000)
 _LONGEST_BACKOFF = const(900_000)
@@ -32,12 +33,15 @@ def spread(wait, random):
 
 def unexpected(error):
     """Show the traceback of an exception of whatever class; return it as a FirstbootError."""
+    drop_half_loaded()
     sys.print_exception(error)
-    return FirstbootError(
-        "an unexpected %s: %s" % (type(error).__name__, error),
-        "Its traceback stands above. Look at files of yours with the name of a module, and put the"
-        " firmware on the board again.",
+    fix = (
+        "Let your application take less of it."
+        if isinstance(error, MemoryError)
+        else "Its traceback stands above. Look at files of yours with the name of a module, and put"
+        " the firmware on the board again."
     )
+    return FirstbootError("an unexpected %s: %s" % (type(error).__name__, error), fix)
 
 
 def bug(error):

@@ -33,10 +33,6 @@ class Session:
     """
 
     client = observed = on_state = None
-    # What the last try failed for, and how many did.
-    trouble, failures = None, 0
-    # In ticks: not before; None: at once.
-    retry_at = None
     # `is_new`: ThingsBoard has given the credentials, and has not yet taken them.
     is_answered = is_new = False
     # Whether to connect with nothing to send: config.json seems to ask for updates.
@@ -49,6 +45,9 @@ class Session:
         self.open, self.board, self.credentials = connect, board, credentials
         self.backlog = Backlog(board, limit, keeps, persist)
         self.refresh = refresh
+        # What the last try failed for, how many did, and until when, in ticks, there is no other.
+        # Here, since `failed` may have no memory for more.
+        self.trouble, self.failures, self.retry_at = None, 0, None
 
     def observe(self):
         """Return what is observed, nothing at first."""
@@ -81,12 +80,13 @@ class Session:
                 backlog.is_once = False
                 try:
                     if not self.is_linked():
-                        yield from self.connect()
+                        yield from self.link().connect(self)
                     if self.observed and self.observed.owes(self.client):
                         yield from self.observed.work(self)
                     elif not backlog:
                         is_over = True  # one step, since handlers are called in between
-                        yield from self.observed.update_steps() if self.observed else ()
+                        if self.observed and self.observed.update:
+                            yield from self.observed.update.step()
                     else:
                         body = backlog.next(self.client.transport.largest_block, confirm)
                         resource, is_once = backlog.resource, backlog.is_once
@@ -97,7 +97,7 @@ class Session:
                             self.heard(response)
                             backlog.sent()
                 except Unauthorized:
-                    yield from self.renew()
+                    yield from self.link().renew(self)
                 except (NoResponse, GeneratorExit) as error:
                     if not backlog.is_once:
                         raise
@@ -187,11 +187,11 @@ class Session:
         """Return whether there is a connection, from the address that the board has."""
         return self.client and self.board.address == self.address
 
-    def connect(self):
-        """The steps that join the Wi-Fi and connect. Raises FirstbootError."""
-        from firmware.link import connect
+    def link(self):
+        """Return the module that has the steps which connect, and which get new credentials."""
+        from firmware import link
 
-        return connect(self)
+        return link
 
     def disconnect(self):
         """Give the connection back."""
@@ -200,12 +200,6 @@ class Session:
             self.client = None
         if self.observed:
             self.observed.on_disconnect()
-
-    def renew(self):
-        """The steps that get new credentials after a 4.01. Raises FirstbootError."""
-        from firmware.link import renew
-
-        return renew(self)
 
     def failed(self, error):
         """Note what a try failed for, say it, and when the next one may be."""

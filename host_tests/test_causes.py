@@ -217,7 +217,7 @@ def refused_twice():
     session = Session.__new__(Session)
     session.disconnect = lambda: None
     session.is_new = True
-    return session.renew()
+    return session.link().renew(session)
 
 
 def unobserved():

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "firmware.device": {
         "firmware.board.hardware",
         "firmware.coap.steps",
+        "firmware.memory",
         "firmware.requests",
         "firmware.retry",
         "firmware.session",
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     "firmware.backlog": {"firmware.thingsboard"},
     "firmware.failures": {"firmware.retry"},
     "firmware.memory": set(),
-    "firmware.retry": set(),
+    "firmware.retry": {"firmware.memory"},
     "firmware.power_up": {
         "firmware.board",
         "firmware.failures",

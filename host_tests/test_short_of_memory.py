@@ -25,6 +25,7 @@ FOREIGN = "token-of-another-device"
 ALL = 160 * 1024
 # Beside what stands in for the board's ROM.
 ENOUGH = 96 * 1024
+MORE = 112 * 1024
 # From the least in which main.py can load firmware.application, to more than is needed.
 POWER_UP = range(8 * 1024, 56 * 1024, 1024)
 REFUSAL = range(24 * 1024, 72 * 1024, 2048)
@@ -47,6 +48,48 @@ def run(credentials):
         time.sleep(60)
         device.wait(0)
     print("worked")
+"""
+
+# While it sends, the heap has but one piece left, from nothing to more than sending takes.
+READINGS = 150
+GREEDY = b"""
+import time
+
+from firmware.device import Device
+
+
+def take_all():
+    taken = [None]
+    try:
+        while True:
+            taken = [taken]
+    except MemoryError:
+        return taken
+
+
+def give_back(taken, pieces):
+    # One by one, since the stack may still have one of them.
+    while taken and pieces:
+        taken[0], taken = None, taken[0]
+        pieces -= 1
+    return taken
+
+
+def run(credentials):
+    device = Device(credentials)
+    device.on_state(lambda state, text: print("state:", state, text))
+    for left in range(50):
+        one = {"reading": left}
+        two = [{"values": {"reading": left + 1}}, {"values": {"reading": left + 2}}]
+        taken = give_back(take_all(), left)
+        device.send_telemetry(one)
+        device.send_telemetry(two)
+        device.send_attributes(one)
+        device.wait(0)
+        give_back(taken, -1)
+    time.sleep(300)
+    device.wait(0)
+    print("worked:", device.dropped, "dropped,", device.waiting, "wait")
 """
 
 
@@ -153,3 +196,18 @@ def test_a_device_raises_nothing(scripts, tmp_path, server):
             assert "worked" in console, f"with {free}:\n{console}"
             found.add("kept" in console and "all sent" not in console)
     assert found == {False, True}
+
+
+def test_a_reading_that_there_is_no_memory_for_is_dropped_and_told(scripts, tmp_path, server):
+    lives = Lives(scripts, tmp_path, server, GREEDY)
+    for free in range(MORE, MORE + 128, 32):
+        lives.begin()
+        console, end = lives.live(free)
+        (device,) = server.thingsboard.devices.values()
+        bodies = map(json.loads, device.telemetry)
+        arrived = sum(len(body) if isinstance(body, list) else 1 for body in bodies)
+        dropped = READINGS - arrived
+        assert end == ENDS and 0 < dropped < READINGS
+        assert f"worked: {dropped} dropped, 0 wait" in console
+        assert f"telemetry dropped: {dropped} readings" in console
+        server.thingsboard.delete_device(NAME)

@@ -3,10 +3,10 @@
 import json
 
 
-def refused(backlog, probe, say):
+def refused(backlog, probe, indicator):
     """The steps after ThingsBoard refused what a Backlog gave: each of it goes out alone, then.
 
-    What was refused alone is dropped, and told to `say`. `probe`: the steps of an empty reading,
+    What was refused alone is dropped, and said. `probe`: the steps of an empty reading,
     which raise FirstbootError when ThingsBoard takes no JSON at all.
     """
     yield from probe
@@ -21,5 +21,5 @@ def refused(backlog, probe, say):
             backlog.told += 1
         backlog.together_from = max(queue.given, backlog.together_from)
     if names:
-        say("dropped, since ThingsBoard answers 4.00 to it: " + ", ".join(names))
+        indicator.say("dropped, since ThingsBoard answers 4.00 to it: " + ", ".join(names))
         backlog.sent()

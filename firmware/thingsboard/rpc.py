@@ -74,9 +74,11 @@ class Calls:
         if self._next >= len(self.open):
             return None
         id, payload = self.open[self._next][:2]
-        self._next += 1
         call = json.loads(payload)
-        return id, call["method"], call.get("params")
+        call = id, call["method"], call.get("params")
+        # Last: what there was no memory for is not done.
+        self._next += 1
+        return call
 
     def no_handler(self, method, params):
         """Answer a call that the application has no handler for."""

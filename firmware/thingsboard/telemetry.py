@@ -36,11 +36,6 @@ class Queue:
     def __len__(self):
         return len(self.readings)
 
-    @property
-    def oldest(self):
-        """The time of the oldest reading; None: there is none, or it has no time."""
-        return self.readings[0][0] if self.readings else None
-
     def put(self, values, ts=None):
         """Take a reading. `ts`: ms since 1970, by whatever clock, or None.
 
