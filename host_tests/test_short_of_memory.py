@@ -92,6 +92,22 @@ def run(credentials):
     print("worked:", device.dropped, "dropped,", device.waiting, "wait")
 """
 
+# Runs out of memory, gives some of it back, and keeps the rest, as an application's globals do.
+HUNGRY = b"""
+taken = [None]
+
+
+%s run(credentials):
+    global taken
+    try:
+        while True:
+            taken = [taken]
+    except MemoryError:
+        for _ in range(%d):
+            taken = taken[0]
+        raise
+"""
+
 
 @pytest.fixture(scope="module")
 def scripts():
@@ -110,10 +126,17 @@ def server():
 class Lives:
     """A board's lives, each in a heap of its own, from flashes as `new` is."""
 
-    def __init__(self, scripts: Bench, folder: Path, server: FakeThingsBoard, app=b"def run(c): 0"):
+    def __init__(
+        self,
+        scripts: Bench,
+        folder: Path,
+        server: FakeThingsBoard,
+        app: bytes = b"def run(c): 0",
+        **keys: object,
+    ):
         self.scripts, self.server = scripts, server
         self.new, self.flash = folder / "new", folder / "flash"
-        config = json.dumps(config_for(server.uri)).encode()
+        config = json.dumps(config_for(server.uri, **keys)).encode()
         put_on_flash(self.new, "esp32", "micropython", config, app, compiled())
 
     def begin(self) -> None:
@@ -211,3 +234,19 @@ def test_a_reading_that_there_is_no_memory_for_is_dropped_and_told(scripts, tmp_
         assert f"worked: {dropped} dropped, 0 wait" in console
         assert f"telemetry dropped: {dropped} readings" in console
         server.thingsboard.delete_device(NAME)
+
+
+@pytest.mark.parametrize("begins", [b"def", b"async def"])
+@pytest.mark.parametrize("restart", [{}, {"restart_after_crash": 5}])
+def test_an_application_that_runs_out_of_memory(scripts, tmp_path, server, begins, restart):
+    """It ends as any that raises; when there is none to say so, the board restarts anyway."""
+    ends = set()
+    for pieces in range(0, 256, 16):
+        lives = Lives(scripts, tmp_path, server, HUNGRY % (begins, pieces), **restart)
+        lives.begin()
+        console, end = lives.live(ENOUGH)
+        assert "MemoryError" in console and "app.py" in console, console
+        assert end == RESTARTS or "app.py raised MemoryError" in console, console
+        ends.add(end)
+        server.thingsboard.delete_device(NAME)
+    assert ends == ({RESTARTS} if restart else {RESTARTS, ENDS})
