@@ -166,6 +166,7 @@ def _reports(function: ast.FunctionDef, makers: Collection[str]):
         if (
             called in makers
             or called == "problems.append"
+            or called == "say"
             or called.endswith(("indicator.say", "stdout.write"))
             or (called in ERRORS and has_a_fix)
         ):
