@@ -102,7 +102,7 @@ def test_a_server_out_of_reach_is_a_warning(desk, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     done = desk.tools("flash", "--port", tmp_path / "missing")
     assert done.returncode == 1
-    assert done.stderr.startswith("warning: from this computer, 127.0.0.1 port 9/UDP does not")
+    assert done.stderr.startswith("warning: from this computer, 127.0.0.1 port 9/UDP is closed")
     assert "there is no port" in done.stdout
 
 
@@ -232,7 +232,7 @@ def test_doctor_finds_what_is_wrong(desk, tmp_path):
     found = [each for each in json.loads(done.stdout) if each["level"] != "ok"]
     assert [each["what"] for each in found] == [
         "provisionDeviceKey does not look like one",
-        "127.0.0.1 port 9/UDP does not answer",
+        "127.0.0.1 port 9/UDP is closed: nothing listens there",
         "the firmware is not on the board",
         'the board does not hear "home"; it hears none',
     ]

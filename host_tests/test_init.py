@@ -53,6 +53,12 @@ def in_a_terminal(answers: list[str], folder) -> tuple[int, str]:
     return code, shown.decode()
 
 
+def test_no_answer(tmp_path):
+    """The end of input, as Ctrl-C, ends it before anything is written."""
+    code, shown = in_a_terminal(["\x04"], tmp_path)
+    assert code == 130 and shown.endswith("\n") and not list(tmp_path.iterdir())
+
+
 def test_five_questions(server, tmp_path):
     answers = ["home", "correct horse", server.uri.removeprefix("coap://"), KEY, SECRET, "", "n"]
     code, shown = in_a_terminal(answers, tmp_path)

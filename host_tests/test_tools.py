@@ -391,12 +391,14 @@ def odd(tmp_path, monkeypatch):
     """A folder with files that are none of what a verb asks for."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()
+    (tmp_path / "huge").write_bytes(bytes(3_000_000))
     (tmp_path / "latin").write_bytes("Schlüssel".encode("latin-1"))
     (tmp_path / "config.json").write_text('{"wifi": {"ssid": "a"} "server": 1}', encoding="utf-8")
     (tmp_path / "app.py").write_text("def run(credentials):\n    pass\n", encoding="utf-8")
     return tmp_path
 
 
+_NEW_IMAGE = ("power-up", "--runtime", "micropython", "--flash", "f")
 _BUNDLE = ("bundle", "--app", "app.py", "--title", "a", "--version", "1", "--firmware")
 
 
@@ -422,6 +424,7 @@ _BUNDLE = ("bundle", "--app", "app.py", "--title", "a", "--version", "1", "--fir
         ((*_BUNDLE, "--config", "config.json"), 1, "a comma is missing before this"),
         (("pictures", "--states", "empty"), 1, "empty: File exists"),
         (("storm", "--boards", "1", "--outage", "1e9", "--json"), 1, ""),
+        ((*_NEW_IMAGE, "--config", "huge"), 2, "cannot hold the files"),
     ],
     ids=str,
 )
@@ -803,6 +806,7 @@ def test_power_up_puts_an_app_on_a_flash_that_is_there(server, config_for, tmp_p
         server.thingsboard.devices.clear()
         ran = tools(*made, "--app", app, "--stay", "--timeout", "10")
         assert "the app runs" in ran.stdout, ran.stdout + ran.stderr
+        assert "--stay lets it run" in tools(*made, "--app", app).stderr
 
 
 def test_a_config_with_a_byte_order_mark_joins(server, config_for, tmp_path):

@@ -24,7 +24,7 @@ _URI_PATH = 11
 ONLY_RESOLVE = object()
 _WAIT_S = 3.0
 _TRIES = 3
-_PLACEHOLDERS = ("from the device profile", "...", "…", "k", "s")
+_PLACEHOLDERS = ("from the device profile", "...", "…")
 
 
 def examine(config: Path, port: str | None, as_json: bool) -> int:
@@ -126,6 +126,12 @@ def examine_server(
             f"{where}/UDP does not answer",
             "Is it ThingsBoard's CoAP port, UDP 5683? A firewall may hold UDP and let TCP through",
         )
+    elif style == "closed":
+        yield Finding(
+            FAILURE,
+            f"{where}/UDP is closed: nothing listens there",
+            "Is it ThingsBoard's CoAP port, UDP 5683, and does ThingsBoard run?",
+        )
     elif style == "reset":
         yield Finding(
             FAILURE, f"{where}/UDP answers with a Reset", "Something else listens on that port"
@@ -135,14 +141,14 @@ def examine_server(
 
 
 def _ask(family: int, address: tuple) -> tuple[str | None, float]:
-    """The style of the server's reply, None for silence, and the ms it took."""
+    """The style of the server's reply, "closed" or None without one, and the ms it took."""
     from firmware.coap.message import ACK, CON, EMPTY, GET, RST, decode, encode
     from firmware.errors import CoapError
 
     options = [(_URI_PATH, part.encode()) for part in _PATH]
     message_id = int(time.time()) & 0xFFFF
     request = encode(CON, GET, message_id, b"doctor", options)
-    style = None
+    style, is_closed = None, False
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.connect(address)
         began = time.monotonic()
@@ -162,6 +168,8 @@ def _ask(family: int, address: tuple) -> tuple[str | None, float]:
                         if reply.type == CON:
                             sock.send(encode(ACK, EMPTY, reply.message_id, b"", []))
                         return style or ("piggybacked" if reply.type == ACK else "separate"), took
+            except ConnectionRefusedError:
+                is_closed = True
             except (OSError, CoapError):
                 continue
-    return None, 0.0
+    return "closed" if is_closed else None, 0.0

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import PLAIN_CODES, Secret, SecretFile, end, explained, new_verb, secret_of
+from tools.verbs.shared import (
+    INTERRUPTED,
+    PLAIN_CODES,
+    Secret,
+    SecretFile,
+    end,
+    explained,
+    new_verb,
+    secret_of,
+)
 
 verb = new_verb()
 
@@ -70,6 +79,8 @@ def init(
     }
     try:
         init(config, given, force, app)
+    except typer.Abort:
+        end("", INTERRUPTED)
     except FlashingError as error:
         end(str(error), error.exit_code)
     except OSError as error:

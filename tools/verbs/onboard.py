@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from tools.verbs.shared import POWER_UP_CODES, Port, end, finite, new_verb, say, secret_of
+from tools.verbs.shared import (
+    INTERRUPTED,
+    POWER_UP_CODES,
+    Port,
+    end,
+    finite,
+    new_verb,
+    say,
+    secret_of,
+)
 
 verb = new_verb()
 _PASSWORD = "FIRSTBOOT_WIFI_PASSWORD"
@@ -64,6 +73,8 @@ def onboard(
         password = "" if networks or is_open else _password(ssid, password_file)
         with Onboarding(at, say, lambda line: say(f"board │ {line}")) as onboarding:
             result = onboarding.join(ssid, password, timeout) if ssid else onboarding.scan()
+    except typer.Abort:
+        end("", INTERRUPTED)
     except FlashingError as error:
         end(str(error), error.exit_code)
     if as_json:

@@ -136,6 +136,8 @@ def power_up(
         end(str(error))
     if outcome.exit_code == TIME_RAN_OUT:
         say(f"not provisioned after {timeout:g} s: the power was cut")
+    if app and not stay and outcome.exit_code == 0:
+        say("the power was cut where app.py begins: --stay lets it run")
     if is_pico_w:
         say(f"{played.board_s:.3f} s of emulated board time, {played.cycles:,.0f} cycles")
     if as_json:

@@ -14,6 +14,7 @@ import typer
 from tools.program import NAME
 
 FAILED = 1
+INTERRUPTED = 130
 POWER_UP_CODES = """\b
 Exit codes:
   0  provisioned
@@ -96,7 +97,7 @@ def existing_file(path: Path, option: str) -> Path:
     """The file that an option names; typer.BadParameter when it is not there."""
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder", param_hint=option)
-    if not path.exists():
+    if not path.is_file():
         more = f"; write one with {NAME} init" if option == "--config" else ""
         raise typer.BadParameter(f"there is no file {path}{more}", param_hint=option)
     return path

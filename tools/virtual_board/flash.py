@@ -186,6 +186,8 @@ def _make(
         else:
             _write_folder(half_made, contents)
             _replace_folder(half_made, flash)
+    except LittleFSError as error:
+        raise FlashError(f"{flash} cannot hold the files: {error}") from error
     finally:
         _remove(half_made)
 

@@ -44,7 +44,7 @@ def put_default_network_in_range(config_file):
             {"ssid": each["ssid"], "password": each.get("password", "")}
             for each in (wifi if isinstance(wifi, list) else [wifi])
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, RuntimeError):
         return  # a mistake in config.json is the firmware's to report
     for network in found:
         network.update({"delay_ms": 50, "appears_after_ms": 0, "drops": [], "dhcp": True})
