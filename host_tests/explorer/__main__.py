@@ -15,6 +15,8 @@ from host_tests.explorer.search import Broken
 from host_tests.explorer.town import People
 from host_tests.explorer.walk import Lost, find_story
 from host_tests.explorer.walk import repeat as repeat_story
+from host_tests.explorer.whole_life import life as whole_life
+from host_tests.explorer.whole_life.plan import draw
 
 
 def main() -> int:
@@ -29,12 +31,19 @@ def main() -> int:
     parser.add_argument(
         "--processes", type=int, default=2, help="of updates (default: %(default)s)"
     )
+    parser.add_argument("--life", metavar="SEED", help="live a whole life, and print what happened")
+    parser.add_argument("--lives", type=int, metavar="N", help="so many, from that seed on")
     parser.add_argument("--setting", help="as a failure prints it: repeat it")
     parser.add_argument("--people", help="as a failure prints it: repeat what people did there")
     parser.add_argument("--story", help="what they did")
     parser.add_argument("--repeat", nargs="*", metavar="STEP", help="the schedule to repeat")
     options = parser.parse_args()
     try:
+        if options.life:
+            for seed in range(int(options.life), int(options.life) + (options.lives or 1)):
+                life = whole_life.live(draw(str(seed)))
+                print("\n".join([f"seed {seed}: {life}"] if options.lives else life.trace))
+            return 0
         if options.people:
             people = People(*options.people.split("/"))
             story = find_story(options.story)
@@ -68,7 +77,7 @@ def main() -> int:
             print(
                 f"{setting}: {sum(sum(c.values()) for c in people[setting].values()):,} schedules"
             )
-    except (Broken, Lost, schedules.Broken, updates.Lost) as broken:
+    except (Broken, Lost, schedules.Broken, updates.Lost, whole_life.Broken) as broken:
         print(broken, file=sys.stderr)
         return 1
     print(report.table(tallies))

@@ -183,10 +183,10 @@ class Life:
         self.chip.watch = watch
 
 
-def check(files: Files, state: State, place: str) -> None:
-    """What runs and what comes back is whole, and all others are untouched. Raises Lost."""
+def check(files: Files, state: State, place: str, root: dict[str, bytes] = ROOT) -> None:
+    """What runs and what comes back is whole, and `root` is untouched. Raises Lost."""
     found = files.read_all()
-    for path, content in ROOT.items():
+    for path, content in root.items():
         if found.get(path) != content:
             raise Lost(f"{path} is not what it was")
     for each in {place, state.before}:
