@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from firmware import device, link, session
 from firmware.board import clock, strict_json, wifi
-from firmware.coap.client import Client
+from firmware.coap import client
 from firmware.update.slots import State
 from firmware.update.start import choose
 from host_tests.explorer import board as explorer_board
@@ -69,7 +69,7 @@ STORIES_ON_AIR = {name: STORIES[name] for name in NAMES} | {
     "the first update never reaches ThingsBoard": Story("2", SILENT),
 }
 # Of so many schedules one is lived through, in the suite.
-ONE_IN = 1999
+ONE_IN = 701
 
 _BEGAN = 1_800_000_000_000  # ms since 1970
 _STEP = 20_000  # ms from a reading of the application's to the next
@@ -199,10 +199,10 @@ class Life:
         ]
         return any(is_assigned)
 
-    def _connect(self, board: _Board, idle) -> Client:
+    def _connect(self, board: _Board, idle) -> client.Client:
         self.ports += 1
         transport = Transport(self.wire, "10.0.0.2", self.ports)
-        return Client(transport, "h", idle, ticks=board.ticks, random=self.random)
+        return client.Client(transport, "h", idle, ticks=board.ticks, random=self.random)
 
     def _check_told(self) -> None:
         """All states are told, in order, and no more often than the power was cut."""
@@ -275,6 +275,7 @@ def quick():
         (session, "give_back", lambda *steps: None),
         (link, "give_back", lambda *steps: None),
         (session, "unexpected", _unexpected),
+        (client, "_IDLE", _STEP),
         (device, "_IDLE", _STEP),
         (wifi, "join_steps", lambda *how: iter(())),
         (clock, "clock_steps", lambda *how: iter(())),
