@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from host_tests.compiled import compiled
-from host_tests.firmware.updates import Site, bundle
+from host_tests.explorer.updates import STATES
+from host_tests.firmware.updates import TITLE, Site, bundle
 from host_tests.test_power_cuts import failing_power  # noqa: F401 - a fixture
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
@@ -152,8 +154,8 @@ class Bench:
         }
         self.put_root(old, on_flash | (others or {}), watchdog)
 
-    def put_root(self, app: str, files: dict[str, bytes], watchdog=None) -> None:
-        """A board with this in its root."""
+    def put_root(self, app: str, files: dict[str, bytes], watchdog=None, **update: int) -> None:
+        """A board with this in its root; `update`: of its config.json."""
         credentials = {
             "server": self.server.uri,
             "deviceName": "sensor-1",
@@ -164,7 +166,7 @@ class Bench:
             "wifi": {"ssid": "home", "password": "correct horse"},
             "server": self.server.uri,
             "provisioning": {"deviceName": "sensor-1"},
-            "update": {},
+            "update": update,
             "watchdog": watchdog,
         }
         put_on_flash(
@@ -551,6 +553,67 @@ def life_of(bench, number: int, takes: float | None) -> float:
     else:
         assert (state["running"]["place"], state["failed"]["version"]) == ("", "2"), number
     assert read_file(bench.flash, "/app.py").decode() == TAKES_ONE
+    bench.check_the_rest()
+    return time.monotonic() - started
+
+
+TAKES_WHAT_IS_ASSIGNED = """
+from firmware.device import Device
+
+def is_over():
+    try:
+        with open("/slots.json") as file:
+            state = file.read()
+    except OSError:
+        return False
+    return all(each in state for each in ('"version"', '"starts": null', '"untold": null'))
+
+def run(credentials):
+    device = Device(credentials)
+    while not is_over():
+        device.send_telemetry({"t": 1})
+        device.wait(20)
+    print("done")
+    device.wait(60_000)
+"""
+CUTS_ON_AIR = 24
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_any_moment_of_an_update_over_the_air_may_be_cut(tmp_path, part):
+    takes = max(life_on_air(tmp_path, -1 - number, None) for number in range(2))
+    for number in range(part, CUTS_ON_AIR, PARTS):
+        life_on_air(tmp_path, number, takes)
+
+
+def life_on_air(folder: Path, number: int, takes: float | None) -> float:
+    """As life_of, with ThingsBoard that serves it and is told of it."""
+    draw = random.Random(f"{SEED}/{number}")
+    is_good = draw.choice((True, False))
+    app = TAKES_WHAT_IS_ASSIGNED if is_good else "1 / 0"
+    files = {"app.py": app.encode(), "data.bin": draw.randbytes(40_000)}
+    bench = Bench(folder, draw.choice(sorted(KINDS)))
+    bench.flash.unlink(missing_ok=True)
+    bench.thingsboard.assign_package("sensor-1", Package("sw", TITLE, "2", bundle(files)))
+    with bench.server:
+        bench.put_root(TAKES_WHAT_IS_ASSIGNED, {}, spread=1, trial=1, contact=60)
+        started = time.monotonic()
+        if takes:
+            bench.run("done", draw.uniform(0, takes))
+        bench.run("done")
+    bodies = map(json.loads, bench.thingsboard.devices["sensor-1"].telemetry)
+    told = [body["sw_state"] for body in bodies if "sw_state" in body]
+    once = [state for at, state in enumerate(told) if told[:at][-1:] != [state]]
+    assert once == [*STATES, "UPDATED" if is_good else "FAILED"], number
+    assert len(told) - len(once) <= bool(takes), number
+    if is_good:
+        assert (bench.state["running"]["place"], bench.state["failed"]) == ("/a", None), number
+        for path, content in files.items():
+            assert read_file(bench.flash, f"/a/{path}") == content, number
+    else:
+        assert bench.state["running"]["place"] == "", number
+        assert bench.state["failed"]["why"].startswith("ZeroDivisionError"), number
+    assert read_file(bench.flash, "/app.py").decode() == TAKES_WHAT_IS_ASSIGNED
     bench.check_the_rest()
     return time.monotonic() - started
 

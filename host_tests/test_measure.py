@@ -132,6 +132,13 @@ def test_a_streamed_megabyte_takes_no_more_heap_than_two_kilobytes(there: Bench,
     assert large <= small + 1024
 
 
+def test_a_large_update_takes_no_more_heap_than_a_small_one(there: Bench):
+    with Responder() as responder:
+        ups = PowerUps(there, responder, "mpy")
+        small, large = (ups.update_beyond(size)["block"] for size in (20_000, 120_000))
+    assert large - small < 400
+
+
 def test_goals_go_by_the_size_of_words():
     small, large = ({each.key: each.goal for each in judged(bits)} for bits in (32, 64))
     assert small["heap_exchange"] < large["heap_exchange"]

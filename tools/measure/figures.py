@@ -389,7 +389,7 @@ class PowerUps:
 
     def update(self) -> dict[str, float]:
         """What an update over the air takes of a Device with attributes and calls."""
-        run = self._update()
+        run = self._update(_UPDATE_BYTES)
         idle, found = (run(is_assigned, "as-it-is") for is_assigned in (0, 1))
         idle_loaded, loaded = (run(is_assigned, "loaded") for is_assigned in (0, 1))
         beside_code = loaded["most"]["block"] - max(idle_loaded["most"].values())
@@ -408,15 +408,19 @@ class PowerUps:
 
     def update_frozen(self) -> dict[str, int]:
         """What it takes of a Device in all, while blocks come and at its most."""
-        run = self._update()
-        beyond = _beyond(*(run(is_assigned, "as-it-is") for is_assigned in (0, 1)))
+        beyond = self.update_beyond(_UPDATE_BYTES)
         return {"frozen_update": beyond["block"], "frozen_update_most": max(beyond.values())}
 
-    def _update(self) -> Callable[[int, str], dict]:
+    def update_beyond(self, size: int) -> dict[str, int]:
+        """What it takes of a Device in all in each of its steps; `size`: of its file, in bytes."""
+        run = self._update(size)
+        return _beyond(*(run(is_assigned, "as-it-is") for is_assigned in (0, 1)))
+
+    def _update(self, size: int) -> Callable[[int, str], dict]:
         """What runs scripts/update.py, with ASSIGNED and HOW, on a board that is provisioned."""
         image = self._bench.folder / "update.img"
         file = self._bench.folder / "update.bundle"
-        content = random.Random(1).randbytes(_UPDATE_BYTES)
+        content = random.Random(1).randbytes(size)
         file.write_bytes(make(Bundle("measured", "1.2.0", [File("app.mpy", content, "6")])))
         self._put(image, update={})
         self._bench.run("power_up", image, self._program_size, self._is_frozen)
