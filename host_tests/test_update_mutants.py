@@ -220,9 +220,9 @@ def mutated(mutant: Mutant) -> Iterator[None]:
                 if vars(each)[name] is originals[name]:
                     stack.enter_context(patch.object(each, name, own[name]))
         # What the tests have put in their place.
-        for name in ("ticks_add", "ticks_diff", "give_back", "give_back_room"):
-            if name in vars(module):
-                changed[name] = vars(module)[name]
+        for name in ("begun", "ticks_add", "ticks_diff", "give_back", "give_back_room"):
+            if name in originals:
+                changed[name] = originals[name]
         yield
 
 

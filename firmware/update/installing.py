@@ -22,7 +22,7 @@ def begin(job):
         raise UpdateError(
             "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
         )
-    installation = _installation(job)
+    installation = begun(job)
     algorithm = package["checksum_algorithm"]
     # Only now, when what found out how much is there is not needed any more.
     from firmware.update.checksum import checksum
@@ -58,7 +58,7 @@ def complete(job):
 def _verify(job):
     """Check that what is there is what was assigned, and what the bundle says."""
     package = job.package
-    installation = _installation(job)
+    installation = begun(job)
     if job.checksum and job.checksum.digest().hex() != package["checksum"].lower():
         installation.discard()
         raise passing(
@@ -69,7 +69,7 @@ def _verify(job):
     job.place = installation.place
 
 
-def _installation(job):
+def begun(job):
     """Return the Installation of a Job's package, begun."""
     # Only here, since a restart needs none.
     from firmware.update.install import Installation

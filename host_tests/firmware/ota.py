@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import install, job, transfer, watch
+from firmware.update import installing, job, transfer, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -121,13 +121,18 @@ class Installation:
         return content and json.loads(content)
 
 
-def _installation(board, settings):
+def _begun(job):
     """The stand-in on the board of a Site whose flash has no folders."""
-    return (Installation if hasattr(board, "has_no_folders") else _Installation)(board, settings)
+    board, package = job.session.board, job.package
+    if not hasattr(board, "has_no_folders"):
+        return _really_begun(job)
+    installation = Installation(board, job.settings)
+    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
+    return installation
 
 
-_Installation = install.Installation
-install.Installation = _installation
+_really_begun = installing.begun
+installing.begun = _begun
 
 
 class Flash(Folders):
