@@ -1,8 +1,8 @@
 """The MicroPython side of `micropython_lane`: runs the tests of one module when asked.
 
-Its arguments are the module's name and a folder with the firmware compiled. It reports which tests it found, then reads the name of a test
-from each line of standard input and reports what became of it. A report is a line of JSON after a
-mark that no test prints.
+Its arguments are the module's name and a folder with the firmware compiled. It reports which tests
+it found, then reads the name of a test from each line of standard input and reports what became of
+it. A report is a line of JSON after a mark that no test prints.
 """
 
 import gc
