@@ -10,6 +10,7 @@ import pty
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -25,6 +26,7 @@ from tools.flash.doctor_board import examine_board
 from tools.flash.errors import FlashingError
 from tools.flash.facts import Facts
 from tools.flash.findings import FAILURE
+from tools.flash.follow import follow
 from tools.flash.link import Link
 from tools.flash.ports import Port
 from tools.virtual_board.flash import FAT
@@ -372,3 +374,21 @@ def test_doctor_tells_what_is_doubtful(desk):
     (desk.folder / "config.json").write_bytes(desk.config(provisioning={"deviceName": "s-{ID}"}))
     done = desk.tools("doctor")
     assert "did you mean `{id}`?" in done.stdout
+
+
+def test_what_failed_is_said_when_the_time_runs_out():
+    """Also when the console's last line is of the next try."""
+    lines = [
+        '[   0.010] Wi-Fi: joining "home"',
+        '[  30.295] failed: "home" did not take the password',
+        "[  30.295]   Check `wifi.password`.",
+        "[  30.296] next try in 4 s",
+        '[  34.001] Wi-Fi: joining "home"',
+    ]
+    link = SimpleNamespace(lines=lambda seconds: iter(lines))
+    outcome = follow(link, 40, lambda line: None, 5)
+    assert outcome.exit_code == 4
+    assert outcome.detail == (
+        'not provisioned after 40 s; the console\'s last line: [  34.001] Wi-Fi: joining "home". '
+        'Before it, failed: "home" did not take the password. Check `wifi.password`.'
+    )

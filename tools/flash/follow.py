@@ -37,7 +37,7 @@ def follow(
     `app_runs_for`: how long the application has to go on without raising. Raises FlashingError
     when the board is gone.
     """
-    console, last, headline = Console(), "nothing", ""
+    console, last, headline, trouble = Console(), "nothing", "", ""
     outcome = Outcome()
     for line in link.lines(timeout):
         if line == PROMPT:
@@ -51,6 +51,8 @@ def follow(
             headline = text
         elif text.startswith("  "):
             headline = sentences(headline, text.strip())
+        if headline.startswith("failed:"):
+            trouble = headline
         if console.provisioned or console.gave_up:
             outcome.exit_code = console.exit_code
             break
@@ -61,6 +63,8 @@ def follow(
             _watch_application(link, on_line, outcome, app_runs_for)
     elif outcome.exit_code == TIME_RAN_OUT:
         outcome.detail = f"not provisioned after {timeout:g} s; the console's last line: {last}"
+        if trouble:
+            outcome.detail = sentences(outcome.detail, f"Before it, {trouble}")
     elif outcome.exit_code == FAILED:
         outcome.detail = f"the program on the board ended; the console's last line: {last}"
     else:
