@@ -23,6 +23,7 @@ from host_tests.readme import README, read_block
 from host_tests.virtual_bench import needs_micropython
 from tools.cli import app
 from tools.pictures.demo import by_side
+from tools.verbs.shared import BOARD_CODES, POWER_UP_CODES
 from tools.virtual_board.flash import PROJECT
 
 TEXT = README.read_text(encoding="utf-8")
@@ -308,3 +309,14 @@ def test_links_to_files_lead_somewhere():
     assert files
     for file in files:
         assert (PROJECT / file).exists(), file
+
+
+def test_the_exit_codes_are_those_that_help_shows():
+    def codes(text: str) -> list[int]:
+        return [int(number) for number in re.findall(r"^  (\d+)  ", text, re.M)]
+
+    [sentence] = re.findall(r"`power-up` and `provision` exit with (.*?)\. ", TEXT)
+    assert sorted(map(int, re.findall(r"\b\d+\b", sentence))) == codes(POWER_UP_CODES)
+    [more] = re.findall(r"Exit codes are those of `power-up` below, and (.*?)\(", TEXT)
+    more = [int(each) for each in re.findall(r"\b(\d) when", more)]
+    assert sorted({*codes(POWER_UP_CODES), *more}) == codes(BOARD_CODES)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tools import roles
@@ -21,7 +22,7 @@ _BLOCK = 4096
 # The modules of firmware/ that a choice begins with. A module belongs to the first choice that
 # comes to it by its imports, those inside of functions included.
 _BEGINS = {
-    "every board: provisioning over coap": ("power_up", "application"),
+    "provisioning over coap": ("power_up", "application"),
     "coaps, with a token": ("board.security",),
     "coaps, with an X.509 certificate": ("coap.blockwise", "board.certificate"),
     "Device that reports": ("device",),
@@ -94,23 +95,22 @@ def recorded() -> dict[str, int]:
 
 def table(found: Mapping[str, Choice]) -> Table:
     """A row a choice."""
-    result = Table(title="what it takes, bytes", title_justify="left", header_style="bold")
-    result.add_column("")
-    for title in ("modules", ".mpy", "of flash", "heap of its code"):
+    result = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    result.add_column("what it takes, bytes")
+    for title in ("files", ".mpy", "flash", "heap"):
         result.add_column(title, justify="right")
-    result.add_column("")
+    result.add_column("on the board", no_wrap=True)
     for name, each in found.items():
         heap = "–" if each.heap is None else f"{each.heap:,}"
-        where = "on every board" if each.is_everywhere else "only where it is asked for"
-        chosen = {True: "chosen; ", False: "", None: ""}[each.is_made]
+        where = "always there" if each.is_everywhere else "if asked for"
         row = [name, str(len(each.modules)), f"{each.mpy:,}", f"{each.flash:,}", heap]
-        result.add_row(*row, chosen + where, style="bold" if each.is_made else None)
+        result.add_row(*row, "chosen" if each.is_made else where, style="bold" * bool(each.is_made))
     return result
 
 
 def lines(config: bytes | None, app: bytes | None) -> Iterable[str]:
     """What there is to say beside the table."""
-    yield "Of its code a board loads what it needs just then, most of it never at once."
+    yield "Heap is that of its code; a board loads what it needs just then, never all at once."
     if config is not None:
         size = on_flash(config, app)
         rooms = (f"{size / kind.flash_size:.0%} of a new {name}'s" for name, kind in KINDS.items())
