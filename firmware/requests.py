@@ -81,7 +81,9 @@ def chosen(payload, client_keys, shared_keys):
     reply = object_in(payload) or {}
     found = {}
     for scope, keys in (("client", client_keys), ("shared", shared_keys)):
-        values = reply.get(scope) or {}
+        values = reply.get(scope)
+        if not isinstance(values, dict):
+            values = {}
         found[scope] = {key: values[key] for key in (values if is_all else keys) if key in values}
     return found
 

@@ -40,9 +40,9 @@ class SharedAttributes:
             from firmware.thingsboard.answers import not_json
 
             raise not_json("ThingsBoard sent attributes that are no JSON")
-        # Not 0: a notification that overtook the response. It is no more than a change.
-        self._is_doubtful = number != 0 or len(self._changes) >= _MOST_CHANGES
-        if self._is_doubtful:
+        if number != 0 or len(self._changes) >= _MOST_CHANGES:
+            # Not 0: a notification that overtook the response. It is no more than a change.
+            self._is_doubtful = True
             return
         if self.values is None:
             changes = dict(values)
@@ -51,9 +51,11 @@ class SharedAttributes:
             changes = {key: None for key in self.values if key not in values}
             self._compare(values, changes)
             is_change = bool(changes)
-        self.values = values
+        # First what takes memory: what is known is what was told.
         if is_change:
             self._changes.append(changes)
+        self.values = values
+        self._is_doubtful = False
 
     def on_notification(self, observation, message):
         """Take a notification; return False when there is no room for it now."""
@@ -65,9 +67,9 @@ class SharedAttributes:
             return True
         changes = {}
         self._compare(values, changes)
-        self.values.update(values)
         if changes:
             self._changes.append(changes)
+            self.values.update(values)
         return True
 
     def next_change(self):
@@ -90,15 +92,24 @@ class SharedAttributes:
 
 def _is_same(one, other):
     """Return whether two JSON values are the same. To Python True is 1, and 1 is 1.0."""
-    if type(one) is not type(other):
-        return False
-    if not isinstance(one, (dict, list)):
-        return one == other
-    if len(one) != len(other):
-        return False
-    is_list = isinstance(one, list)
-    for key in range(len(one)) if is_list else one:
-        if not ((is_list or key in other) and _is_same(one[key], other[key])):
+    # A list, since a board's stack is shorter than what JSON can be nested.
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            if len(one) != len(other):
+                return False
+            for key in one:
+                if key not in other:
+                    return False
+                pairs.append((one[key], other[key]))
+        elif isinstance(one, list):
+            if len(one) != len(other):
+                return False
+            pairs += zip(one, other)
+        elif one != other:
             return False
     return True
 

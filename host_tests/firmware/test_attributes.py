@@ -138,6 +138,48 @@ def test_changes_that_nobody_takes_are_bounded():
     assert known.changes() == [{"n": 21}]
 
 
+def nested(depth, value):
+    for _ in range(depth):
+        value = {"a": [value]}
+    return {"deep": value}
+
+
+def test_values_may_be_nested_as_deep_as_json_is_read():
+    known = Known(nested(200, 1))
+    known.register(nested(200, 1))
+    known.notify(nested(200, 1))
+    assert known.changes() == []
+    known.notify(nested(200, 2))
+    assert len(known.changes()) == 1
+
+
+class Full(list):
+    """A list that there is no memory to append to, once."""
+
+    def append(self, item):
+        self.append = super().append
+        raise MemoryError
+
+
+def test_without_memory_nothing_is_known_that_nobody_is_told():
+    known = Known()
+    known.attributes._changes = Full()
+    raises(MemoryError, known.register, {"a": 1})
+    assert known.attributes.is_doubtful
+    known.notify({"a": 2})
+    assert known.changes() == []
+    known.register({"a": 1})
+    assert known.changes() == [{"a": 1}]
+    known.attributes._changes = Full()
+    raises(MemoryError, known.register, {"a": 2})
+    known.register({"a": 2})
+    assert known.changes() == [{"a": 2}]
+    known.attributes._changes = Full()
+    raises(MemoryError, known.notify, {"a": 3})
+    known.notify({"a": 3})
+    assert known.changes() == [{"a": 3}]
+
+
 def test_a_query():
     assert query((), ()) == ""
     assert query(("a", "b"), ("c",)) == "?clientKeys=a,b&sharedKeys=c"
@@ -152,3 +194,6 @@ def test_what_was_asked_for_is_chosen():
     assert chosen(payload, ("a", "z"), ("c",)) == {"client": {"a": 1}, "shared": {"c": None}}
     assert chosen(b"", ("a",), ("b",)) == {"client": {}, "shared": {}}
     assert chosen(b"[]", ("a",), ()) == {"client": {}, "shared": {}}
+    for payload in (b'{"client":5,"shared":"c"}', b'{"client":["a"],"shared":null}'):
+        for keys in ((), ("a", "c")):
+            assert chosen(payload, keys, keys) == {"client": {}, "shared": {}}
