@@ -2,7 +2,9 @@
 
 import json
 
+from firmware.thingsboard import rpc
 from firmware.thingsboard.rpc import Calls
+from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import Stub
 
 
@@ -269,3 +271,20 @@ def test_what_is_no_call():
     ):
         assert site.calls.on_notification(Stub(skipped=0), Stub(payload=payload)) is True
     assert site.calls.next_call() is None
+
+
+def test_a_call_that_there_is_no_memory_for_is_done_later():
+    site = Site()
+    site.come(0)
+    loads = rpc.json
+
+    def fails(payload):
+        raise MemoryError
+
+    rpc.json = Stub(loads=fails, dumps=json.dumps)
+    try:
+        raises(MemoryError, site.calls.next_call)
+    finally:
+        rpc.json = loads
+    site.work()
+    assert site.done == [("m", None)]
