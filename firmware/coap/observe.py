@@ -23,10 +23,11 @@ class Observation:
     """A path that is observed with a Client.
 
     `on_notification(observation, message)`: called for each notification that is newer than those
-    before it, also in the middle of a request: it makes none itself. When it returns False the
-    notification is not acknowledged, and comes again. Of one that comes in blocks the first is
-    acknowledged, and the rest is fetched in the client's next `wait`, which then takes longer; so
-    it is handed over once, whatever is returned. `ticks`: time.ticks_ms, and `ticks_diff`.
+    before it, also in the middle of a request: it makes none itself. When it returns False, or
+    raises, the notification is not acknowledged, and comes again. Of one that comes in blocks the
+    first is acknowledged, and the rest is fetched in the client's next `wait`, which then takes
+    longer; so it is handed over once, whatever is returned. `ticks`: time.ticks_ms, and
+    `ticks_diff`.
     `options`: (number, value), beside those of the path.
 
     `token`: the registration's, None when there is none. `number`: of the last notification, which
@@ -94,10 +95,17 @@ class Observation:
             before = self.number, self.skipped, self.at, self.max_age, self.partial
             self._note(number, message)
             self.partial = None
-            if (_number(message, _BLOCK2, 3) or 0) & 8:
-                self._put_off(message)
-            elif self.on_notification(self, message) is False:
-                self.number, self.skipped, self.at, self.max_age, self.partial = before
+            is_taken = False
+            try:
+                if (_number(message, _BLOCK2, 3) or 0) & 8:
+                    self._put_off(message)
+                    is_taken = True
+                else:
+                    is_taken = self.on_notification(self, message) is not False
+            finally:
+                if not is_taken:
+                    self.number, self.skipped, self.at, self.max_age, self.partial = before
+            if not is_taken:
                 return None
         if message.type == CON:
             return encode(ACK, EMPTY, message.message_id, b"", ())

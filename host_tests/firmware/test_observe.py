@@ -608,3 +608,15 @@ def test_forgotten_and_deregistered():
     assert request.options == [(OBSERVE, b"\x01"), (11, b"a")]
     assert bytes(request.token) == bench.token and bench.observation.token is None
     assert bench.notify(11) == reset()
+
+
+def test_what_a_handler_raises_for_comes_again():
+    def fails(observation, message):
+        raise MemoryError
+
+    bench = Bench()
+    takes, bench.observation.on_notification = bench.observation.on_notification, fails
+    raises(MemoryError, bench.notify, 11, b"x")
+    assert bench.transport.sent == [] and bench.observation.number == 10
+    bench.observation.on_notification = takes
+    assert bench.notify(11, b"x") == acknowledged() and bench.seen == [(11, b"x")]
