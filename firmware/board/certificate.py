@@ -6,8 +6,9 @@ _NEVER = 253_402_300_799  # 9999-12-31, which RFC 5280 gives a certificate with 
 
 def end(der):
     """Return a certificate's notAfter in seconds since 1970; far away for what is none."""
-    for start in range(len(der) - 30):
-        # Validity is a SEQUENCE of two times, each UTCTime or GeneralizedTime (RFC 5280 4.1.2.5).
+    # Validity is a SEQUENCE of two times, each UTCTime or GeneralizedTime (RFC 5280 4.1.2.5), of 36
+    # bytes at most; a key and a signature follow it.
+    for start in range(len(der) - 36):
         if der[start] == 0x30 and der[start + 1] in (0x1E, 0x20, 0x22):
             last = None
             if _time(der, start + 2) is not None:

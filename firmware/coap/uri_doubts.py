@@ -5,8 +5,8 @@ def doubt_host(host, name):
     """Return why a host can be no server's, None if it can. `name`: see firmware.coap.uri.parse."""
     if name is None:
         # An IPv6 address may end with an IPv4 one.
-        first, dot, _ = host.rpartition(":")[2].partition(".")
-        if host[:2].lower() == "ff" or (dot and int(first) >= 224):
+        first, dot, _ = host.encode().rpartition(b":")[2].partition(b".")
+        if host[:2].lower() == "ff" or (dot and first.isdigit() and int(first) >= 224):
             return "a server has an address of its own, not a multicast or broadcast one"
         return None
     # RFC 1035 section 2.3.4. A name may end with the dot of the root.
