@@ -57,6 +57,7 @@ TESTS = {
     "firmware.thingsboard.ota": ("ota", "update"),
     "firmware.update.admission": ("install", "signature"),
     "firmware.update.checksum": ("checksum",),
+    "firmware.update.contents": ("install", "update"),
     "firmware.update.install": ("install",),
     "firmware.update.installing": ("update",),
     "firmware.update.intake": ("install", "signature"),

@@ -14,12 +14,12 @@ class Contents:
         self._idle = board.idle
         self._folder = folder
 
-    def read_manifest(self):
-        """Return what the manifest says. Raises UpdateError when it is not whole."""
+    def check_manifest(self):
+        """Raise UpdateError when the manifest is not whole."""
         from firmware.update.manifest import read
 
         with self._folder.open(self._folder.manifest) as lines:
-            return read(lines, self._folder.mpy)
+            read(lines, self._folder.mpy)
 
     def files(self):
         """Yield what Folder.file_of gives of each file that the manifest names."""

@@ -130,7 +130,7 @@ class Installation:
         if self._folder.size_of(MANIFEST) < 0:
             return True
         try:
-            self._contents().read_manifest()
+            self._contents().check_manifest()
             return True
         except UpdateError:
             return False
