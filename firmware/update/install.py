@@ -22,7 +22,8 @@ _STEP = const(1024)
 class Installation:
     """A bundle's way into a slot: `begin`, `write` from `offset` on, `finish`, `switch`.
 
-    `settings`: `update` of config.json. `place`: the slot. After `begin` there are `offset`: how
+    `settings`: `update` of config.json. `place`: the slot, which comes back no more from the moment
+    on that this is made. After `begin` there are `offset`: how
     many bytes of the bundle need not come again, a multiple of 1024, or all of it; and `writer`:
     what `write` is, and goes on without the rest. Raises UpdateError while a trial needs both
     slots; all methods raise it for a bundle that is not taken, and FirstbootError when the flash
