@@ -36,6 +36,9 @@ def power_up(board):
         try:
             credentials = _load_credentials(board)
             if credentials:
+                if onboarding:
+                    # Something went wrong after they were saved.
+                    _end(onboarding, credentials["deviceName"])
                 return credentials, _find(board, credentials)
             if not (attempt or (failures and failures.failed)):
                 board.use_led("LED")
@@ -58,12 +61,7 @@ def power_up(board):
             # Before a person reads that all is done, and takes the power away.
             is_done = _finish(board, credentials, config)
             if onboarding:
-                try:
-                    onboarding.finish(config["provisioning"]["deviceName"])
-                finally:
-                    # Else the application would run without Ctrl-C, beside an access point.
-                    onboarding.close()
-                give_back_room("onboarding")
+                _end(onboarding, config["provisioning"]["deviceName"])
             if is_done:
                 asked = config["server"], config["provisioning"]["deviceName"]
                 remarks = []
@@ -126,6 +124,19 @@ def _new_attempt(board):
     from firmware.provisioning.attempt import Attempt
 
     return Attempt(board)
+
+
+def _end(onboarding, name):
+    """Let a person read that the board is provisioned, and as what; then end onboarding."""
+    from firmware.retry import unexpected
+
+    try:
+        onboarding.finish(name)
+    except Exception as error:
+        # Of whatever class: the application would run without Ctrl-C, beside an access point.
+        unexpected(error)
+    onboarding.close()
+    give_back_room("onboarding")
 
 
 def _find(board, credentials):

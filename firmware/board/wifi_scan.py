@@ -9,7 +9,7 @@ _SCAN = const(5)
 def heard(board):
     """Return the networks in range, the strongest first: (name in bytes, security, 0 for none).
 
-    None when the watchdog is shorter than a scan: nothing feeds it meanwhile.
+    There are none while the watchdog is shorter than a scan: nothing feeds it meanwhile.
     """
     return [(name, security) for _, name, security in heard_with_strength(board)]
 

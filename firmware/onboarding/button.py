@@ -10,12 +10,17 @@ _HELD = const(3_000)  # ms
 class Button:
     """Calls `on_held` when it has been held, in each wait, until `close`.
 
-    `was_pressed`: whether it was from the start; that counts no further, until it is let go.
+    `was_pressed`: whether it was from the start; that counts no further, until it is let go. At a
+    pin that the board has not it never is, and the console says so.
     """
 
     def __init__(self, board, pin, on_held):
         self._board = board
-        self._is_pressed = board.button(pin)
+        try:
+            self._is_pressed = board.button(pin)
+        except (ValueError, TypeError):
+            board.indicator.say("`onboarding_pin` is no pin for a button on this board")
+            self._is_pressed = lambda: False
         self._on_held = on_held
         self._since = None
         self.was_pressed = self._is_pressed()

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from firmware.board.config import PATH as CONFIG
 from firmware.board.storage import CREDENTIALS
+from firmware.errors import FirstbootError
 
 PATH = "/onboarding.json"
 
@@ -36,6 +37,14 @@ def remember(board, given, content=None):
     storage = board.storage
     content = content or storage.read(CONFIG)
     storage.save(PATH, json.dumps({"of": _digest(content), "given": given}).encode())
+
+
+def note_joined(board, given):
+    """Remember config.json as it is; without room for that a later power-up asks once more."""
+    try:
+        remember(board, given)
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))
 
 
 def _digest(content):

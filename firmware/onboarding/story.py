@@ -14,7 +14,7 @@ from micropython import const
 from firmware.errors import FirstbootError
 from firmware.onboarding.candidate import Candidate
 from firmware.onboarding.opening import RETURNS, Opening
-from firmware.onboarding.remembered import recall, remember
+from firmware.onboarding.remembered import note_joined, recall
 from firmware.retry import unexpected
 
 # All in ms, but the last.
@@ -166,7 +166,7 @@ class Story:
     def _note_joined(self):
         if not self._has_joined:
             self._has_joined = True
-            remember(self.board, self.candidate.given)
+            note_joined(self.board, self.candidate.given)
 
     def _is_late(self):
         """Return whether the Wi-Fi of config.json was never joined, for too long now."""

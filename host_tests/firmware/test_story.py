@@ -3,7 +3,16 @@
 from firmware.onboarding import story
 from firmware.onboarding.access_point import is_in_wifi
 from host_tests.firmware.helpers import Clock
-from host_tests.firmware.world import ADDRESS, SECRET, PowerCut, Stub, World, example
+from host_tests.firmware.world import (
+    ADDRESS,
+    ENOSPC,
+    SECRET,
+    PowerCut,
+    Stub,
+    World,
+    example,
+    os_error,
+)
 
 PASSWORD = "another password"
 MINUTE = 60_000
@@ -174,6 +183,46 @@ def test_what_goes_wrong_while_it_tells_the_end_ends_it_all_the_same():
         (portal,) = played.portals
         assert portal.closed is not None
         assert played.world.board.background == []
+
+
+def test_what_goes_wrong_once_there_are_credentials_ends_it_all_the_same():
+    with Played(gives(5000, ssid="Home", password=PASSWORD), wifi=...) as played:
+        world = played.world
+
+        def fails():
+            # What is sent then is the acknowledgement.
+            if world.get("/credentials.json"):
+                raise MemoryError
+
+        world.on_send = fails
+        world.server.script = [lambda request: separate(world.server.answer(request))]
+        assert played.power_up()["deviceName"].startswith("sensor-")
+        (portal,) = played.portals
+        assert portal.closed is not None and portal.states[-1] == "provisioned"
+        assert world.find("failed: an unexpected MemoryError")
+        assert world.board.background == []
+        assert not [n for n in world.loaded if n.startswith("firmware.onboarding")]
+
+
+def separate(reply):
+    reply.separate = 100
+    return reply
+
+
+def test_a_flash_that_cannot_note_the_join_stops_no_board():
+    with Played(gives(5000, ssid="Home", password=PASSWORD)) as played:
+        flash = played.world.flash
+        open_file = flash.open
+
+        def fails(path, mode):
+            if path.startswith("/onboarding.json") and mode == "wb":
+                raise os_error(ENOSPC)
+            return open_file(path, mode)
+
+        flash.open = fails
+        assert played.power_up()
+        assert played.world.find("/onboarding.json cannot be saved")
+        assert not played.world.find("next try")
 
 
 def test_a_wi_fi_that_works_never_opens_it():
@@ -525,6 +574,16 @@ def test_a_button_that_is_stuck_costs_minutes():
         began = played.world.clock.slept
         assert played.power_up()
         assert played.world.clock.slept - began < 4 * MINUTE
+
+
+def test_a_button_at_a_pin_that_is_not_there_is_said_and_stops_no_board():
+    with Played(onboarding_pin=99) as played:
+        # The first power-up, from what is kept, and from config.json.
+        for removed in (None, None, "/start.json"):
+            played.world.flash.files.pop(removed, None)
+            assert played.power_up(3)
+            assert played.world.find("`onboarding_pin` is no pin")
+            played.world.lines = []
 
 
 def test_the_button_restarts_a_board_at_work_into_it():

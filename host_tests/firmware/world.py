@@ -645,6 +645,8 @@ class Board:
         self.indicator.blink()
 
     def button(self, pin):
+        if pin == 99:
+            raise ValueError("invalid pin")
         return lambda: self._world.is_pressed
 
     def sleep(self, ms):
