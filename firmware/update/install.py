@@ -23,11 +23,10 @@ class Installation:
     """A bundle's way into a slot: `begin`, `write` from `offset` on, `finish`, `switch`.
 
     `settings`: `update` of config.json. `place`: the slot, which comes back no more from the moment
-    on that this is made. After `begin` there are `offset`: how
-    many bytes of the bundle need not come again, a multiple of 1024, or all of it; and `writer`:
-    what `write` is, and goes on without the rest. Raises UpdateError while a trial needs both
-    slots; all methods raise it for a bundle that is not taken, and FirstbootError when the flash
-    fails.
+    on that this is made. After `begin` there are `offset`: how many bytes of the bundle need not
+    come again, a multiple of 1024, or all of it; and `writer`: what `write` is, and goes on without
+    the rest. Raises UpdateError while a trial needs both slots; all methods raise it for a bundle
+    that is not taken, and FirstbootError when the flash fails.
     """
 
     offset = 0
