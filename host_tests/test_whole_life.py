@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from host_tests.explorer.whole_life.life import live
+from host_tests.explorer.whole_life.life import Broken, live
+from host_tests.explorer.whole_life.mutants import MUTANTS
 from host_tests.explorer.whole_life.plan import draw
 
 LIVES = 24
@@ -16,3 +17,16 @@ LIVES = 24
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_all_is_right_in_the_end(seed):
     live(draw(str(seed)))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_firmware_without_this_protection_is_found_out(mutant):
+    break_it, lost, seed = MUTANTS[mutant]
+    with break_it(), pytest.raises(Broken) as broken:
+        live(draw(str(seed)))
+    assert str(broken.value).startswith(lost)
+    assert f"--life {seed}" in str(broken.value)
+
+
+def test_a_life_is_the_same_each_time():
+    assert live(draw("3")).trace == live(draw("3")).trace

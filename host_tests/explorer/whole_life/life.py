@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
+from collections import Counter, deque
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from random import Random
@@ -32,7 +32,7 @@ from host_tests.explorer.at_work.witness import Witness
 from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files, Image
 from host_tests.explorer.over_the_air import Reset, trial
 from host_tests.explorer.run import Violation
-from host_tests.explorer.updates import BLOCKS, BUNDLES, ROOT, Lost, check
+from host_tests.explorer.updates import BLOCKS, BUNDLES, ROOT, STATES, Lost, check
 from host_tests.explorer.whole_life.application import (
     STEP,
     Application,
@@ -68,6 +68,14 @@ _NAT = 120_000  # ms after which the routers forget a quiet way
 _PATIENCE = 12 * HOUR  # from when all is put right until all is right
 _KEPT_AFTER = 12 * MINUTE  # the ten that README says, and a try that fails
 _SAME_TIME = 5_000
+_ANOTHER = "another device"  # that was told nothing yet
+_ALL_STATES = (*STATES, "UPDATED")
+_FOLLOWING = {
+    _ANOTHER: _ALL_STATES,
+    **{state: _ALL_STATES[number + 1 :][:1] for number, state in enumerate(STATES)},
+}
+_ANY_TIME = ("DOWNLOADING", "FAILED", _ANOTHER)
+_DIGITS = 8  # that numbers have more
 _SHOWN = 200  # lines of a life that ends badly
 _SILENT = SimpleNamespace(print_exception=lambda error: None)
 
@@ -124,6 +132,7 @@ class Life(Witness):
         self.told: list[tuple[str, str]] = []  # of updates, in a device that is deleted
         self.changes: list = []  # of the flash, when the board is on again
         self.full_until = -1
+        self.sizes: list[int] = []  # of all that the Device has, each time all was right
         self.wanted: str | None = None  # the version that has to run in the end
         for at, what, argument in plan.events:
             self.wire.at(at, lambda what=what, argument=argument: self.happen(what, argument))
@@ -168,6 +177,7 @@ class Life(Witness):
                     raise Violation("a reading was lost in a deep sleep") from None
                 self.wire.advance(self.plan.sleeps)
         self._check_telemetry()
+        self._check_told()
 
     # The board
 
@@ -257,6 +267,9 @@ class Life(Witness):
         lost = self.taken.keys() - self.all_stored().keys() - kept - self.lost - set(self.once)
         lost -= set(self.dropped)
         self.note(f"{why}; lost: {sorted(lost)}")
+        waiting = {json.loads(values)["r"] for _, values in device.session.backlog.queue.readings}
+        if lost - waiting:
+            raise Violation(f"telemetry was lost before {why}: {sorted(lost - waiting)}")
         # From when on there was room for it.
         since = [max(self.taken[number], self.full_until) for number in lost]
         waited = [self.wire.now - at for at in since]
@@ -478,7 +491,15 @@ class Life(Witness):
             self.is_examined = True
             self._examine()
             return False
-        return application.has_asked
+        if not application.has_asked:
+            return False
+        self.sizes.append(size_of(application.device.session))
+        if len(self.sizes) == self.plan.rounds:
+            self._check_growth()
+            return True
+        application.has_asked = False
+        self._examine()
+        return False
 
     def _examine(self) -> None:
         """All is right: from now on things happen at once."""
@@ -489,20 +510,21 @@ class Life(Witness):
         ):
             self._operate(what, argument)
         self.ends_at = self.wire.now
-        if self.drawn.random() < 0.3:
-            self._operate("assign", self._choose_good())
+        if not self.sizes and self.drawn.random() < 0.3:
+            self._assign_good()
         for how in ("persistent",) if self.plan.sleeps else ("two-way", "persistent"):
             call = self._call(how, 10 * HOUR)
             self.examined.append(call.number)
         self.wire.tell()
 
-    def _choose_good(self) -> str:
-        """Choose a version that has to run."""
-        running = State(self.board.storage).package()
-        good = [version for version in VERSIONS if self.plan.does[version] == GOOD]
-        others = [each for each in good if not running or each != running["version"]]
-        self.wanted = self.drawn.choice(others or good)
-        return self.wanted
+    def _assign_good(self) -> None:
+        """Assign a version that has to run then, if there is one that neither runs nor failed."""
+        state = State(self.board.storage)
+        known = [found["version"] for found in (state.package(), state.found["failed"]) if found]
+        good = [each for each in VERSIONS if self.plan.does[each] == GOOD and each not in known]
+        if good:
+            self.wanted = self.drawn.choice(good)
+            self._operate("assign", self.wanted)
 
     def _device(self):
         return self.thingsboard.devices[self.name]
@@ -549,15 +571,32 @@ class Life(Witness):
             return f"version {package.version} is assigned, and {running or 'the root'} runs"
         if self.wanted:
             raise Violation(f"a good update failed: {failed['why']}")
-        if self.all_told()[-1:] != ["FAILED"]:
-            return f"ThingsBoard was not told that an update FAILED: {self.all_told()[-5:]}"
+        told = [state for state in self.all_told() if state != _ANOTHER]
+        if told[-1:] != ["FAILED"]:
+            return f"ThingsBoard was not told that an update FAILED: {told[-5:]}"
         return ""
 
     def all_told(self) -> list[str]:
-        """The states of updates that ThingsBoard has been told, in order."""
-        device = self.thingsboard.devices.get(self.name)
-        found = [json.loads(body) for body in device.telemetry] if device else []
-        return self.told + [each["sw_state"] for each in found if "sw_state" in each]
+        """The states of updates that ThingsBoard has been told, in order, device by device."""
+        told = self.told
+        for device in self.thingsboard.devices.values():
+            found = [json.loads(body) for body in device.telemetry]
+            told = [*told, _ANOTHER, *(each["sw_state"] for each in found if "sw_state" in each)]
+        return told
+
+    def _check_told(self) -> None:
+        """No state of an update is left out; again it may come when the board was cut off."""
+        before = ""
+        for state in self.all_told():
+            if state not in (before, *_FOLLOWING.get(before, ()), *_ANY_TIME):
+                raise Violation(f"ThingsBoard was told {state} after {before}: {self.all_told()}")
+            before = state
+
+    def _check_growth(self) -> None:
+        """What fills up is emptied again: by a registration, what came since."""
+        half = len(self.sizes) // 2
+        if half and min(self.sizes[half:]) > min(self.sizes[:half]) + _DIGITS:
+            raise Violation(f"the Device grows: {self.sizes}")
 
     def _check_telemetry(self) -> None:
         self.told_dropped += self.application.device.dropped
@@ -567,7 +606,9 @@ class Life(Witness):
             raise Violation(f"telemetry was lost: {sorted(missing - set(self.dropped))}")
         if self.told_dropped != len(self.dropped):
             raise Violation(f"{self.told_dropped} are said to be dropped, not {len(self.dropped)}")
-        if self.sent_again:
+        # Another device may be sent what was answered with 4.01.
+        happened = {what for _, what, _ in self.plan.events}
+        if self.sent_again and not {"token", "delete device"} & happened:
             raise Violation("an unconfirmed reading was sent twice")
         for number, times in stored.items():
             known = [time for time in times if isinstance(time, int)]
@@ -575,6 +616,28 @@ class Life(Witness):
                 raise Violation(f"reading {number} was stored with several times")
             if any(abs(time - BEGAN - self.taken[number]) > _SAME_TIME for time in known):
                 raise Violation(f"reading {number} was stored with another's time")
+
+
+def size_of(value) -> int:
+    """How much a firmware's object holds, in all that it leads to: elements and bytes."""
+    seen: dict[int, object] = {}
+    found, size = [value], 0
+    while found:
+        each = found.pop()
+        if id(each) in seen:
+            continue
+        seen[id(each)] = each
+        if isinstance(each, (list, tuple, set, deque)):
+            found += each
+        elif isinstance(each, dict):
+            found += each.values()
+        elif type(each).__module__.startswith("firmware."):
+            found += vars(each).values()
+            continue
+        elif not isinstance(each, (bytes, bytearray, str)):
+            continue
+        size += len(each)
+    return size
 
 
 @cache

@@ -72,7 +72,8 @@ class Plan(NamedTuple):
     none; `queue`, `keeps`, `persist`, `refresh` as Device takes them. `handler`: ms that one takes.
     `is_cold`: the clock is not set at power-up. `sleeps`: ms that the board sleeps deep after each
     reading, 0 for none; `awake`, as Device takes it; `has_memory`: that lasts meanwhile. `does`:
-    what each version of VERSIONS does; `trial`: of config.json's `update`, in s.
+    what each version of VERSIONS does; `trial`: of config.json's `update`, in s. `rounds`: how
+    often something happens in the end, when all is right.
     """
 
     seed: str
@@ -94,6 +95,7 @@ class Plan(NamedTuple):
     awake: int | None
     does: dict[str, str]
     trial: int
+    rounds: int
 
     @property
     def fates(self) -> Fates:
@@ -119,6 +121,7 @@ def draw(seed: str) -> Plan:
     random = Random(f"life {seed}")
     choice = random.choice
     gaps, every, refresh = choice(_PACES)
+    rounds = choice((1, 1, 1, 1, 1, 20))
     sleeps = choice((0, 0, 0, 0, 10 * MINUTE, HOUR))
     return Plan(
         seed=seed,
@@ -131,7 +134,7 @@ def draw(seed: str) -> Plan:
         queue=choice((4096, 4096, 40)),
         keeps=choice(("newest", "oldest")),
         persist=random.random() < 0.5,
-        refresh=refresh,
+        refresh=refresh if rounds == 1 else MINUTE,
         handler=choice((0, 0, 0, 3 * SECOND, MINUTE)) if not sleeps else 0,
         is_cold=random.random() < 0.3,
         has_memory=random.random() < 0.5,
@@ -139,6 +142,7 @@ def draw(seed: str) -> Plan:
         awake=choice((None, 20 * SECOND)),
         does={"2": GOOD, "3": choice(BROKEN), "4": choice((GOOD, RAISES_LATE))},
         trial=choice((60, 7200)),
+        rounds=rounds if not sleeps else 1,
         events=tuple(_events(random, gaps)),
     )
 
@@ -149,6 +153,8 @@ def _events(random: Random, gaps: tuple):
         at += random.randint(0, random.choice(gaps))
         what = random.choices(list(_EVENTS), list(_EVENTS.values()))[0]
         yield at, what, _argument(what, random)
+        if what == "assign" and random.random() < 0.5:
+            yield at, "cut", (random.randint(1, 200), SECOND)
 
 
 def _argument(what: str, random: Random):
