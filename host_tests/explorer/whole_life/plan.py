@@ -123,6 +123,8 @@ def draw(seed: str) -> Plan:
     gaps, every, refresh = choice(_PACES)
     rounds = choice((1, 1, 1, 1, 1, 20))
     sleeps = choice((0, 0, 0, 0, 10 * MINUTE, HOUR))
+    if sleeps or every == HOUR:
+        rounds = 1  # it starts anew all the time, or it takes too long
     return Plan(
         seed=seed,
         astray=choice((0, 0, 10, 50, 200)),
@@ -142,7 +144,7 @@ def draw(seed: str) -> Plan:
         awake=choice((None, 20 * SECOND)),
         does={"2": GOOD, "3": choice(BROKEN), "4": choice((GOOD, RAISES_LATE))},
         trial=choice((60, 7200)),
-        rounds=rounds if not sleeps else 1,
+        rounds=rounds,
         events=tuple(_events(random, gaps)),
     )
 
