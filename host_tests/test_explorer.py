@@ -16,13 +16,15 @@ import shlex
 import pytest
 
 from host_tests.explorer import report
+from host_tests.explorer.images import FRESH, images
 from host_tests.explorer.life import PROVISIONED as BY_ITSELF
 from host_tests.explorer.mutants import MISFITS, MUTANTS
 from host_tests.explorer.people import COPIED, OPERATED, RESET
 from host_tests.explorer.repeat import repeat
 from host_tests.explorer.run import PROVISIONED, TAKEN
 from host_tests.explorer.scene import Setting
-from host_tests.explorer.search import Broken
+from host_tests.explorer.search import Broken, Search, root
+from host_tests.explorer.server import REPLIES
 from host_tests.explorer.walk import Lost, Reach, Walk, find_story
 from host_tests.explorer.walk import repeat as repeat_story
 from tools.virtual_board.flash import PROJECT
@@ -146,6 +148,21 @@ def test_an_exploration_is_the_same_each_time():
     setting = Setting("preprovisioned", "server", "separate", "rp2")
     first, second = (report.explore(setting, report.SHALLOW, seed="2") for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_the_fate_of_a_datagram_that_is_never_sent_changes_nothing(reply):
+    """What explore_fates does not run again."""
+    setting = Setting(reply=reply)
+    start = root(setting, FRESH, images(setting)[FRESH], report.SEED)
+    search = Search(setting, report.SEED)
+    for fates in ({0: "lost"}, {1: "lost"}, {0: "lost", 2: "lost"}):
+        outcome = search.with_fates(start, fates, cut=False)
+        more = fates | {outcome.datagrams: "lost"}
+        same = search.with_fates(start, more, cut=False)
+        assert same.end == outcome.end and same.lines == outcome.lines
+        assert same.datagrams == outcome.datagrams
+        assert same.network.pending() == outcome.network.pending()
 
 
 def test_what_a_failure_prints_names_all_that_repeats_it():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from host_tests.explorer.network import FATES
+from host_tests.explorer.run import Outcome
 from host_tests.explorer.scene import State
 from host_tests.explorer.search import Search
 
@@ -27,9 +28,13 @@ class Bounds:
 
 
 def explore_fates(search: Search, start: State, bounds: Bounds) -> None:
-    """Run every fate of datagrams within the bounds; after a single one, also every cut."""
+    """Run every fate of datagrams within the bounds; after a single one, also every cut.
+
+    What is known is not run again: the same fates, or those of a datagram more that is never sent.
+    """
     limits = {1: bounds.one, 2: bounds.two, 3: bounds.three}
     unsent = {(): search.run(start, watch=False).datagrams}
+    known: dict[tuple, Outcome] = {}
     for size, limit in limits.items():
         following = {}
         for fates, sent in unsent.items():
@@ -39,10 +44,19 @@ def explore_fates(search: Search, start: State, bounds: Bounds) -> None:
                     more = (*fates, (number, fate))
                     outcome = search.with_fates(start, dict(more), cut=size == 1)
                     following[more] = outcome.datagrams
+                    if {each for _, each in more} == {"lost"}:
+                        known[more] = outcome
         unsent = following
     for size in range(2, bounds.lost + 1):
         for numbers in combinations(range(bounds.lost), size):
-            search.with_fates(start, dict.fromkeys(numbers, "lost"), cut=False)
+            lost = tuple((number, "lost") for number in numbers)
+            before = known.get(lost[:-1])
+            if lost not in known and before and before.datagrams <= numbers[-1]:
+                known[lost] = before
+            if lost in known:
+                search.tally.count(known[lost].end)
+            else:
+                known[lost] = search.with_fates(start, dict(lost), cut=False)
 
 
 def explore_decay(search: Search, start: State) -> None:

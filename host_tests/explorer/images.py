@@ -21,20 +21,28 @@ _OTHER_FILE = "/main.py"
 
 def fresh(setting: Setting) -> Image:
     """A formatted flash with config.json, as flashing leaves it."""
+    return _fresh(setting.config, setting.kind)
+
+
+def _fresh(config: bytes, kind: str) -> Image:
     chip = Chip((b"\xff" * BLOCK_SIZE,) * BLOCKS)
-    files = Files(chip, setting.kind, format=True)
+    files = Files(chip, kind, format=True)
     files.write(_OTHER_FILE, b"import firmware")
-    files.write(CONFIG, setting.config)
+    files.write(CONFIG, config)
     return chip.image
 
 
-@cache
 def images(setting: Setting, commits: int = 10) -> dict[str, Image]:
     """By name: the fresh image, and those from which littlefs compacts or relocates in one of the
     next `commits`. A power-up makes at most 9 where nothing goes wrong."""
-    image = fresh(setting)
+    return _images(setting.config, setting.kind, commits)
+
+
+@cache
+def _images(config: bytes, kind: str, commits: int) -> dict[str, Image]:
+    image = _fresh(config, kind)
     chip = Chip(image)
-    files = Files(chip, setting.kind)
+    files = Files(chip, kind)
     erased: list[str] = []
     chip.watch = lambda operation, half: operation.startswith("erase") and erased.append(operation)
     before: deque[Image] = deque(maxlen=commits)

@@ -77,21 +77,25 @@ def contents(image: Image, kind: str) -> tuple[tuple[str, bytes], ...]:
     return tuple(Files(Chip(image), kind, is_read=True).read_all().items())
 
 
-def key_of(state: State, setting: Setting, worlds: dict | None = None) -> tuple:
-    """What the firmware can tell a state by: equal keys, equal futures.
+def key_of(image: Image, network: Network, setting: Setting, known: dict | None = None) -> tuple:
+    """What the firmware can tell a flash and a network by: equal keys, equal futures.
 
     Random values are numbered in the order in which they appear, times fall into classes, and a
     flash is what its files say. Where the log of littlefs stands is not in it: that is explored
-    from images of its own. `worlds` keeps what it works out of networks, which must not change.
+    from images of its own. `known` keeps what it works out of networks, which must not change.
     """
-    worlds = {} if worlds is None else worlds
-    if id(state.network) not in worlds:
-        worlds[id(state.network)] = _world_of(state.network)
-    files, in_files = _files_of(state.image, setting)
-    world, in_world = worlds[id(state.network)]
-    names = Names()
-    random = tuple(names(kind, value) for kind, value in (*in_files, *in_world))
-    return state.address, files, world, random
+    known = {} if known is None else known
+    files, in_files = found = _files_of(image, setting)
+    number = id(network)
+    if number not in known:
+        known[number] = _world_of(network)
+    both = id(found), number
+    if both not in known:
+        world, in_world = known[number]
+        names = Names()
+        random = tuple(names(kind, value) for kind, value in (*in_files, *in_world))
+        known[both] = found, (files, world, random)
+    return known[both][1]
 
 
 @lru_cache(maxsize=4096)

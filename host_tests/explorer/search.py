@@ -90,7 +90,8 @@ class Search:
         """
         level: dict[tuple, list] = {}
         for state in roots:
-            _count(level, (state.image, key_of(state, self.setting)), state, 1)
+            key = state.address, key_of(state.image, state.network, self.setting)
+            _count(level, (state.image, key), state, 1)
         for cut in range(cuts + 1):
             level = self._run_level(level, cut == cuts, cut < every_image)
 
@@ -152,12 +153,18 @@ class Search:
         worlds: dict[int, tuple] = {}
         for index, moment in enumerate(outcome.moments):
             for off in OFF_FOR:
+                network = _after(moment.network, off, later)
+                key = key_of(moment.image, network, self.setting, worlds)
                 for back in BACK_WITH:
-                    following = after_cut(state, moment, index, off, back, later)
-                    key = key_of(following, self.setting, worlds)
+                    full = _address(state, back), key
                     if every_image and off == "5 s" and back == "same":
-                        key = moment.image, key
-                    _count(successors, key, following, 1)
+                        full = moment.image, full
+                    # Most are the same as one that is there.
+                    if full in successors:
+                        successors[full][1] += 1
+                    else:
+                        following = after_cut(state, moment, index, off, back, later)
+                        successors[full] = [following, 1]
         return successors
 
 
@@ -165,16 +172,24 @@ def after_cut(
     state: State, moment: Moment, index: int, off: str, back: str, later: dict | None = None
 ) -> State:
     """The state after a cut at a moment, with the power back. `later` keeps what it works out."""
-    later = {} if later is None else later
-    if (id(moment.network), off) not in later:
-        network = later[id(moment.network), off] = moment.network.copy()
-        network.advance(OFF_FOR[off])
+    network = _after(moment.network, off, {} if later is None else later)
     step = Step(
         f"cut:{index}:{off.replace(' ', '')}:{back}",
         f"cut {moment.label}; off for {off}; back with {BACK_WITH[back]}",
     )
-    address = state.address ^ (back == "other")
-    return State(moment.image, later[id(moment.network), off], address, (*state.schedule, step))
+    return State(moment.image, network, _address(state, back), (*state.schedule, step))
+
+
+def _address(state: State, back: str) -> int:
+    return state.address ^ (back == "other")
+
+
+def _after(network: Network, off: str, later: dict[tuple, Network]) -> Network:
+    """The network when the power is back."""
+    if (id(network), off) not in later:
+        after = later[id(network), off] = network.copy()
+        after.advance(OFF_FOR[off])
+    return later[id(network), off]
 
 
 def fates_step(fates: Mapping[int, str]) -> Step:
