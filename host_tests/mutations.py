@@ -64,7 +64,6 @@ TESTS = {
     "firmware.update.job": ("update",),
     "firmware.update.manifest": ("install", "signature"),
     "firmware.update.murmur3": ("checksum",),
-    "firmware.update.room": ("install",),
     "firmware.update.signature": ("signature",),
     "firmware.update.slots": ("slots", "install", "trial"),
     "firmware.update.states": ("update",),

@@ -141,7 +141,7 @@ class Installation:
         for place in self._unneeded:
             # One that has failed, too.
             discard(storage, place, self._board.idle)
-        from firmware.update.room import check_room
+        from firmware.update.admission import check_room
 
         check_room(storage, self._package["size"])
         self._folder.make_folders(PACKAGE)

@@ -6,7 +6,7 @@ from firmware.update.errors import UpdateError, passing
 
 _DOWNLOAD = "coap.block coap.blocks coap.merge"
 _LOADED = (
-    "update.installing update.install update.contents update.manifest update.slots update.room"
+    "update.installing update.install update.contents update.manifest update.slots update.admission"
     " update.tree"
 )
 

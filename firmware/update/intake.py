@@ -16,7 +16,7 @@ LARGEST = const(16_384)
 LONGEST_LINE = const(710)
 
 _NEW_MANIFEST = "/manifest.new"
-_LOADED = "update.intake update.admission update.room update.tree"
+_LOADED = "update.intake update.admission update.tree"
 
 
 class Intake:
@@ -90,12 +90,10 @@ class Intake:
         if self._key:
             _check_signature(self._key, found)
             give_back("update.signature board.modulus")
-        from firmware.update.admission import check
+        from firmware.update.admission import BLOCK, check, check_room
 
         version = sys.implementation.version[:3]
         check(found, self._package, sys.platform, version, self._firmware)
-        from firmware.update.room import BLOCK, check_room
-
         check_room(self._board.storage, found["blocks"] * BLOCK)
 
 

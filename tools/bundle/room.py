@@ -11,7 +11,7 @@ from tools import board_files, roles
 from tools.bundle.format import PACK, Bundle
 from tools.virtual_board.boards import KINDS
 
-# Blocks that a board keeps free, see firmware.update.room.
+# Blocks that a board keeps free, see firmware.update.admission.
 _SPARE = 8
 # Bytes of what else stands on a board: /config.json, /credentials.json, /start.json, /slots.json;
 # and in a slot.
