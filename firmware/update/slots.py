@@ -142,13 +142,17 @@ class State:
         found["untold"] = "FAILED"
         self._save_without(place)
 
-    def refuse(self, title, version, checksum, why):
-        """Note that a package has failed before it ran. What runs goes on."""
+    def refuse(self, title, version, checksum, why, progress=None):
+        """Note that a package has failed before it ran. What runs goes on.
+
+        `progress`: what to keep besides; None leaves it as it is.
+        """
         self._load()
         failed = {"title": title, "version": version, "checksum": checksum}
         failed["why"] = why[:_LONGEST_WHY]
         self.found["failed"] = failed
         self.found["untold"] = "FAILED"
+        self.found["progress"] = progress or self.found["progress"]
         self._save()
 
     def forgive(self):

@@ -148,7 +148,6 @@ def _refuse(storage, package, told, why):
 
 
 def _note(state, package, told, why):
-    if not told:
-        # What there was no room for was not begun.
-        state.keep([package["kind"], package["mark"], len(_STATES)])
-    state.refuse(package["title"], package["version"], package["checksum"], why)
+    # What there was no room for was not begun. In one save: else it would be, with nothing told.
+    progress = None if told else [package["kind"], package["mark"], len(_STATES)]
+    state.refuse(package["title"], package["version"], package["checksum"], why, progress)

@@ -383,6 +383,8 @@ def test_no_room_is_said_before_the_first_byte():
     site, _ = assigned(size=Installation.room + 1)
     site.run(HOUR)
     assert site.stages() == ["FAILED"] and "no room" in why(site) and site.packages.blocks == []
+    # Noted at once and told: cut in between it would begin with all states told.
+    assert site.world.flash.count("rename", "/slots.json") == 2
 
 
 def test_a_bundle_that_is_not_for_this_board():

@@ -298,6 +298,9 @@ class Life(Witness):
 
     def take_reading(self) -> tuple[int, bool]:
         """The number of a new reading, and whether it is to be confirmed."""
+        if self.wire.is_cut or not self.application:
+            # Another task has just seen the end of this power-up.
+            raise PowerCut if self.wire.is_cut else Reset
         number = len(self.taken)
         self.taken[number] = self.wire.now
         confirms = self.plan.confirms
