@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,26 @@ shims.install()
 INTERRUPTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 if hasattr(signal, "SIGQUIT"):
     INTERRUPTS[signal.SIGQUIT] = signal.SIG_DFL
+FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
+
+
+def keep_code() -> None:
+    """Read each module of the firmware once: power-ups give it back and import it again."""
+    read = SourceFileLoader.get_code
+    known = {}
+
+    def get_code(loader, name):
+        if not loader.path.startswith(str(FIRMWARE)):
+            return read(loader, name)
+        if loader.path not in known:
+            known[loader.path] = read(loader, name)
+        return known[loader.path]
+
+    SourceFileLoader.get_code = get_code
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_code()
     gc.disable()  # all that is imported and collected stays
     for number, handler in INTERRUPTS.items():
         if signal.getsignal(number) == signal.SIG_IGN:
