@@ -17,11 +17,13 @@ def assigned(values, kind):
     A dictionary: `kind`, "sw" or "fw"; `title`, `version`; `size`, in bytes; `checksum`, in hex,
     by a `checksum_algorithm` of ThingsBoard's, such as "SHA256": both may be ""; `url`: where it is
     when ThingsBoard does not have it, else None; `mark`: a number that is another when anything of
-    the others is. ThingsBoard sets them one by one.
+    the others but `url` is. ThingsBoard sets them one by one, none to an object or an array.
     """
     found = {}
     for key in ("title", "version", "size", "checksum_algorithm", "checksum", "url"):
         found[key] = values.get("%s_%s" % (kind, key))
+        if isinstance(found[key], (dict, list)):
+            return None
     size = found["size"]
     is_there = isinstance(size, int) and size > 0 and found["checksum_algorithm"]
     if found["title"] is None or found["version"] is None:

@@ -39,7 +39,7 @@ class Watch:
         try:
             assigned = [values[key] for key in sorted(values) if key[:3] in ("fw_", "sw_")]
             mark = crc32(repr(assigned).encode()) if assigned else None
-        except MemoryError:
+        except (MemoryError, RuntimeError):  # RuntimeError: nested too deep
             # The application goes on; a later look shows whether there is something new.
             self._is_new = True
             return

@@ -39,6 +39,11 @@ def test_what_is_no_package_yet():
     for size in (0, -1, "2900", 1.5, True):
         found = assigned(dict(VALUES, fw_size=size), "fw")
         assert found is None or size is True
+    deep = []
+    for _ in range(200):
+        deep = [deep]
+    for key in VALUES:
+        assert assigned(dict(VALUES, **{key: deep}), "fw") is None, key
     assert assigned({}, "sw") is None
 
 

@@ -447,17 +447,22 @@ def test_a_shortage_of_memory_long_ago_delays_nothing():
     assert site.stages() == ["DOWNLOADING", "FAILED"] + ALL
 
 
-def test_attributes_that_there_is_no_memory_to_compare_are_looked_at_later():
+def test_attributes_that_cannot_be_compared_are_looked_at_later():
     class Many:
-        def __iter__(self):
-            raise MemoryError()
+        def __init__(self, error):
+            self.error = error
 
-    site = Site(config=SOON)
-    site.run(5_000)
-    update = site.device.session.observed.update
-    assert not update.is_due()
-    update.on_attributes(Many())
-    assert update.is_due()
+        def __iter__(self):
+            raise self.error
+
+    # RuntimeError: nested too deep.
+    for error in (MemoryError(), RuntimeError()):
+        site = Site(config=SOON)
+        site.run(5_000)
+        update = site.device.session.observed.update
+        assert not update.is_due()
+        update.on_attributes(Many(error))
+        assert update.is_due()
 
 
 def test_a_flash_that_fills_at_any_point():
