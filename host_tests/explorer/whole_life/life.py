@@ -103,6 +103,7 @@ class Life(Witness):
     has_memory = is_cold = False
     memory = b""
     is_joined = True
+    is_on = False
 
     def __init__(self, plan: Plan):
         super().__init__()
@@ -194,6 +195,7 @@ class Life(Witness):
         self.chip.watch = self._on_flash_operation
         self.files = Powered(self.flash, lambda: not self.wire.is_cut)
         self.board = Board(self)
+        self.is_on = True
         self.note(f"power-up {self.power_ups}")
         try:
             self._start()
@@ -257,6 +259,7 @@ class Life(Witness):
 
     def _lose(self, why: str) -> set[int]:
         """What was only in memory is lost: the numbers of the readings."""
+        self.is_on = False
         if self.transport:
             self.transport.close()
         if not self.application:
@@ -344,7 +347,7 @@ class Life(Witness):
             in_operations, self.off_for = argument
             if in_operations:
                 self.cut_in = in_operations
-            elif self.application:
+            elif self.is_on:
                 self._cut(self.chip.image)
                 raise PowerCut
         elif what == "reset":
@@ -402,12 +405,12 @@ class Life(Witness):
         self.ends_at = max(self.ends_at, self.wire.now + ms)
 
     def _reset(self) -> None:
-        if self.application:
+        if self.is_on:
             raise Reset
 
     def _change(self, change) -> None:
         """Change something on the flash, now or when the board is on again."""
-        if self.application:
+        if self.is_on:
             self.chip.watch = None
             change()
             self.chip.watch = self._on_flash_operation
