@@ -45,7 +45,8 @@ class Work:
     """A Device, its board's World, and the ThingsBoard that it talks with.
 
     `is_deaf`: nothing reaches ThingsBoard; `is_mute`: nothing that it says arrives. `codes`: by
-    the resource, the codes that its next requests are refused with, the last one for ever.
+    the resource, the codes that its next requests are refused with, the last one for ever;
+    `answers`: what its requests are answered with, (code, payload, options).
     `poison`: what gets 4.00 wherever it is in a body, None for nothing.
     `requests`: (ms, method, resource, payload) of each request. `observers`: by the resource.
     """
@@ -59,6 +60,7 @@ class Work:
         self.server.devices[NAME] = TOKEN
         self.is_deaf = self.is_mute = False
         self.codes = {}
+        self.answers = {}
         self.poison = None
         self.attributes = {}
         self.requests = []
@@ -145,6 +147,8 @@ class Work:
         )
         if not is_known:
             return UNAUTHORIZED, b"", ()
+        if resource in self.answers and message.option(6) is None:
+            return self.answers[resource]
         codes = self.codes.get(resource)
         if codes:
             return (codes.pop(0) if len(codes) > 1 else codes[0]), b"", ()

@@ -6,12 +6,17 @@ import sys
 from firmware import device as device_module
 from firmware import retry
 from firmware.errors import FirstbootError, NoResponse
+from firmware.observed import _Watch
+from firmware.retry import backoff
 from firmware.thingsboard.device_api import Unauthorized
 from host_tests.firmware.at_work import BEGAN, GET, NAME, TOKEN, Work, credentials
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.world import (
     BAD_REQUEST,
+    CONTENT,
     INTERNAL_SERVER_ERROR,
+    SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
     Stub,
 )
 
@@ -300,6 +305,28 @@ def test_retries_are_slower_and_slower_and_never_stop():
     assert work.states == ["failed"]
 
 
+def test_waits_are_drawn():
+    """Boards that fail together do not come back together, nor register together."""
+    lowest, highest = bytes, lambda count: b"\xff" * count
+    assert [backoff(3, lowest), backoff(3, highest)] == [1_000, 31_999]
+    waits = []
+    for random in (lowest, highest):
+        watch = _Watch("attributes", Stub(on_notification=None), None)
+        watch.registered(REFRESH, Stub(ticks=lambda: 0, random=random))
+        waits.append(watch.again_at)
+    assert waits == [REFRESH, REFRESH * 3 // 2 - 3]
+
+
+def test_a_server_says_when_it_may_be_asked_again():
+    work = Work()
+    work.answers = {"telemetry": (SERVICE_UNAVAILABLE, b"", ((14, b"\x02\x58"),))}
+    work.device.send_telemetry({"n": 1})
+    work.later(590_000)
+    assert len(work.of("telemetry")) == 1
+    work.later(320_000)
+    assert len(work.of("telemetry")) == 2
+
+
 def test_5_00_for_ever_says_the_profile_s_transport():
     work = Work()
     told = []
@@ -422,6 +449,15 @@ def test_a_device_that_was_deleted_is_provisioned_anew():
     assert work.world.get("/credentials.json")["credentialsValue"] == work.token
 
 
+def test_credentials_that_are_taken_by_nobody_are_not_asked_for_again_and_again():
+    work = Work()
+    work.codes = {"telemetry": [UNAUTHORIZED]}
+    del work.server.devices[NAME]
+    work.device.send_telemetry({"n": 1})
+    work.later(3_000_000)
+    assert work.states == ["refused"] and len(work.of("telemetry")) == 2
+
+
 def test_calls_of_the_deleted_device_are_not_taken_for_the_new_one_s():
     work = Home()
     work.device.wait(1000)
@@ -493,6 +529,13 @@ def test_attributes_are_asked_for():
     del work.codes["attributes"]
     assert work.device.request_attributes(None, "a") == {"client": {}, "shared": {"a": 1}}
     assert work.device.request_attributes() == {"client": {}, "shared": {"a": 1, "b": 2}}
+
+
+def test_a_call_of_the_rule_chain_and_its_reply():
+    work = Work()
+    work.answers = {"rpc": (CONTENT, b'{"time":5}', ())}
+    assert work.device.call_rpc("getTime", {"zone": 1}) == {"time": 5}
+    assert json.loads(work.of("rpc")[0]) == {"method": "getTime", "params": {"zone": 1}}
 
 
 def test_a_call_of_the_rule_chain_that_nobody_answers_costs_no_observation():

@@ -1,12 +1,13 @@
 """firmware.aio's Device: other tasks go on meanwhile, in virtual time."""
 
 import asyncio
+import sys
 
-from firmware import aio
+from firmware import aio, retry
 from host_tests.firmware.at_work import NAME, TOKEN, Work
 from host_tests.firmware.helpers import Clock
 from host_tests.firmware.virtual_asyncio import Asyncio, start_anew
-from host_tests.firmware.world import ticks_add
+from host_tests.firmware.world import Stub, ticks_add
 
 aio.ticks_diff = Clock().ticks_diff
 aio.ticks_add = ticks_add
@@ -54,6 +55,32 @@ def test_tasks_go_on_while_it_joins():
 
     work.run(scenario)
     assert work.clock.slept > 5_000 and work.longest <= 2 * _BEAT
+
+
+def test_a_bug_in_a_handler_is_shown_and_answered():
+    shown = []
+    retry.sys = Stub(print_exception=shown.append, modules=sys.modules)
+    work = Home()
+
+    async def late(params):
+        await aio.asyncio.sleep_ms(10)
+        return {"n": 1 // params}
+
+    def early(params):
+        return {"n": 1 // params}
+
+    async def scenario():
+        for number, handler in enumerate((late, early)):
+            work.device.on_rpc("m", handler)
+            await work.device.wait(1000)
+            work.call(number, "m", 0)
+            await work.device.wait(1000)
+
+    work.run(scenario)
+    assert [type(error) for error in shown] == [ZeroDivisionError] * 2
+    for number in (0, 1):
+        (reply,) = work.of("rpc/%d" % number)
+        assert b'{"error":"ZeroDivisionError' in reply
 
 
 def test_tasks_go_on_while_no_network_is_there():
