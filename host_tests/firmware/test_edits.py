@@ -292,3 +292,32 @@ def test_a_record_in_the_form_with_one_token_without_a_token():
     device.world.put(ATTEMPT, legacy(device.saved, None))
     device.power_on()
     assert device.run()["credentialsValue"] == "chosen-by-the-server"
+
+
+def test_a_given_token_that_another_server_may_have_for_another_name_proves_its_own():
+    given = {"provisioning__token": "token-of-{id}"}
+    device = Device(example(**given))
+    device.world.names["other.example.com"] = [OTHER]
+    device.world.add_server(OTHER).mute = True
+    device.lose_reply()
+    device.configure(provisioning__deviceName="another-name", **given, **OTHER_SERVER)
+    device.fail(NoResponse)
+    device.forget()
+    device.configure(**given)
+    assert device.run()["credentialsValue"] == device.server.devices[DEVICE]
+
+
+def test_a_given_token_whose_first_request_was_sent_again_is_probed():
+    """ThingsBoard took it, and restarted before its reply was through."""
+    device = Device(example(provisioning__token="token-of-{id}"))
+    server = device.server
+
+    def restart():
+        if server.of(POST):
+            server.mute = False
+            server._remembered.clear()
+
+    server.mute = True
+    device.world.on_send = restart
+    assert device.run()["credentialsValue"] == server.devices[DEVICE]
+    assert len(server.of(POST)) == 2
