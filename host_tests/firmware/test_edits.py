@@ -186,6 +186,16 @@ def test_what_other_servers_may_hold_outlives_the_provisioning():
     assert device.saved is None
 
 
+def test_what_another_name_may_have_outlives_the_provisioning():
+    device = Device()
+    device.lose_reply()
+    kept = device.proposed
+    device.configure(provisioning__deviceName="another-name")
+    device.world.power_up()
+    assert device.world.get(CREDENTIALS)["deviceName"] == "another-name"
+    assert device.proposed == kept == [device.server.devices[DEVICE]]
+
+
 def test_what_another_port_of_the_address_may_hold_outlives_the_provisioning():
     device = Device()
     elsewhere = device.world.servers[(ADDRESS, 5685)] = device.world.add_server(OTHER)
