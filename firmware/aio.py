@@ -48,6 +48,7 @@ class Device(device.Device):
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return
+            session.keep()
             if not session.is_due():
                 await asyncio.sleep_ms(min(left, _POLL))
                 # A request that another task makes hears all that comes.

@@ -164,6 +164,7 @@ class Device:
             left = ticks_diff(end, session.board.ticks())
             if left <= 0:
                 return
+            session.keep()
             if not session.is_due():
                 session.hear(min(left, _IDLE))
 

@@ -60,9 +60,6 @@ class Session:
     def is_due(self):
         """Return whether there is something to send that may be tried now."""
         if self.waits():
-            # The next try may be later than what waits has to be on flash.
-            if self.backlog:
-                self.backlog.save()
             return False
         is_observing_due = self.observed and self.observed.is_due(self.client)
         return bool(self.backlog or self.is_expecting or is_observing_due)
@@ -110,6 +107,11 @@ class Session:
         except Exception as error:
             self.failed(error)
         return not backlog
+
+    def keep(self):
+        """Keep on flash what waits and is due for it, which the next try may be too late for."""
+        if self.backlog:
+            self.backlog.save()
 
     def hear(self, timeout):
         """Wait up to so long for what ThingsBoard sends by itself, and take it."""

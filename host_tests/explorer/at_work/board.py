@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from firmware import aio, device, link, session
 from firmware.board import clock, strict_json, wifi
 from firmware.board import config as configuration
+from firmware.coap import client
 from firmware.errors import Silence
 from host_tests.explorer import board as explorer_board
 from host_tests.explorer.run import Violation
@@ -98,6 +99,7 @@ def quick(step: int = STEP):
         (session, "give_back", lambda *steps: None),
         (link, "give_back", lambda *steps: None),
         (session, "unexpected", _unexpected),
+        (client, "_IDLE", step),
         (device, "_IDLE", step),
         (aio, "_POLL", step),
         (wifi, "join_steps", _join_wifi),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from unittest.mock import patch
 
-from firmware import backlog, observed, session, sleep
+from firmware import backlog, link, observed, session, sleep
 from firmware.backlog import Backlog
 from firmware.coap.exchange import Exchange
 from firmware.coap.observe import Observation
@@ -277,10 +277,10 @@ def _registered_at_every_turn():
 
 
 def _not_provisioned_anew():
-    def give_up(self):
+    def give_up(session):
         raise FirstbootError("4.01", "")
 
-    return patch.object(Session, "renew", give_up)
+    return patch.object(link, "renew", give_up)
 
 
 def _refused_and_asked_again():

@@ -19,7 +19,6 @@ from types import SimpleNamespace
 
 from firmware import retry
 from firmware.board.kept import unchanged
-from firmware.coap import client
 from firmware.power_up import power_up
 from firmware.update.slots import State
 from firmware.update.start import choose
@@ -674,10 +673,9 @@ def _quick():
     given_back: list[tuple] = [
         (module, name, kept) for module in modules for name in names if hasattr(module, name)
     ]
-    longer = (client, "_IDLE", STEP), (retry, "sys", _SILENT)
     with ExitStack() as stack:
         stack.enter_context(explorer_board.quick())
         stack.enter_context(over_the_air.quick())
         stack.enter_context(at_work.quick(STEP))
-        stack.enter_context(explorer_board.replaced(*given_back, *longer))
+        stack.enter_context(explorer_board.replaced(*given_back, (retry, "sys", _SILENT)))
         yield
