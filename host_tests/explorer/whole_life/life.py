@@ -600,7 +600,8 @@ class Life(Witness):
     def _check_growth(self) -> None:
         """What fills up is emptied again: by a registration, what came since."""
         half = len(self.sizes) // 2
-        if half and min(self.sizes[half:]) > min(self.sizes[:half]) + _DIGITS:
+        first, second = self.sizes[:half], self.sizes[half:]
+        if half and all(f(second) > f(first) + _DIGITS for f in (min, max)):
             raise Violation(f"the Device grows: {self.sizes}")
 
     def _check_telemetry(self) -> None:
