@@ -381,6 +381,10 @@ def test_a_key_is_made_once_and_what_it_signed_is_known(app, key, tmp_path):
         assert bundled(app, *(("--sign", signed_with) if signed_with else ())).returncode == 0
         shown = in_folder(tmp_path, "--show", "my-app-1.2.0.bundle", "--config", config)
         assert shown.returncode == code, shown.stdout
+    assert bundled(app, "--sign", key).returncode == 0
+    config.write_text('{"update": {}}')
+    shown = in_folder(tmp_path, "--show", "my-app-1.2.0.bundle", "--config", config)
+    assert shown.returncode == 0 and "look at no signature" in shown.stdout
     said = in_folder(tmp_path, "--new-key", "other.pem").stdout
     assert '"update": {"key": "' in said and "PRIVATE" not in said
 

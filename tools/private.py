@@ -16,10 +16,14 @@ def write(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write it whole, under another name first. Raises OSError."""
+    """Write it whole, under another name first, which is gone when that fails. Raises OSError."""
     temporary = path.with_name(path.name + ".new")
-    write(temporary, content)
-    os.replace(temporary, path)
+    try:
+        write(temporary, content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -197,7 +197,8 @@ def check_for_many(
     seen: dict[tuple, str] = {}
     for board_id, row in rows.items():
         secret = row.get("provisionDeviceSecret") or given.get("provisionDeviceSecret")
-        config_for(content, board_id, row, not secret, name)
+        where = f"{name} with the line of {board_id} in the CSV" if row else name
+        config_for(content, board_id, row, not secret, where)
         request = {**given, **row}
         for what, value, fix in _one_device_s(request, board_id, settings["certificate"]):
             other = seen.setdefault((what, *value), board_id)

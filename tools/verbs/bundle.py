@@ -165,14 +165,14 @@ def _show(path, config, as_json) -> None:
     except BundleError as error:
         end(f"{path}: {error}")
     known = _known_key(config)
-    signature, is_good = _judged(found, known)
+    signature, is_good = _judged(found, known, config is not None)
     boards_config = config.read_bytes() if config else None
     command.show(command.facts(path, data, found, signature, boards_config), as_json, [])
     if not is_good:
         end(f"{path}: {signature}")
 
 
-def _judged(found, known: str | None) -> tuple[str, bool]:
+def _judged(found, known: str | None, has_config: bool) -> tuple[str, bool]:
     """What a bundle's signature is worth to boards that know this key."""
     from tools.bundle.keys import KeyFileError, is_signed_by
 
@@ -181,6 +181,8 @@ def _judged(found, known: str | None) -> tuple[str, bool]:
             return "not signed", True
         return "not signed, and boards with that `update.key` refuse it", False
     if known is None:
+        if has_config:
+            return "signed; boards with that config.json look at no signature", True
         return "signed; --config says by whom it should be", True
     try:
         is_good = is_signed_by(known, found.signed, found.signature)

@@ -184,7 +184,8 @@ def explained(error: Exception) -> str:
     """What went wrong, and what to do where that is plain: a full disk, no right to write."""
     if not (isinstance(error, OSError) and error.strerror):
         return str(error)
-    where = f"{error.filename}: " if error.filename else ""
+    name = error.filename2 or error.filename
+    where = f"{name}: " if name else ""
     fix = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = ". Make room on this computer's disk"
