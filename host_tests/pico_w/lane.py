@@ -25,7 +25,6 @@ in_full = pytest.mark.skipif(
 )
 _BOOT_S = 400  # seconds of this computer's, at the most
 _RETRY_S = 0.2
-_USER = os.getpid()  # it collects the tests, and ends after all that are forked of it
 _servers: list[subprocess.Popen] = []  # of this process; they end with it
 
 
@@ -72,20 +71,23 @@ def _ask(address: Path, test: Callable, arguments: dict) -> str:
 def _address(tmp_path_factory) -> Path:
     """The socket of this session's server, started by the first who wants it."""
     folder = tmp_path_factory.getbasetemp()
+    user = os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, user = folder.parent, os.getppid()
     address = folder / "pico_w"
     with open(folder / "pico_w.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _answers(address):
-            _start(address)
+            _start(address, user)
     return address
 
 
-def _start(address: Path) -> None:
+def _start(address: Path, user: int) -> None:
     address.unlink(missing_ok=True)
     log = address.with_suffix(".log")
     with open(log, "w") as said:
         server = subprocess.Popen(
-            [sys.executable, "-m", "host_tests.pico_w.fork_server", str(address), str(_USER)],
+            [sys.executable, "-m", "host_tests.pico_w.fork_server", str(address), str(user)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=said,
