@@ -30,14 +30,13 @@ class CpuTime:
             if nextitem is None or nextitem.path != item.path:
                 self._count(item.nodeid.partition("::")[0])
 
-    def begin(self) -> None:
-        """Begin anew, in a process that has just been forked."""
-        self.by_file.clear()
-        self._spent = 0.0
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["cpu_time"] = dict(self.by_file)
 
-    def add(self, by_file: Counter) -> None:
-        """Add what another process has counted."""
-        self.by_file.update(by_file)
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node) -> None:
+        self.by_file.update(getattr(node, "workeroutput", {}).get("cpu_time", {}))
 
     def pytest_terminal_summary(self, terminalreporter) -> None:
         most = ", ".join(f"{name} {spent:.0f} s" for name, spent in self.by_file.most_common(SHOWN))

@@ -37,6 +37,8 @@ PEOPLE = {str(setting): setting for setting in report.PEOPLE}
 def explored(tmp_path_factory):
     """Gives what a function of report finds, once in all processes of this run."""
     folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
 
     def explored(explore, setting, how_far):
         text = repr((explore.__name__, setting, how_far))

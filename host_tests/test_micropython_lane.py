@@ -162,6 +162,13 @@ def test_tests_are_chosen_as_usual(run, arguments, expected):
     assert set(verdicts(run(*arguments))) == expected
 
 
+@needs_micropython
+def test_xdist_runs_both_lanes(run):
+    assert "CPython 4 passed · MicroPython 1 passed, 2 failed, 1 skipped" in run(
+        "-n1", "host_tests/firmware/test_verdicts.py"
+    )
+
+
 def test_difference_names_each_test_that_one_interpreter_lacks():
     assert difference_of({"test_a", "test_b"}, {"test_a", "test_b"}) == ""
     assert difference_of({"test_a", "test_b"}, {"test_b", "test_c"}) == (

@@ -14,12 +14,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from typer.testing import CliRunner
 
 from host_tests import processes
 from host_tests.processes import started
@@ -246,23 +246,24 @@ def test_test_passes_arguments_and_exit_code_through():
     assert "deselected" in collected.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize(
     ("arguments", "processes"),
-    [("", 6), ("-x -k provisioning", 6), ("-n4 -x", 4), ("-n 0", 0), ("--pdb -x", 0)],
+    [
+        ([], ["-n", "4", "--dist", "worksteal"]),
+        (["-x", "-k", "provisioning"], ["-n", "4", "--dist", "worksteal"]),
+        (["-n4", "-x"], []),
+        (["-p", "no:xdist"], []),
+        (["--pdb"], []),
+    ],
+    ids=lambda words: " ".join(words) or "none",
 )
-def test_tests_run_in_several_processes_unless_told_otherwise(monkeypatch, arguments, processes):
+def test_tests_run_in_two_processes_unless_told_otherwise(monkeypatch, arguments, processes):
     given = []
-
-    def main(options, plugins):
-        given.extend([options, [each._processes for each in plugins]])
-        return 7
-
-    monkeypatch.setattr(pytest, "main", main)
+    monkeypatch.setattr(pytest, "main", lambda options: given.extend(options) or 7)
     monkeypatch.chdir(ROOT)
-    ended = CliRunner().invoke(test_verb.verb, arguments.split())
-    kept = re.sub("-n ?[0-9]", "", arguments).split()
-    assert given == [kept, [processes] if processes else []] and ended.exit_code == 7
+    with pytest.raises(typer.Exit) as ended:
+        test_verb.test(SimpleNamespace(args=arguments))
+    assert given == [*processes, *arguments] and ended.value.exit_code == 7
 
 
 def test_a_process_that_hangs_is_ended(monkeypatch):
@@ -299,7 +300,7 @@ def test_what_a_script_starts_in_the_background_can_interrupt_what_it_tests():
     program = [sys.executable, "-c", "from tools.cli import main; main()", "test", passes]
     ran = subprocess.run([*ignoring, *program], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0 and "1 passed" in ran.stdout, ran.stdout + ran.stderr
-    assert "in 1 process" in ran.stdout
+    assert "4 workers" in ran.stdout
     assert re.search(r"CPU time: \d+ s; most of it: .*host_tests/test_tools.py \d+ s", ran.stdout)
 
 

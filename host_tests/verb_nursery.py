@@ -84,12 +84,12 @@ def install() -> None:
     """Let verbs that this process starts as VERB start here. Linux only."""
     if sys.platform != "linux":
         return
+    # Whose parent has ended is a child of this process.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     execute = subprocess.Popen._execute_child
 
     @cache
     def nursery(environment: frozenset) -> Nursery:
-        # Whose parent has ended is a child of this process.
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         opened = Nursery(dict(environment) | {"PYTHONPATH": ROOT})
         atexit.register(opened.close)
         return opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
 
 import typer
 
@@ -18,16 +17,11 @@ verb = new_verb()
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     options_metavar="[PYTEST OPTIONS]",
 )
-def test(
-    context: typer.Context,
-    processes: Annotated[
-        int, typer.Option("-n", metavar="N", help="So many processes, where the system can fork.")
-    ] = 6,
-) -> None:
+def test(context: typer.Context) -> None:
     """Run the tests.
 
-    Every other argument goes to pytest, which runs in the project's folder: in one process where
-    -n says so or a debugger is asked for, else in several, since many tests wait.
+    Every argument goes to pytest, which runs in the project's folder, in four processes, since many
+    tests wait, unless -n or -p no:xdist says otherwise, or a debugger is asked for.
 
     Example: python3 -m tools test -x -k provisioning
     """
@@ -40,11 +34,19 @@ def test(
     add(*EXTRAS)
     import pytest
 
-    from host_tests.forked import Forked
     from tools.terminal import unguarded
 
     os.chdir(ROOT)
     sys.stdout, sys.stderr = unguarded(sys.stdout), unguarded(sys.stderr)
-    is_debugged = any(each.startswith(("--pdb", "--trace")) for each in context.args)
-    is_forked = processes > 1 and hasattr(os, "fork") and not is_debugged
-    raise typer.Exit(pytest.main(context.args, plugins=[Forked(processes)] if is_forked else []))
+    arguments = context.args
+    if not _chooses_processes(arguments):
+        arguments = ["-n", "4", "--dist", "worksteal", *arguments]
+    raise typer.Exit(pytest.main(arguments))
+
+
+def _chooses_processes(arguments: list[str]) -> bool:
+    """Whether arguments of pytest say how many processes there are, or need a single one."""
+    chosen = ("-n", "--numprocesses", "--maxprocesses", "--pdb", "--trace", "-pno:xdist")
+    return "-p no:xdist" in " ".join(arguments) or any(
+        each.startswith(chosen) for each in arguments
+    )
