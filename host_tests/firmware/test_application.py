@@ -146,6 +146,12 @@ def test_a_restart_after_a_crash():
     assert start.slept == 60_000
 
 
+def test_a_restart_after_a_task_that_was_cancelled():
+    start = Start(crash(asyncio.CancelledError()), restart_after_crash=60)
+    assert start.resets == 1
+    assert start.texts[1] == "application: app.py raised CancelledError"
+
+
 def test_no_restart_unless_config_says_so():
     for options in ({"restart_after_crash": None}, {"config": False}):
         start = Start(crash(ValueError("x")), **options)
