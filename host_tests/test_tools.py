@@ -249,8 +249,8 @@ def test_test_passes_arguments_and_exit_code_through():
 @pytest.mark.parametrize(
     ("arguments", "processes"),
     [
-        ([], ["-n", "4", "--dist", "worksteal"]),
-        (["-x", "-k", "provisioning"], ["-n", "4", "--dist", "worksteal"]),
+        ([], ["-n", "6", "--dist", "worksteal"]),
+        (["-x", "-k", "provisioning"], ["-n", "6", "--dist", "worksteal"]),
         (["-n4", "-x"], []),
         (["-p", "no:xdist"], []),
         (["--pdb"], []),

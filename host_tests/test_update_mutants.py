@@ -116,7 +116,7 @@ MUTANTS = {
     ),
     "an outcome is told for ever": Mutant(
         states,
-        "state.told()",
+        "state.told(outcome)",
         "pass",
         tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
     ),

@@ -8,7 +8,7 @@ running, before   {"place": …, "title": …, "version": …, "checksum": …},
 starts            how many starts are left to the running one, which is on trial; else None
 trial, contact    in s: after how long it is proven, and how soon it has to reach ThingsBoard
 failed            the last one that failed: the same words, and "why"
-untold            "UPDATED" or "FAILED": what ThingsBoard has not been told yet; else None
+untold            "UPDATED", "FAILED" or both: what ThingsBoard has yet to be told; else None
 firmware          the version of the root's firmware
 progress          a list that is kept for whoever downloads; else None
 """
@@ -123,7 +123,7 @@ class State:
         self._load()
         if self.on_trial:
             self.found["starts"] = None
-            self.found["untold"] = "UPDATED"
+            self.found["untold"] = (self._untold_but("UPDATED") + " UPDATED").strip()
             self._save()
 
     def fail(self, why):
@@ -151,7 +151,7 @@ class State:
         failed = {"title": title, "version": version, "checksum": checksum}
         failed["why"] = why[:_LONGEST_WHY]
         self.found["failed"] = failed
-        self.found["untold"] = "FAILED"
+        self.found["untold"] = (self._untold_but("FAILED") + " FAILED").strip()
         self.found["progress"] = progress or self.found["progress"]
         self._save()
 
@@ -167,11 +167,20 @@ class State:
         self.found["progress"] = progress
         self._save()
 
-    def told(self):
+    def untold(self):
+        """Return "UPDATED" or "FAILED", which ThingsBoard is to be told next; "" for nothing."""
+        return (self.found["untold"] or "").split(" ")[0]
+
+    def told(self, outcome):
         """Note that ThingsBoard knows."""
         self._load()
-        self.found["untold"] = self.found["progress"] = None
+        left = self.found["untold"] = self._untold_but(outcome) or None
+        self.found["progress"] = left and self.found["progress"]
         self._save_without(self.slot())
+
+    def _untold_but(self, outcome):
+        # One may come while ThingsBoard is told of the other.
+        return (self.found["untold"] or "").replace(outcome, "").strip()
 
     def _load(self):
         content = self.storage.read(PATH)
@@ -218,7 +227,7 @@ def _checked(found):
     if running not in places or before not in places or before == running != "":
         raise ValueError
     found["firmware"]
-    if found["failed"] is not None or found["untold"] == "FAILED":
+    if found["failed"] is not None or "FAILED" in (found["untold"] or ""):
         _words(found["failed"])
         found["failed"]["why"]
     # A list, or what can be taken for one.

@@ -23,7 +23,7 @@ _LOADED = "update.states update.slots update.tree thingsboard.ota"
 def look(job, values):
     """Let a Job know what is to be done. `values`: all shared attributes."""
     state = State(job.session.board.storage)
-    job.is_untold = bool(state.found["untold"])
+    job.is_untold = bool(state.untold())
     package = _chosen(state, values)
     if not (package and job.package and package["mark"] == job.package["mark"]):
         job.end()
@@ -51,7 +51,8 @@ def _chosen(state, values):
         if package:
             words = package["title"], package["version"], package["checksum"]
             has_failed = state.has_failed(*words)
-            if state.found["failed"] and not has_failed and state.found["untold"] != "FAILED":
+            is_to_be_told = "FAILED" in (state.found["untold"] or "")
+            if state.found["failed"] and not (has_failed or is_to_be_told):
                 _forgive(state)
             running = state.package()
             is_running = running and words == (
@@ -90,15 +91,16 @@ def tell_outcome(job):
     state = State(job.session.board.storage)
     found = state.found
     kind = found["progress"][0] if found["progress"] else KINDS[0]
-    why = found["failed"]["why"] if found["untold"] == "FAILED" else None
-    yield from _send(job.session, state_of(kind, found["untold"], why, state.package()))
-    # As in tell.
-    job.is_untold = False
+    outcome = state.untold()
+    why = found["failed"]["why"] if outcome == "FAILED" else None
+    yield from _send(job.session, state_of(kind, outcome, why, state.package()))
     try:
-        state.told()
+        state.told(outcome)
     except FirstbootError:
         # The flash is full: it is told again after a restart, and holds up nothing now.
         pass
+    # As in tell. The answer may have ended a trial.
+    job.is_untold = bool(state.untold())
     give_back(_LOADED)
 
 

@@ -171,8 +171,8 @@ def _noted_first(job):
 
 def _outcome_noted_first(job):
     state = State(job.session.board.storage)
-    what = state.found["untold"]
-    state.told()
+    what = state.untold()
+    state.told(what)
     yield from states._send(job.session, states.state_of("sw", what))
     job.is_untold = False
 

@@ -87,9 +87,10 @@ def test_a_flash_that_does_not_read_runs_the_root_and_changes_nothing():
     site.storage.open = fails
     state = site.state
     assert state.running == ""
-    for change in (state.confirm, state.count_start, state.told):
+    for change in (state.confirm, state.count_start):
         raises(FirstbootError, change)
-    raises(FirstbootError, state.fail, "x")
+    for change in (state.fail, state.told):
+        raises(FirstbootError, change, "FAILED")
     assert site.folders.files["/slots.json"] == before
 
 
@@ -115,7 +116,7 @@ def test_what_is_proven_is_not_counted():
     assert site.folders.files["/slots.json"] == before
     state = site.state
     assert state.found["untold"] == "UPDATED"
-    state.told()
+    state.told("UPDATED")
     assert site.state.found["untold"] is None
 
 
@@ -152,15 +153,36 @@ def test_a_package_that_never_ran_is_refused():
     site.state.refuse(TITLE, "3", "c", "no room" * 99)
     state = site.state
     assert state.running == "/a" and state.has_failed(TITLE, "3", "c")
-    assert state.found["untold"] == "FAILED" and len(state.found["failed"]["why"]) == 200
+    assert state.found["untold"] == "UPDATED FAILED" and len(state.found["failed"]["why"]) == 200
 
 
 def test_progress_is_kept_until_it_is_told():
     site = Site()
     site.state.keep(["sw", 1])
     assert site.state.found["progress"] == ["sw", 1] and choose(site.state) == ""
-    site.state.told()
+    site.state.told("UPDATED")
     assert site.state.found["progress"] is None
+
+
+def test_an_outcome_that_comes_while_another_is_told_is_told_too():
+    site = on_trial()
+    state = site.state
+    state.refuse(TITLE, "3", "c", "no room", ["sw", "3", 4])
+    assert state.untold() == "FAILED"
+    # ThingsBoard's answer to that ends the trial.
+    site.state.confirm()
+    state.told("FAILED")
+    assert site.state.untold() == "UPDATED" and site.state.found["progress"]
+    site.state.told("UPDATED")
+    assert site.state.untold() == "" and site.state.found["progress"] is None
+
+
+def test_a_package_that_is_refused_before_the_last_was_told():
+    site = on_trial(confirmed=True)
+    site.state.refuse(TITLE, "3", "c", "no room")
+    assert site.state.untold() == "UPDATED"
+    site.state.told("UPDATED")
+    assert site.state.untold() == "FAILED"
 
 
 def test_another_state_of_the_same_file_sees_what_was_changed():
@@ -170,7 +192,7 @@ def test_another_state_of_the_same_file_sees_what_was_changed():
     second.keep([1])
     assert site.state.found["starts"] == 4
     first.confirm()
-    second.told()
+    second.told("UPDATED")
     assert not site.state.on_trial
 
 
