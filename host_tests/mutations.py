@@ -37,7 +37,7 @@ TESTS = {
     "firmware.coap.blockwise": ("blockwise", "client", "requests", "stream", "observe"),
     "firmware.coap.exchange": ("exchange", "client", "blockwise", "requests"),
     "firmware.coap.links": ("links",),
-    "firmware.coap.merge": ("requests",),
+    "firmware.coap.options": ("requests",),
     "firmware.coap.observe": ("observe",),
     "firmware.coap.observe_blocks": ("observe",),
     "firmware.coap.percent": ("whole_uri", "client"),

@@ -120,7 +120,6 @@ PURE = (
     "firmware.coap.echo",
     "firmware.coap.exchange",
     "firmware.coap.links",
-    "firmware.coap.merge",
     "firmware.coap.message",
     "firmware.coap.misfit",
     "firmware.coap.numbers",

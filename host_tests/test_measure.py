@@ -191,7 +191,6 @@ def test_a_device_that_only_reports_loads_no_code_of_observations(there: Bench):
             set(there.run("device", ups.image, 1, each)["loaded"]) for each in (0, 1)
         )
     assert observes - posts == {
-        "firmware.coap.merge",
         "firmware.coap.observe",
         "firmware.observed",
         "firmware.thingsboard.attributes",

@@ -3,9 +3,8 @@
 from micropython import const
 
 from .block import begin, check_block, check_offset, check_size, elective, exponent
-from .merge import merge
 from .message import GET, uint, uint_bytes
-from .options import request_options
+from .options import merge, request_options
 
 # Bytes of the whole: a block's number has 20 bits, and the smallest block 16 bytes.
 MOST = const(1 << 24)

@@ -6,8 +6,8 @@ A body that fits one message stays one message, with no Block option.
 from micropython import const
 
 from .block import begin, check_block, check_size, elective, exponent
-from .merge import merge
 from .message import uint, uint_bytes
+from .options import merge
 
 _ETAG = const(4)
 _OBSERVE = const(6)

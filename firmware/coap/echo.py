@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from .merge import merge
 from .message import decode
+from .options import merge
 
 _ECHO = const(252)
 

@@ -4,7 +4,7 @@ from firmware.errors import FirstbootError
 from firmware.memory import give_back
 from firmware.update.errors import UpdateError, passing
 
-_DOWNLOAD = "coap.block coap.blocks coap.merge"
+_DOWNLOAD = "coap.block coap.blocks"
 _LOADED = (
     "update.installing update.install update.contents update.manifest update.slots update.admission"
     " update.tree"

@@ -12,7 +12,7 @@ from firmware.retry import backoff
 # How often there may be too little memory for a package before it has failed.
 _MOST_SHORTAGES = const(3)
 _SLOTS = "/slots.json"
-_OTHERS = "coap.block coap.blocks coap.merge thingsboard.ota"
+_OTHERS = "coap.block coap.blocks thingsboard.ota"
 
 
 class Watch:

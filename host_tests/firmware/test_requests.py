@@ -1,8 +1,8 @@
 """firmware.coap: every method and option, non-confirmable requests, a time-out for each."""
 
 from firmware.coap import numbers
-from firmware.coap.merge import merge
 from firmware.coap.message import ACK, CON, POST, RST, decode, encode
+from firmware.coap.options import merge
 from firmware.coap.unconfirmed import Unconfirmed
 from firmware.errors import NetworkError, NoResponse
 from host_tests.firmware.coap_helpers import (
