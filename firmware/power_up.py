@@ -38,7 +38,8 @@ def power_up(board):
             if credentials:
                 if onboarding:
                     # Something went wrong after they were saved.
-                    _end(onboarding, credentials["deviceName"])
+                    ended, onboarding = onboarding, None
+                    _end(ended, credentials["deviceName"])
                 return credentials, _find(board, credentials)
             if not (attempt or (failures and failures.failed)):
                 board.use_led("LED")
@@ -61,7 +62,9 @@ def power_up(board):
             # Before a person reads that all is done, and takes the power away.
             is_done = _finish(board, credentials, config)
             if onboarding:
-                _end(onboarding, config["provisioning"]["deviceName"])
+                # Once, whatever goes wrong in it or later.
+                ended, onboarding = onboarding, None
+                _end(ended, config["provisioning"]["deviceName"])
             if is_done:
                 asked = config["server"], config["provisioning"]["deviceName"]
                 remarks = []

@@ -204,6 +204,25 @@ def test_what_goes_wrong_once_there_are_credentials_ends_it_all_the_same():
         assert not [n for n in world.loaded if n.startswith("firmware.onboarding")]
 
 
+def test_what_goes_wrong_after_its_end_does_not_end_it_again():
+    with Played(gives(5000, ssid="Home", password=PASSWORD), wifi=...) as played:
+        flash = played.world.flash
+        open_file = flash.open
+        failed = []
+
+        def fails(path, mode):
+            if path.startswith("/start.json") and mode == "wb" and not failed:
+                failed.append(path)
+                raise MemoryError
+            return open_file(path, mode)
+
+        flash.open = fails
+        assert played.power_up(tries=5)["deviceName"].startswith("sensor-")
+        assert failed and played.portals[0].closed is not None
+        assert played.world.find("failed: an unexpected MemoryError")
+        assert played.world.board.background == []
+
+
 def separate(reply):
     reply.separate = 100
     return reply
