@@ -509,6 +509,18 @@ def test_what_fits_nowhere_is_said():
     (said,) = room.warnings(bundle, 800_000, None)
     assert "the 848 KB of a board of the kind rp2 have no room for it" in said
     assert "With --config it brings only what the boards use" in said
+    assert room.warnings(replace(bundle, boards=("samd",)), 800_000, None) == []
+
+
+def test_a_firmware_that_does_not_compile_is_brought_as_source(monkeypatch):
+    def compiled(source, name, *options):
+        raise CompileError(f"{name} does not compile: no")
+
+    monkeypatch.setattr(board_files, "compiled", compiled)
+    with pytest.raises(BundleError, match=r"does not compile: no\. Use --source"):
+        contents.firmware(None)
+    bundle = Bundle("t", "1", (File("app.py", APP), contents.firmware(None, as_source=True)))
+    assert room.warnings(bundle, 100_000, None) == []
 
 
 def test_more_than_the_flash_of_a_board_is_refused(app):

@@ -56,10 +56,13 @@ def makes_a_device(files: Iterable[File]) -> bool:
 def firmware(config: bytes | None, as_source: bool = False) -> File:
     """The firmware's modules, packed: for all boards, or what a config.json asks for.
 
-    Raises CompileError.
+    Raises BundleError.
     """
     asked_for = roles.MOST if config is None else roles.asked_for(config) | {roles.UPDATE}
-    return pack(board_files.firmware(as_source, asked_for))
+    try:
+        return pack(board_files.firmware(as_source, asked_for))
+    except CompileError as error:
+        raise BundleError(f"{error}. Use --source") from None
 
 
 def pack(files: Mapping[str, bytes]) -> File:

@@ -9,6 +9,7 @@ from littlefs import LittleFS, LittleFSError
 
 from tools import board_files, roles
 from tools.bundle.format import PACK, Bundle
+from tools.mpy import CompileError
 from tools.virtual_board.boards import KINDS
 
 # Blocks that a board keeps free, see firmware.update.admission.
@@ -28,13 +29,16 @@ def warnings(bundle: Bundle, size: int, config: bytes | None) -> list[str]:
     if all(file.path != PACK for file in bundle.files):
         return []
     asked_for = roles.MOST if config is None else roles.asked_for(config) | {roles.UPDATE}
-    root = board_files.firmware(asked_for=asked_for)
+    try:
+        root = board_files.firmware(asked_for=asked_for)
+    except CompileError:
+        return []  # It is on no board as `flash` compiles it.
     root |= {f"/{name}.json": bytes(_KEPT) for name in ("config", "credentials", "start", "slots")}
     slot = {f"/{file.path}": file.content for file in bundle.files}
     manifest = size - sum(map(len, slot.values()))
     slot |= {"/package": bytes(_PACKAGE), "/manifest": bytes(manifest)}
     said = []
-    for kind in bundle.boards or sorted(KINDS):
+    for kind in [each for each in sorted(KINDS) if each in (bundle.boards or KINDS)]:
         found = slots_beside(root, slot, kind)
         if found < 2:
             said.append(_said(kind, found, config))
