@@ -387,7 +387,7 @@ def test_measure_says_at_once_what_is_wrong(arguments, says):
 
 
 @pytest.fixture
-def odd(tmp_path, monkeypatch):
+def odd(tmp_path):
     """A folder with files that are none of what a verb asks for."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()

@@ -31,16 +31,20 @@ def main() -> int:
     parser.add_argument(
         "--processes", type=int, default=2, help="of updates (default: %(default)s)"
     )
-    parser.add_argument("--life", metavar="SEED", help="live a whole life, and print what happened")
+    parser.add_argument(
+        "--life", type=int, metavar="SEED", help="live a whole life, and print what happened"
+    )
     parser.add_argument("--lives", type=int, metavar="N", help="so many, from that seed on")
     parser.add_argument("--setting", help="as a failure prints it: repeat it")
     parser.add_argument("--people", help="as a failure prints it: repeat what people did there")
     parser.add_argument("--story", help="what they did")
     parser.add_argument("--repeat", nargs="*", metavar="STEP", help="the schedule to repeat")
     options = parser.parse_args()
+    if options.lives and options.life is None:
+        parser.error("--lives needs --life, the first seed")
     try:
-        if options.life:
-            for seed in range(int(options.life), int(options.life) + (options.lives or 1)):
+        if options.life is not None:
+            for seed in range(options.life, options.life + (options.lives or 1)):
                 life = whole_life.live(draw(str(seed)))
                 print("\n".join([f"seed {seed}: {life}"] if options.lives else life.trace))
             return 0

@@ -40,5 +40,6 @@ def test_what_is_no_certificate():
     ):
         assert end(content) == FAR
     whole = der(b"20260101000000Z", b"20261231235959Z")
+    assert end(whole) != FAR
     for size in range(len(whole)):
         assert end(whole[:size]) in (FAR, end(whole)), size
