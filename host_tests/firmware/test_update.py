@@ -546,6 +546,23 @@ def test_blocks_that_are_refused_come_as_chunks():
         assert site.packages.blocks[-5:] == [0, 1, 2, 3, 4]
 
 
+def test_chunks_go_on_within_one_where_smaller_blocks_ended():
+    site, data = assigned(size=5 * BLOCK)
+    answer = site.packages.answer
+
+    def one_small_block(peer, message, parts, query):
+        if "size" in query:
+            return answer(peer, message, parts, query)
+        if message.option(BLOCK2) == b"\x06":
+            return 0x45, data[:256], [(BLOCK2, b"\x0c")], True
+        return 0x80, b"", (), True
+
+    site.packages.answer = one_small_block
+    site.run(60_000)
+    assert site.data == data and site.stages() == ALL
+    assert site.packages.blocks == [0, 1, 2, 3, 4]
+
+
 def test_chunks_that_are_refused_fail():
     site, _ = assigned(size=5000)
     site.packages.codes = [0x80]
