@@ -87,12 +87,11 @@ def run(board, credentials, config, place=""):
 
                 asyncio.run(result)
             return
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
+            # The latter asks for a soft reset.
             raise
         except BaseException as error:
-            # asyncio's CancelledError is no Exception; SystemExit asks for a soft reset.
-            if isinstance(error, SystemExit):
-                raise
+            # asyncio's CancelledError is no Exception.
             board.indicator.show("application", "app.py raised %s" % type(error).__name__)
             if place and (not is_whole or (board.trial and not board.trial.is_over)):
                 raise
