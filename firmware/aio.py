@@ -13,6 +13,7 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 from firmware import device
+from firmware.memory import drop_half_loaded
 from firmware.retry import bug
 
 _POLL = const(20)  # ms
@@ -69,6 +70,13 @@ class Device(device.Device):
         except MemoryError as error:
             self._short_of_memory(error)
             return False
+
+    def _short_of_memory(self, error):
+        if self._lock.locked():
+            # Another task's request needs the connection.
+            drop_half_loaded()
+        else:
+            super()._short_of_memory(error)
 
     async def _drive(self, steps):
         async with self._lock:

@@ -172,6 +172,32 @@ def test_tasks_go_on_while_nobody_says_what_time_it_is():
     assert work.device.waiting == 0 and board.clock_is_set and work.longest <= 2 * _BEAT
 
 
+def test_a_reading_that_there_is_no_memory_for_ends_no_request_of_another_task():
+    work = Home()
+    device = work.device
+    sent = []
+
+    def fails(values, ts, confirm):
+        raise MemoryError
+
+    async def other():
+        sent.append(await device.send_telemetry({"n": 2}))
+
+    async def scenario():
+        assert await device.send_telemetry({"n": 1})
+        work.is_deaf = True
+        running = asyncio.create_task(other())
+        await aio.asyncio.sleep_ms(100)
+        work.is_deaf = False
+        put, device.session.backlog.put = device.session.backlog.put, fails
+        await device.send_telemetry({"n": 3})
+        device.session.backlog.put = put
+        await running
+
+    work.run(scenario)
+    assert sent == [True] and work.states == ["connected"]
+
+
 def delayed(on_datagram, ms):
     """Return what answers so many ms later."""
 
