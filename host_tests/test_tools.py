@@ -373,6 +373,7 @@ def test_serve_says_when_its_port_is_taken(server):
     ("arguments", "says"),
     [
         (["--plot", "missing/measured.svg"], "there is no folder missing"),
+        (["--plot", "."], ". is a folder"),
         (["--peer", "nothing"], "nothing is neither one of aiocoap, CoAPthon3"),
         (["--micropython", "nothing"], "there is no file nothing"),
         (["--micropython", __file__], "is no MicroPython that runs here"),
@@ -423,6 +424,8 @@ _BUNDLE = ("bundle", "--app", "app.py", "--title", "a", "--version", "1", "--fir
         (("reset", "--port", "folder", "--all"), 1, "folder is no serial port"),
         (("board", "--flash", "f", "--link", "l", "--id", "xyz"), 2, "'xyz' is not in hex digits"),
         ((*_BUNDLE, "--config", "config.json"), 1, "a comma is missing before this"),
+        ((*_BUNDLE, "--output", "folder"), 2, "folder is a folder"),
+        ((*_BUNDLE, "--output", "missing/a.bundle"), 2, "there is no folder missing"),
         (("pictures", "--states", "empty"), 1, "empty: "),
         (("storm", "--boards", "1", "--outage", "1e9", "--json"), 1, ""),
         ((*_INIT, "--config", "folder", "--force"), 1, "folder: "),

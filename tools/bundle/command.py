@@ -61,8 +61,12 @@ def write(path: Path, data: bytes) -> None:
             if file.read(len(format.FIRST_LINE)) != format.FIRST_LINE.encode():
                 raise BundleError(f"{path} is there and is no bundle: name another file")
     temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def facts(

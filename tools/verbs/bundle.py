@@ -127,6 +127,10 @@ def _make(
         if not text:
             raise typer.BadParameter("a bundle has one, as ThingsBoard has it", param_hint=name)
     output = output or Path(re.sub(r"[^\w.+-]", "_", f"{title}-{version}") + ".bundle")
+    if output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder", param_hint="--output")
+    if not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     key = _key(sign)
     boards_config = existing_file(config, "--config").read_bytes() if config else None
     try:

@@ -80,6 +80,8 @@ def measure(
         return
     if plot and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
+    if plot and plot.is_dir():
+        raise typer.BadParameter(f"{plot} is a folder", param_hint="--plot")
     if micropython and record:
         raise typer.BadParameter(
             "budgets are those of the tests' MicroPython", param_hint="--record"
