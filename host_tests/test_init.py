@@ -157,6 +157,7 @@ def test_a_mistake_is_not_written(server, tmp_path):
         tmp_path, "--ssid", "home", "--server", server.uri, "--key", KEY, "--name", "x-{ID}"
     )
     assert done.returncode == 5 and "did you mean `{id}`" in done.stderr
+    assert "Correct the options" in done.stderr
     assert not (tmp_path / "config.json").exists()
 
 

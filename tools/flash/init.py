@@ -73,7 +73,7 @@ def init(
         config.pop("ca", None)
         if config["server"].lower().startswith("coaps:"):
             config["ca"] = _CA
-        content.config_for(json.dumps(config).encode(), "0" * 12, name=path)
+        content.config_for(json.dumps(config).encode(), "0" * 12, name="the options")
 
     def ask(name: str, place: str, question: str, understand=str, **options) -> None:
         if given[name] is not None or not interactive:

@@ -21,7 +21,7 @@ from tools.verbs.shared import (
 verb = new_verb()
 
 
-@verb.command(epilog=PLAIN_CODES)
+@verb.command(epilog=PLAIN_CODES + "\n  5  bad configuration")
 def init(
     config: Annotated[Path, typer.Option(help="The file to write.")] = Path("config.json"),
     ssid: Annotated[
