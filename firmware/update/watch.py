@@ -6,7 +6,7 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from firmware.memory import give_back, give_back_room
+from firmware.memory import drop_half_loaded, give_back, give_back_room
 from firmware.retry import backoff
 
 # How often there may be too little memory for a package before it has failed.
@@ -117,6 +117,7 @@ class Watch:
             job.close()
             del job
         self._give_back()
+        drop_half_loaded()
         gc.collect()
         if package and self._shortages >= _MOST_SHORTAGES:
             try:

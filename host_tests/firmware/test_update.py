@@ -1,5 +1,7 @@
 """firmware.update: a package is downloaded, installed and told of, in virtual time."""
 
+import sys
+
 from firmware.update.errors import UpdateError, passing
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
@@ -420,6 +422,19 @@ def test_no_memory_for_it_is_said_too():
     finally:
         Installation.refusal = refusal
     assert site.stages() == ["DOWNLOADING", "FAILED"] and "memory" in why(site)
+
+
+def test_what_there_was_no_memory_to_load_is_loaded_anew():
+    site, _ = assigned(size=3000)
+    refusal, Installation.refusal = Installation.refusal, MemoryError()
+    # As MicroPython leaves one.
+    sys.modules["firmware.half_loaded"] = None
+    try:
+        site.run(10 * 60_000)
+        assert "firmware.half_loaded" not in sys.modules
+    finally:
+        Installation.refusal = refusal
+        sys.modules.pop("firmware.half_loaded", None)
 
 
 def test_too_little_memory_for_some_time_holds_up_no_telemetry():
