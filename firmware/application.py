@@ -87,11 +87,12 @@ def run(board, credentials, config, place=""):
 
                 asyncio.run(result)
             return
-        except (KeyboardInterrupt, SystemExit):
-            # The latter asks for a soft reset.
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
-            # asyncio's CancelledError is no Exception.
+            # asyncio's CancelledError is no Exception; SystemExit asks for a soft reset.
+            if isinstance(error, SystemExit):
+                raise
             board.indicator.show("application", "app.py raised %s" % type(error).__name__)
             if place and (not is_whole or (board.trial and not board.trial.is_over)):
                 raise
