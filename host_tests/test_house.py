@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "firmware.power_up",
     },
     "firmware.application_failure": {"firmware.board.indicator"},
-    "firmware.aio": {"firmware.device", "firmware.retry", "firmware.sleep"},
+    "firmware.aio": {"firmware.device", "firmware.memory", "firmware.retry", "firmware.sleep"},
     "firmware.device": {
         "firmware.board.hardware",
         "firmware.coap.steps",
