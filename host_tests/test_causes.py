@@ -405,6 +405,10 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         {"`onboarding_pin` opens nothing while"},
         lambda: configured(onboarding_pin=4),
     ),
+    "a pin that is none for a button": (
+        {"`onboarding_pin` is no pin for a button"},
+        lambda: onboarding(onboarding_pin=99),
+    ),
     "nobody who gives a Wi-Fi": (
         {"and its access point is closed", "the access point is closed again"},
         lambda: onboarding(wifi=...),

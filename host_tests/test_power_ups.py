@@ -356,6 +356,7 @@ def test_a_reply_that_wants_an_acknowledgement(tmp_path, lane, how):
         ups = PowerUps(tmp_path / "flash", *lane, server)
         ups.put()
         ups.provision()
+        server.wait_until(lambda: len(server.received) == 2, 5)
     # The request, and the acknowledgement: an empty ACK, 0x60 and code 0.
     assert [datagram.data[:2] for datagram in server.received][1:] == [b"\x60\x00"]
 
@@ -377,6 +378,7 @@ def test_ticks_that_wrap_within_the_exchange(tmp_path, lane):
         ups = PowerUps(tmp_path / "flash", *lane, server)
         ups.put()
         outcome = ups.provision(ticks_start=(1 << 30) - 450)
+        server.wait_until(lambda: len(server.received) == 2, 5)
     assert len(server.received) == 2  # the request once, and the acknowledgement
     shown = [float(line[1:9]) for line in outcome.lines if line.startswith("[")]
     assert shown == sorted(shown)

@@ -249,8 +249,8 @@ def test_test_passes_arguments_and_exit_code_through():
 @pytest.mark.parametrize(
     ("arguments", "processes"),
     [
-        ([], ["-n", "6", "--dist", "worksteal"]),
-        (["-x", "-k", "provisioning"], ["-n", "6", "--dist", "worksteal"]),
+        ([], ["-n", "4", "--dist", "worksteal"]),
+        (["-x", "-k", "provisioning"], ["-n", "4", "--dist", "worksteal"]),
         (["-n4", "-x"], []),
         (["-p", "no:xdist"], []),
         (["--pdb"], []),
@@ -300,7 +300,7 @@ def test_what_a_script_starts_in_the_background_can_interrupt_what_it_tests():
     program = [sys.executable, "-c", "from tools.cli import main; main()", "test", passes]
     ran = subprocess.run([*ignoring, *program], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0 and "1 passed" in ran.stdout, ran.stdout + ran.stderr
-    assert "6 workers" in ran.stdout
+    assert "4 workers" in ran.stdout
     assert re.search(r"CPU time: \d+ s; most of it: .*host_tests/test_tools.py \d+ s", ran.stdout)
 
 

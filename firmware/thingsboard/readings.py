@@ -36,11 +36,15 @@ def saved(queue):
 
 
 def restore(queue, content):
-    """Put back what `saved` gave, as JSON is read, before all that is there."""
+    """Put back what `saved` gave, as JSON is read, before all that is there.
+
+    A reading that is larger than the whole queue is dropped, and counted.
+    """
     later = queue.readings
     queue.readings = []
     queue.size = 0
-    for ts, values in content:
-        queue.put(values, ts)
-    for ts, content in later:
-        queue.put(json.loads(content), ts)
+    for ts, values in content + [(ts, json.loads(each)) for ts, each in later]:
+        try:
+            queue.put(values, ts)
+        except ValueError:
+            queue.dropped += 1

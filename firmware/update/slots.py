@@ -38,6 +38,9 @@ class State:
         self.storage = storage
         try:
             self._load()
+        except MemoryError:
+            # It says nothing of the file.
+            raise
         except Exception:
             # Of whatever class: the root runs.
             self.found = _nothing()
@@ -124,7 +127,7 @@ class State:
         if self.on_trial:
             self.found["starts"] = None
             self.found["untold"] = (self._untold_but("UPDATED") + " UPDATED").strip()
-            self._save()
+            self._save_without(self.slot())
 
     def fail(self, why):
         """Let the one before run from the next start on. `why`: in words, for ThingsBoard."""

@@ -267,7 +267,7 @@ def test_a_queue_that_is_smaller_than_what_was_saved():
     assert site.queue.dropped == 17
     site.how = 10, "newest", True
     site.power_on()
-    assert len(site.queue) == 0 and site.world.find("/telemetry.json")
+    assert len(site.queue) == 0 and site.queue.dropped == 20
 
 
 def test_of_attributes_the_last_value_waits():

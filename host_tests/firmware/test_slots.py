@@ -148,6 +148,25 @@ def test_a_start_that_cannot_be_noted_runs_the_one_before():
     assert not is_to_be_noted(site.state)
 
 
+def test_what_proves_itself_on_a_flash_that_is_full_stays():
+    site = on_trial()
+    site.folders.files.update({"/b": None, "/b/x.mpy": bytes(4096)})
+    site.folders.room = 0
+    site.state.confirm()
+    state = site.state
+    assert (state.running, state.on_trial, state.found["untold"]) == ("/a", False, "UPDATED")
+
+
+def test_a_memory_that_is_too_short_says_nothing_of_the_file():
+    site = on_trial()
+
+    def fails(path, mode):
+        raise MemoryError
+
+    site.storage.open = fails
+    raises(MemoryError, State, site.storage)
+
+
 def test_a_package_that_never_ran_is_refused():
     site = on_trial(confirmed=True)
     site.state.refuse(TITLE, "3", "c", "no room" * 99)

@@ -132,6 +132,18 @@ def test_what_is_saved_comes_back_before_what_is_there():
     assert [each.get("values", each)["n"] for each in content(again)[0]] == [1, 2, 3]
 
 
+def test_of_what_comes_back_one_that_is_too_large_is_dropped_alone():
+    queue = Queue(1000)
+    for n in (1, 2):
+        queue.put({"n": n}, KNOWN)
+        queue.put({"n": 0, "text": "x" * 200}, KNOWN)
+    again = Queue(100)
+    again.put({"n": 3}, KNOWN + 5)
+    restore(again, json.loads(saved(queue)))
+    assert [each["values"]["n"] for each in content(again)[0]] == [1, 2, 3]
+    assert again.dropped == 2
+
+
 def test_what_json_cannot_say():
     for wrong in (
         [1],

@@ -20,7 +20,7 @@ verb = new_verb()
 def test(context: typer.Context) -> None:
     """Run the tests.
 
-    Every argument goes to pytest, which runs in the project's folder, in six processes, since many
+    Every argument goes to pytest, which runs in the project's folder, in four processes, since many
     tests wait, unless -n or -p no:xdist says otherwise, or a debugger is asked for.
 
     Example: python3 -m tools test -x -k provisioning
@@ -40,7 +40,7 @@ def test(context: typer.Context) -> None:
     sys.stdout, sys.stderr = unguarded(sys.stdout), unguarded(sys.stderr)
     arguments = context.args
     if not _chooses_processes(arguments):
-        arguments = ["-n", "6", "--dist", "worksteal", *arguments]
+        arguments = ["-n", "4", "--dist", "worksteal", *arguments]
     raise typer.Exit(pytest.main(arguments))
 
 
