@@ -6,7 +6,6 @@ import json
 import secrets
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 from tools.demo.config import config_for
@@ -21,7 +20,6 @@ from tools.virtual_board.scenario import Scenario
 INTERRUPTED = 130
 _OPENS_WITHIN = 20.0  # seconds
 _ENDS_WITHIN = 900.0
-_LOOK_AGAIN = 0.1
 _PASSWORD = "demo-password"
 _NETWORKS = [
     {"ssid": "demo", "password": _PASSWORD, "rssi": -47},
@@ -50,13 +48,17 @@ def show(screen: Screen | None = None, ends_within: float = _ENDS_WITHIN) -> int
 
 def _follow(board: VirtualBoard, screen: Screen, ends_within: float) -> int:
     outcome = Outcome()
+    # Not Thread.join, which Ctrl-C can leave with the thread taken for one that has ended.
+    has_ended = threading.Event()
 
     def power_up() -> None:
         nonlocal outcome
-        outcome = board.power_up(ends_within, stay=True)
+        try:
+            outcome = board.power_up(ends_within, stay=True)
+        finally:
+            has_ended.set()
 
-    thread = threading.Thread(target=power_up, daemon=True)
-    thread.start()
+    threading.Thread(target=power_up, daemon=True).start()
     try:
         port = board.ports.wait_for("tcp", 80, _OPENS_WITHIN)
         screen.say(
@@ -64,12 +66,10 @@ def _follow(board: VirtualBoard, screen: Screen, ends_within: float) -> int:
             f'board\'s own network.\nIt hears "demo", whose password is {_PASSWORD}, "demo guests" '
             "without one, and others. Ctrl-C ends it.\n"
         )
-        ends = time.monotonic() + ends_within
-        while thread.is_alive() and time.monotonic() < ends:
-            thread.join(_LOOK_AGAIN)
+        has_ended.wait(ends_within)
     except KeyboardInterrupt:
         board.cut_power()
-        thread.join()
+        has_ended.wait()
         screen.say("\nEnded; the board is gone.")
         return INTERRUPTED
     except TimeoutError as error:
@@ -77,7 +77,7 @@ def _follow(board: VirtualBoard, screen: Screen, ends_within: float) -> int:
         return 1
     finally:
         board.cut_power()
-        thread.join()
+        has_ended.wait()
     if outcome.exit_code:
         screen.say(f"The board was not provisioned ({outcome.ended}).")
         return 1
