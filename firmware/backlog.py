@@ -6,6 +6,7 @@ from time import ticks_diff
 from micropython import const
 
 from firmware.errors import FirstbootError
+from firmware.memory import drop_half_loaded
 from firmware.thingsboard.telemetry import Queue, encoded, is_known
 
 _SAVED = "/telemetry.json"
@@ -170,6 +171,7 @@ class Backlog:
                 self.forget()
             return True
         except (FirstbootError, MemoryError) as error:
+            drop_half_loaded()
             board.indicator.say("telemetry not saved", *str(error).split("\n"))
             return False
 

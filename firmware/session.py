@@ -11,7 +11,7 @@ from micropython import const
 from firmware.backlog import Backlog
 from firmware.coap.message import POST
 from firmware.errors import FirstbootError, NoResponse
-from firmware.memory import give_back
+from firmware.memory import drop_half_loaded, give_back
 from firmware.retry import backoff, bug, spread, unexpected
 from firmware.thingsboard.device_api import BAD_REQUEST, Unauthorized, api_path, check
 
@@ -221,6 +221,7 @@ class Session:
             self._tell(state, str(error))
             self.backlog.save()
         except MemoryError:
+            drop_half_loaded()
             self.trouble = None
 
     def succeeded(self):

@@ -66,7 +66,7 @@ MAY_IMPORT = {
         "firmware.update.watch",
     },
     "firmware.observed": {"firmware.coap", "firmware.retry", "firmware.thingsboard"},
-    "firmware.backlog": {"firmware.thingsboard"},
+    "firmware.backlog": {"firmware.memory", "firmware.thingsboard"},
     "firmware.failures": {"firmware.retry"},
     "firmware.memory": set(),
     "firmware.retry": {"firmware.memory"},

@@ -1,6 +1,7 @@
 """firmware.backlog: what waits, when it was, and what is on flash of it."""
 
 import json
+import sys
 
 from firmware.backlog import Backlog
 from host_tests.firmware.at_work import BEGAN
@@ -210,6 +211,25 @@ def test_a_close_saves_at_once():
     site.backlog.keep()
     site.power_on()
     assert len(site.queue) == 2
+
+
+def test_what_saving_had_no_memory_to_load_is_loaded_anew():
+    site = Site()
+
+    def save(path, content):
+        # As MicroPython leaves one.
+        sys.modules["firmware.half_loaded"] = None
+        raise MemoryError
+
+    storage = site.backlog.board.storage
+    storage.save = save
+    site.backlog.put({"n": 1}, None)
+    try:
+        site.backlog.save()
+        assert "firmware.half_loaded" not in sys.modules and len(site.queue) == 1
+    finally:
+        sys.modules.pop("firmware.half_loaded", None)
+        del storage.save
 
 
 def test_a_flash_that_is_full():
