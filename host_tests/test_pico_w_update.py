@@ -52,7 +52,8 @@ def slots_json() -> bytes:
     """What is in /slots.json when the first update was confirmed."""
     files: dict[str, bytes] = {}
     state = State(SimpleNamespace(read=files.get, save=files.__setitem__))
-    state.switch("/a", {"title": "my-app", "version": "2", "checksum": "0"}, 60, 60, "1.0.0")
+    package = {"title": "my-app", "version": "2", "checksum": "0"}
+    state.switch("/a", package, {"trial": 60, "contact": 60})
     state.confirm()
     return files[PATH]
 
