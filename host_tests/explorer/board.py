@@ -118,6 +118,9 @@ class Board:
         elapsed = self.wire.now - self._powered_up_at
         return (_TICKS_AT_POWER_UP + elapsed) % shims.TICKS_PERIOD
 
+    def exists(self, path: str) -> bool:
+        return self.storage.exists(path)
+
     def sessions(self, config, kind=None):
         """Plain CoAP only."""
 

@@ -233,9 +233,6 @@ class _Board(explorer_board.Board):
     def now_ms(self) -> int:
         return _BEGAN + self.wire.now
 
-    def exists(self, path: str) -> bool:
-        return self.storage.exists(path)
-
     def idle(self) -> None:
         for work in self.background:
             work()

@@ -88,9 +88,6 @@ class Board(at_work.Board):
                 raise
             return None
 
-    def exists(self, path: str) -> bool:
-        return self.storage.exists(path)
-
     def idle(self) -> None:
         for work in self.background:
             work()
