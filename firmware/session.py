@@ -110,7 +110,7 @@ class Session:
 
     def keep(self):
         """Keep on flash what waits and is due for it, which the next try may be too late for."""
-        if self.backlog:
+        if self.backlog.queue.readings:
             self.backlog.save()
 
     def hear(self, timeout):

@@ -153,6 +153,19 @@ def test_what_waits_is_on_flash_ten_minutes_later_however_late_the_next_try_is()
     assert work.world.flash.count("rename", "/telemetry.json") == saves + 1
 
 
+def test_what_cannot_be_removed_is_not_said_in_each_turn_of_a_wait():
+    work = Work(persist=True)
+    work.is_deaf = True
+    # As when the removal of what was sent has failed.
+    work.device.session.backlog.is_saved = True
+    work.world.flash.broken = ("remove",)
+    work.world.put("/telemetry.json", b"[]")
+    work.device.send_attributes({"a": 1})
+    work.device.wait(60_000)
+    # Once with each try.
+    assert len(work.world.find("telemetry not saved")) <= 3
+
+
 def test_what_is_on_flash_is_not_saved_again():
     work = Work(persist=True)
     work.is_deaf = True
