@@ -71,6 +71,7 @@ class Session:
     def work(self, confirm=True):
         """The steps that send all that waits; they return whether nothing waits any more."""
         backlog = self.backlog
+        self.keep()
         is_over = False
         try:
             while not is_over and self.is_due():
@@ -110,7 +111,7 @@ class Session:
 
     def keep(self):
         """Keep on flash what waits and is due for it, which the next try may be too late for."""
-        if self.backlog.queue.readings:
+        if self.backlog.queue.readings and self.waits():
             self.backlog.save()
 
     def hear(self, timeout):

@@ -153,6 +153,19 @@ def test_what_waits_is_on_flash_ten_minutes_later_however_late_the_next_try_is()
     assert work.world.flash.count("rename", "/telemetry.json") == saves + 1
 
 
+def test_an_application_that_never_waits_has_it_on_flash_too():
+    work = Work(persist=True)
+    work.is_deaf = True
+    work.device.send_telemetry({"n": 1})
+    clock = work.clock
+    work.device.session.retry_at = clock.ticks_add(clock.ticks_ms(), 3_600_000)
+    for number in range(2, 14):
+        clock.sleep_ms(60_000)
+        work.device.send_telemetry({"n": number})
+    work.power_on(credentials(), persist=True)
+    assert work.device.waiting >= 10
+
+
 def test_what_cannot_be_removed_is_not_said_in_each_turn_of_a_wait():
     work = Work(persist=True)
     work.is_deaf = True
