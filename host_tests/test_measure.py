@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tools.measure import budgets, figures, firstboot, growth, modules, peers, r
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
 from tools.measure.broker import Broker
 from tools.measure.figures import FIGURES, HIGHEST_HEAP, NO_HEAP, PowerUps, judged
-from tools.measure.responder import Responder
+from tools.measure.responder import RESPONSE, TOKEN, Responder
 from tools.virtual_board.interpreter import find_micropython
 
 pytestmark = needs_micropython
@@ -156,6 +157,47 @@ def test_a_refusal_and_a_mistake_are_said_in_a_heap_that_is_large_enough(there: 
         assert len(responder.requests) > 1
 
 
+def test_the_smallest_client_is_a_correct_one(there: Bench):
+    """It waits for a separate response, takes no other, and acknowledges it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        answers = []
+
+        def serve():
+            request, client = server.recvfrom(1152)
+            header, token = request[2:4], request[4:12]
+            others = b"\x50\x41\x01\x02" + bytes(8), b"\x68\x41\x01\x02" + token
+            critical = b"\x58\x41\x01\x03" + token + b"\x90"
+            options = b"\xc1\x32\xd0\x01"  # Content-Format, and one that may be skipped
+            response = b"\x48\x41\x01\x04" + token + options + b"\xff" + RESPONSE
+            for datagram in (*others, critical, b"\x60\x00" + header, response):
+                server.sendto(datagram, client)
+            answers.append(server.recv(1152))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        found = there.run("once", "least", server.getsockname()[1])
+        thread.join()
+    assert found == {"token": TOKEN} and answers == [b"\x60\x00\x01\x04"]
+
+
+def test_the_smallest_client_provisions_a_board(there: Bench):
+    with Responder() as responder:
+        saved = PowerUps(there, responder, "least").first()["saves"]
+    assert [name for name, _ in saved] == ["/attempt.json", "/credentials.json"]
+
+
+def test_a_refusal_is_taken_apart_when_most_is_on_the_heap(there: Bench):
+    with Responder() as responder:
+        ups = PowerUps(there, responder, "romfs" if there.has_romfs else "mpy", "rp2")
+        granted = ups.fullest(HIGHEST_HEAP)
+        responder.refuses = True
+        refused = ups.fullest(HIGHEST_HEAP)
+    assert "firmware.provisioning.recovery" in set(refused.loaded) - set(granted.loaded)
+    assert refused.live > granted.live
+
+
 def test_no_board_pays_for_the_names_of_stand_ins(there: Bench):
     with Responder() as responder:
         before, all_names = PowerUps(there, responder, "mpy").first()["names"]
@@ -180,7 +222,11 @@ def test_the_parts_of_a_figure_over_its_goal_add_up(there: Bench, measured):
     for key, each in parts.items():
         assert sum(each.values()) == pytest.approx(slow[key])
         assert all(value > 0 for value in each.values()), key
-    assert remainder.table(parts).row_count == sum(len(each) + 1 for each in parts.values())
+    shown = remainder.table(parts, slow, {})
+    assert shown.row_count == sum(len(each) + 1 for each in parts.values())
+    assert {"firmware/board", "firmware/coap"} <= {
+        part.partition(",")[0] for part in parts["heap_power_up_mpy"]
+    }
 
 
 def test_a_device_that_only_reports_loads_no_code_of_observations(there: Bench):

@@ -23,6 +23,7 @@ SCRIPTS = Path(__file__).resolve().parent / "scripts"
 ARCHITECTURES = ("xtensawin", "armv6m")
 _TIME_OUT = 20  # seconds for one script
 _PATIENCE = 1.5  # seconds for one that may have run out of heap: some then wait for ever
+STEP = 128  # bytes by which a smallest heap is found
 _COUNT = re.compile(r"^totals: (\d+)", re.MULTILINE)
 # How often a loop runs under callgrind: how CPython starts then makes under 0.3 %.
 REPETITIONS = 100
@@ -69,6 +70,7 @@ class Bench:
         is_frozen: bool = False,
     ):
         self.folder = folder
+        self.is_frozen = is_frozen
         self.micropython = Interpreter(str(micropython)) if micropython else find_micropython()
         self.compiled = folder
         self.source = folder / "py"
@@ -125,6 +127,13 @@ class Bench:
         self, script: str, *arguments: object, heap: int, done: str, failed: tuple[str, ...] = ()
     ) -> bool:
         """Whether a script prints a line with `done` in a heap of so many bytes."""
+        lines = self.lines_until(script, *arguments, heap=heap, words=(done, *failed))
+        return bool(lines) and done in lines[-1]
+
+    def lines_until(
+        self, script: str, *arguments: object, heap: int, words: tuple[str, ...]
+    ) -> list[str]:
+        """What a script prints in a heap of so many bytes, up to a line with one of these words."""
         process = subprocess.Popen(
             self.command(script, *arguments, heap=heap),
             cwd=self.folder,
@@ -135,15 +144,15 @@ class Bench:
         )
         timer = threading.Timer(_PATIENCE, process.kill)
         timer.start()
+        lines = []
         with process:
             for line in process.stdout:
-                if done in line or any(word in line for word in failed):
+                lines.append(line)
+                if any(word in line for word in words):
                     break
-            else:
-                line = ""
             process.kill()
         timer.cancel()
-        return done in line
+        return lines
 
     def instructions(self, module: str, functions: tuple[str, ...]) -> list[int]:
         """Instructions of a call of each function, by callgrind, less those of `nothing`."""
@@ -224,7 +233,7 @@ def compile_to(source: Path, files: list[Path], folder: Path, *options: str) -> 
     return folder
 
 
-def least_heap(works: Callable[[int], bool], highest: int, step: int = 128) -> int:
+def least_heap(works: Callable[[int], bool], highest: int, step: int = STEP) -> int:
     """The smallest heap, in steps of `step` bytes, with which and above which `works` holds.
 
     Where free pieces fall decides as well as how much is free, so that a larger heap can fail

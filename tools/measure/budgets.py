@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tools.measure.figures import FIGURES, Figure
-from tools.measure.peers import ADAPTED, MICROCOAPY, MQTT_SDK
+from tools.measure.peers import ADAPTED, LEAST, MICROCOAPY, MQTT_SDK
 
 BUDGETS = Path(__file__).resolve().parent / "budgets.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -15,6 +15,7 @@ TITLES = {
     "firstboot": "firstboot",
     ADAPTED: "firstboot with microCoAPy's codec",
     MICROCOAPY: "microCoAPy",
+    LEAST: "the smallest correct client",
     "bare": "no library",
     MQTT_SDK: MQTT_SDK,
 }

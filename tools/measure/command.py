@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from contextlib import nullcontext
 from pathlib import Path
 
 from tools.measure import firstboot, growth, modules, peers, remainder, report
@@ -15,6 +16,7 @@ from tools.styled import Console
 # The script of each that runs on MicroPython.
 CLIENTS = {
     "firstboot": "firstboot",
+    peers.LEAST: "least",
     "bare": "bare",
     peers.MICROCOAPY: "micro_coapy",
     peers.ADAPTED: "adapted",
@@ -44,15 +46,23 @@ def run(
     with (
         bench(micropython=micropython) as there,
         bench(extra=folders, micropython=micropython) as with_peers,
+        bench(micropython=frozen, is_frozen=True) if frozen else nullcontext() as image,
         Responder() as responder,
         said.status("measuring …") as status,
     ):
+        if image and image.bits != there.bits:
+            raise MeasureError(
+                f"the words of {frozen} have {image.bits} bits, those of the MicroPython that the"
+                f" rest is measured on {there.bits}, and goals go by that: name with --micropython"
+                " another one"
+            )
 
         def step(what: str) -> None:
             status.update(f"measuring {what} …")
 
         measured = {
             "firstboot": firstboot.measure(there, responder, step=step),
+            peers.LEAST: peers.least(there, responder),
             "bare": peers.bare(there, responder),
         }
         for name, folder in wanted:
@@ -63,14 +73,13 @@ def run(
                     measured[peers.ADAPTED] = peers.adapted(with_peers, responder)
             except MeasureError as error:
                 said.print(f"{name} is left out: {error}")
-        if frozen:
-            with bench(micropython=frozen, is_frozen=True) as image:
-                measured["firstboot"].update(firstboot.frozen(image, responder, step))
+        if image:
+            measured["firstboot"].update(firstboot.frozen(image, responder, step))
         step("times")
         _add_times(measured, with_peers, responder)
         step("what the rest is made of")
         figures = judged(there.bits)
-        rest = remainder.measure(there, responder, measured["firstboot"], figures)
+        rest = remainder.measure(there, responder, measured["firstboot"], figures, image)
         grown = growth.measure(there, step) if details else {}
         parts = modules.measure(there) if details else {}
     if not has_valgrind():
@@ -84,7 +93,8 @@ def run(
         for each in report.tables(measured, console.width, figures):
             console.print(each)
         if rest:
-            console.print(remainder.table(rest))
+            ours, least = measured["firstboot"], measured[peers.LEAST]
+            console.print(remainder.table(rest, ours, least, figures))
         if details:
             console.print(modules.table(parts))
             console.print(growth.table(grown))
@@ -97,5 +107,6 @@ def _add_times(measured: dict[str, dict[str, float]], bench: Bench, responder: R
     turns = times(bench, responder, list(clients))
     for client, name in clients.items():
         measured[name]["time_us"] = statistics.median(turns[client])
-    ratios = [ours / bare for ours, bare in zip(turns["firstboot"], turns["bare"])]
-    measured["firstboot"]["time_ratio"] = statistics.median(ratios)
+    for name in ("firstboot", peers.LEAST):
+        ratios = [ours / bare for ours, bare in zip(turns[CLIENTS[name]], turns["bare"])]
+        measured[name]["time_ratio"] = statistics.median(ratios)

@@ -16,8 +16,15 @@ from pathlib import Path
 from tools import roles
 from tools.bundle.format import Bundle, File, make
 from tools.flash.romfs import image_of
-from tools.measure.bench import ARCHITECTURES, Bench, compile_to, firmware_files, least_heap
-from tools.measure.modules import loaded_with
+from tools.measure.bench import (
+    ARCHITECTURES,
+    STEP,
+    Bench,
+    compile_to,
+    firmware_files,
+    least_heap,
+)
+from tools.measure.modules import loaded_with, names_in
 from tools.measure.responder import BODY_BYTES, TOKEN, Responder
 from tools.virtual_board.flash import put_on_flash
 
@@ -26,6 +33,9 @@ PROGRAM_SIZES = {"esp32": 32, "rp2": 256}
 _NAMES = re.compile(r"n_qstr=(\d+)")
 _FIRST_TABLE = 20  # names
 _NAME_BYTES = 3  # of each beside its address: its hash and its length
+# Of each block of so many words MicroPython's py/gc.c has so many bits beside it.
+_BLOCK_WORDS, _BLOCK_BITS = 4, 3
+_WANTED = re.compile(r"allocating (\d+) bytes")
 _EXCHANGES = 50
 _TURNS = 25
 # Bytes of DTLS around a datagram, with AES-GCM: 13 of a record, 8 of a nonce, 16 of a tag.
@@ -40,6 +50,9 @@ def run(credentials):
     global started
     started = ticks_us()
 """
+# The smallest client that provisions a board, compiled.
+LEAST_FILES = ("least.mpy", "least_power_up.mpy")
+_LEAST_MAIN = b"import least_power_up\n"
 # What a MicroPython that runs out of heap says, or a program that caught it.
 NO_HEAP = ("MemoryError", "memory allocation", "failed:", "Exception")
 
@@ -226,6 +239,24 @@ def codec(bench: Bench, module: str) -> dict[str, int]:
     return dict(zip(("encode", "decode"), counts))
 
 
+@dataclass(frozen=True)
+class Fullest:
+    """A heap when most is on it, in bytes.
+
+    `live`: all that is on it. `loaded`: the names of the firmware's modules on it. `names`: the
+    texts of interned names, `name_tables`: the tables of them that a board has and `live` has not.
+    `heap_table`: MicroPython's own, of which blocks are taken. `piece`: what is wanted in one piece
+    and not there when the heap is a step smaller; None where MicroPython does not say.
+    """
+
+    live: int
+    loaded: list[str]
+    names: int
+    name_tables: int
+    heap_table: int
+    piece: int | None
+
+
 class Rom:
     """A ROMFS with the firmware that every board has, in a file. On a board it takes no heap.
 
@@ -242,18 +273,17 @@ class Rom:
             image_of({f"/{name}": (bench.compiled / name).read_bytes() for name in names})
         )
         word = bench.bits // 8
-        block = 4 * word
+        block = _BLOCK_WORDS * word
         blocks = -(-self.path.stat().st_size // block)
-        # Of each block MicroPython's py/gc.c has three bits beside it.
-        self.beside = blocks * 3 // 8
+        self.beside = round(blocks * _BLOCK_BITS / 8)
         self.heap = blocks * block + self.beside
 
 
 class PowerUps:
     """First and later power-ups of boards whose firmware is compiled, source, frozen or in ROMFS.
 
-    `kind`: of the board, whose flash it has: "esp32" or "rp2". `form`: "mpy", "py", "frozen" or
-    "romfs".
+    `kind`: of the board, whose flash it has: "esp32" or "rp2". `form`: "mpy", "py", "frozen",
+    "romfs", or "least", the smallest client in the firmware's place.
     """
 
     def __init__(self, bench: Bench, responder: Responder, form: str, kind: str = "esp32"):
@@ -265,16 +295,21 @@ class PowerUps:
         self._mistaken = bench.folder / f"mistaken-{kind}-{form}.img"
         self.image = bench.folder / f"flash-{kind}-{form}.img"
         self._source = bench.source if form == "py" else bench.folder / f"on_flash-{form}"
+        self._files = {}
         if form != "py":
             (self._source / "firmware").mkdir(parents=True, exist_ok=True)
             shutil.copy(bench.source / "main.py", self._source)
+        if form == "least":
+            self._files = {name: (bench.scripts / name).read_bytes() for name in LEAST_FILES}
+            (self._source / "main.py").write_bytes(_LEAST_MAIN)
         if form == "mpy":
             compiled = bench.compiled / "firmware"
             shutil.copytree(compiled, self._source / "firmware", dirs_exist_ok=True)
         (self._source / "boot.py").touch()
         self._rom = Rom(bench) if form == "romfs" else None
         rom = [self._rom.path] if self._rom else []
-        self._is_frozen = int(form == "frozen")
+        # The smallest client has few names, for which there is room in any table.
+        self._is_frozen = int(form in ("frozen", "least"))
         self._power_up = ("power_up", self.image, self._program_size, self._is_frozen, *rom)
         self._put(self._new)
         self._put(self._mistaken, led="no pin", retries=3)
@@ -297,6 +332,25 @@ class PowerUps:
         standing = self._standing(self._failing(self._mistaken))
         return self._heap_until("config.json:", self._mistaken) - standing
 
+    def fullest(self, heap: int) -> Fullest:
+        """What is on the heap when a power-up has most there; `heap`: the smallest, as measured."""
+        ends = self._failing(self._new) if self._responder.refuses else self.first()
+        beside = self._standing(ends)
+        whole = heap + beside
+        shutil.copy(self._new, self.image)
+        lines = self._bench.output("fullest", *self._power_up[1:], heap=2 * HIGHEST_HEAP)
+        found = json.loads(lines[-1])
+        before, *_, names = names_in(lines)
+        shutil.copy(self._new, self.image)
+        return Fullest(
+            found["live"],
+            found["loaded"],
+            names - before,
+            ends["standing"] - beside,
+            heap_table(whole, self._bench.bits),
+            piece_wanted(self._bench, *self._power_up, heap=whole - STEP),
+        )
+
     def new_flash(self) -> Path:
         """The flash of a board that has never been powered up."""
         shutil.copy(self._new, self.image)
@@ -313,7 +367,7 @@ class PowerUps:
     def _failing(self, new: Path) -> dict:
         """What no board pays of a first power-up, until it waits for the next try."""
         shutil.copy(new, self.image)
-        return self._run("failing", self.image, self._program_size)
+        return self._run("failing", *self._power_up[1:])
 
     def loaded(self) -> list[Path]:
         """The files of the modules that a first power-up loads."""
@@ -466,7 +520,8 @@ class PowerUps:
         return self._bench.run("least_writes", self.new_flash(), saved)["programs"]
 
     def _put(self, image: Path, **keys: object) -> None:
-        put_on_flash(image, self._kind, "micropython", self._config(keys), _APP, self._source)
+        config = self._config(keys)
+        put_on_flash(image, self._kind, "micropython", config, _APP, self._source, self._files)
 
     def _config(self, keys: dict) -> bytes:
         return json.dumps(
@@ -498,6 +553,19 @@ def _tables(names: int, word: int) -> int:
         places += table
         table *= 2
     return size
+
+
+def piece_wanted(bench: Bench, *script: object, heap: int) -> int | None:
+    """How many bytes in one piece a script wants first that a heap has not, or None."""
+    lines = bench.lines_until(*script, heap=heap, words=("MemoryError: ",))
+    found = _WANTED.search(lines[-1]) if lines else None
+    return int(found[1]) if found else None
+
+
+def heap_table(heap: int, bits: int) -> int:
+    """The bytes of a heap in which MicroPython has which blocks are taken."""
+    block = _BLOCK_WORDS * bits
+    return round(heap * _BLOCK_BITS / (block + _BLOCK_BITS))
 
 
 def _mpy(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from tools.measure.responder import BODY_BYTES, FIELDS, Responder
 MICROCOAPY = "microCoAPy"
 MQTT_SDK = "ThingsBoard's MQTT SDK"
 ADAPTED = "firstboot, its codec"
+LEAST = "smallest, correct"
 ON_THE_INDEX = ("aiocoap", "CoAPthon3")
 _COAPTHON = ("CoAPthon3==1.0.2", "cachetools==8.0.1")
 _PEER_SCRIPTS = SCRIPTS.parent / "peer_scripts"
@@ -84,6 +85,20 @@ def adapted(bench: Bench, responder: Responder) -> dict[str, float]:
 def bare(bench: Bench, responder: Responder) -> dict[str, float]:
     """The figures of a socket and json with no library."""
     return figures.exchange(bench, responder, "bare")
+
+
+def least(bench: Bench, responder: Responder) -> dict[str, float]:
+    """The figures of the smallest client that does this one thing correctly: what is possible.
+
+    It looks for no mistake, explains nothing and proves nothing after a lost reply.
+    """
+    found = figures.exchange(bench, responder, "least")
+    size = {name: (bench.scripts / name).stat().st_size for name in figures.LEAST_FILES}
+    found["mpy_coap"] = size[figures.LEAST_FILES[0]]
+    found["mpy_power_up"] = sum(size.values())
+    for key, kind in (("heap_power_up_mpy", "esp32"), ("heap_pico_w", "rp2")):
+        found[key] = figures.PowerUps(bench, responder, "least", kind).heap()
+    return found
 
 
 def _microcoapy(bench: Bench, responder: Responder, folder: Path) -> dict[str, float]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.table import Table
 
 from tools.measure import modules
-from tools.measure.bench import ARCHITECTURES, Bench, compile_to, has_valgrind
+from tools.measure.bench import ARCHITECTURES, STEP, Bench, compile_to, has_valgrind
 from tools.measure.budgets import shown
-from tools.measure.figures import FIGURES, PROGRAM_SIZES, Figure, PowerUps
+from tools.measure.figures import FIGURES, Figure, PowerUps, heap_table, piece_wanted
+from tools.measure.peers import LEAST
 from tools.measure.responder import Responder
 
 Parts = dict[str, float]
@@ -21,15 +22,25 @@ _HEADER_BYTES = 4
 _TEXT, _BYTES, _TUPLE = 5, 6, 10
 _WITH_NO_VALUE = range(5)
 _START = "MicroPython before anything is loaded"
-_FREE = "the rest: a datagram, and free pieces that are too small"
+_MODULES = "{}, {} modules: their code, and what they keep"
+_FROZEN_MODULES = "{}, {} modules: what they keep; their code is in flash"
+_NAMES = "names, which are never given back"
+_OF_EXCHANGE = "objects: the client, its socket and its steps, the request"
+_OF_POWER_UP = "objects: config.json, the attempt, the client, the request, an open file"
+_HEAP_TABLE = "MicroPython's table of the heap, 3 bits of each block"
+_PIECE = "wanted next, in one piece; a datagram is 1,153"
+_FREE = "free, in pieces too small for what is wanted next"
 _WHOLE = "not taken apart"
-_BESIDE = (
-    ("heap_refusal", "heap_pico_w", "a power-up that succeeds", "the probe, and what is said"),
-    ("frozen_refusal", "frozen_pico_w", "a power-up that succeeds", "the probe, and what is said"),
-    ("frozen_pico_w", "frozen_exchange", "one exchange", "all else of a power-up"),
-)
 _COMPILED = "from .mpy"
 _COMPILING = "compiling"
+# The power-ups: what is on flash, of which board, and whether ThingsBoard refuses.
+_POWER_UPS = {
+    "heap_power_up_mpy": ("mpy", "esp32", False),
+    "heap_pico_w": ("mpy", "rp2", False),
+    "heap_refusal": ("mpy", "rp2", True),
+    "frozen_pico_w": ("frozen", "rp2", False),
+    "frozen_refusal": ("frozen", "rp2", True),
+}
 
 
 def measure(
@@ -37,18 +48,25 @@ def measure(
     responder: Responder,
     ours: dict[str, float],
     figures: tuple[Figure, ...] = FIGURES,
+    frozen: Bench | None = None,
 ) -> dict[str, Parts]:
-    """The parts of each of the firmware's figures over its goal, by key; they add up to it."""
+    """The parts of each of the firmware's figures over its goal, by key; they add up to it.
+
+    `frozen`: a MicroPython with the firmware in it, where that was measured.
+    """
     missed = [each.key for each in figures if each.goal and ours.get(each.key, 0) > each.goal]
     found: dict[str, Parts] = {}
-    if "heap_exchange" in missed:
-        found["heap_exchange"] = _live(bench, "live_exchange", responder.port)
-    for key, kind in (("heap_power_up_mpy", "esp32"), ("heap_pico_w", "rp2")):
-        if key in missed:
-            new_flash = PowerUps(bench, responder, "mpy", kind).new_flash()
-            found[key] = _live(bench, "live_power_up", new_flash, PROGRAM_SIZES[kind])
-    for key, parts in found.items():
-        parts[_FREE] = ours[key] - sum(parts.values())
+    for key, there in (("heap_exchange", bench), ("frozen_exchange", frozen)):
+        if key in missed and there:
+            found[key] = _of_exchange(there, responder, ours[key])
+    for key, (form, kind, refuses) in _POWER_UPS.items():
+        there = frozen if form == "frozen" else bench
+        if key in missed and there:
+            responder.refuses = refuses
+            try:
+                found[key] = _of_power_up(there, PowerUps(there, responder, form, kind), ours[key])
+            finally:
+                responder.refuses = False
     for key in ("heap_power_up_py", "start_py_ms"):
         if key in missed:
             compiled = ours[key.replace("py", "mpy")]
@@ -75,29 +93,35 @@ def measure(
     return found
 
 
-def table(measured: dict[str, Parts]) -> Table:
-    """A row a part, under the figure that it is part of."""
+def table(
+    measured: dict[str, Parts],
+    ours: dict[str, float],
+    least: dict[str, float],
+    figures: tuple[Figure, ...] = FIGURES,
+) -> Table:
+    """A row a part, under the figure that it is part of, its goal and the smallest client's."""
     result = Table(
         title="what the figures over their goals are made of",
         title_justify="left",
-        show_header=False,
+        header_style="bold",
     )
     result.add_column("")
-    result.add_column("", justify="right", no_wrap=True)
-    for figure in FIGURES:
-        for number, (part, value) in enumerate(measured.get(figure.key, {}).items()):
-            if not number:
-                result.add_section()
-                result.add_row(figure.label, "", style="bold")
+    result.add_column("firstboot", justify="right", no_wrap=True)
+    result.add_column("goal", justify="right", style="dim", no_wrap=True)
+    result.add_column(LEAST.replace(", ", ",\n"), justify="right", no_wrap=True)
+    for figure in figures:
+        if figure.key not in measured:
+            continue
+        values = (ours[figure.key], figure.goal, least.get(figure.key))
+        result.add_section()
+        result.add_row(figure.label, *(shown(each, figure) for each in values), style="bold")
+        for part, value in measured[figure.key].items():
             result.add_row(f"  {part}", shown(value, figure))
     return result
 
 
 def _beside(key: str, ours: dict[str, float]) -> Parts:
     """A figure as what another has, and what it has more; alone when there is no other."""
-    for longer, shorter, both, more in _BESIDE:
-        if key == longer and 0 < ours.get(shorter, 0) < ours[longer]:
-            return {both: ours[shorter], more: ours[longer] - ours[shorter]}
     if key == "update_heap":
         datagram = ours["update_datagram"]
         rest = "the file that is open, the package, the steps of its requests"
@@ -124,20 +148,53 @@ def _of_time(bench: Bench, ratio: float) -> Parts:
     return {"the bare script": 1, **{part: each * count for part, count in parts.items()}}
 
 
-def _live(bench: Bench, script: str, *arguments: object) -> Parts:
-    """What is on the heap when the response is waited for."""
-    lines = bench.output(script, *arguments)
+def _of_exchange(bench: Bench, responder: Responder, heap: float) -> Parts:
+    """A heap in which the response is waited for."""
+    lines = bench.output("live_exchange", responder.port)
     found = json.loads(lines[-1])
     before, after = modules.names_in(lines)
-    names = after - before
-    loaded = sum(modules.heap_of(bench, found["loaded"]))
-    parts = {_START: found["start"]} if "start" in found else {}
-    return {
-        **parts,
-        "modules": loaded,
-        "names, which are never given back": names,
-        "objects": found["live"] - names - loaded,
+    loaded = _by_room(bench, found["loaded"])
+    parts = {
+        _START: found["start"],
+        **loaded,
+        _NAMES: after - before,
+        _OF_EXCHANGE: found["live"] - sum(loaded.values()) - (after - before),
+        _HEAP_TABLE: heap_table(heap, bench.bits),
     }
+    once = "once", "firstboot", responder.port
+    return _with_free(parts, heap, piece_wanted(bench, *once, heap=int(heap) - STEP))
+
+
+def _of_power_up(bench: Bench, ups: PowerUps, heap: float) -> Parts:
+    """A heap at the moment when most is on it."""
+    found = ups.fullest(heap)
+    loaded = _by_room(bench, found.loaded)
+    parts = {
+        **loaded,
+        _NAMES: found.names + found.name_tables,
+        _OF_POWER_UP: found.live - sum(loaded.values()) - found.names,
+        _HEAP_TABLE: found.heap_table,
+    }
+    return _with_free(parts, heap, found.piece)
+
+
+def _by_room(bench: Bench, names: list[str]) -> Parts:
+    """The bytes of heap that these modules keep, by the room that they are in."""
+    rooms: dict[str, list[int]] = {}
+    for name, kept in zip(names, modules.heap_of(bench, names)):
+        room = "/".join(name.split(".")[:2] if name.count(".") > 1 else ["firmware"])
+        rooms.setdefault(room, []).append(kept)
+    label = _FROZEN_MODULES if bench.is_frozen else _MODULES
+    return {label.format(room, len(rooms[room])): sum(rooms[room]) for room in sorted(rooms)}
+
+
+def _with_free(parts: Parts, heap: float, piece: int | None) -> Parts:
+    """The parts and what they leave of a heap; `piece`: bytes of one that is wanted in it."""
+    free = heap - sum(parts.values())
+    if piece and piece < free:
+        parts[_PIECE] = piece
+        free -= piece
+    return {**parts, _FREE: free}
 
 
 def _of_mpy(source: Path, files: list[Path]) -> Parts:

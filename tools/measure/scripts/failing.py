@@ -1,6 +1,7 @@
-"""One power-up that fails, until it waits for the next try: `failing.py IMAGE [PROGRAM_SIZE]`.
+"""One power-up that fails, until it waits for the next try.
 
-What the stand-ins take, as JSON. MicroPython's word on interned names stands before and after.
+`failing.py IMAGE PROGRAM_SIZE IS_FROZEN [ROMFS]`. What the stand-ins take, as JSON. MicroPython's
+word on interned names stands before and after.
 """
 
 import gc
@@ -16,11 +17,11 @@ class Waits(BaseException):
     """The board waits for the next try."""
 
 
-def main(image, program_size):
+def main(image, program_size, is_frozen, rom=None):
     heap = gc.mem_alloc()
     import thin_board
 
-    thin_board.power_on(image, program_size)
+    thin_board.power_on(image, int(program_size), int(is_frozen), rom)
     standing = gc.mem_alloc() - heap
     micropython.qstr_info()
     from firmware.board.hardware import Board
@@ -40,4 +41,4 @@ def main(image, program_size):
     return {"standing": standing}
 
 
-print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+print(json.dumps(main(*sys.argv[1:])))
