@@ -1,7 +1,8 @@
 """Virtual boards by fork: of a Python that has MicroPython in it already, with the ROM compiled.
 
 To start Python, ctypes and MicroPython for each board, as tools/virtual_board/leash.py does, takes
-five times as long. This file is both ends: the tests', and the program that forks.
+five times as long. Their flash is mapped into memory, see host_tests/board_rom/block_device.py.
+This file is both ends: the tests', and the program that forks.
 """
 
 import atexit
@@ -19,6 +20,7 @@ from functools import cache, wraps
 from pathlib import Path
 
 _LENGTH = 4  # bytes, of what says how long a request is
+_MAPPED_CHIP = Path(__file__).parent / "board_rom" / "block_device.py"
 
 
 class Board:
@@ -101,6 +103,7 @@ def install() -> None:
     from tools.virtual_board.interpreter import find_micropython
 
     start = process.start
+    chip = (process._HERE / "rom" / "block_device.py").read_bytes()
     found = find_micropython()
     if sys.platform != "linux" or not found.package_folder:
         return
@@ -116,7 +119,7 @@ def install() -> None:
         if runtime != "micropython":
             return start(runtime, settings, lock, pipesize, **environment)
         settings = {**settings, "supervisor": os.getpid()}
-        rom = _compiled(process._HERE / "rom")
+        rom = _compiled(process._HERE / "rom", chip)
         return nursery().start(
             settings, lock, pipesize, environment, [found.command, f"{rom}/rom.py"]
         )
@@ -125,18 +128,22 @@ def install() -> None:
 
 
 @cache
-def _compiled(rom: Path) -> Path:
-    """A folder with a ROM's modules compiled; MicroPython runs only source itself."""
+def _compiled(rom: Path, chip: bytes) -> Path:
+    """A folder with a ROM's modules compiled; MicroPython runs only source itself.
+
+    The module that has the source `chip` gives way to the chip that is mapped into memory.
+    """
     from tools.mpy import compiled
 
     folder = tempfile.TemporaryDirectory(prefix="firstboot-rom-")
     atexit.register(folder.cleanup)
-    for module in rom.glob("*.py"):
-        if module.name == "rom.py":
-            (Path(folder.name) / module.name).write_bytes(module.read_bytes())
-        else:
-            target = Path(folder.name, module.name).with_suffix(".mpy")
-            target.write_bytes(compiled(module.read_bytes(), module.name))
+    modules = {module.name: module.read_bytes() for module in rom.glob("*.py")}
+    (Path(folder.name) / "rom.py").write_bytes(modules.pop("rom.py"))
+    mapped = _MAPPED_CHIP.read_bytes()
+    modules = {name: mapped if source == chip else source for name, source in modules.items()}
+    for name, source in (*modules.items(), ("file_block_device.py", chip)):
+        target = Path(folder.name, name).with_suffix(".mpy")
+        target.write_bytes(compiled(source, name, "-march=x64"))
     return Path(folder.name)
 
 
@@ -144,6 +151,7 @@ def main(line: int, package_folder: str) -> None:
     """Fork a board for each request, until nobody can ask any more."""
     sys.path.append(package_folder)
     import ctypes
+    import mmap
 
     import micropython_run
 
@@ -177,6 +185,9 @@ def main(line: int, package_folder: str) -> None:
         command, environment, folder = json.loads(request)
         os.environ.clear()
         os.environ.update(environment)
+        with open(json.loads(environment["VIRTUAL_BOARD"])["flash"], "r+b") as file:
+            flash = mmap.mmap(file.fileno(), 0)
+        os.environ["FLASH_AT"] = str(ctypes.addressof(ctypes.c_char.from_buffer(flash)))
         os.chdir(folder)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         libc.signal(signal.SIGUSR1, interrupt)
