@@ -19,7 +19,7 @@ TITLES = {
     "bare": "no library",
     MQTT_SDK: MQTT_SDK,
 }
-_DECIMALS = {"ms": 1, "×": 2}
+_DECIMALS = {"ms": 1, "s": 2, "×": 2}
 _BEGIN, _END = "<!-- measured -->\n", "<!-- /measured -->\n"
 
 

@@ -147,6 +147,7 @@ _FIGURES = (
     Figure("onboarding_heap", "heap that onboarding takes while its page is sent", "bytes", None),
     Figure("start_mpy_ms", "power-up to app.py when provisioned", "ms", 10, tested=False),
     Figure("start_py_ms", "power-up to app.py from .py", "ms", 10, tested=False),
+    Figure("provision_cpu", "CPU time of `provision`, start and all", "s", 0.15, tested=False),
     Figure("flash_saves", "files saved in a first power-up", "", 3, headroom=0),
     Figure("flash_programs", "flash writes in a first power-up", "", None, headroom=0),
     Figure("flash_programs_least", "the least that saves the same files", "", None, headroom=0),

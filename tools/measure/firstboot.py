@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tools.measure import figures, growth
+from tools.measure import figures, growth, process
 from tools.measure.bench import Bench, has_valgrind
 from tools.measure.responder import Responder
 
@@ -82,6 +82,9 @@ def _further(bench: Bench, responder: Responder, step: Callable) -> dict[str, fl
         step("in ROMFS")
         found["romfs_exchange"] = figures.heap_of_exchange_in_romfs(bench, responder)
         found["romfs_pico_w"] = figures.PowerUps(bench, responder, "romfs", "rp2").heap()
+    if process.HAS_TIMES:
+        step("the verb provision")
+        found["provision_cpu"] = process.provision(responder)
     found["mpy_power_up"] = figures.mpy_of(bench, ups.loaded())
     step("a Device with asyncio")
     found["device_aio"] = ups.asyncio_heap()

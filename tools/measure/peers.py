@@ -10,7 +10,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from tools.measure import figures
+from tools.measure import figures, process
 from tools.measure.bench import (
     SCRIPTS,
     Bench,
@@ -69,7 +69,10 @@ def measure(bench: Bench, responder: Responder, peer: str, folder: Path | None) 
     if peer == MQTT_SDK:
         return _mqtt_sdk(bench)
     if peer == "aiocoap":
-        return _on_cpython(sys.executable, "aiocoap_client", responder)
+        found = _on_cpython(sys.executable, "aiocoap_client", responder)
+        if process.HAS_TIMES:
+            found["provision_cpu"] = process.aiocoap_client(responder)
+        return found
     with tempfile.TemporaryDirectory(prefix="firstboot-peer-") as environment:
         return _on_cpython(_install(Path(environment), _COAPTHON), "coapthon_client", responder)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from tools.measure import modules
+from tools.measure import modules, process
 from tools.measure.bench import ARCHITECTURES, STEP, Bench, compile_to, has_valgrind
 from tools.measure.budgets import shown
 from tools.measure.figures import FIGURES, Figure, PowerUps, heap_table, piece_wanted
@@ -88,6 +88,8 @@ def measure(
     if "mpy_power_up" in missed:
         loaded = PowerUps(bench, responder, "mpy").loaded()
         found["mpy_power_up"] = _of_mpy(bench.source, loaded)
+    if "provision_cpu" in missed:
+        found["provision_cpu"] = process.parts(ours["provision_cpu"])
     for key in missed:
         found.setdefault(key, _beside(key, ours))
     return found

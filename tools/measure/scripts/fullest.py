@@ -1,9 +1,9 @@
 """What is on the heap when a first power-up has most there.
 
-`fullest.py IMAGE PROGRAM_SIZE IS_FROZEN [ROMFS]`. It is collected and looked at after each import, before
-each access to the flash and at each wait for a socket, until app.py runs or the board waits for the
-next try. MicroPython's word on interned names stands before, and with its word on free pieces at
-the fullest, last.
+`fullest.py IMAGE PROGRAM_SIZE IS_FROZEN [ROMFS]`. The heap is collected and looked at after each
+import, before each access to the flash and at each wait for a socket, until app.py runs or the
+board waits for the next try. MicroPython's word on interned names stands before, and last of the
+moment with most.
 """
 
 import builtins
@@ -12,9 +12,7 @@ import json
 import sys
 
 import micropython
-
-heap = gc.mem_alloc()
-import thin_board  # noqa: E402
+import thin_board
 
 _NEXT_TRY = 1000  # ms, and longer
 found = {"live": 0}
@@ -24,14 +22,12 @@ class Waits(BaseException):
     """The board waits for the next try."""
 
 
-def look(when):
+def look():
     gc.collect()
     live = gc.mem_alloc() - start
     if live > found["live"]:
         found["live"] = live
-        found["when"] = when
         found["loaded"] = [name for name in sys.modules if name.startswith("firmware.")]
-        micropython.mem_info()
         micropython.qstr_info()
 
 
@@ -46,13 +42,13 @@ class Poll(thin_board.Poll):
             self.ipoll = self.look
 
     def look(self, timeout):
-        look("waiting for a reply")
+        look()
         return self.wait(timeout)
 
 
 def looked_at(access):
     def look_and_access(*arguments):
-        look("at the flash")
+        look()
         return access(*arguments)
 
     return look_and_access
@@ -63,7 +59,7 @@ def imported(*what):
     if what[0] == "firmware.board.hardware" and module.Board.sleep is not sleep:
         found["sleep"] = module.Board.sleep
         module.Board.sleep = sleep
-    look("importing %s" % what[0])
+    look()
     return module
 
 
@@ -74,7 +70,6 @@ def sleep(board, ms):
 
 
 thin_board.power_on(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
-standing = gc.mem_alloc() - heap
 thin_board.selector.poll = Poll
 flash = thin_board.Flash
 flash.readblocks, flash.writeblocks = looked_at(flash.readblocks), looked_at(flash.writeblocks)
@@ -88,7 +83,4 @@ try:
 except Waits:
     pass
 found.pop("sleep", None)
-found["standing"] = standing
-found["own"] = start - heap - standing
-found["has_run_app"] = "app" in sys.modules
 print(json.dumps(found))
