@@ -28,6 +28,7 @@ from firmware.update.manifest import read as read_on_board
 from firmware.update.signature import check as check_on_board
 from firmware.update.slots import State
 from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files
+from host_tests.firmware import test_pack
 from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import board_files, roles
@@ -254,6 +255,10 @@ def test_what_is_no_bundle(data, why):
 def test_what_was_packed_is_unpacked(files):
     files = {path: data for path, data in files.items() if " " not in path}
     assert unpacked(packed(files)) == files
+
+
+def test_a_pack_is_what_a_board_reads():
+    assert packed(test_pack.FILES) == test_pack.PACK
 
 
 def test_an_application_is_compiled_and_its_other_files_are_as_they_are(app):

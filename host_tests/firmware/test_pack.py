@@ -10,18 +10,19 @@ FILES = {
     "coap/deep/x.mpy": b"",
     "retry.mpy": b"M",
 }
+# As `bundle` makes it.
+PACK = (
+    b"35\n"
+    b"\n 12 28\ncoap 40 13\ncoap/deep 53 11\n"
+    b"M\6oneM\6two\nM"
+    b"\naio.mpy 0 5\nretry.mpy 11 1\n"
+    b"\nudp.mpy 5 6\n"
+    b"\nx.mpy 5 0\n"
+)
 
 
 def pack():
-    """A Pack as `bundle` makes it, after something else in the file's place."""
-    index = b"\n"
-    at = 0
-    contents = b""
-    for path in sorted(FILES):
-        index += b"%s %d %d\n" % (path.encode(), at, len(FILES[path]))
-        at += len(FILES[path])
-        contents += FILES[path]
-    return Pack(io.BytesIO(b"%d\n" % len(index) + index + contents))
+    return Pack(io.BytesIO(PACK))
 
 
 def error_of(call, *arguments):
@@ -64,8 +65,9 @@ def test_folders_are_folders():
     made = pack()
     for path in ("/", "/coap", "/coap/deep"):
         assert made.stat(path)[0] == 0x4000
-    assert [each[0] for each in made.ilistdir("/")] == ["aio.mpy", "coap", "retry.mpy"]
+    assert [each[0] for each in made.ilistdir("/")] == ["coap", "aio.mpy", "retry.mpy"]
     assert list(made.ilistdir("/coap")) == [("deep", 0x4000, 0), ("udp.mpy", 0x8000, 0, 6)]
+    assert [each[0] for each in made.ilistdir("/coap/deep")] == ["x.mpy"]
 
 
 def test_what_is_not_there_and_what_it_cannot():

@@ -18,8 +18,9 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 FIRST_LINE = "firstboot-bundle 1"
@@ -115,20 +116,38 @@ def make(bundle: Bundle, sign: Callable[[bytes], bytes] | None = None) -> bytes:
 
 def packed(files: Mapping[str, bytes]) -> bytes:
     """A PACK of the files of a folder, by their path in it."""
-    lines, at = ["\n"], 0
+    lists: dict[str, bytes] = {"": b"\n"}
+    contents = b""
     for path, content in sorted(files.items()):
-        lines.append(f"{path} {at} {len(content)}\n")
-        at += len(content)
-    index = "".join(lines).encode()
-    return b"%d\n" % len(index) + index + b"".join(files[path] for path in sorted(files))
+        folder, _, name = path.rpartition("/")
+        for parent in PurePosixPath(path).parents:
+            lists.setdefault("" if parent.name == "" else str(parent), b"\n")
+        lists[folder] += f"{name} {len(contents)} {len(content)}\n".encode()
+        contents += content
+    table = b"\n"
+    for folder, listed in sorted(lists.items()):
+        table += f"{folder} {len(contents)} {len(listed)}\n".encode()
+        contents += listed
+    return b"%d\n" % len(table) + table + contents
 
 
 def unpacked(pack: bytes) -> dict[str, bytes]:
     """The files in a PACK."""
     size, _, rest = pack.partition(b"\n")
-    index, contents = rest[: int(size)].decode(), rest[int(size) :]
-    entries = [line.rsplit(" ", 2) for line in index.splitlines() if line]
-    return {path: contents[int(at) : int(at) + int(size)] for path, at, size in entries}
+    table, contents = rest[: int(size)], rest[int(size) :]
+    files = {}
+    for folder, listed in _parts(table, contents):
+        for name, content in _parts(listed, contents):
+            files[f"{folder}/{name}".lstrip("/")] = content
+    return files
+
+
+def _parts(lines: bytes, contents: bytes) -> Iterator[tuple[str, bytes]]:
+    """What the lines of a PACK name, each with its part of the contents."""
+    for line in lines.decode().split("\n"):
+        if line:
+            name, at, size = line.rsplit(" ", 2)
+            yield name, contents[int(at) : int(at) + int(size)]
 
 
 def read(data: bytes) -> Bundle:
