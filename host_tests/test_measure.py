@@ -278,6 +278,13 @@ def test_what_is_measured_can_be_shown():
     assert growth.table({kind: {1: row} for kind in growth.KINDS}).row_count == len(growth.KINDS)
 
 
+def test_goals_that_other_commands_measure_are_named():
+    said = io.StringIO()
+    Console(file=said, width=140).print(report.elsewhere())
+    for command in ("measure --pico-w", "test", "demo"):
+        assert command in said.getvalue()
+
+
 def test_the_broker_acknowledges_counts_and_calls():
     telemetry = b"v1/devices/me/telemetry"
     with Broker() as broker, socket.create_connection(("127.0.0.1", broker.port)) as device:

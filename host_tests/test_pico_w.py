@@ -30,7 +30,7 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash import content
-from tools.measure import pico_w
+from tools.measure import pico_w, pico_w_figures
 from tools.pico_w.image import find_image
 from tools.pico_w.loopback import Loopback
 from tools.pico_w.machine import Machine
@@ -165,7 +165,7 @@ def test_heap_time_and_flash_operations_are_no_worse_than_recorded(world):
     world.until(PROMPT)
     started = pico_w.started(world.console)
     times["ms_application_again"], found["free_application_again"] = started
-    recorded = pico_w.recorded()["firstboot"]
+    recorded = pico_w_figures.recorded()["firstboot"]
     worse = {key: free for key, free in found.items() if free < recorded[key] * 0.95}
     worse |= {key: ms for key, ms in times.items() if ms > recorded[key] * 1.05}
     if len(operations) > recorded["erases"] + recorded["programs"]:
@@ -908,4 +908,4 @@ def test_a_second_board_has_an_id_of_its_own(world):
 @in_full
 def test_the_recorded_figures_are_those_of_today():
     measured = pico_w.measure(find_image(), None, lambda what: None)
-    assert not pico_w.stale(measured)
+    assert not pico_w_figures.stale(measured)

@@ -17,7 +17,7 @@ from rp2040py.rp2040 import RP2040
 from typer.testing import CliRunner
 
 from tools.cli import app
-from tools.measure import pico_w
+from tools.measure import pico_w_figures
 from tools.pico_w import image as images
 from tools.pico_w.board import Follower, PicoW
 from tools.pico_w.flash_chip import FlashChip
@@ -474,12 +474,12 @@ def test_no_image_is_in_the_project():
 
 
 def test_readme_has_the_recorded_figures():
-    readme = pico_w.README.read_text(encoding="utf-8")
-    assert pico_w.with_table(readme) == readme, "python3 -m tools measure --pico-w --record"
-    recorded = json.loads(pico_w.RECORDED.read_text(encoding="utf-8"))["firstboot"]
+    readme = pico_w_figures.README.read_text(encoding="utf-8")
+    assert pico_w_figures.with_table(readme) == readme, "python3 -m tools measure --pico-w --record"
+    recorded = json.loads(pico_w_figures.RECORDED.read_text(encoding="utf-8"))["firstboot"]
     assert f"is in `app.py` {recorded['ms_application_again']} ms after reset" in readme
 
 
 def test_a_provisioned_board_is_straight_in_its_application():
-    recorded = json.loads(pico_w.RECORDED.read_text(encoding="utf-8"))["firstboot"]
+    recorded = json.loads(pico_w_figures.RECORDED.read_text(encoding="utf-8"))["firstboot"]
     assert recorded["ms_application_again"] <= 150 and recorded["operations_again"] == 0

