@@ -10,6 +10,7 @@ from micropython import const
 
 from firmware import session as sessions
 from firmware.errors import FirstbootError
+from firmware.memory import drop_half_loaded
 from firmware.thingsboard.readings import restore, saved
 from firmware.thingsboard.telemetry import encoded
 
@@ -108,18 +109,24 @@ def windows(session):
 
 def deep(session, ms):
     """Keep what could not be sent, switch the radio off, and sleep deep."""
+    board = session.board
     session.disconnect()
-    keep(session)
-    if session.board.trial:
-        session.board.trial.before_sleep()
-    session.board.indicator.say("sleep: %d s" % (ms // 1000))
-    session.board.deep_sleep(ms)
+    try:
+        keep(session)
+    except (FirstbootError, MemoryError) as error:
+        drop_half_loaded()
+        board.indicator.say("not kept", *str(error).split("\n"))
+    if board.trial:
+        board.trial.before_sleep()
+    board.indicator.say("sleep: %d s" % (ms // 1000))
+    board.deep_sleep(ms)
 
 
 def keep(session):
     """Keep telemetry, attributes and replies to calls: in memory that lasts, else on flash.
 
-    With `persist` telemetry is on flash, and in memory only when it cannot be saved there.
+    With `persist` telemetry is on flash, and in memory only when it cannot be saved there. Raises
+    FirstbootError and MemoryError.
     """
     board, backlog = session.board, session.backlog
     calls = replies(session.observed and session.observed.calls)
@@ -133,19 +140,16 @@ def keep(session):
     is_saved = backlog.persist and backlog.keep()
     telemetry = b"[]" if is_saved else saved(backlog.queue)
     is_remembered = board.remember(rest + telemetry + b"}" if waits else b"")
-    try:
-        if is_remembered and not is_saved:
-            backlog.forget()
-        elif not backlog.persist:
-            backlog.keep()
-        if is_remembered or not (attributes or calls):
-            board.storage.remove(_KEPT)
-        else:
-            content = rest + b"[]}"
-            if content != board.storage.read(_KEPT):
-                board.storage.save(_KEPT, content)
-    except (FirstbootError, MemoryError) as error:
-        board.indicator.say("not kept", *str(error).split("\n"))
+    if is_remembered and not is_saved:
+        backlog.forget()
+    elif not backlog.persist:
+        backlog.keep()
+    if is_remembered or not (attributes or calls):
+        board.storage.remove(_KEPT)
+    else:
+        content = rest + b"[]}"
+        if content != board.storage.read(_KEPT):
+            board.storage.save(_KEPT, content)
 
 
 def replies(calls):

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     },
     "firmware.sleep": {
         "firmware.coap.failure",
+        "firmware.memory",
         "firmware.session",
         "firmware.thingsboard",
     },

@@ -44,7 +44,8 @@ def connect(uri, secure=None, client=Client, **options):
         if is_secure:
             try:
                 transport = secure(transport, host)
-            except CoapError:
+            except Exception:
+                # Of whatever class: a board has few sockets.
                 transport.close()
                 raise
         return client(transport, name, **options)

@@ -127,4 +127,4 @@ class Watch:
                 self._shortages = 0
             except MemoryError:
                 # Not for this either: it is tried again.
-                pass
+                drop_half_loaded()

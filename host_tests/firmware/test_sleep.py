@@ -1,6 +1,7 @@
 """firmware.sleep: what a device on a battery keeps while it sleeps, and how long it is awake."""
 
 import json
+import sys
 
 from firmware import sleep
 from host_tests.firmware.at_work import Work, credentials
@@ -139,6 +140,25 @@ def test_what_cannot_be_read_or_saved_is_said():
     work.world.flash.broken = ("write", ASLEEP + ".new", ENOSPC)
     work.device.sleep(60_000)
     assert work.world.deep_sleeps == [60_000]
+
+
+def test_a_board_without_memory_to_keep_anything_sleeps_all_the_same():
+    def no_memory(queue):
+        raise MemoryError
+
+    work = Home()
+    work.is_deaf = True
+    work.device.send_telemetry({"n": 1})
+    # As MicroPython leaves one.
+    sys.modules["firmware.half_loaded"] = None
+    saved, sleep.saved = sleep.saved, no_memory
+    try:
+        work.device.sleep(60_000)
+        assert "firmware.half_loaded" not in sys.modules
+    finally:
+        sleep.saved = saved
+        sys.modules.pop("firmware.half_loaded", None)
+    assert work.world.find("not kept") and work.world.deep_sleeps == [60_000]
 
 
 def test_a_wake_in_silence_ends():

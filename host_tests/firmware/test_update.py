@@ -2,6 +2,7 @@
 
 import sys
 
+from firmware.update import states
 from firmware.update.errors import UpdateError, passing
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
@@ -434,6 +435,23 @@ def test_what_there_was_no_memory_to_load_is_loaded_anew():
         assert "firmware.half_loaded" not in sys.modules
     finally:
         Installation.refusal = refusal
+        sys.modules.pop("firmware.half_loaded", None)
+
+
+def test_what_there_was_no_memory_to_load_to_say_so_is_loaded_anew():
+    def no_memory(*arguments):
+        sys.modules["firmware.half_loaded"] = None
+        raise MemoryError
+
+    site, _ = assigned(size=3000)
+    refusal, Installation.refusal = Installation.refusal, MemoryError()
+    said, states.no_memory = states.no_memory, no_memory
+    try:
+        site.run(10 * 60_000)
+        assert "firmware.half_loaded" not in sys.modules
+    finally:
+        Installation.refusal = refusal
+        states.no_memory = said
         sys.modules.pop("firmware.half_loaded", None)
 
 
