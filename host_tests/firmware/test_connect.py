@@ -112,7 +112,7 @@ def test_connect_closes_the_transport_of_a_session_that_failed():
     seen = []
     for error in (CoapError("not trusted"), MemoryError()):
 
-        def secure(transport, host):
+        def secure(transport, host, error=error):
             seen.append(transport)
             raise error
 

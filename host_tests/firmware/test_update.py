@@ -500,17 +500,17 @@ def test_attributes_that_cannot_be_compared_are_looked_at_later():
 
 def test_a_flash_that_fills_at_any_point():
     data = updates.bundle({"app.py": b"x" * 8000}, "1.0", title="app")
-    for blocks, states in ((2, 1), (5, 1), (9, 1), (9, 2), (9, 3), (9, 4)):
+    for blocks, least in ((2, 1), (5, 1), (9, 1), (9, 2), (9, 3), (9, 4)):
         site = Site(config=SOON, flash=Flash())
         site.run(5_000)
         site.assign(data=data)
-        while len(site.packages.blocks) < blocks or len(site.stages()) < states:
+        while len(site.packages.blocks) < blocks or len(site.stages()) < least:
             site.device.wait(1)
         site.flash.room = 0
         site.run(HOUR)
         told = site.stages()
         number = len(told) - 1
-        assert told == ALL[:number] + ["FAILED"] and number >= states, (blocks, states, told)
+        assert told == ALL[:number] + ["FAILED"] and number >= least, (blocks, least, told)
         assert site.state.running == "" and site.resets == 0
         assert "Free space" in why(site)
     # What would come back is in the way of the next.
