@@ -1,6 +1,6 @@
 """Broken applications, taken as an update: the board comes back to the version before by itself.
 
-On the virtual board, real MicroPython on a real littlefs; the deadlines are a second.
+On the virtual board, real MicroPython on a real littlefs, and in a hurry.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.board import VirtualBoard
 from tools.virtual_board.boards import KINDS
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
+from tools.virtual_board.scenario import Scenario
 
 pytestmark = needs_micropython
 
 TOKEN = "token-of-sensor-1"
+HURRY = 10
 # It says when ThingsBoard has been told what became of the new one.
 OLD = """
 from firmware.device import Device
@@ -49,7 +51,7 @@ HANGS = RUN + "    while True:\n        pass\n"
 SLEEPS = RUN + "    while True:\n        time.sleep_ms(500)\n"
 GONE = "its files are gone"
 STARTS = "it did not prove itself in its starts"
-LOST = "it has not reached ThingsBoard within 1 s"
+LOST = "it has not reached ThingsBoard within 1"
 LATER = "ThingsBoard has not answered when it was to be confirmed"
 TAKES_ALL = """
 kept = []
@@ -191,7 +193,8 @@ class Bench:
             if until in line:
                 board.cut_power()
 
-        board = VirtualBoard(self.flash, self.kind, on_line=on_line)
+        scenario = Scenario(hurry=HURRY)
+        board = VirtualBoard(self.flash, self.kind, scenario=scenario, on_line=on_line)
         timer = threading.Timer(cut_after or 60, board.cut_power)
         timer.start()
         outcome = board.power_up(timeout=60, stay=True)
@@ -256,7 +259,7 @@ BROKEN = {
     "loses the Wi-Fi": (
         CONTACT + "    import network\n    network.WLAN(network.STA_IF).active(False)\n" + LOOP,
         LATER,
-        {"trial": 1, "contact": 1},
+        {"trial": 10, "contact": 10},
     ),
     "never joins": (RUN + LOOP, LOST, {"contact": 1}),
     "takes an ESP32's last timer, and hangs": (TAKES_TIMERS % "(3,)" + HANGS, LOST, {"contact": 1}),
@@ -290,7 +293,7 @@ BROKEN = {
     "closes the device": (
         CONTACT + "    device.close()\n" + LOOP,
         LATER,
-        {"trial": 1, "contact": 1},
+        {"trial": 10, "contact": 10},
     ),
     "an exception that has no text": (NO_TEXT + RUN + "    raise NoText()\n", "NoText", {}),
 }
@@ -338,7 +341,7 @@ WORKS = (
 
 @pytest.mark.parametrize("app", WORKS, ids=["contact", "confirm_update", "deep sleep"])
 def test_what_works_stays(bench, app):
-    bench.put(app, trial=1, contact=60 if app != WORKS[1] else 1)
+    bench.put(app, trial=1, contact=60 if app != WORKS[1] else 10)
     lines = bench.run("update: my-app 2 is confirmed")
     assert lines.count("the new one runs") == 1
     state = bench.state
@@ -412,7 +415,7 @@ BROKEN_FIRMWARE = {
 def test_broken_firmware_rolls_back(bench, name):
     files, why = BROKEN_FIRMWARE[name]
     files = {f"firmware/{path}": content for path, content in files.items()}
-    bench.put(RUN + LOOP, files, contact=1)
+    bench.put(RUN + LOOP, files, contact=10)
     assert not any("the new one" in line for line in bench.run("the old one runs"))
     assert why in bench.state["failed"]["why"]
     bench.check_the_rest()

@@ -182,6 +182,23 @@ def test_a_timer_interrupts_an_endless_loop(bench, kind):
 
 
 @needs_micropython
+def test_in_a_hurry_the_ticks_of_an_endless_loop_go_on_with_its_timers(bench):
+    main = """
+        import machine, time
+        began = time.ticks_ms()
+        hours = []
+        def hour(timer):
+            hours.append(time.ticks_diff(time.ticks_ms(), began) // 3_600_000)
+        for _ in range(2):
+            machine.Timer().init(period=3_600_000, callback=hour)
+        while len(hours) < 4:
+            pass
+        print(hours)
+    """
+    assert bench.play(main, "rp2", hurry=360_000).lines == ["[1, 1, 2, 2]"]
+
+
+@needs_micropython
 @both_kinds
 def test_the_numbers_of_timers(bench, kind):
     main = """

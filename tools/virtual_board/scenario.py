@@ -17,7 +17,7 @@
 | `recv_fails` | `[]` | `[[from_ms, to_ms, errno], …]`: ESP32: ready, but recv raises |
 | `phone` | null | `[[from_ms, to_ms], …]`: on the access point; null: from its first word on |
 | `pressed` | `{}` | `{"0": [[from_ms, to_ms], …]}`: a button, to ground |
-| `hurry` | 1 | its sleeps are so many times shorter than what it says, and than its ticks say |
+| `hurry` | 1 | its sleeps and timers are so many times shorter than they say, and its ticks |
 | `romfs` | 0 | bytes of a ROMFS, kept in a file beside the flash; stock images have none |
 | `ticks_start` | null | ticks_ms at power-up, wrapping at 2**30; null: MicroPython's own |
 

@@ -17,11 +17,11 @@ class Clock:
     """MicroPython's time module, `host`, with a clock that can be set.
 
     While `skips`, a sleep takes no time, and the ticks go on by as much; else it takes the part of
-    its time that `hurry` of the scenario says, and they do as well.
+    its time that `hurry` of the scenario says, as a timer does, and they do as well.
     """
 
     skips = False
-    _hurry = supervisor.scenario.get("hurry", 1)
+    hurry = supervisor.scenario.get("hurry", 1)
 
     def __init__(self, host):
         self.host = host
@@ -52,10 +52,14 @@ class Clock:
         return days * 86400 + hour * 3600 + minute * 60 + second - _EPOCH
 
     def sleep_ms(self, ms):
-        slept = 0 if self.skips else ms // self._hurry
+        slept = 0 if self.skips else ms // self.hurry
         self._skipped += ms - slept
         if slept:
             self.host.sleep_ms(slept)
+
+    def reach(self, ticks):
+        """Let the ticks go on to `ticks`, unless they are past them."""
+        self._skipped += max(0, self.ticks_diff(ticks, self.ticks_ms()))
 
     def ticks_ms(self):
         return self.host.ticks_add(self.host.ticks_ms(), self._skipped)

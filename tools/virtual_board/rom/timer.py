@@ -10,6 +10,7 @@ import time
 
 import micropython
 import supervisor
+from clock import clock
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _ESP32_TIMERS = 4
@@ -44,11 +45,25 @@ class Timer:
     def init(self, *, mode=PERIODIC, period=-1, tick_hz=1000, freq=None, callback=None):
         self.deinit()
         ms = 1000 / freq if freq else period * 1000 / tick_hz
-        arguments = (self, self._alarm.count, int(ms) & 0xFFFFFFFF, mode, callback)
+        ms = int(ms) & 0xFFFFFFFF
+        arguments = (self, self._alarm.count, ms // clock.hurry, mode, _on_time(callback, ms))
         _thread.start_new_thread(_count_down, arguments)
 
     def deinit(self):
         self._alarm.count += 1
+
+
+def _on_time(callback, ms):
+    """A timer's callback, before which the ticks go on by what it did not wait of its `ms`."""
+    due = clock.ticks_add(clock.ticks_ms(), ms)
+
+    def on_time(timer):
+        nonlocal due
+        clock.reach(due)
+        due = clock.ticks_add(clock.ticks_ms(), ms)
+        callback(timer)
+
+    return on_time
 
 
 def _count_down(timer, count, ms, mode, callback):
