@@ -176,6 +176,9 @@ def _changes(node: ast.AST):
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     if isinstance(node, _STATEMENTS) and not is_text:
         yield _delete
+    if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Tuple):
+        for place in range(len(node.type.elts)):
+            yield lambda each, place=place: each.type.elts.pop(place)
 
 
 def _delete(statement: ast.stmt) -> None:

@@ -2,12 +2,14 @@
 
 from time import gmtime
 
+from firmware.board import clock
 from firmware.board.clock import BUILT, doubt, set_clock, shown
 from firmware.board.indicator import Indicator
 from host_tests.firmware.helpers import Clock
 
 NOW = BUILT + 1_000_000
-COLD = 946_684_800
+COLD = 946_684_800  # 2000
+LIE = NOW + 400 * 86_400
 FROM_1900 = 2_208_988_800
 SERVERS = ["a.example", "b.example"]
 
@@ -144,7 +146,7 @@ def test_a_token_in_the_place_of_a_host_is_not_shown():
 
 def test_a_lie_ends_when_a_certificate_disagrees():
     """One server alone: it is asked again, and may have been forged only once."""
-    board = asked(Board(a_example=says(NOW + 400 * 86_400)), ["a.example"])
+    board = asked(Board(a_example=says(LIE)), ["a.example"])
     assert board.now > NOW
     board.servers["a.example"] = good
     assert asked(board, ["a.example"]).now > NOW
@@ -153,7 +155,7 @@ def test_a_lie_ends_when_a_certificate_disagrees():
 
 
 def test_of_two_that_disagree_the_other_is_next():
-    board = asked(Board(a_example=says(NOW + 400 * 86_400), b_example=good))
+    board = asked(Board(a_example=says(LIE), b_example=good))
     assert board.now > NOW
     doubt(board)
     assert asked(board).now == NOW
@@ -193,9 +195,21 @@ def test_many_silent_servers_take_no_longer():
     assert asked(board, names).clock.slept <= 12_100
 
 
+def test_answers_that_came_seconds_apart_agree():
+    """What they say is compared as of the same moment: silent ones in between take 8 s."""
+    names = ["%d.example" % number for number in range(7)]
+    board = Board()
+    board.servers = dict.fromkeys(names, silent)
+    board.servers[names[0]] = says(LIE)
+    board.servers[names[1]] = good
+    board.servers[names[6]] = says(NOW + 8 + 3)
+    assert asked(board, names).now == NOW + 8
+
+
 def test_a_time_out_is_waited_out_once():
-    board = asked(Board(a_example=silent))
+    board = asked(Board(a_example=silent), ["a.example"])
     slept = board.clock.slept
+    assert len(board.sent) == 2 and slept <= 4_100
     board.servers["a.example"] = good
     assert asked(board).now == BUILT and board.clock_is_guessed
     assert board.clock.slept == slept and len(board.lines) == 2
@@ -229,8 +243,8 @@ def test_a_clock_that_runs_is_left_alone():
 
 
 def test_what_is_no_answer():
-    def wrong(**changes):
-        return lambda request: [reply(request, **changes)]
+    def wrong(seconds=LIE, **changes):
+        return lambda request: [reply(request, seconds, **changes)]
 
     for server in (
         wrong(originate=bytes(8)),
@@ -247,6 +261,18 @@ def test_what_is_no_answer():
         board = asked(Board(a_example=server, b_example=good))
         assert board.asked == ["a.example", "b.example"]
         assert board.now == NOW
+
+
+def test_a_server_of_every_stratum_and_with_a_leap_second_announced():
+    for changes in ({"stratum": 1}, {"stratum": 15}, {"head": 0x64}, {"head": 0xA4}):
+        board = Board(a_example=lambda request, changes=changes: [reply(request, **changes)])
+        assert asked(board).now == NOW, changes
+
+
+def test_a_name_without_an_address():
+    board = Board(a_example=good, b_example=good)
+    board.resolve = lambda host, port: [host] if host == "b.example" else []
+    assert asked(board).now == NOW
 
 
 def test_the_answer_after_spoofed_ones():
@@ -276,6 +302,15 @@ def test_sending_that_fails():
 
 def test_the_floor_is_a_date():
     assert shown_1970(BUILT) == "%04d-%02d-%02d 00:00" % tuple(gmtime(BUILT)[:3])
+
+
+def test_a_time_is_shown_as_on_an_esp32_whose_time_begins_in_2000():
+    expected = shown_1970(BUILT)
+    clock.gmtime = lambda seconds: gmtime(seconds + COLD)
+    try:
+        assert shown(BUILT) == expected
+    finally:
+        clock.gmtime = gmtime
 
 
 def shown_1970(seconds):

@@ -67,6 +67,19 @@ def test_already_joined():
         assert len(world.lines) == lines
 
 
+def test_already_joined_to_a_name_of_32_bytes():
+    """An ESP32 reads on behind it, into the password."""
+    for name in ("n" * 32, "\u00fc" * 16):
+        world, config = made("esp32", ssid=name)
+        join(world, config)
+        world.network.ssid = name + WIFI_PASSWORD
+        join(world, config)
+        assert len(world.network.named("connect")) == 1
+        config["wifi"].update(ssid=name[:-1], name=name[:-1].encode())
+        join(world, config)
+        assert len(world.network.named("connect")) == 2
+
+
 def test_joined_to_another_network():
     for kind in ("esp32", "rp2"):
         world, config = made(kind)
@@ -111,12 +124,14 @@ FAILURES = (
     ("esp32", [(2_000, 202)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 204)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 202), (3_000, 1001)], "did not take the password", "wifi.password"),
+    ("esp32", [(2_000, 202), (3_000, 1000)], "did not take the password", "wifi.password"),
     ("esp32", [(2_000, 1001)], 'not joined "Home" in 30 s (status 1001)', "wifi.password"),
     ("esp32", [(2_000, 203)], "let the board go (status 203)", "distance"),
     ("esp32", [(2_000, 200)], "let the board go (status 200)", "distance"),
     ("esp32", [(2_000, 300)], "(status 300)", "distance"),
     ("rp2", [(2_000, -2)], 'no network "Home" in range', "wifi.ssid"),
     ("rp2", [(2_000, -3)], "did not take the password", "wifi.password"),
+    ("rp2", [(2_000, -3), (3_000, 0)], "did not take the password", "wifi.password"),
     ("rp2", [(2_000, -1)], "(status -1)", "distance"),
     ("rp2", [(2_000, 2)], 'joined "Home", but it gives no address', "DHCP"),
     ("rp2", [(2_000, 1)], "(status 1)", "distance"),
@@ -156,9 +171,13 @@ def test_a_failure_and_then_another_join():
 
 
 def test_an_esp32_s_last_failure_is_not_that_of_this_join():
-    """It shows it until there is another one."""
-    for then, reason in ((1001, "not joined"), (202, "wrong password")):
-        world, config = made("esp32", [[(0, 202), (2_000, then)]])
+    """It shows it until there is another one, which can be the same."""
+    for timeline, reason in (
+        ([(0, 202), (2_000, 1001)], "not joined"),
+        ([(0, 202), (2_000, 202)], "wrong password"),
+        ([(0, 202), (1_000, 1001), (2_000, 202), (3_000, 1001)], "wrong password"),
+    ):
+        world, config = made("esp32", [timeline])
         network = world.network
         status = network.status
 
@@ -287,6 +306,66 @@ def test_a_radio_that_is_wedged_is_switched_off_and_on():
             assert world.network.isconnected()
 
 
+def test_a_radio_that_has_joined_is_not_switched_off_any_more():
+    for wedged in (None, "joining"):
+        world, config = made("rp2", [[(500, -2)], [(300, 3)]] if not wedged else None)
+        world.network.wedged = wedged
+        for _ in range(2):
+            try:
+                join(world, config)
+            except FirstbootError:
+                pass
+        assert world.network.isconnected()
+        calls = len(world.network.calls)
+        for _ in range(2):
+            world.network.since = None
+            join(world, config)
+        assert ("active", False) not in world.network.calls[calls:]
+
+
+def test_a_radio_is_off_long_enough_to_be_as_after_power_up():
+    world, config = made("esp32")
+    active, switched = world.network.active, []
+
+    def noted(*is_active):
+        switched.extend([(each, world.clock.slept) for each in is_active])
+        return active(*is_active)
+
+    world.network.active = noted
+    world.network.wedged = OSError("Wifi Internal Error")
+    fail(world, config)
+    join(world, config)
+    (_, (is_on, off_at), (_, on_at)) = switched
+    assert not is_on and on_at - off_at >= 500
+
+
+def test_a_radio_that_joins_now_and_then_or_fails_for_another_reason_resets_nothing():
+    for kind, refused in (("esp32", 201), ("rp2", -2)):
+        for between in (refused, up(kind)):
+            world, config = made(kind, [[(300, between)]])
+            for round in range(12):
+                if round % 4:
+                    world.network.wedged = "joining"
+                    world.network.wedged_until = "reset"
+                else:
+                    world.network.wedged = None
+                world.network.since = None
+                try:
+                    join(world, config)
+                except FirstbootError:
+                    pass
+            # As many in a row as it takes, but for one.
+            world.network.wedged = None
+            try:
+                join(world, config)
+            except FirstbootError:
+                pass
+            world.network.wedged = "joining"
+            world.network.since = None
+            for _ in range(5):
+                fail(world, config)
+
+
 def test_a_radio_that_stays_wedged_resets_the_board():
     for wedged in (OSError("Wifi Internal Error"), "joining", TypeError("of a stack")):
         world, config = made("esp32")
@@ -342,6 +421,15 @@ def test_the_one_that_is_in_range_is_joined_at_once():
     assert tried(world) == ["Garage"] and world.clock.slept < 1_000
     join(world, config)
     assert tried(world) == ["Garage"]
+
+
+def test_a_radio_is_on_when_it_looks_for_networks():
+    """One that is off hears nothing, and raises."""
+    for kind in ("esp32", "rp2"):
+        world, config = several(kind, "Garage")
+        world.network.heard = [("Garage", 3, -50)]
+        join(world, config)
+        assert tried(world) == ["Garage"], kind
 
 
 def test_a_network_alone_is_not_looked_for():

@@ -343,6 +343,8 @@ class Network:
             self.wedged = None
 
     def scan(self):
+        if not self.is_active:
+            raise OSError("Wifi Not Started" if self.kind == "esp32" else 1)
         self._call("scan")
         return [(name.encode(), b"", 1, dbm, security, 0) for name, security, dbm in self.heard]
 
