@@ -57,7 +57,8 @@ def rejection_steps(board):
             raise
         from firmware.thingsboard.answers import changed_or_deleted
 
-        raise changed_or_deleted(name)
+        old = store.load(board.storage)
+        raise changed_or_deleted(old["deviceName"] if old else name, name)
     board.attempt_again = None
     finish(board, credentials)
     board.indicator.show(

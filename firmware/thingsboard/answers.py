@@ -69,10 +69,14 @@ def ambiguous(failure):
     )
 
 
-def changed_or_deleted(name):
-    """Return the Refused of a device whose credentials ThingsBoard takes no more."""
+def changed_or_deleted(name, asked):
+    """Return the Refused of a device whose credentials ThingsBoard takes no more.
+
+    `asked`: the name that new ones were asked for, config.json's.
+    """
     return Refused(
-        'ThingsBoard takes the credentials of "%s" no more, and gives it no new ones' % name,
+        'ThingsBoard takes the credentials of "%s" no more, and gives "%s" no new ones'
+        % (name, asked),
         "If the device is there, give it its old credentials back, or delete it; if devices are"
         " pre-provisioned, delete its server attribute provisionState, or add it again if it was"
         " deleted.",

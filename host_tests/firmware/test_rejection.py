@@ -46,6 +46,18 @@ def test_a_changed_token_is_refused_and_the_old_credentials_stay():
     assert world.get("/credentials.json") == old
 
 
+def test_whose_credentials_they_were_is_told():
+    """config.json has been given another name, which is another device's."""
+    world, old = provisioned()
+    world.put("/config.json", example(provisioning__deviceName="another"))
+    del world.server.devices[DEVICE]
+    world.server.devices["another"] = "an operator's"
+    error = raises(Refused, credentials_rejected, world.board)
+    assert 'the credentials of "%s" no more' % DEVICE in error.what
+    assert 'gives "another" no new ones' in error.what
+    assert world.get("/credentials.json") == old
+
+
 def test_old_credentials_stay_until_new_ones_are_saved():
     """Whatever operation the power fails at, and whether or not the device is asked for again."""
     cuts = 0

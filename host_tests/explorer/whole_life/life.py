@@ -476,10 +476,25 @@ class Life(Witness):
         self.wire.fates = {}
         self.endpoint.down_until = self.wire.now
         self.cut_in = None
-        self.changes += [self._empty, lambda: self.flash.write(_CONFIG, _config(self.plan))]
+        self.changes += [
+            self._empty,
+            self._make_way,
+            lambda: self.flash.write(_CONFIG, _config(self.plan)),
+        ]
         self.is_ending = True
         self.ends_at = self.wire.now
         self._reset()
+
+    def _make_way(self) -> None:
+        """Delete the device whose name config.json has again, as the board says to do first.
+
+        The board has become another since, which is not there any more.
+        """
+        if _CREDENTIALS.lstrip("/") not in self.flash.listdir():
+            return
+        board = json.loads(self.flash.read(_CREDENTIALS))["deviceName"]
+        if board != NAME and list(self.thingsboard.devices) == [NAME]:
+            self._operate("delete device", None)
 
     # What has to be in the end
 
