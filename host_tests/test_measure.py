@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import socket
 import sys
 import threading
@@ -69,21 +70,33 @@ def test_a_figure_that_is_not_recorded_is_noticed(monkeypatch):
 
 
 def test_what_was_not_measured_stays_recorded(tmp_path, monkeypatch):
-    for name in ("BUDGETS", "README"):
-        copy = tmp_path / name
-        copy.write_bytes(getattr(budgets, name).read_bytes())
-        monkeypatch.setattr(budgets, name, copy)
-    before = budgets.load()
-    budgets.record({"firstboot": {"garbage": 7}})
-    after = budgets.load()
-    assert after["firstboot"] == {**before["firstboot"], "garbage": 7}
-    assert after["bare"] == before["bare"] and budgets.table() in budgets.README.read_text("utf-8")
+    readme = Path(shutil.copy(budgets.README, tmp_path))
+    copies = {bits: Path(shutil.copy(path, tmp_path)) for bits, path in budgets.BUDGETS.items()}
+    monkeypatch.setattr(budgets, "README", readme)
+    monkeypatch.setattr(budgets, "BUDGETS", copies)
+    for bits, table in ((64, budgets.table), (32, budgets.heaps)):
+        before = budgets.load(bits)
+        budgets.record({"firstboot": {"garbage": 7, "heap_exchange": 123_456}}, bits)
+        after = budgets.load(bits)
+        changed = {"garbage": 7, "heap_exchange": 123_456}
+        assert after["firstboot"] == {**before["firstboot"], **changed}
+        assert after["bare"] == before["bare"]
+        assert "123,456" in table() and table() in readme.read_text("utf-8")
 
 
 def test_readme_shows_the_budgets():
     readme = budgets.README.read_text(encoding="utf-8")
-    assert budgets.table() in readme
-    assert readme == budgets.with_table(readme), "python3 -m tools measure --record"
+    assert budgets.table() in readme and budgets.heaps() in readme
+    assert readme == budgets.with_tables(readme), "python3 -m tools measure --record"
+
+
+def test_the_figures_of_32_bits_were_recorded_with_this_firmware():
+    """A module's bytes are the same on each: when they have changed, so have heaps."""
+    small, large = (budgets.load(bits)["firstboot"] for bits in (32, 64))
+    for key in ("mpy_coap", "mpy_all"):
+        assert small[key] == pytest.approx(large[key], rel=0.02), (
+            "python3 -m tools measure --micropython … --frozen … --record, as README.md says"
+        )
 
 
 def test_the_least_heap_holds_for_larger_ones_too():

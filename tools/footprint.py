@@ -19,6 +19,7 @@ from tools.measure.figures import FIGURES
 from tools.virtual_board.boards import KINDS
 
 _BLOCK = 4096
+_HEAPS = [each for each in FIGURES if "heap" in each.key or each.key.startswith("frozen")]
 # The modules of firmware/ that a choice begins with. A module belongs to the first choice that
 # comes to it by its imports, those inside of functions included.
 _BEGINS = {
@@ -86,11 +87,9 @@ def on_flash(config: bytes, app: bytes | None) -> int:
 
 
 def recorded() -> dict[str, int]:
-    """What `measure --record` has measured of heaps, in bytes, by what it is."""
-    found = budgets.load()["firstboot"]
-    return {
-        each.what: found[each.key] for each in FIGURES if "heap" in each.key and each.key in found
-    }
+    """What `measure --record` has measured of heaps on words of 32 bits, in bytes."""
+    found = budgets.load(32)["firstboot"]
+    return {each.what: found[each.key] for each in _HEAPS if each.key in found}
 
 
 def table(found: Mapping[str, Choice]) -> Table:
@@ -108,14 +107,17 @@ def table(found: Mapping[str, Choice]) -> Table:
     return result
 
 
-def lines(config: bytes | None, app: bytes | None) -> Iterable[str]:
-    """What there is to say beside the table."""
-    yield "Heap is that of its code; a board loads what it needs just then, never all at once."
+def lines(config: bytes | None, app: bytes | None, bits: int) -> Iterable[str]:
+    """What there is to say beside the table; `bits`: of the words that heap was weighed on."""
+    yield (
+        f"Heap is that of its code, on words of {bits} bits; a board loads what it needs just then,"
+        " never all at once."
+    )
     if config is not None:
         size = on_flash(config, app)
         rooms = (f"{size / kind.flash_size:.0%} of a new {name}'s" for name, kind in KINDS.items())
         yield f"These files take {size:,} bytes of flash: {', '.join(rooms)}."
-    yield "Measured and recorded, everything counted, on 64 bits; a board has 32 and needs less:"
+    yield "Measured and recorded, everything counted, on words of 32 bits, as boards have:"
     for what, size in recorded().items():
         yield f"  {what}: {size:,} bytes"
 

@@ -7,7 +7,7 @@ import statistics
 from contextlib import nullcontext
 from pathlib import Path
 
-from tools.measure import firstboot, growth, modules, peers, remainder, report
+from tools.measure import budgets, firstboot, growth, modules, peers, remainder, report
 from tools.measure.bench import Bench, MeasureError, bench, has_valgrind
 from tools.measure.figures import judged, times
 from tools.measure.responder import Responder
@@ -21,6 +21,7 @@ CLIENTS = {
     peers.MICROCOAPY: "micro_coapy",
     peers.ADAPTED: "adapted",
 }
+_BITS_OF_BOARDS = 32
 _WIDTH = 140  # characters, when no terminal says how many it has
 
 
@@ -30,13 +31,15 @@ def run(
     as_json: bool,
     micropython: Path | None = None,
     frozen: Path | None = None,
+    record: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Measure the firmware and its peers, which peers.find gives, and print it.
 
     Gives the figures by name and key.
 
     `micropython`: the command of another MicroPython than the tests'; `frozen`: of one with the
-    firmware in it. Raises MeasureError.
+    firmware in it. `record`: make the figures the budgets of words of this size. Raises
+    MeasureError.
     """
     folders = tuple(folder for _, folder in wanted if folder)
     said = Console(stderr=True)
@@ -55,6 +58,12 @@ def run(
                 f"the words of {frozen} have {image.bits} bits, those of the MicroPython that the"
                 f" rest is measured on {there.bits}, and goals go by that: name with --micropython"
                 " another one"
+            )
+
+        if record and micropython and there.bits != _BITS_OF_BOARDS:
+            raise MeasureError(
+                f"only a MicroPython whose words have {_BITS_OF_BOARDS} bits, as boards' have, is"
+                " recorded besides that of the tests"
             )
 
         def step(what: str) -> None:
@@ -99,6 +108,10 @@ def run(
         if details:
             console.print(modules.table(parts))
             console.print(growth.table(grown))
+        for line in budgets.exceeded(measured["firstboot"], there.bits):
+            console.print(f"Not as recorded: {line}")
+    if record:
+        budgets.record(measured, there.bits)
     return measured
 
 

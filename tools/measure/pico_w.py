@@ -6,16 +6,22 @@ import json
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from tools.fake_thingsboard.certificates import LONG, issue, new_ca
 from tools.fake_thingsboard.codec import ACK, Message, decode, encode
+from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
-from tools.measure.bench import SCRIPTS, MeasureError
-from tools.measure.peers import MICROCOAPY
+from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.measure.bench import SCRIPTS, MeasureError, compile_to
+from tools.measure.figures import LEAST_FILES
+from tools.measure.peers import LEAST, MICROCOAPY
 from tools.pico_w.flash_file import put_firmware
 from tools.pico_w.heap import QUESTION, Heap
 from tools.pico_w.image import version_of
+from tools.pico_w.loopback import Loopback
 from tools.pico_w.machine import Machine
 from tools.pico_w.network import GATEWAY, Network
 from tools.virtual_board.flash import put_on_flash
@@ -23,6 +29,7 @@ from tools.virtual_board.flash import put_on_flash
 _LONGEST = 60_000  # ms of emulated board time
 _CREATED = 0x41
 _SAMPLE = 0.25  # ms
+_NAMES_OF_CERTIFICATE = 12  # so many make it longer than a block
 _KEY, _SECRET = "0123456789abcdefghij", "jihgfedcba9876543210"
 _ID = bytes.fromhex("e66138528334ab21")
 _NAME = f"sensor-{_ID.hex()}"
@@ -120,6 +127,11 @@ class Run:
         self.least = free if self.least is None else min(self.least, free)
         self.machine.after(_SAMPLE, self.watch)
 
+    def pump(self, loopback: Loopback) -> None:
+        """Hand on what servers on loopback send, from now on."""
+        loopback.wait()
+        self.machine.after(1, lambda: self.pump(loopback))
+
     def free(self) -> int:
         """Bytes of the heap that are free now."""
         return self.heap.free(self.machine)
@@ -130,8 +142,13 @@ class Run:
             self.machine.pause()
 
 
-def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) -> dict:
-    """The figures, "firstboot" and perhaps "microCoAPy", by key. Raises MeasureError."""
+def measure(
+    image: Path, microcoapy: Path | None, say: Callable[[str], None], details: bool = False
+) -> dict:
+    """The figures of the firmware, the smallest client and perhaps microCoAPy, by name and key.
+
+    `details`: those over coaps too, whose arithmetic takes minutes here. Raises MeasureError.
+    """
     run = Run(image, say)
     say("a board with nothing on it")
     found = {"free_at_prompt": run.calibrate()}
@@ -143,6 +160,9 @@ def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) ->
     flash = run.machine.files
     say("a refusal")
     found["free_least_refusal"] = _refusal(run)
+    if details:
+        say("a first power-up over coaps, with a certificate in blocks")
+        found["free_least_x509"] = _x509(run)
     say("a second power-up")
     found.update(_second(run, flash))
     say("the radio alone")
@@ -155,6 +175,8 @@ def measure(image: Path, microcoapy: Path | None, say: Callable[[str], None]) ->
         found[f"device_beyond{key}"] = found[f"free_least{key}"] - found["free_at_work"]
     cycles_a_ms = round(run.machine.frequency / 1000)
     measured = {"image": version_of(image), "cycles_a_ms": cycles_a_ms, "firstboot": found}
+    say("the smallest client that is a correct one")
+    measured[LEAST] = _least(run, found["ms_radio"])
     if microcoapy:
         say(MICROCOAPY)
         try:
@@ -201,8 +223,15 @@ def _first(run: Run) -> dict[str, float]:
     return found
 
 
-def _flash(app: bytes, files: dict[str, bytes] | None = None) -> bytes:
-    """A flash with the firmware, this application and other files."""
+def _flash(app: bytes, files: dict[str, bytes] | None = None, **changes: object) -> bytes:
+    """A flash with the firmware, this application, other files, and `changes` to config.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        flash = Path(folder, "flash.img")
+        put_firmware(flash, _config(**changes), app, files)
+        return flash.read_bytes()
+
+
+def _config(**changes: object) -> bytes:
     config = {
         "wifi": {"ssid": "home", "password": "correct horse"},
         "server": f"coap://{GATEWAY}",
@@ -211,11 +240,9 @@ def _flash(app: bytes, files: dict[str, bytes] | None = None) -> bytes:
             "provisionDeviceKey": _KEY,
             "provisionDeviceSecret": _SECRET,
         },
+        **changes,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        flash = Path(folder, "flash.img")
-        put_firmware(flash, json.dumps(config).encode(), app, files)
-        return flash.read_bytes()
+    return json.dumps(config).encode()
 
 
 def _refusal(run: Run) -> int:
@@ -225,6 +252,35 @@ def _refusal(run: Run) -> int:
     run.power_up(_flash(APP))
     run.watch()
     run.until("next try in")
+    return run.least
+
+
+def _x509(run: Run) -> int:
+    """The least heap that is free over coaps, with a certificate that goes in blocks.
+
+    mbedTLS takes what it needs from the same heap.
+    """
+    server_ca = new_ca(**LONG)
+    issued = issue([GATEWAY], server_ca, **LONG)
+    names = [f"sensor-{number}.example.com" for number in range(_NAMES_OF_CERTIFICATE)]
+    client = issue(names, **LONG)
+    files = {"ca.der": server_ca.der, "own.der": client.der, "own.key": client.key_der}
+    with (
+        FakeThingsBoard(run.endpoint.thingsboard) as server,
+        DTLSRelay(
+            (server.host, server.port),
+            issued.chain_pem,
+            issued.key_pem,
+            on_session=server.open_session,
+        ) as relay,
+        closing(Loopback(run.network)) as loopback,
+    ):
+        changes = {"ca": "ca.der", "certificate": "own.der", "key": "own.key"}
+        run.power_up(_flash(APP, files, server=f"coaps://{GATEWAY}:{relay.port}", **changes))
+        run.pump(loopback)
+        run.watch()
+        run.until("saved in /credentials.json")
+        run.network.far_side = run
     return run.least
 
 
@@ -286,6 +342,35 @@ token = micro_coapy.connect(5683)()
 print("token at", time.ticks_ms())
 """
 )
+
+
+def _least(run: Run, ms_radio: float) -> dict[str, float]:
+    """What is possible: the smallest client's first power-up, and app.py with nothing before it."""
+    with tempfile.TemporaryDirectory() as name:
+        sources = [Path(each).with_suffix(".py") for each in LEAST_FILES]
+        compiled = compile_to(SCRIPTS, sources, Path(name))
+        files = {each: (compiled / each).read_bytes() for each in LEAST_FILES}
+    files |= {"config.json": _config(), "app.py": APP}
+    before = len(run.network.up)
+    run.power_up(_with_main(b"import least_power_up\n", files))
+    run.watch()
+    ms = run.until("saved in /credentials.json")
+    found = {
+        "free_provisioned": run.free(),
+        "ms_credentials": ms,
+        "ms_credentials_beyond": ms - ms_radio,
+        "ms_exchange": ms - run.network.up[before][0],
+    }
+    run.until(">>> ")
+    found["free_least"] = run.least
+    _, found["free_application"] = started(run.console)
+    operations = run.machine.flash_chip.operations
+    found["erases"] = sum(each.kind == "erase" for each in operations)
+    found["programs"] = len(operations) - found["erases"]
+    run.power_up(_with_main(b"import app\n\napp.run(None)\n", {"app.py": APP}))
+    run.until(">>> ")
+    found["ms_application_again"], found["free_application_again"] = started(run.console)
+    return found
 
 
 def _radio(run: Run) -> float:

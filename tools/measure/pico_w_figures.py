@@ -6,10 +6,16 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.measure.peers import MICROCOAPY
+from tools.measure.peers import LEAST, MICROCOAPY
 
 RECORDED = Path(__file__).resolve().parent / "pico_w.json"
 README = Path(__file__).resolve().parents[2] / "README.md"
+# What people call the columns, in order.
+_COLUMNS = {
+    "firstboot": "firstboot",
+    LEAST: "the smallest correct client",
+    MICROCOAPY: "microCoAPy",
+}
 _BEGIN, _END = "<!-- pico-w -->\n", "<!-- /pico-w -->\n"
 
 
@@ -33,6 +39,7 @@ FIGURES = (
     Figure("free_provisioned", "heap free when it is provisioned"),
     Figure("free_least", "the least that was free at the first power-up"),
     Figure("free_least_refusal", "the least at one that is refused, a probe before it"),
+    Figure("free_least_x509", "the least over coaps with an X.509 certificate, sent in blocks"),
     Figure("free_application", "heap free when app.py starts and has collected garbage", 0.01),
     Figure("free_application_again", "heap free then at the second power-up", 0.01),
     Figure("ms_first_line", "ms from reset to firstboot's first line"),
@@ -79,18 +86,22 @@ def recorded() -> dict:
 
 
 def record(measured: dict) -> None:
-    """Keep the figures, and write README.md's table anew."""
+    """Keep the figures, and write README.md's table anew. What was not measured stays."""
     kept = recorded() if RECORDED.exists() else {}
-    RECORDED.write_text(json.dumps({**kept, **measured}, indent=2) + "\n", encoding="utf-8")
+    ours = {**kept.get("firstboot", {}), **measured["firstboot"]}
+    found = {**kept, **measured, "firstboot": ours}
+    RECORDED.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def stale(measured: dict) -> list[str]:
-    """Which figures are no longer what is recorded, a line each."""
+    """Which of these figures are no longer what is recorded, a line each."""
     before = recorded()["firstboot"]
     lines = []
     for figure in FIGURES:
-        now, then = measured["firstboot"][figure.key], before.get(figure.key)
+        now, then = measured["firstboot"].get(figure.key), before.get(figure.key)
+        if now is None:
+            continue
         if then is None:
             lines.append(f"{figure.what}: {now:,.0f}, and nothing is recorded")
         elif abs(now - then) > figure.tolerance * then:
@@ -107,10 +118,10 @@ def with_table(readme: str) -> str:
 
 def table(measured: dict) -> str:
     """The figures as README shows them."""
-    names = [name for name in ("firstboot", MICROCOAPY) if name in measured]
+    names = [name for name in _COLUMNS if name in measured]
     lines = [
         f"| MicroPython {measured['image']}; emulated board time, "
-        f"{measured['cycles_a_ms']:,} cycles a ms | {' | '.join(names)} |",
+        f"{measured['cycles_a_ms']:,} cycles a ms | {' | '.join(map(_COLUMNS.get, names))} |",
         "|---" * (len(names) + 1) + "|",
     ]
     for figure in FIGURES:

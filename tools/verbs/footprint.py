@@ -45,7 +45,7 @@ def footprint(
 
     That is of its flash and its heap, before it is flashed. The sizes are those of the firmware
     as `flash` compiles it; heap is weighed here, module by module, and what whole power-ups take
-    is as `measure --record` has recorded it.
+    is as `measure --micropython … --record` has recorded it of 32 bits.
 
     Example: python3 -m tools footprint --config config.json --app app.py
     """
@@ -65,6 +65,7 @@ def footprint(
         say("weighing the firmware …")
         with bench(micropython=micropython) as there:
             found = footprint.choices(there, given, source)
+            bits = there.bits
     except FlashingError as error:
         end(str(error))
     if as_json:
@@ -74,5 +75,5 @@ def footprint(
     if not console.is_terminal:
         console.width = 140
     console.print(footprint.table(found))
-    for line in footprint.lines(given, source):
+    for line in footprint.lines(given, source, bits):
         console.print(line)

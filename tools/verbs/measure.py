@@ -25,7 +25,11 @@ def measure(
     ] = None,
     details: Annotated[
         bool,
-        typer.Option("--details", help="Measure each module, and how heap and time grow, too."),
+        typer.Option(
+            "--details",
+            help="Measure each module, and how heap and time grow, too; with --pico-w a first"
+            " power-up over coaps with a certificate in blocks.",
+        ),
     ] = False,
     as_json: FiguresAsJson = False,
     plot: Annotated[
@@ -33,7 +37,12 @@ def measure(
         typer.Option(metavar="SVG", help="Draw the figures into a file.", show_default=False),
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Make these figures the budgets, and README's table.")
+        bool,
+        typer.Option(
+            "--record",
+            help="Make these figures the budgets, and README's table; with --micropython those of"
+            " 32 bits.",
+        ),
     ] = False,
     micropython: Annotated[
         Path | None,
@@ -65,6 +74,8 @@ def measure(
 
     Bytes, heap and instructions on the MicroPython that the tests use; instructions need valgrind.
 
+    What is not as recorded is said last.
+
     Example: python3 -m tools measure --peer aiocoap --plot measured.svg
     """
     from tools.measure import peers
@@ -76,22 +87,18 @@ def measure(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--peer") from None
     if pico_w:
-        _measure_pico_w(found, image, as_json, record)
+        _measure_pico_w(found, image, as_json, record, details)
         return
     if plot and not plot.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {plot.parent}", param_hint="--plot")
     if plot and plot.is_dir():
         raise typer.BadParameter(f"{plot} is a folder", param_hint="--plot")
-    if micropython and record:
-        raise typer.BadParameter(
-            "budgets are those of the tests' MicroPython", param_hint="--record"
-        )
     if micropython:
         micropython = micropython_at(micropython, "--micropython")
     if frozen:
         frozen = micropython_at(frozen, "--frozen")
     try:
-        measured = run(found, details, as_json, micropython, frozen)
+        measured = run(found, details, as_json, micropython, frozen, record)
     except MeasureError as error:
         end(str(error))
     if plot:
@@ -100,15 +107,14 @@ def measure(
         plot.write_text(draw(measured), encoding="utf-8")
         say(f"{plot} is drawn")
     if record:
-        from tools.measure import budgets
+        say("recorded in tools/measure and README.md")
+    if record and not micropython:
         from tools.pictures.command import redraw
 
-        budgets.record(measured)
-        say("recorded in tools/measure/budgets.json and README.md")
         redraw("measured")
 
 
-def _measure_pico_w(found, image, as_json, record) -> None:
+def _measure_pico_w(found, image, as_json, record, details) -> None:
     import json
 
     add("rp2040py")
@@ -121,6 +127,7 @@ def _measure_pico_w(found, image, as_json, record) -> None:
             find_image(image, say),
             dict(found).get(peers.MICROCOAPY),
             lambda what: say(f"measuring {what} …"),
+            details,
         )
     except (ImageError, MeasureError) as error:
         end(str(error))

@@ -53,6 +53,7 @@ def start():
         "credentialsValue": reply["credentialsValue"],
     }
     save("/credentials.json", credentials)
+    print("provisioned: saved in /credentials.json")
     os.remove("/attempt.json")
     import app
 
