@@ -260,6 +260,7 @@ def _x509(run: Run) -> int:
 
     mbedTLS takes what it needs from the same heap.
     """
+    run.endpoint.thingsboard.delete_device(_NAME)
     server_ca = new_ca(**LONG)
     issued = issue([GATEWAY], server_ca, **LONG)
     names = [f"sensor-{number}.example.com" for number in range(_NAMES_OF_CERTIFICATE)]
@@ -351,6 +352,7 @@ def _least(run: Run, ms_radio: float) -> dict[str, float]:
         compiled = compile_to(SCRIPTS, sources, Path(name))
         files = {each: (compiled / each).read_bytes() for each in LEAST_FILES}
     files |= {"config.json": _config(), "app.py": APP}
+    run.endpoint.thingsboard.delete_device(_NAME)
     before = len(run.network.up)
     run.power_up(_with_main(b"import least_power_up\n", files))
     run.watch()
