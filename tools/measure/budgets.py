@@ -30,8 +30,8 @@ _MARKS[32] = ("<!-- measured on 32 bits -->\n", "<!-- /measured on 32 bits -->\n
 _HEAPS = (
     ("one exchange", "heap_exchange", "romfs_exchange", "frozen_exchange"),
     ("the first power-up, on a Pico W's flash", "heap_pico_w", "romfs_pico_w", "frozen_pico_w"),
-    ("one that is refused, a probe before it", "heap_refusal", None, "frozen_refusal"),
-    ("a mistake in config.json, said", "heap_mistake", None, None),
+    ("one that is refused, a probe in it", "heap_refusal", "romfs_refusal", "frozen_refusal"),
+    ("a mistake in config.json, said", "heap_mistake", "romfs_mistake", "frozen_mistake"),
     ("a Device that only reports", "device_heap", None, None),
     ("a Device with attributes and calls", "device_heap_all", None, None),
 )

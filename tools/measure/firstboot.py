@@ -63,6 +63,7 @@ def frozen(bench: Bench, responder: Responder, step: Callable) -> dict[str, floa
         "frozen_exchange": figures.heap_of_exchange(bench, responder, "firstboot"),
         "frozen_pico_w": ups.heap(),
         "frozen_refusal": ups.refusal(),
+        "frozen_mistake": ups.mistake(),
         **ups.update_frozen(),
     }
 
@@ -81,7 +82,10 @@ def _further(bench: Bench, responder: Responder, step: Callable) -> dict[str, fl
     if bench.has_romfs:
         step("in ROMFS")
         found["romfs_exchange"] = figures.heap_of_exchange_in_romfs(bench, responder)
-        found["romfs_pico_w"] = figures.PowerUps(bench, responder, "romfs", "rp2").heap()
+        in_romfs = figures.PowerUps(bench, responder, "romfs", "rp2")
+        found["romfs_pico_w"] = in_romfs.heap()
+        found["romfs_refusal"] = in_romfs.refusal()
+        found["romfs_mistake"] = in_romfs.mistake()
     if process.HAS_TIMES:
         step("the verb provision")
         found["provision_cpu"] = process.provision(responder)

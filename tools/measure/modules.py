@@ -41,6 +41,17 @@ def loaded_with(name: str, source: Path) -> list[Path]:
     return [files[name] for name in names]
 
 
+def heap_by_name(bench: Bench, names: list[str]) -> dict[str, int]:
+    """The heap that each of these modules keeps, without what it imports and interned names."""
+    files = _files(bench.source)
+    ordered = [name for name in names if name not in files]  # rooms
+    for name in names:
+        if name in files:
+            _add(name, files, bench.source, ordered)
+    kept = dict(zip(ordered, heap_of(bench, ordered)))
+    return {name: kept[name] for name in names}
+
+
 def heap_of(bench: Bench, names: list[str]) -> list[int]:
     """The heap that each module keeps without interned names; what they import comes first."""
     lines = bench.output("modules", *names)

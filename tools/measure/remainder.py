@@ -22,8 +22,8 @@ _HEADER_BYTES = 4
 _TEXT, _BYTES, _TUPLE = 5, 6, 10
 _WITH_NO_VALUE = range(5)
 _START = "MicroPython before anything is loaded"
-_MODULES = "{}, {} modules: their code, and what they keep"
-_FROZEN_MODULES = "{}, {} modules: what they keep; their code is in flash"
+_MODULES = "modules of {}, {}: code, and what they keep"
+_FROZEN_MODULES = "modules of {}, {}: what they keep; the code is in flash"
 _NAMES = "names, which are never given back"
 _OF_EXCHANGE = "objects: the client, its socket and its steps, the request"
 _OF_POWER_UP = "objects: config.json, the attempt, the client, the request, an open file"
@@ -183,7 +183,7 @@ def _of_power_up(bench: Bench, ups: PowerUps, heap: float) -> Parts:
 def _by_room(bench: Bench, names: list[str]) -> Parts:
     """The bytes of heap that these modules keep, by the room that they are in."""
     rooms: dict[str, list[int]] = {}
-    for name, kept in zip(names, modules.heap_of(bench, names)):
+    for name, kept in modules.heap_by_name(bench, names).items():
         room = "/".join(name.split(".")[:2] if name.count(".") > 1 else ["firmware"])
         rooms.setdefault(room, []).append(kept)
     label = _FROZEN_MODULES if bench.is_frozen else _MODULES
