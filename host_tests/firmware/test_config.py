@@ -533,6 +533,8 @@ def test_hostnames():
         ("Küche", "Kche"),
         ("Датчик", "firstboot"),
         ("--x--", "x"),
+        ("a0z9A@Z[`{/:\x7f", "a0z9A-Z"),
+        ("XxX", "XxX"),
         ("...", "firstboot"),
         ("x" * 40, "x" * 32),
         ("x" * 31 + "-y", "x" * 31),

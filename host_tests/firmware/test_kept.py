@@ -1,6 +1,7 @@
 """firmware.board.kept: a provisioned board starts its application and looks at nothing else."""
 
 import json
+import sys
 
 from firmware.board import config as configuration
 from firmware.board import kept
@@ -9,6 +10,7 @@ from host_tests.firmware.world import (
     NAME,
     SECRET,
     WIFI_PASSWORD,
+    Stub,
     World,
     example,
 )
@@ -68,6 +70,26 @@ def test_what_is_kept_holds_no_secret_and_does_not_reach_the_application():
     credentials, found = world.started
     assert credentials == world.get("/credentials.json")
     assert found["restart_after_crash"] == 60 and world.board.watchdog == 8
+    assert not looked(world)
+
+
+def test_the_codec_of_config_json_is_used_at_each_start():
+    name, installed = "firmware.coap.microcoapy", []
+    before = sys.modules.get(name)
+    sys.modules[name] = Stub(install=lambda: installed.append(1))
+    try:
+        for codec, times in (("microcoapy", 1), ("firmware", 0)):
+            world = World(example(codec=codec))
+            world.put("/lib/microcoapy", b"")
+            for _ in range(2):
+                start(world)
+            del installed[:]
+            start(world)
+            assert not looked(world) and len(installed) == times, codec
+    finally:
+        del sys.modules[name]
+        if before:
+            sys.modules[name] = before
 
 
 def test_what_is_printed_stays():
@@ -107,6 +129,10 @@ def test_any_change_is_looked_at_and_kept_anew():
     def config(world):
         world.put("/config.json", example(led=5))
 
+    def one_letter(world):
+        content = world.flash.files["/config.json"]
+        world.flash.files["/config.json"] = content.replace(b"Home", b"Shed")
+
     def one_blank(world):
         world.flash.files["/config.json"] += b" "
 
@@ -133,7 +159,17 @@ def test_any_change_is_looked_at_and_kept_anew():
     def gone(world):
         del world.flash.files["/start.json"]
 
-    for change in (config, one_blank, credentials, firmware, torn, empty, foreign, gone):
+    for change in (
+        config,
+        one_letter,
+        one_blank,
+        credentials,
+        firmware,
+        torn,
+        empty,
+        foreign,
+        gone,
+    ):
         world = settled()
         change(world)
         start(world)

@@ -92,6 +92,8 @@ FORMAT_ERRORS = (
     ("a reserved option nibble", "40 01 1234 0f"),
     ("a reserved option nibble", "40 01 1234 f1 01"),
     ("a reserved option nibble", "40 01 1234 df 00"),
+    ("a reserved delta, and bytes enough for one", "40 01 1234 f0 000000"),
+    ("a reserved length, and bytes enough for one", "40 01 1234 0f" + "00" * 18),
     ("a truncated option", "40 01 1234 d0"),
     ("a truncated option", "40 01 1234 e0 00"),
     ("a truncated option", "40 01 1234 0d"),

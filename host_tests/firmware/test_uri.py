@@ -1,7 +1,7 @@
 """firmware.coap.uri: RFC 7252 section 6."""
 
 from firmware.coap.connect import connect
-from firmware.coap.uri import doubt, parse
+from firmware.coap.uri import doubt, origin, parse
 from host_tests.firmware.helpers import raises
 
 # (text, secure, host, port, Uri-Host)
@@ -64,6 +64,23 @@ MISTAKES = (
     "coap://[192.0.2.1]",
     "coap://[example.com]",
 )
+
+
+def test_all_spellings_of_a_server_have_one_origin():
+    for expected, spellings in (
+        ("coap://example.com:5683", ("coap://example.com", "COAP://Example.COM:5683/")),
+        ("coaps://example.com:5684", ("coaps://example.com", "CoAPs://EXAMPLE.com:5684")),
+        ("coap://[2001:db8::a]:5683", ("coap://[2001:db8::a]", "coap://[2001:DB8::A]:5683/")),
+        ("coaps://192.0.2.1:7", ("coaps://192.0.2.1:7", "COAPS://192.0.2.1:7/")),
+    ):
+        for uri in (expected,) + spellings:
+            assert origin(uri) == expected, uri
+    for uri in MISTAKES:
+        assert origin(uri) == uri
+
+
+def test_a_name_of_64_bytes_can_be_no_label():
+    assert not doubt("coap://" + "n" * 63) and doubt("coap://" + "n" * 64)
 
 
 def test_servers():

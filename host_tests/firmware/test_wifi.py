@@ -378,15 +378,53 @@ def test_a_radio_that_stays_wedged_resets_the_board():
 
 
 def test_what_is_no_trouble_of_the_radio_resets_nothing():
-    for kind, timeline in (
-        ("esp32", (2_000, 201)),
-        ("esp32", (2_000, 202)),
-        ("rp2", (2_000, -2)),
-        ("rp2", (2_000, 2)),
-    ):
-        world, config = made(kind, [[timeline]])
-        for _ in range(20):
+    troubles = [("esp32", status) for status in (2, 4, 5, 15, 200, 203, 204, 205)]
+    troubles += [("esp32", status) for status in (201, 202, 210, 211, 212)]
+    troubles += [("rp2", status) for status in (-1, -2, -3, 2)]
+    for kind, status in troubles:
+        world, config = made(kind, [[(2_000, status)]])
+        for _ in range(7):
             fail(world, config)
+
+
+def test_a_password_that_does_not_fit_resets_nothing():
+    world, config = made("esp32")
+    world.network.wedged = OSError("Wifi Invalid Password")
+    world.network.wedged_until = "reset"
+    for _ in range(7):
+        assert fail(world, config).reason == "wrong password"
+    for security, password in ((0, WIFI_PASSWORD), (3, "")):
+        world, config = made("esp32", [[(2_000, 201)]], password=password)
+        world.network.heard = [("Home", security, -50)]
+        for _ in range(7):
+            assert fail(world, config).reason == "wrong password"
+
+
+def test_a_radio_without_memory_or_one_that_never_leaves_idle_resets_the_board():
+    for kind, wedged in (("esp32", MemoryError()), ("esp32", 1000), ("rp2", 0), ("rp2", 1)):
+        world, config = made(kind)
+        world.network.wedged, world.network.wedged_until = wedged, "reset"
+        for _ in range(5):
+            fail(world, config)
+        raises(Reset, join, world, config)
+
+
+def test_why_it_is_not_joined_in_a_word():
+    """What the page of the access point shows follows it."""
+    for kind, statuses, reason in (
+        ("esp32", (201,), "not in range"),
+        ("esp32", (15, 202, 204), "wrong password"),
+        ("esp32", (210, 211), "security"),
+        ("esp32", (2, 4, 5, 200, 203, 205, 212), "too weak"),
+        ("esp32", (206, 300, 1001), "not joined"),
+        ("rp2", (-2,), "not in range"),
+        ("rp2", (-3,), "wrong password"),
+        ("rp2", (2,), "no address"),
+        ("rp2", (-1, 0, 1), "not joined"),
+    ):
+        for status in statuses:
+            world, config = made(kind, [[(2_000, status)]])
+            assert fail(world, config).reason == reason, status
 
 
 def several(kind, *names):
