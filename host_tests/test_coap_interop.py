@@ -15,7 +15,9 @@ from pathlib import Path
 import aiocoap
 import pytest
 from aiocoap import resource
+from aiocoap.numbers import Code, ContentFormat, OptionNumber
 
+from firmware.coap import numbers
 from host_tests.interop_scenarios import text
 from host_tests.micropython_lane import ROOT
 from host_tests.processes import started
@@ -38,6 +40,22 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def test_the_numbers_are_those_of_iana_as_aiocoap_has_them():
+    other = {
+        "IPATCH": Code.iPATCH,
+        "LINK_FORMAT": ContentFormat.LINKFORMAT,
+        "OCTET_STREAM": ContentFormat.OCTETSTREAM,
+        "SENML_JSON": 110,
+        "SENML_CBOR": 112,
+        "XML": 41,
+    }
+    names = [name for name in vars(numbers) if name.isupper()]
+    assert len(names) > 60
+    for name in names:
+        known = [getattr(kind, name, None) for kind in (Code, OptionNumber, ContentFormat)]
+        assert getattr(numbers, name) in (*known, other.get(name)), name
 
 
 class Hello(resource.Resource):

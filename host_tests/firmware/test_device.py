@@ -477,11 +477,28 @@ def test_a_device_that_was_deleted_is_provisioned_anew():
 
 def test_credentials_that_are_taken_by_nobody_are_not_asked_for_again_and_again():
     work = Work()
+    told = []
+    work.device.on_state(lambda state, text: told.append((state, text)))
     work.codes = {"telemetry": [UNAUTHORIZED]}
     del work.server.devices[NAME]
     work.device.send_telemetry({"n": 1})
     work.later(3_000_000)
-    assert work.states == ["refused"] and len(work.of("telemetry")) == 2
+    ((state, text),) = told
+    assert state == "refused" and "4.01 to credentials that it has just given" in text
+    assert len(work.of("telemetry")) == 2
+
+
+def test_the_time_is_asked_for_when_a_reading_has_waited_without_it():
+    for began, is_asked in ((0, True), (BEGAN, False)):
+        work = Work()
+        work.world.clock_began = began
+        work.is_deaf = True
+        work.device.send_telemetry({"n": 1})
+        work.later(300_000)
+        work.is_deaf = False
+        work.later(600_000)
+        assert work.device.waiting == 0
+        assert ("pool.ntp.org" in work.world.resolved) == is_asked
 
 
 def test_calls_of_the_deleted_device_are_not_taken_for_the_new_one_s():

@@ -21,6 +21,7 @@ from host_tests.firmware.world import (
     failure,
     hardware,
     not_found,
+    os_error,
     success,
 )
 
@@ -473,9 +474,17 @@ def test_an_exception_that_stays_resets_the_board():
     world.raised = [AttributeError("no attribute 'loads'")] * 100
     shown_by(retry_module, lambda: world.power_up(tries=30))
     assert world.resets == 5
+    assert len(world.find("this does not pass; the board resets")) == 5
     world.raised = []
     world.stop_after = None
     assert world.power_up()
+
+
+def test_exceptions_with_another_failure_in_between_do_not_reset_the_board():
+    world = World()
+    world.raised = ([AttributeError("no attribute 'loads'")] * 5 + [os_error(-2)]) * 3
+    shown_by(retry_module, world.power_up)
+    assert world.resets == 0 and len(world.waits) == 18
 
 
 def shown_by(module, run):
