@@ -104,7 +104,7 @@ def run(
         if rest:
             ours, least = measured["firstboot"], measured[peers.LEAST]
             console.print(remainder.table(rest, ours, least, figures))
-        console.print(report.elsewhere())
+        console.print(report.elsewhere(there.bits))
         if details:
             console.print(modules.table(parts))
             console.print(growth.table(grown))

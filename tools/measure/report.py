@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from tools.measure import pico_w_figures
+from tools.measure import budgets, pico_w_figures
 from tools.measure.budgets import shown
-from tools.measure.figures import FIGURES, Figure
+from tools.measure.figures import FIGURES, Figure, judged
 
 _WIRE = (
     Figure("bytes_up", "UDP payload up", "bytes", None),
@@ -19,6 +19,7 @@ _ELSEWHERE = (
     ("the first set-up and the demo after it, s", 10, "demo"),
 )
 _PICO_W = "measure --pico-w"
+_ON_32_BITS = "measure --micropython …"
 _LABELS = 32  # characters that the names of the figures want, at least
 _NUMBERS = 13  # characters of a column
 
@@ -36,13 +37,24 @@ def tables(
     return [_table(measured, names, figures) for names in groups]
 
 
-def elsewhere() -> Table:
-    """The goals that other commands measure, and what those have recorded."""
+def elsewhere(bits: int) -> Table:
+    """The goals that other commands measure, and what those have recorded.
+
+    `bits`: of the words of the MicroPython that was measured on.
+    """
     result = Table(title="measured by other commands", title_justify="left", header_style="bold")
     result.add_column("")
     result.add_column("recorded", justify="right", no_wrap=True)
     result.add_column("goal", justify="right", style="dim", no_wrap=True)
     result.add_column("python3 -m tools …", no_wrap=True)
+    if bits == 64:
+        recorded = budgets.load(32)["firstboot"]
+        for figure, here in zip(judged(32), judged(bits)):
+            is_of_boards = figure.goal is not None and figure.goal != here.goal
+            if is_of_boards and not figure.key.startswith("device"):
+                value = _judged(recorded.get(figure.key), figure)
+                goal = shown(figure.goal, figure)
+                result.add_row(f"32 bits: {figure.label}", value, goal, _ON_32_BITS)
     recorded = pico_w_figures.recorded()["firstboot"]
     for figure in pico_w_figures.FIGURES:
         if figure.goal is not None:
