@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from host_tests.compiled import compiled
 from host_tests.power_up_bench import KEY, SECRET
 from tools.virtual_board.flash import put_on_flash, read_file
 from tools.virtual_board.scenario import Scenario
@@ -61,7 +62,7 @@ class Desk:
         `more`: of its config.json.
         """
         given = json.dumps(without(config(server, **(more or {})), *lacks)).encode()
-        put_on_flash(self.flash, kind, "micropython", given)
+        put_on_flash(self.flash, kind, "micropython", given, source=compiled())
         scenario = {"networks": NETWORKS, "scan_ms": 20, "hurry": HURRY, **scenario}
         return SerialBoard(self.flash, kind, self.link, Scenario(**scenario))
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from host_tests.compiled import compiled
 from host_tests.onboarding_bench import HURRY, config, without
 from host_tests.power_up_bench import KEY, SECRET
 from tools.fake_thingsboard.model import ThingsBoard
@@ -132,7 +133,8 @@ class Hanging:
     def __enter__(self) -> Hanging:
         self.server.__enter__()
         given = without(config(self.server.uri), *self._lacks)
-        put_on_flash(self._flash, self._kind, "micropython", json.dumps(given).encode())
+        given = json.dumps(given).encode()
+        put_on_flash(self._flash, self._kind, "micropython", given, source=compiled())
         if self._is_full:
             fill(self._flash)
         self.board = VirtualBoard(
