@@ -62,7 +62,7 @@ def put(ups, config, **options):
 
 
 def opened(ups, **options) -> PoweredUp:
-    return PoweredUp(ups, timeout=40, **options)
+    return PoweredUp(ups, timeout=40, **{"hurry": 10, **options})
 
 
 @every_lane
@@ -165,7 +165,7 @@ def test_phones_are_led_to_the_page_and_nobody_to_anything_else(ups, server):
 def test_each_mistake_is_said_and_can_be_corrected(ups, server):
     put(ups, without_wifi(server), speed=10)
     networks = [HOME, {"ssid": "lost", "password": PASSWORD, "dhcp": False, "delay_ms": 0}]
-    with opened(ups, networks=networks) as up:
+    with opened(ups, hurry=1, networks=networks) as up:
         phone = Phone(lambda: ups.board, "de-DE,de;q=0.9")
         page = phone.page()
         before = ups.read("/config.json")
@@ -216,7 +216,7 @@ def test_strangers_names_are_harmless_and_joined_as_they_are(ups, server, number
 @every_lane
 def test_all_that_config_json_lacks_is_asked_and_a_refusal_can_be_corrected(ups, server):
     put(ups, {"onboarding": True, "onboarding_password": ""}, speed=2)
-    with opened(ups, networks=[HOME], stay=True) as up:
+    with opened(ups, hurry=1, networks=[HOME], stay=True) as up:
         phone = Phone(lambda: ups.board)
         page = phone.page()
         given = {
@@ -252,7 +252,7 @@ def test_all_that_config_json_lacks_is_asked_and_a_refusal_can_be_corrected(ups,
 def test_networks_are_looked_for_again(ups, server):
     put(ups, without_wifi(server), speed=4)
     late = {**HOME, "ssid": "late", "appears_after_ms": 2500}
-    with opened(ups, networks=[HOME, late]) as up:
+    with opened(ups, hurry=1, networks=[HOME, late]) as up:
         phone = Phone(lambda: ups.board)
         page = phone.page()
         assert "late" not in page.networks
@@ -268,7 +268,7 @@ def test_networks_are_looked_for_again(ups, server):
 @both_boards
 def test_slow_endless_and_parallel_requests_keep_nobody_out(ups, server):
     put(ups, without_wifi(server), speed=3)
-    with opened(ups, networks=[HOME]) as up:
+    with opened(ups, hurry=1, networks=[HOME]) as up:
         phone = Phone(lambda: ups.board)
         page = phone.page()
         at = ("127.0.0.1", ups.board.ports.wait_for("tcp", 80, 1))
