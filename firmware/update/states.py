@@ -45,7 +45,11 @@ def _begin(job, package, progress):
 
 
 def _chosen(state, values):
-    """Return the package to take, software first; None for one that runs or has failed."""
+    """Return the package to take, software first.
+
+    None for one that runs or has failed, and for any while what runs is on trial: what became of it
+    is told first.
+    """
     for kind in KINDS:
         package = assigned(values, kind)
         if package:
@@ -60,7 +64,7 @@ def _chosen(state, values):
                 running["version"],
                 running["checksum"],
             )
-            if state.slot() and not (is_running or has_failed):
+            if not state.on_trial and not (is_running or has_failed):
                 return package
             break
     return None

@@ -105,15 +105,17 @@ def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
     assert site.stages() == ALL + ["FAILED"] + ALL and site.resets == 2
 
 
-def test_what_failed_during_a_trial_is_not_tried_when_that_is_over():
+def test_what_is_assigned_during_a_trial_waits_for_its_end():
+    """ThingsBoard reads the last state as that of what is assigned."""
     site, _ = assigned(size=3000)
     site.run(60_000, until_reset=True)
-    refused(site, version="2.0")
     blocks = len(site.packages.blocks)
-    site.trial.confirm()
+    site.assign("2.0")
     site.run(60_000)
-    assert len(site.packages.blocks) == blocks
-    assert site.stages()[4:] == ["DOWNLOADING", "FAILED", "UPDATED"]
+    assert len(site.packages.blocks) == blocks and site.stages()[4:] == []
+    site.trial.confirm()
+    site.run(60_000, until_reset=True)
+    assert site.stages()[4:] == ["UPDATED"] + ALL and site.resets == 2
 
 
 def test_what_failed_is_tried_again_once_another_was_assigned():
