@@ -34,7 +34,6 @@ from tools.storm.simulation import (  # noqa: E402
 )
 
 _URI_PATH, _CONTENT_FORMAT = 11, 12
-_HORIZON = 24 * 3_600_000
 
 
 class _Board:
@@ -42,8 +41,7 @@ class _Board:
 
     def __init__(self, number: int, random: Callable[[int], bytes]):
         self.number = number
-        self.timer_number = 0
-        self.provisioned = False
+        self.is_done = False
         self._random = random
         self._token = f"{number:020d}"
         self._failures = 0
@@ -79,17 +77,17 @@ class _Board:
             return answer, self._take_timer()
         try:
             if self._probing:
-                self.provisioned = is_known(response)
+                self.is_done = is_known(response)
             else:
                 response.payload = bytes(response.payload)
                 provisioning.read_response(response)
-                self.provisioned = True
+                self.is_done = True
         except Failure:
             self._probing = True
             return self.start()
         except ProvisioningError:
             self._request = self._encode(POST, provisioning.PATH, self._body())
-        return None, None if self.provisioned else self._back_off()
+        return None, None if self.is_done else self._back_off()
 
     def _back_off(self) -> int:
         self._exchange = None
@@ -163,31 +161,19 @@ def simulate(
     boards = []
     for number in range(weather.boards):
         boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
-        agenda.add(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
-    while agenda.is_before(_HORIZON) and len(storm.provisioned) < weather.boards:
-        now, number, timer, datagram = agenda.next()
-        board = boards[number]
-        if board.provisioned:
-            continue
-        if datagram is not None:
-            outgoing, wait = board.on_datagram(datagram)
-        elif timer == board.timer_number:
-            outgoing, wait = board.on_timer()
-        else:
-            continue
-        if board.provisioned:
-            storm.provisioned.append(now)
+        agenda.start(number, chance.randint(*JOINED) if jitter else JOINED[0])
+    for number, outgoing in agenda.steps(boards):
+        if boards[number].is_done:
+            storm.provisioned.append(agenda.now)
             if on_progress and len(storm.provisioned) % 100 == 0:
                 on_progress(len(storm.provisioned))
-            continue
-        if wait is not None:
-            board.timer_number += 1
-            agenda.add(now + wait, number, board.timer_number)
-        if outgoing is not None:
+            if len(storm.provisioned) == weather.boards:
+                break
+        elif outgoing is not None:
             storm.sent += 1
             if chance.random() >= weather.loss:
-                arrival = now + ONE_WAY
+                arrival = agenda.now + ONE_WAY
                 for reply in server.on_datagram(number, outgoing, arrival):
                     if chance.random() >= weather.loss:
-                        agenda.add(arrival + ONE_WAY, number, -1, reply)
+                        agenda.deliver(number, arrival + ONE_WAY, reply)
     return storm

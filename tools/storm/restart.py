@@ -23,7 +23,6 @@ from tools.storm.simulation import JOINED, ONE_WAY, Agenda, Storm, Weather, no_j
 _RESOURCES = (b"rpc", b"attributes")
 _CONTENT = 0x45
 _OBSERVE, _URI_PATH = 6, 11
-_HORIZON = 24 * 3_600_000
 # ms after power returned: then every board has registered a few times.
 _RESTART = 3 * REFRESH
 
@@ -31,8 +30,10 @@ _RESTART = 3 * REFRESH
 class _Board:
     """One board, which registers its observations again and again."""
 
-    def __init__(self, number: int, random: Callable[[int], bytes]):
-        self.timer_number = 0
+    is_done = False
+
+    def __init__(self, number: int, random: Callable[[int], bytes], agenda: Agenda):
+        self._agenda = agenda
         # When each of its observations was registered, in ms.
         self.registered = [-1, -1]
         self._random = random
@@ -53,14 +54,14 @@ class _Board:
             return None, backoff(self._failures - 1, self._random)
         return datagram, self._take_timer()
 
-    def on_datagram(self, datagram: bytes, now: int) -> tuple[bytes | None, int | None]:
+    def on_datagram(self, datagram: bytes) -> tuple[bytes | None, int | None]:
         """A datagram has come."""
         if self._exchange is None:
             return None, None
         answer = self._exchange.on_datagram(datagram)
         if self._exchange.response is None:
             return answer, self._take_timer()
-        self.registered[self._resource] = now
+        self.registered[self._resource] = self._agenda.now
         self._exchange = None
         self._failures = 0
         self._resource = (self._resource + 1) % len(_RESOURCES)
@@ -96,28 +97,19 @@ def simulate(
     alive: set[int] = set()
     handled = second = 0
     for number in range(weather.boards):
-        boards.append(_Board(number, chance.randbytes if jitter else no_jitter))
-        agenda.add(chance.randint(*JOINED) if jitter else JOINED[0], number, 0)
-    while agenda.is_before(_HORIZON) and len(alive) < weather.boards:
-        now, number, timer, datagram = agenda.next()
-        board = boards[number]
-        if datagram is not None:
-            outgoing, wait = board.on_datagram(datagram, now)
-        elif timer == board.timer_number:
-            outgoing, wait = board.on_timer()
-        else:
-            continue
-        if number not in alive and min(board.registered) >= away.stop:
+        boards.append(_Board(number, chance.randbytes if jitter else no_jitter, agenda))
+        agenda.start(number, chance.randint(*JOINED) if jitter else JOINED[0])
+    for number, outgoing in agenda.steps(boards):
+        if number not in alive and min(boards[number].registered) >= away.stop:
             alive.add(number)
-            storm.provisioned.append(now - away.stop)
+            storm.provisioned.append(agenda.now - away.stop)
             if on_progress and len(alive) % 100 == 0:
                 on_progress(len(alive))
-        if wait is not None:
-            board.timer_number += 1
-            agenda.add(now + wait, number, board.timer_number)
+        if len(alive) == weather.boards:
+            break
         if outgoing is None:
             continue
-        arrival = now + ONE_WAY
+        arrival = agenda.now + ONE_WAY
         if arrival >= away.stop:
             storm.sent += 1
             storm.arrivals[(arrival - away.stop) // 1000] += 1
@@ -131,5 +123,5 @@ def simulate(
         token = bytes(outgoing[4 : 4 + (head[0] & 15)])
         options = [(_OBSERVE, b"")]
         reply = bytes(encode(ACK, _CONTENT, head[2] << 8 | head[3], token, options, b"{}"))
-        agenda.add(arrival + ONE_WAY, number, -1, reply)
+        agenda.deliver(number, arrival + ONE_WAY, reply)
     return storm

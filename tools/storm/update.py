@@ -42,7 +42,6 @@ _URI_PATH = 11
 _CONTENT, _CREATED = 0x45, 0x44
 _SMALLEST, _LARGEST = 0, 6  # exponents of a block's size
 _WRITES = 20  # ms: a block goes to flash
-_HORIZON = 24 * 3_600_000
 
 
 class _Board:
@@ -52,7 +51,6 @@ class _Board:
     """
 
     def __init__(self, number: int, blocks: int, random: Callable[[int], bytes]):
-        self.timer_number = 0
         self._random = random
         self._name = f"{number:020d}".encode()
         self._message_id = int.from_bytes(random(2), "big")
@@ -145,27 +143,14 @@ def simulate(
         boards.append(_Board(number, math.ceil(weather.size / BLOCK), random))
         told = number * 1000 // weather.rate_limit
         waits = chance.randint(0, SPREAD * 1000) if jitter else 0
-        agenda.add(told + ONE_WAY + waits, number, 0)
-    while agenda.is_before(_HORIZON) and done < weather.boards:
-        now, number, timer, datagram = agenda.next()
-        board = boards[number]
-        if board.is_done:
-            continue
-        if datagram is not None:
-            outgoing, wait = board.on_datagram(datagram)
-        elif timer == board.timer_number:
-            outgoing, wait = board.on_timer()
-        else:
-            continue
-        if board.is_done:
+        agenda.start(number, told + ONE_WAY + waits)
+    for number, outgoing in agenda.steps(boards):
+        if boards[number].is_done:
             done += 1
-            storm.provisioned.append(now)
+            storm.provisioned.append(agenda.now)
             if on_progress and done % 100 == 0:
                 on_progress(done)
-        if wait is not None:
-            board.timer_number += 1
-            agenda.add(now + wait, number, board.timer_number)
-        arrival = now + ONE_WAY
+        arrival = agenda.now + ONE_WAY
         for each in outgoing:
             storm.sent += 1
             storm.arrivals[arrival // 1000] += 1
@@ -176,7 +161,9 @@ def simulate(
                 continue
             for reply in _replies(each):
                 if chance.random() >= weather.loss:
-                    agenda.add(arrival + ONE_WAY, number, -1, reply)
+                    agenda.deliver(number, arrival + ONE_WAY, reply)
+        if done == weather.boards:
+            break
     return storm
 
 
