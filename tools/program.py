@@ -1,4 +1,4 @@
-"""What this program is called here, and its version."""
+"""What this program is called here, its version, and its exit code after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 # A checkout has it, an installed package has not.
 IS_CHECKOUT = (_ROOT / "pyproject.toml").exists()
+INTERRUPTED = 130
 NAME = "python3 -m tools" if IS_CHECKOUT else "firstboot"
 
 

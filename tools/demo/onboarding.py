@@ -12,12 +12,12 @@ from tools.demo.config import config_for
 from tools.demo.screen import Screen
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
+from tools.program import INTERRUPTED
 from tools.virtual_board.board import Outcome, VirtualBoard
 from tools.virtual_board.flash import put_on_flash
 from tools.virtual_board.interpreter import find_micropython
 from tools.virtual_board.scenario import Scenario
 
-INTERRUPTED = 130
 _OPENS_WITHIN = 20.0  # seconds
 _ENDS_WITHIN = 900.0
 _PASSWORD = "demo-password"

@@ -16,9 +16,8 @@ from tools.flash.findings import FAILURE
 from tools.flash.label import completed
 from tools.flash.results import ResultsFile, write_bulk_import
 from tools.flash.show import Screen
+from tools.program import INTERRUPTED
 from tools.virtual_board.flash import files_named_in
-
-INTERRUPTED = 130
 
 
 def flash(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tools.program import INTERRUPTED
 from tools.verbs.shared import (
-    INTERRUPTED,
     PLAIN_CODES,
     Secret,
     SecretFile,

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from tools.program import INTERRUPTED
 from tools.verbs.shared import (
-    INTERRUPTED,
     POWER_UP_CODES,
     Port,
     end,

@@ -14,7 +14,6 @@ import typer
 from tools.program import NAME
 
 FAILED = 1
-INTERRUPTED = 130
 POWER_UP_CODES = """\b
 Exit codes:
   0  provisioned
