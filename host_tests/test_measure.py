@@ -13,7 +13,17 @@ import pytest
 from rich.console import Console
 
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.measure import budgets, figures, firstboot, growth, modules, peers, remainder, report
+from tools.measure import (
+    budgets,
+    command,
+    figures,
+    firstboot,
+    growth,
+    modules,
+    peers,
+    remainder,
+    report,
+)
 from tools.measure.bench import Bench, MeasureError, bench, compile_to, has_valgrind, least_heap
 from tools.measure.broker import Broker
 from tools.measure.figures import FIGURES, HIGHEST_HEAP, NO_HEAP, PowerUps, judged
@@ -118,6 +128,12 @@ def test_the_least_heap_holds_for_larger_ones_too():
 def test_another_micropython_can_be_measured_on():
     with bench(micropython=Path(find_micropython().command)) as other, Responder() as responder:
         assert other.run("garbage", "bare", responder.port)["bytes"] > 0
+
+
+def test_another_one_with_words_of_64_bits_is_not_recorded(monkeypatch):
+    monkeypatch.setattr(budgets, "record", lambda *recorded: pytest.fail("it is recorded"))
+    with pytest.raises(MeasureError, match="have 32 bits"):
+        command.run([], False, False, Path(find_micropython().command), record=True)
 
 
 def test_a_firmware_in_romfs_takes_less_heap(there: Bench):

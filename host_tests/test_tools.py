@@ -378,7 +378,6 @@ def test_serve_says_when_its_port_is_taken(server):
         (["--micropython", "nothing"], "there is no file nothing"),
         (["--micropython", __file__], "is no MicroPython that runs here"),
         (["--frozen", sys.executable], "is no MicroPython that runs here"),
-        (["--micropython", __file__, "--record"], "budgets are those of the tests' MicroPython"),
     ],
 )
 def test_measure_says_at_once_what_is_wrong(arguments, says):
