@@ -28,5 +28,8 @@ def test_a_firmware_without_this_protection_is_found_out(mutant):
     assert f"--life {seed}" in str(broken.value)
 
 
-def test_a_life_is_the_same_each_time():
-    assert live(draw("3")).trace == live(draw("3")).trace
+@pytest.mark.parametrize("seed", ["3", "11"])
+def test_a_life_is_the_same_each_time(seed):
+    """Also one whose application awaits: "Again:" has to show what was found."""
+    lives = [live(draw(seed)) for _ in range(3)]
+    assert lives[0].trace == lives[1].trace == lives[2].trace

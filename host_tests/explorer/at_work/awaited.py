@@ -18,7 +18,8 @@ class Loop(asyncio.SelectorEventLoop):
         self._now = now
         self._advance = advance
         self._listen = listen
-        self._sleepers: set[asyncio.Future] = set()
+        # In the order in which they fell asleep, so that a life is the same each time.
+        self._sleepers: dict[asyncio.Future, None] = {}
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -26,13 +27,13 @@ class Loop(asyncio.SelectorEventLoop):
 
     async def sleep_ms(self, ms: int) -> None:
         sleeper = self.create_future()
-        self._sleepers.add(sleeper)
+        self._sleepers[sleeper] = None
         timer = self.call_later(ms / 1000, self._wake, sleeper)
         try:
             await sleeper
         finally:
             timer.cancel()
-            self._sleepers.discard(sleeper)
+            del self._sleepers[sleeper]
 
     def pass_time(self, ms: int) -> None:
         """Let so many ms pass, fewer when a datagram arrives that somebody waits for."""
@@ -57,7 +58,8 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 async def _end(tasks: set[asyncio.Task]) -> None:
-    for task in tasks:
+    """Cancel them in the order in which they were made, which their numbered names tell."""
+    for task in sorted(tasks, key=lambda task: (len(task.get_name()), task.get_name())):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
