@@ -66,12 +66,12 @@ class Application:
 
     async def _live(self) -> None:
         life = self.life
-        while self.plan.sleeps or not life.is_over(self):
+        while self.plan.sleeps or not life.ending.is_over(self):
             if self.does == RAISES_LATE and life.wire.now - self.began > HOUR:
                 raise Raised
-            if not life.is_ending:
+            if not life.ending.is_begun:
                 await self._work()
-            elif life.is_examined and not self.has_asked:
+            elif life.ending.is_examined and not self.has_asked:
                 self.has_asked = True
                 await self._measure(1)
                 await self._set_attribute()
@@ -79,7 +79,7 @@ class Application:
                 await self._call(is_calm=True)
             if self.plan.sleeps:
                 await self._do(self.device.sleep(self.plan.sleeps))
-            await self._pause(STEP if life.is_ending else self.plan.every)
+            await self._pause(STEP if life.ending.is_begun else self.plan.every)
         self.is_over = True
 
     async def _work(self) -> None:
