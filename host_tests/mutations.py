@@ -58,20 +58,20 @@ TESTS = {
     "firmware.update.admission": ("install", "signature"),
     "firmware.update.checksum": ("checksum",),
     "firmware.update.contents": ("install", "update"),
+    "firmware.update.download": ("install", "update"),
+    "firmware.update.files": ("install", "update"),
+    "firmware.update.flow": ("update",),
     "firmware.update.install": ("install",),
     "firmware.update.installing": ("update",),
     "firmware.update.intake": ("install", "signature"),
     "firmware.update.job": ("update",),
     "firmware.update.manifest": ("install", "signature"),
-    "firmware.update.murmur3": ("checksum",),
-    "firmware.update.signature": ("signature",),
     "firmware.update.slots": ("slots", "install", "trial"),
     "firmware.update.states": ("update",),
     "firmware.update.transfer": ("update",),
     "firmware.update.tree": ("slots", "install"),
     "firmware.update.trial": ("trial",),
     "firmware.update.watch": ("update",),
-    "firmware.update.writer": ("install", "update"),
 }
 # What no test can notice: the change as it is shown, and why.
 UNNOTICEABLE = {

@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.board.storage import Storage
+from firmware.update.admission import check_signature as check_on_board
 from firmware.update.errors import UpdateError
 from firmware.update.install import Installation
 from firmware.update.manifest import read as read_on_board
-from firmware.update.signature import check as check_on_board
 from firmware.update.slots import State
 from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files
 from host_tests.firmware import test_pack

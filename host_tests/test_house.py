@@ -146,7 +146,7 @@ PURE = (
     "firmware.thingsboard.readings",
     "firmware.thingsboard.rpc",
     "firmware.thingsboard.telemetry",
-    "firmware.update.murmur3",
+    "firmware.update.checksum",
     "firmware.board.config",
     "firmware.board.config_doubts",
     "firmware.board.config_mistakes",
@@ -155,10 +155,8 @@ PURE = (
     "firmware.board.modulus",
     "firmware.board.near",
     "firmware.board.strict_json",
-    "firmware.update.admission",
     "firmware.update.errors",
     "firmware.update.manifest",
-    "firmware.update.signature",
 )
 # Those of MicroPython that no file can be taken for: seen on the image of a Pico W.
 NEVER_SHADOWED = {"gc", "micropython", "network", "sys", "tls", "vfs"}

@@ -12,8 +12,9 @@ import pytest
 
 from firmware import observed
 from firmware.thingsboard import ota
-from firmware.update import installing, job, states, transfer, watch
+from firmware.update import download, installing, job, states, transfer, watch
 from host_tests.firmware import test_update as tests
+from host_tests.firmware.ota import STAND_INS
 from host_tests.firmware.world import Reset
 
 
@@ -29,35 +30,38 @@ class Mutant(NamedTuple):
 MUTANTS = {
     "a download goes on without its first block": Mutant(
         transfer,
-        "if download.offset:",
-        "if False:",
+        "if job.offset:\n        first",
+        "if False:\n        first",
         tests.test_a_power_cut_goes_on_where_the_flash_is,
     ),
     "in another session too": Mutant(
-        job, "client is not self._client", "False", tests.test_another_address_in_the_middle
+        download,
+        "blocks.client is not session.client",
+        "False",
+        tests.test_another_address_in_the_middle,
     ),
     "after a long pause, too": Mutant(
-        job,
+        download,
         "> _LONGEST_PAUSE",
         "> _LONGEST_PAUSE << 8",
         tests.test_an_application_that_pauses_for_long,
     ),
     "a checksum is not compared": Mutant(
         installing,
-        'job.checksum.digest().hex() != package["checksum"].lower()',
+        'taken.digest().hex() != package["checksum"].lower()',
         "False",
         tests.test_every_checksum_of_thingsboard,
     ),
     "only what comes after a cut is in it": Mutant(
         installing,
-        "not installation.replay(taken.update)",
+        "not replay(job, place)",
         "False",
         tests.test_a_power_cut_goes_on_where_the_flash_is,
     ),
     "what does not have it stays": Mutant(
         installing,
-        "installation.discard()",
-        "pass",
+        "        discard(job.session.board, job.place)\n",
+        "        pass\n",
         tests.test_every_checksum_of_thingsboard,
     ),
     "refused blocks are asked for for ever": Mutant(
@@ -68,13 +72,13 @@ MUTANTS = {
     ),
     "one chunk past the end": Mutant(
         job,
-        "return self.offset == self.size",
-        "return self.offset > self.size",
+        'self.offset < self.package["size"]',
+        'self.offset <= self.package["size"]',
         tests.test_sizes_around_a_block,
     ),
     "another size is taken": Mutant(
-        job,
-        "size not in (None, self.size)",
+        download,
+        "size not in (None, assigned)",
         "False",
         tests.test_thingsboard_serves_another_package_than_it_has_assigned,
     ),
@@ -85,7 +89,7 @@ MUTANTS = {
         transfer, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
     ),
     "a checksum that the board has not is passed over in silence": Mutant(
-        installing, "if not taken:", "if False:", tests.test_every_checksum_of_thingsboard
+        installing, "if not job.checksum:", "if False:", tests.test_every_checksum_of_thingsboard
     ),
     "what has failed is tried again": Mutant(
         states,
@@ -107,8 +111,8 @@ MUTANTS = {
     ),
     "a state is noted before it is told": Mutant(
         states,
-        'yield from _send(job.session, state_of(package["kind"], state))',
-        'steps = _send(job.session, state_of(package["kind"], state))\n'
+        'yield from _send(job.session, _state_of(package["kind"], state))',
+        'steps = _send(job.session, _state_of(package["kind"], state))\n'
         "    kept = State(job.session.board.storage)\n"
         '    kept.keep([package["kind"], package["mark"], job.told + 1])\n'
         "    yield from steps",
@@ -137,8 +141,8 @@ MUTANTS = {
     ),
     "nor does its end": Mutant(
         states,
-        "        job.end()\n        if package:",
-        "        if package:\n            job.end()",
+        "        _end(job)\n        if package:",
+        "        if package:\n            _end(job)",
         tests.test_the_assignment_is_taken_away_in_the_middle,
     ),
     "the end of a trial is not noticed": Mutant(
@@ -220,7 +224,7 @@ def mutated(mutant: Mutant) -> Iterator[None]:
                 if vars(each)[name] is originals[name]:
                     stack.enter_context(patch.object(each, name, own[name]))
         # What the tests have put in their place.
-        for name in ("begun", "ticks_add", "ticks_diff", "give_back", "give_back_room"):
+        for name in (*STAND_INS, "ticks_add", "ticks_diff", "give_back", "give_back_room"):
             if name in originals:
                 changed[name] = originals[name]
         yield

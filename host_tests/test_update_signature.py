@@ -1,4 +1,4 @@
-"""firmware.update.signature beside the package cryptography, which is not ours."""
+"""firmware.update.admission beside the package cryptography, which is not ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from firmware.board.modulus import modulus
-from firmware.update.signature import is_signed
+from firmware.update.admission import is_signed
 
 SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 WITHOUT_NULL = bytes.fromhex("302f300b0609608648016503040201" + "0420")

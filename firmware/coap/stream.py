@@ -42,10 +42,21 @@ def download(
     other arguments are Client.steps's, and so is what it raises; firmware.coap.misfit.Changed
     when the resource is another than that with `etag`, or becomes another: begin anew.
     """
-    blocks = Blocks(client, path, write, offset, etag, on_begin, options, block_size, limit)
+    blocks = Blocks(client, path, offset, etag, options, block_size, limit)
+    first = None
     while True:
         response = yield from blocks.next(timeout)
+        if not blocks.is_begun:
+            return response
+        if first is None:
+            first = [(number, bytes(value)) for number, value in response.options]
+            if on_begin:
+                on_begin(response, blocks.size)
+        write(response.payload)
+        response.payload = b""
         if blocks.is_done:
+            response.options = first
+            response.size = blocks.offset
             return response
 
 

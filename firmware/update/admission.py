@@ -1,21 +1,88 @@
-"""Whether a bundle may be installed, and has room: looked at before anything of it is."""
+"""Whether a bundle is taken, when all of its manifest is there. Imported only then.
+
+Its signature is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2.2).
+"""
+
+import sys
 
 from micropython import const
 
-from firmware.update.errors import UpdateError, passing
+from firmware.errors import FirstbootError
+from firmware.memory import give_back
 
 # The bytes of a block of littlefs.
-BLOCK = const(4096)
+_BLOCK = const(4096)
 # Blocks that stay free for the application's data.
 _SPARE = const(8)
+_EXPONENT = const(65537)
+# What says that a SHA-256 follows (RFC 8017 section 9.2, note 1).
+_SHA256 = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+
+
+def admit(board, place, package, key):
+    """Take the manifest that has come into a slot.
+
+    `package`: ThingsBoard's title, version and size. `key`: `update.key` of config.json. Raises
+    UpdateError for a bundle that is not taken: then nothing is left of it; OSError.
+    """
+    storage = board.storage
+    try:
+        _check(storage, place, package, key)
+        from firmware.update.tree import MANIFEST, NEW_MANIFEST
+
+        at = storage.root + place
+        storage.os.rename(at + NEW_MANIFEST, at + MANIFEST)
+    except FirstbootError:
+        from firmware.update.tree import discard
+
+        discard(storage, place, board.idle)
+        raise
+
+
+def _check(storage, place, package, key):
+    found = _read(storage, place)
+    give_back("update.manifest update.errors")
+    if key:
+        check_signature(key, found["signature"], found["signed"])
+        give_back("board.modulus")
+    firmware = None
+    if found["firmware"] and not found["has_firmware"]:
+        firmware = _root_firmware(storage)
+        give_back("update.slots")
+    check(found, package, sys.platform, sys.implementation.version[:3], firmware)
+    check_room(storage, found["blocks"] * _BLOCK)
+
+
+# Each of these is through with what it loads as it returns.
+def _read(storage, place):
+    from firmware.update.tree import NEW_MANIFEST
+
+    own = _mpy()
+    give_back("update.files update.tree")
+    from firmware.update.manifest import read
+
+    with storage.open(storage.root + place + NEW_MANIFEST, "rb") as lines:
+        return read(lines, own)
+
+
+def _mpy():
+    from firmware.update.files import mpy
+
+    return mpy()
+
+
+def _root_firmware(storage):
+    from firmware.update.slots import State
+
+    return State(storage).root_firmware()
 
 
 def check_room(storage, size):
     """Check that there is room for so many bytes. Raises UpdateError, OSError."""
     found = storage.os.statvfs(storage.root or "/")
-    free = max(0, found[1] * found[4] - _SPARE * BLOCK)
+    free = max(0, found[1] * found[4] - _SPARE * _BLOCK)
     if size > free:
-        raise UpdateError(
+        _refuse(
             "there is no room for the update: it takes %d bytes, and %d are free" % (size, free),
             "Remove files from the board, or make the bundle smaller.",
         )
@@ -30,25 +97,27 @@ def check(found, package, platform, micropython, firmware):
     """
     names = (found["title"], found["version"])
     if names != (package["title"], package["version"]):
-        raise UpdateError(
+        _refuse(
             "ThingsBoard calls it %s %s, but the bundle is %s %s"
             % ((package["title"], package["version"]) + names),
             "Upload it in ThingsBoard with the title and version of the bundle.",
         )
     size = found["size"] + found["contents"]
     if size != package["size"]:
+        from firmware.update.errors import passing
+
         raise passing(
             "ThingsBoard says %d bytes, but the bundle has %d" % (package["size"], size),
             "Upload it again if this stays.",
         )
     what = "the bundle %s %s " % names
     if found["boards"] and platform not in found["boards"].split(" "):
-        raise UpdateError(
+        _refuse(
             what + "is for %s, and this board is an %s" % (found["boards"], platform),
             "Assign a bundle for %s to this device or its profile." % platform,
         )
     if found["micropython"] and micropython < _numbers(found["micropython"]):
-        raise UpdateError(
+        _refuse(
             what + "needs MicroPython %s" % found["micropython"],
             "Make one for the board's: %d.%d." % micropython[:2],
         )
@@ -57,15 +126,57 @@ def check(found, package, platform, micropython, firmware):
         and not found["has_firmware"]
         and _numbers(firmware) < _numbers(found["firmware"])
     ):
-        raise UpdateError(
+        _refuse(
             what + "needs firstboot %s, and the board has %s" % (found["firmware"], firmware),
             "Make it with --firmware.",
         )
     if not found["has_application"]:
-        raise UpdateError(
+        _refuse(
             what + "has no app.py, nor an app.mpy that this board's MicroPython takes",
             "Make it of the folder that app.py is in, with .mpy files for this MicroPython.",
         )
+
+
+def check_signature(key, signature, digest):
+    """Check the signature of a bundle; raise UpdateError when it is missing or wrong.
+
+    `key`: `update.key` of config.json. `signature`: its bytes, None for none. `digest`: the SHA-256
+    of what is signed.
+    """
+    if not signature:
+        _refuse(
+            "the bundle is not signed, and config.json has an `update.key`",
+            "Sign it: bundle --sign key.pem.",
+        )
+    from firmware.board.modulus import modulus
+
+    if not is_signed(modulus(key), signature, digest):
+        _refuse(
+            "the bundle's signature is not of the key that config.json has as `update.key`",
+            "Sign it with that key: bundle --sign key.pem.",
+        )
+
+
+def is_signed(key, signature, digest):
+    """Return whether the signature of a SHA-256 was made with the key of which this is the modulus.
+
+    All are bytes, big endian. The public exponent is 65537.
+    """
+    size = len(key)
+    number = int.from_bytes(signature, "big")
+    key = int.from_bytes(key, "big")
+    if len(signature) != size or number >= key:
+        return False
+    padding = b"\xff" * (size - 3 - len(_SHA256) - len(digest))
+    expected = b"\0\1" + padding + b"\0" + _SHA256 + digest
+    return pow(number, _EXPONENT, key).to_bytes(size, "big") == expected
+
+
+def _refuse(what, fix):
+    # Loaded only then.
+    from firmware.update.errors import UpdateError
+
+    raise UpdateError(what, fix)
 
 
 def _numbers(version):

@@ -17,3 +17,8 @@ def passing(what, fix):
     error = UpdateError(what, fix)
     error.may_pass = True
     return error
+
+
+def flash_fails(error):
+    """Return the UpdateError of an OSError."""
+    return passing("the update cannot be written: %s" % error, "Free space on the flash.")

@@ -1,19 +1,18 @@
-"""A bundle is written into a slot that neither runs nor is needed to come back.
+"""A bundle is written into a slot that neither runs nor is needed to come back: where it begins.
 
-In the slot stand, besides the bundle's files: /a/package, what ThingsBoard calls it, and the key
-that it is checked by, from before the first byte on; /a/manifest.new, the manifest as it comes;
-/a/manifest, once all of it has come, is whole, signed, and for this board. Before that nothing else
-of the bundle is written. After a power cut the files themselves say how far it was.
+In its slot stand, besides the bundle's files: /a/package, what ThingsBoard calls it, and the key
+that it is checked by, from before the first byte on; /a/manifest.new, the manifest as it comes, and
+/a/manifest.rest, what comes with the last of it; /a/manifest, once all of it has come, is whole,
+signed, and for this board. Before that no file of the bundle is written. After a power cut the
+files themselves say how far it was.
 """
 
 import json
-import sys
 
 from micropython import const
 
 from firmware.memory import give_back
-from firmware.update.errors import UpdateError, passing
-from firmware.update.tree import MANIFEST, PACKAGE, discard
+from firmware.update.tree import MANIFEST, PACKAGE, REST, discard
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
@@ -22,175 +21,158 @@ _STEP = const(1024)
 class Installation:
     """A bundle's way into a slot: `begin`, `write` from `offset` on, `finish`, `switch`.
 
-    `settings`: `update` of config.json. `place`: the slot, which comes back no more from the moment
-    on that this is made. After `begin` there are `offset`: how many bytes of the bundle need not
-    come again, a multiple of 1024, or all of it; and `writer`: what `write` is, and goes on without
-    the rest. Raises UpdateError while a trial needs both slots; all methods raise it for a bundle
-    that is not taken, and FirstbootError when the flash fails.
+    `settings`: `update` of config.json. `place`: the slot. Raises UpdateError while a trial needs
+    both slots; all methods raise it for a bundle that is not taken, and FirstbootError when the
+    flash fails.
     """
 
     offset = 0
-    writer = None
+    _writer = None
 
     def __init__(self, board, settings):
         self._board = board
         self._settings = settings
-        self.place, self._unneeded, self._root_firmware = _choose(board.storage)
-        # Only now, when that is given back.
-        from firmware.update.writer import Folder
-
-        version = getattr(sys.implementation, "_mpy", 0)
-        mpy = "%d.%d" % (version & 0xFF, version >> 8 & 3) if version else "-"
-        self._folder = Folder(board.storage, self.place, MANIFEST, mpy)
+        self.place, self._unneeded = choose(board.storage)
 
     def begin(self, title, version, size, checksum):
-        """Begin with the package that ThingsBoard calls so, or go on with it.
-
-        What another one left is removed. `size`: in bytes.
-        """
+        """Begin with the package that ThingsBoard calls so, or go on with it: at `offset`."""
         package = {"title": title, "version": version, "size": size, "checksum": checksum}
-        # What came under another key was not checked by this one.
-        package["key"] = self._settings["key"]
         self.close()
         self._package = package
         self._is_finished = False
-        try:
-            if self._begun() != package or not self._has_good_manifest():
-                self._start_over()
-            self._find_offset()
-        except OSError as error:
-            raise _flash_fails(error)
-
-    def replay(self, update):
-        """Call `update` with the bytes of the bundle before `offset`, in order.
-
-        Returns False, and not all of them were there, when some are of files for other boards,
-        which no slot keeps. Then the bundle's own SHA-256 decide.
-        """
-        try:
-            return self._contents().replay(self.offset, update)
-        except OSError as error:
-            raise _flash_fails(error)
+        what = self._board, self._settings, package, self.place, self._unneeded
+        self._writer, self.offset = _done(begin, *what)
 
     def write(self, data):
         """Take the next bytes of the bundle."""
-        self.writer.write(data)
+        _done(self._writer.write, data)
+        if self._writer.is_full:
+            from firmware.update.admission import admit
+            from firmware.update.download import Writer
+            from firmware.update.intake import pass_on
+
+            _done(admit, self._board, self.place, self._package, self._settings["key"])
+            self._writer = Writer(self._board.storage, self.place)
+            _done(pass_on, self._writer)
 
     def finish(self):
         """All of it was written: check that each file is on flash as its SHA-256 says."""
-        package = self._package
-        self.begin(package["title"], package["version"], package["size"], package["checksum"])
-        if self.offset != package["size"]:
-            raise passing("the package ended before its bundle did", "It is asked for again.")
-        try:
-            is_whole = self._contents().is_whole()
-        except OSError as error:
-            raise _flash_fails(error)
-        if not is_whole:
-            self.discard()
-            raise passing(
-                "what was downloaded is not what the bundle's SHA-256 say",
-                "It is downloaded again.",
-            )
+        from firmware.update.contents import verify
+
+        self.close()
+        _done(verify, self._board, self.place)
         self._is_finished = True
 
     def switch(self):
         """Let it run from the next start on, on trial. Checks it first, if `finish` has not."""
-        if not self._is_finished:
-            self.finish()
         from firmware.update.slots import State
 
+        if not self._is_finished:
+            self.finish()
         State(self._board.storage).switch(self.place, self._package, self._settings)
 
     def close(self):
         """Close the file that is open; `begin` goes on where it was."""
-        if self.writer:
-            self.writer.close()
-            self.writer = None
-
-    def discard(self):
-        """Forget what came: `begin` starts at 0 again."""
-        self.close()
-        discard(self._board.storage, self.place, self._board.idle)
-
-    def _contents(self):
-        from firmware.update.contents import Contents
-
-        return Contents(self._board, self._folder)
-
-    def _begun(self):
-        """Return the package that was begun in the slot, None when there is none."""
-        try:
-            return json.loads(self._board.storage.read(self.place + PACKAGE) or b"")
-        except ValueError:
-            return None
-
-    def _has_good_manifest(self):
-        """Return whether the manifest, if it is there, is what was checked."""
-        if self._folder.size_of(MANIFEST) < 0:
-            return True
-        try:
-            self._contents().check_manifest()
-            return True
-        except UpdateError:
-            return False
-
-    def _start_over(self):
-        """Make the slot one that is empty, for the package."""
-        storage = self._board.storage
-        for place in self._unneeded:
-            # One that has failed, too.
-            discard(storage, place, self._board.idle)
-        from firmware.update.admission import check_room
-
-        check_room(storage, self._package["size"])
-        self._folder.make_folders(PACKAGE)
-        storage.save(self.place + PACKAGE, json.dumps(self._package).encode())
-
-    def _find_offset(self):
-        """Find out how much of the bundle is there, and be ready for what follows."""
-        from firmware.update.writer import Writer
-
-        there = self._folder.size_of(MANIFEST)
-        if there < 0:
-            key = self._settings["key"]
-            what = self._board, self._folder, self._package, key, self._root_firmware
-            self.writer = Writer(self._folder, what)
-            self.offset = 0
-            return
-        self.writer = writer = Writer(self._folder, None)
-        while not writer.left:
-            found = writer.next()
-            if not found:
-                break
-            name, size, _, is_taken = found
-            # What a board does not take is not kept, and need not come.
-            kept = self._folder.size_of(name) if is_taken else size
-            if kept > size:
-                kept = -1  # its application has written to it
-            writer.begin(*(found + (kept,)))
-            there += max(0, kept)
-        self.offset = there if there == self._package["size"] else there - there % _STEP
-        writer.again = there - self.offset
+        if self._writer:
+            self._writer.close()
+            self._writer = None
 
 
-def _choose(storage):
-    """Return the slot that may be written, all that nobody needs, and the root's version."""
-    from firmware.update.slots import State
+def _done(do, *what):
+    """Return what is returned; the flash's errors are UpdateErrors."""
+    try:
+        return do(*what)
+    except (OSError, ValueError) as error:
+        from firmware.update.errors import flash_fails
 
-    state = State(storage)
+        raise flash_fails(error)
+
+
+def choose(storage):
+    """Return the slot that may be written, and all that nobody needs.
+
+    The first comes back no more from then on. Raises UpdateError while a trial needs both.
+    """
+    state = _state(storage)
     slot = state.slot()
     if not slot:
+        from firmware.update.errors import passing
+
         raise passing(
             "the version that runs is on trial, and the one before may have to come back",
             "Wait until it is confirmed.",
         )
     # Also when all of a package is there: its application may have changed it.
     state.give_up(slot)
-    chosen = slot, state.unneeded(), state.root_firmware()
     give_back("update.slots")
-    return chosen
+    return slot, state.unneeded()
 
 
-def _flash_fails(error):
-    return passing("the update cannot be written: %s" % error, "Free space on the flash.")
+def begin(board, settings, package, place, unneeded):
+    """Begin with a package, or go on with it; return where its bytes go, and their offset.
+
+    What another one left is removed. `settings`: `update` of config.json. `package`: ThingsBoard's
+    `title`, `version`, `size` in bytes and `checksum`. `place`, `unneeded`: what `choose` gives.
+
+    The first is a firmware.update.intake.Intake or firmware.update.download.Writer; the other how
+    many bytes of the bundle need not come again, a multiple of 1024, or all of it. Raises OSError.
+    """
+    # What came under another key was not checked by this one.
+    wanted = {"key": settings["key"]}
+    for key in ("title", "version", "size", "checksum"):
+        wanted[key] = package[key]
+    storage = board.storage
+    try:
+        begun = json.loads(storage.read(place + PACKAGE) or b"")
+    except ValueError:
+        begun = None
+    if begun != wanted or not _has_good_manifest(storage, place):
+        for each in unneeded:
+            # One that has failed, too.
+            discard(storage, each, board.idle)
+        from firmware.update.admission import check_room
+        from firmware.update.files import make_folders
+
+        check_room(storage, package["size"])
+        make_folders(storage, place + PACKAGE)
+        storage.save(place + PACKAGE, json.dumps(wanted).encode())
+    storage.remove(place + REST)
+    if storage.exists(place + MANIFEST):
+        return _found(storage, place, package["size"])
+    from firmware.update.intake import Intake
+
+    return Intake(storage, place), 0
+
+
+def _has_good_manifest(storage, place):
+    from firmware.update.contents import has_good_manifest
+
+    return has_good_manifest(storage, place)
+
+
+def _found(storage, place, size):
+    """Return the Writer of what is missing of a bundle of this size, and the offset of that."""
+    from firmware.update.download import Writer
+    from firmware.update.files import begin_file, next_file, size_of
+
+    writer = Writer(storage, place)
+    there = size_of(storage, place + MANIFEST)
+    while not writer.left:
+        writer.at, file = next_file(storage, place, writer.at)
+        if not file:
+            break
+        # What a board does not take is not kept, and need not come.
+        kept = size_of(storage, file[0]) if file[3] else file[1]
+        if kept > file[1]:
+            kept = -1  # its application has written to it
+        begin_file(writer, file, kept)
+        there += max(0, kept)
+    offset = there if there == size else there - there % _STEP
+    writer.again = there - offset
+    return writer, offset
+
+
+def _state(storage):
+    from firmware.update.slots import State
+
+    return State(storage)

@@ -1,103 +1,132 @@
-"""A package is begun, and when all of it is there, checked and switched to. Imported only then."""
+"""A package is begun, admitted, and when all of it is there, checked.
 
-from firmware.errors import FirstbootError
+Imported only then. Each raises OSError when the flash fails.
+"""
+
 from firmware.memory import give_back
-from firmware.update.errors import UpdateError, passing
 
-_DOWNLOAD = "coap.block coap.blocks"
+_DOWNLOAD = "coap.block coap.blocks update.download"
 _LOADED = (
-    "update.installing update.install update.contents update.manifest update.slots update.admission"
-    " update.tree"
+    "update.installing update.install update.files update.contents update.admission update.tree"
+    " update.errors"
 )
 
 
 def begin(job):
-    """Let a Job have the Download of its package.
+    """Let a Job's package come.
 
     Raises UpdateError when it cannot be taken, or there is no room for it.
     """
     package = job.package
-    session = job.session
     if package["url"]:
+        from firmware.update.errors import UpdateError
+
         raise UpdateError(
             "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
         )
-    installation = begun(job)
+    place, job.writer, job.offset = begun(job)
+    give_back(_LOADED)
     algorithm = package["checksum_algorithm"]
-    # Only now, when what found out how much is there is not needed any more.
-    from firmware.update.checksum import checksum
-
-    taken = checksum(algorithm)
-    if taken and installation.offset and not installation.replay(taken.update):
-        taken = None
-    if not taken:
-        session.board.indicator.say(
+    job.checksum = _checksum(algorithm)
+    give_back("update.checksum")
+    if job.checksum and job.offset and not replay(job, place):
+        job.checksum = None
+    if not job.checksum:
+        job.session.board.indicator.say(
             "update: %s is not checked, but the bundle's own SHA-256" % algorithm
         )
-    writer, offset = installation.writer, installation.offset
-    del installation
-    give_back("update.checksum " + _LOADED)
-    job.begin(writer, offset, taken)
+    give_back(_LOADED)
+
+
+def admit(job):
+    """Let a Job's package be taken as its manifest is. Raises UpdateError when it is not."""
+    board = job.session.board
+    place = job.writer.place
+    # The download begins anew after it: its memory is wanted for this.
+    job.writer = job.blocks = None
+    give_back("update.intake " + _DOWNLOAD)
+    _admit(board, place, job.package, job.settings["key"])
+    give_back(_LOADED)
+    job.writer = _passed_on(board.storage, place)
+    give_back("update.intake " + _LOADED)
 
 
 def complete(job):
-    """Take the next step with a Job's package. Raises UpdateError."""
-    if job.download:
-        taken = job.download.checksum
+    """All of a Job's package has come: check it in the step after. Raises UpdateError."""
+    if job.writer:
+        taken, place = job.checksum, job.writer.place
         job.close()
-        job.checksum = taken
-        job.is_there = True
+        job.checksum, job.place = taken, place
         give_back(_DOWNLOAD)
-    elif not job.place:
-        _verify(job)
     else:
-        _restart(job)
-    give_back("update.writer " + _LOADED)
+        _verify(job)
+    give_back(_LOADED)
 
 
 def _verify(job):
     """Check that what is there is what was assigned, and what the bundle says."""
     package = job.package
-    installation = begun(job)
-    if job.checksum and job.checksum.digest().hex() != package["checksum"].lower():
-        installation.discard()
+    taken, job.checksum = job.checksum, None
+    if taken and taken.digest().hex() != package["checksum"].lower():
+        discard(job.session.board, job.place)
+        from firmware.update.errors import passing
+
         raise passing(
             "the bytes do not have the %(checksum_algorithm)s %(checksum)s" % package,
             "Upload the bundle again if this stays.",
         )
-    installation.finish()
-    job.place = installation.place
+    del taken
+    verify(job.session.board, job.place)
+    job.is_verified = True
 
 
+# What each of these loads may be given back when it has returned.
 def begun(job):
-    """Return the Installation of a Job's package, begun."""
-    # Only here, since a restart needs none.
-    from firmware.update.install import Installation
+    """Begin with a Job's package; return its slot, where its bytes go, and their offset."""
+    from firmware.update.install import begin, choose
 
-    package = job.package
-    installation = Installation(job.session.board, job.settings)
-    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
-    return installation
+    board = job.session.board
+    place, unneeded = choose(board.storage)
+    return (place,) + begin(board, job.settings, job.package, place, unneeded)
 
 
-def _restart(job):
-    """Let what is there run from the next start on, which is at once."""
-    from firmware.update.slots import State
+def _checksum(algorithm):
+    from firmware.update.checksum import checksum
 
-    session = job.session
-    storage = session.board.storage
-    try:
-        State(storage).switch(job.place, job.package, job.settings)
-    except FirstbootError as error:
-        raise passing(error.what, error.fix)
-    except MemoryError:
-        # Perhaps as it was read back.
-        if State(storage).running != job.place:
-            raise
-    try:
-        session.disconnect()
-        session.backlog.keep()
-        job.say("the board starts anew")
-    finally:
-        # Whatever happened: nothing else starts what is switched to.
-        session.board.reset()
+    return checksum(algorithm)
+
+
+def replay(job, place):
+    """Call a Job's checksum with what is there; return whether all of that could be."""
+    from firmware.update.contents import replay
+
+    return replay(job.session.board, place, job.offset, job.checksum.update)
+
+
+def _admit(*what):
+    from firmware.update.admission import admit
+
+    admit(*what)
+
+
+def _passed_on(storage, place):
+    from firmware.update.download import Writer
+    from firmware.update.intake import pass_on
+
+    writer = Writer(storage, place)
+    pass_on(writer)
+    return writer
+
+
+def verify(board, place):
+    """Check that a slot is as its SHA-256 say; else discard it, and raise UpdateError."""
+    from firmware.update.contents import verify
+
+    verify(board, place)
+
+
+def discard(board, place):
+    """Forget what is in a slot."""
+    from firmware.update.tree import discard
+
+    discard(board.storage, place, board.idle)

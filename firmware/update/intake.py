@@ -1,62 +1,43 @@
-"""A bundle's manifest as it comes, and whether the bundle is taken. Imported only for that.
-
-What reads it is given back before what judges it is loaded.
-"""
-
-import sys
+"""The bytes of a bundle's manifest as they come. Imported only for that."""
 
 from micropython import const
 
-from firmware.memory import give_back
-from firmware.update.errors import UpdateError
-from firmware.update.tree import discard
+from firmware.update.tree import NEW_MANIFEST, REST
 
 # Bytes of a manifest, and of its longest line: the signature's.
-LARGEST = const(16_384)
-LONGEST_LINE = const(710)
-
-_NEW_MANIFEST = "/manifest.new"
-_LOADED = "update.intake update.admission update.tree"
+_LARGEST = const(16_384)
+_LONGEST_LINE = const(710)
+_PIECE = const(128)  # bytes that are read at a time
 
 
 class Intake:
-    """Takes the bytes of a manifest into a slot's Folder.
+    """Where the first bytes of a bundle go: its manifest, and what comes with the last of it.
 
-    `package`: ThingsBoard's title, version and size. `key`: `update.key` of config.json.
-    `firmware`: the version of the root's. Raises UpdateError for a bundle that is not taken: then
-    nothing is left of it.
+    `is_full`: whether all of the manifest is there. Then firmware.update.admission is next, in
+    whose time there is no block in memory.
     """
 
+    is_full = False
+    _out = None
     _column = _size = 0
 
-    def __init__(self, board, folder, package, key, firmware):
-        self._board = board
-        self._folder = folder
-        self._package = package
-        self._key = key
-        self._firmware = firmware
-        self._out = folder.open(_NEW_MANIFEST, "wb")
+    def __init__(self, storage, place):
+        self.storage = storage
+        self.place = place
 
-    def take(self, data):
-        """Take bytes; return those that follow the manifest, None when it goes on.
-
-        Raises OSError, too.
-        """
-        try:
-            size = self._find_end(data)
-            self._out.write(data[:size])
-            if size is None:
-                return None
+    def write(self, data):
+        """Take the next bytes of the bundle. Raises OSError."""
+        data = memoryview(data)
+        storage = self.storage
+        place = storage.root + self.place
+        if not self._out:
+            self._out = storage.open(place + NEW_MANIFEST, "wb")
+        size = self._find_end(data)
+        self._out.write(data[:size])
+        if self.is_full:
             self.close()
-            self._check()
-        except UpdateError:
-            self.close()
-            discard(self._board.storage, self._folder.place, self._board.idle)
-            raise
-        path = self._folder.path
-        self._folder.storage.os.rename(path(_NEW_MANIFEST), path(self._folder.manifest))
-        give_back(_LOADED)
-        return data[size:]
+            with storage.open(place + REST, "wb") as rest:
+                rest.write(data[size:])
 
     def close(self):
         """Close the file."""
@@ -65,46 +46,40 @@ class Intake:
             self._out = None
 
     def _find_end(self, data):
-        """Return how many of these bytes are the manifest's, None when all are and it goes on."""
+        """Return how many of these bytes are the manifest's."""
         column = self._column
         for at in range(len(data)):
             if data[at] != 10:
                 column += 1
-                if column > LONGEST_LINE:
+                if column > _LONGEST_LINE:
                     break
             elif column:
                 column = 0
             else:
+                self.is_full = True
                 return at + 1
         self._column = column
         self._size += len(data)
-        if column > LONGEST_LINE or self._size > LARGEST:
-            from firmware.update.manifest import malformed
-
-            raise malformed("it does not begin with a manifest")
-
-    def _check(self):
-        with self._folder.open(_NEW_MANIFEST) as lines:
-            found = _read(lines, self._folder.mpy)
-        give_back("update.manifest")
-        if self._key:
-            _check_signature(self._key, found)
-            give_back("update.signature board.modulus")
-        from firmware.update.admission import BLOCK, check, check_room
-
-        version = sys.implementation.version[:3]
-        check(found, self._package, sys.platform, version, self._firmware)
-        check_room(self._board.storage, found["blocks"] * BLOCK)
+        # One that is none is refused as what it is, by who reads it.
+        self.is_full = column > _LONGEST_LINE or self._size > _LARGEST
+        return len(data)
 
 
-# Each of these is through with what it loads as it returns.
-def _read(lines, mpy):
-    from firmware.update.manifest import read
+def pass_on(writer):
+    """Give a Writer what came with the last of the manifest. Raises UpdateError, too."""
+    path = writer.place + REST
+    at = 0
+    while True:
+        piece = _piece(writer.storage, path, at)
+        if not piece:
+            break
+        writer.write(piece)
+        at += len(piece)
+    writer.storage.remove(path)
 
-    return read(lines, mpy)
 
-
-def _check_signature(key, found):
-    from firmware.update.signature import check
-
-    check(key, found["signature"], found["signed"])
+def _piece(storage, path, at):
+    # Closed again each time: what an open file takes is wanted for the one that is written.
+    with storage.open(storage.root + path, "rb") as rest:
+        rest.seek(at)
+        return rest.read(_PIECE)

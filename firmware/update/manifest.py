@@ -9,7 +9,7 @@ firmware 1.0.0            at least this firstboot in the root, for a bundle with
 file 6.3 1234 … app.mpy   the mpy version that it is for (6: any 6.x; -: any), its size in bytes,
 file - 55 … web/page.html its SHA-256 in hex, and its path, in ascending order
 sha256 …                  in hex, of all lines before this one
-signature …               when it is signed: see firmware.update.signature; of all lines before
+signature …               when it is signed: see firmware.update.admission; of all lines before
                           an empty line ends the manifest; the files' contents follow, with nothing
                           between
 """
@@ -19,20 +19,28 @@ from hashlib import sha256
 
 from micropython import const
 
-from firmware.update.errors import UpdateError
-
 _LARGEST = const(16_384)
 _LONGEST_LINE = const(200)
 _LONGEST_PATH = const(100)
 _LARGEST_FILE = const(16_777_216)
 _BLOCK = const(4096)
-_ORDER = "firstboot-bundle title version boards micropython firmware file sha256 signature"
+_ORDER = (
+    "firstboot-bundle",
+    "title",
+    "version",
+    "boards",
+    "micropython",
+    "firmware",
+    "file",
+    "sha256",
+    "signature",
+)
 _VERSION = const(2)
 _FILE = const(6)
 # What a slot never has in place of the root's, or uses itself.
 _RESERVED = (
     "main.py main.mpy boot.py boot.mpy config.json credentials.json"
-    " manifest manifest.new package package.new"
+    " manifest manifest.new manifest.rest package package.new"
 )
 
 
@@ -48,8 +56,7 @@ def read(lines, mpy):
     takes. Raises UpdateError for what is no whole manifest.
     """
     found = {"size": 0, "contents": 0, "blocks": 0, "has_firmware": False, "has_application": False}
-    order = _ORDER.split()
-    for word in order:
+    for word in _ORDER:
         found[word] = None
     before_sha256 = sha256()
     before_signature = sha256()
@@ -66,7 +73,7 @@ def read(lines, mpy):
             found["signed"] = before_signature.digest()
             return found
         word, value = _split(line)
-        at = order.index(word) if word in order else -1
+        at = _ORDER.index(word) if word in _ORDER else -1
         if (at <= last and not at == last == _FILE) or (last < _VERSION and at != last + 1):
             raise malformed("a line of its manifest does not belong there: %s" % word[:20])
         last = at
@@ -143,7 +150,7 @@ def _check_path(path):
         or ".." in parts
         or parts[0] in _RESERVED.split(" ")
     ):
-        raise UpdateError(
+        raise _error(
             "the bundle has a file that does not belong into a slot: %s" % path[:_LONGEST_PATH],
             "Make it with `bundle`, without that file.",
         )
@@ -158,7 +165,14 @@ def _base64(value):
 
 def malformed(why):
     """Return the UpdateError of a package that is no bundle."""
-    return UpdateError(
+    return _error(
         "the package is no bundle that this firmware reads: " + why,
         "Upload what `bundle` makes, and nothing else.",
     )
+
+
+def _error(what, fix):
+    # Loaded only then.
+    from firmware.update.errors import UpdateError
+
+    return UpdateError(what, fix)

@@ -3,16 +3,16 @@
 All of it stands in /slots.json. Imported only for a step of that.
 """
 
+from time import ticks_add
+
 from micropython import const
 
 from firmware.coap.message import POST
 from firmware.errors import FirstbootError
 from firmware.memory import give_back, give_back_room
 from firmware.retry import backoff
-from firmware.thingsboard.ota import KINDS, assigned, state_of
 from firmware.thingsboard.telemetry import encoded
 from firmware.update.slots import State
-from firmware.update.tree import discard
 
 _STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 # How often a package is begun again that may pass then.
@@ -26,7 +26,7 @@ def look(job, values):
     job.is_untold = bool(state.untold())
     package = _chosen(state, values)
     if not (package and job.package and package["mark"] == job.package["mark"]):
-        job.end()
+        _end(job)
         if package:
             _begin(job, package, state.found["progress"])
     give_back(_LOADED)
@@ -40,8 +40,20 @@ def _begin(job, package, progress):
     drawn = job.session.board.random(2)
     # Boards that are assigned a package together must not ask for it together.
     wait = job.settings["spread"] * 1000 * (drawn[0] << 8 | drawn[1]) >> 16
-    job.begin_in(wait)
+    _wait(job, wait)
     job.say("is assigned; it begins within %d s" % (wait // 1000 + 1))
+
+
+def _wait(job, ms):
+    """Let a Job do nothing for its package for so long."""
+    job.not_before = ticks_add(job.session.board.ticks(), ms)
+
+
+def _end(job):
+    """There is nothing to take any more: let a Job give back what a package took."""
+    job.tries = 0
+    job.package = None
+    job.close()
 
 
 def _chosen(state, values):
@@ -50,6 +62,8 @@ def _chosen(state, values):
     None for one that runs or has failed, and for any while what runs is on trial: what became of it
     is told first.
     """
+    from firmware.thingsboard.ota import KINDS, assigned
+
     for kind in KINDS:
         package = assigned(values, kind)
         if package:
@@ -83,7 +97,8 @@ def tell(job):
     package = job.package
     state = _STATES[job.told]
     job.say(state)
-    yield from _send(job.session, state_of(package["kind"], state))
+    yield from _send(job.session, _state_of(package["kind"], state))
+    give_back("thingsboard.ota")
     # First, since it is told once also when the flash is full.
     job.told += 1
     State(job.session.board.storage).keep([package["kind"], package["mark"], job.told])
@@ -94,10 +109,10 @@ def tell_outcome(job):
     """The steps that tell how an update has ended, and note that it was told."""
     state = State(job.session.board.storage)
     found = state.found
-    kind = found["progress"][0] if found["progress"] else KINDS[0]
+    kind = found["progress"][0] if found["progress"] else "sw"
     outcome = state.untold()
     why = found["failed"]["why"] if outcome == "FAILED" else None
-    yield from _send(job.session, state_of(kind, outcome, why, state.package()))
+    yield from _send(job.session, _state_of(kind, outcome, why, state.package()))
     try:
         state.told(outcome)
     except FirstbootError:
@@ -106,6 +121,12 @@ def tell_outcome(job):
     # As in tell. The answer may have ended a trial.
     job.is_untold = bool(state.untold())
     give_back(_LOADED)
+
+
+def _state_of(*what):
+    from firmware.thingsboard.ota import state_of
+
+    return state_of(*what)
 
 
 def _send(session, values):
@@ -121,13 +142,13 @@ def fail(job, error):
     job.tries += 1
     if error.may_pass and job.tries < _MOST_TRIES:
         job.close()
-        job.begin_in(backoff(job.tries, board.random))
+        _wait(job, backoff(job.tries, board.random))
     else:
         _refuse(board.storage, package, job.told, why)
-        job.end()
+        _end(job)
         job.is_untold = True
     # With what it failed in.
-    give_back_room("update", "watch trial start job errors")
+    give_back_room("update", "watch trial start job")
 
 
 def no_memory(board, package, told):
@@ -148,6 +169,8 @@ def _refuse(storage, package, told, why):
         slot = state.slot()
         if not slot or slot == state.before:
             raise
+        from firmware.update.tree import discard
+
         # What came of it has taken the room for that.
         discard(storage, slot)
         _note(state, package, told, why)

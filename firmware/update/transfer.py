@@ -13,7 +13,6 @@ from firmware.coap.message import GET
 from firmware.errors import FirstbootError
 from firmware.memory import give_back
 from firmware.thingsboard.ota import package_path
-from firmware.update.errors import UpdateError
 
 _CONTENT = const(0x45)
 _UNAUTHORIZED = const(0x81)
@@ -26,78 +25,90 @@ _SMALLEST_BLOCK = const(16)
 _LONGEST_DOUBT = const(600_000)
 
 
-def begin(download, timeout):
-    """The steps to the next block of a Download; they return its Blocks, and None.
+def begin(job, timeout, check):
+    """The steps to the next block of a Job's package; they return its Blocks, and None.
 
-    Or None, and the response that refuses it. `timeout`: in ms, of each message.
+    Or None, and the response that refuses it. `timeout`: in ms, of each message. `check(job,
+    blocks, response)`: is given the first response when another one than the next block's is.
     """
-    client = download.session.client
-    path = package_path(download.session.credentials, download.kind)
-    check, etag = download.check_size, None
-    if download.offset:
-        first = Blocks(client, path, _drop, 0, None, check, (), _SMALLEST_BLOCK)
+    client = job.session.client
+    path = _path(job)
+    etag = None
+    if job.offset:
+        first = Blocks(client, path, 0, None, (), _SMALLEST_BLOCK)
         response = yield from first.next(timeout)
         if response.code != _CONTENT:
             return None, response
-        check, etag = None, first.etag
+        check(job, first, response)
+        etag = first.etag
     give_back("update.transfer thingsboard.ota")
-    return Blocks(client, path, download.write, download.offset, etag, check), None
+    blocks = Blocks(client, path, job.offset, etag)
+    if job.offset:
+        blocks.size = job.package["size"]
+    return blocks, None
 
 
-def chunk(download, timeout):
+def chunk(job, timeout):
     """The steps of one block by ThingsBoard's own parameters; they return the response."""
-    client = download.session.client
-    path = package_path(download.session.credentials, download.kind)
-    path += "?size=%d&chunk=%d" % (_BLOCK, download.offset // _BLOCK)
-    response = yield from client.steps(GET, path, timeout=timeout)
+    path = _path(job) + "?size=%d&chunk=%d" % (_BLOCK, job.offset // _BLOCK)
+    response = yield from job.session.client.steps(GET, path, timeout=timeout)
     if response.code != _CONTENT:
-        return refused(download, response)
+        refused(job, response)
+        return response
     # Smaller blocks can have ended within it.
-    there = download.offset % _BLOCK
-    if len(response.payload) != min(_BLOCK, download.size - download.offset + there):
+    there = job.offset % _BLOCK
+    if len(response.payload) != min(_BLOCK, job.package["size"] - job.offset + there):
         from firmware.coap.misfit import misfit
 
         raise misfit("a chunk of %d bytes" % len(response.payload))
-    download.write(memoryview(response.payload)[there:])
+    response.payload = memoryview(response.payload)[there:]
     return response
 
 
-def refused(download, response):
-    """Return the response to a Download that is no block, None when it is to ask by chunks."""
+def refused(job, response):
+    """Take a response that is no block, as what is to be done then says.
+
+    Lets a Job ask by chunks, or raises FirstbootError, UpdateError for what stays.
+    """
     code = response.code
-    credentials = download.session.credentials
+    credentials = job.session.credentials
     if code == _UNAUTHORIZED and credentials["credentialsType"] == "X509_CERTIFICATE":
-        raise UpdateError(
+        _refuse(
             "ThingsBoard gives packages to access tokens alone, and this board has a"
             " certificate (its issue 13097)",
             "Give the board an ACCESS_TOKEN, or update it by cable.",
         )
     if code == _NOT_FOUND:
-        doubt(download, "ThingsBoard has no package for this device, though it has assigned one")
+        doubt(job, "ThingsBoard has no package for this device, though it has assigned one")
     if code in _NO_BLOCKS:
-        if download.by_chunks:
+        if job.by_chunks:
             from firmware.coap.failure import code_name
 
-            raise UpdateError(
+            _refuse(
                 "ThingsBoard answered %s when it was asked for the package" % code_name(code),
                 "See ThingsBoard's log.",
             )
-        download.by_chunks = True
-        return None
-    return response
+        job.by_chunks = True
 
 
-def doubt(download, what):
+def doubt(job, what):
     """Ask what is assigned; what stays doubtful is an error. Raises FirstbootError."""
-    session = download.session
+    session = job.session
     now = session.board.ticks()
-    if download.doubtful_since is None:
-        download.doubtful_since = now
-    if ticks_diff(now, download.doubtful_since) > _LONGEST_DOUBT:
-        raise UpdateError(what, "Assign it again.")
+    if job.doubtful_since is None:
+        job.doubtful_since = now
+    if ticks_diff(now, job.doubtful_since) > _LONGEST_DOUBT:
+        _refuse(what, "Assign it again.")
     session.observed.doubt()
     raise FirstbootError(what, "Nothing to do at first: the board asks again.")
 
 
-def _drop(data):
-    pass
+def _refuse(what, fix):
+    # Loaded only then.
+    from firmware.update.errors import UpdateError
+
+    raise UpdateError(what, fix)
+
+
+def _path(job):
+    return package_path(job.session.credentials, job.package["kind"])

@@ -5,6 +5,8 @@ from micropython import const
 # What a slot has besides the files of its bundle, see firmware.update.install.
 PACKAGE = "/package"
 MANIFEST = "/manifest"
+NEW_MANIFEST = "/manifest.new"
+REST = "/manifest.rest"
 
 _DIRECTORY = const(0x4000)
 

@@ -6,6 +6,7 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
+from firmware.errors import FirstbootError
 from firmware.memory import drop_half_loaded, give_back, give_back_room
 from firmware.retry import backoff
 
@@ -66,10 +67,10 @@ class Watch:
         job = self._job
         if not job:
             return False
-        if job.is_done():
-            self._give_back()
-            return False
-        return job.is_due()
+        if job.is_untold or job.package:
+            return job.is_due()
+        self._give_back()
+        return False
 
     def step(self):
         """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
@@ -85,7 +86,10 @@ class Watch:
                 self._is_new = False
                 self._not_before = None
             if self.is_due():
-                yield from self._job.step()
+                try:
+                    yield from self._job.step()
+                except FirstbootError as error:
+                    self._job.failed(error)
         except MemoryError:
             self._do_without()
 

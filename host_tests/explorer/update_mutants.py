@@ -8,8 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from unittest.mock import patch
 
-from firmware.update import slots, states, tree
-from firmware.update.contents import Contents
+from firmware.update import contents, slots, states, tree
 from firmware.update.install import Installation
 from firmware.update.slots import State
 from host_tests.explorer.updates import STATES
@@ -134,7 +133,7 @@ MUTANTS = {
         "it ends with 2",
     ),
     "nothing looks at what was written": (
-        _off(Contents, "is_whole", lambda self: True),
+        _off(contents, "is_whole", lambda *what: True),
         "the first update",
         NOT_WHOLE,
     ),
@@ -165,7 +164,7 @@ def _noted_first(job):
     package, state = job.package, STATES[job.told]
     storage = job.session.board.storage
     State(storage).keep([package["kind"], package["mark"], job.told + 1])
-    yield from states._send(job.session, states.state_of(package["kind"], state))
+    yield from states._send(job.session, states._state_of(package["kind"], state))
     job.told += 1
 
 
@@ -173,7 +172,7 @@ def _outcome_noted_first(job):
     state = State(job.session.board.storage)
     what = state.untold()
     state.told(what)
-    yield from states._send(job.session, states.state_of("sw", what))
+    yield from states._send(job.session, states._state_of("sw", what))
     job.is_untold = False
 
 

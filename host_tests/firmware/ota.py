@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import installing, job, transfer, watch
+from firmware.update import download, installing, job, states, transfer, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -33,8 +33,8 @@ _AGAIN = (0, 2_750, 8_250, 19_250, 41_250)
 _LIFETIME = 300_000  # ms, of a transfer
 _FLUSH = 4  # blocks that are lost in a cut at most
 
-job.ticks_add = ticks_add
-job.ticks_diff = transfer.ticks_diff = Clock().ticks_diff
+states.ticks_add = ticks_add
+job.ticks_diff = download.ticks_diff = transfer.ticks_diff = Clock().ticks_diff
 watch.ticks_add, watch.ticks_diff = ticks_add, Clock().ticks_diff
 
 
@@ -66,18 +66,16 @@ class Installation:
     """
 
     refusal = broken = None
+    is_full = False
     room = 60_000
 
-    def __init__(self, board, settings):
+    def __init__(self, board):
         self._storage = board.storage
-        self._state = State(board.storage)
-        self.offset = 0
-        self.writer = self
         self.place = "/a"
-        self._data = bytearray()
 
-    def begin(self, title, version, size, checksum):
-        package = {"title": title, "version": version, "size": size, "checksum": checksum}
+    def begin(self, assigned):
+        size = assigned["size"]
+        package = {key: assigned[key] for key in ("title", "version", "size", "checksum")}
         self._package = package
         if self._read("/begun") != package:
             if size > self.room:
@@ -87,11 +85,6 @@ class Installation:
         there = len(self._storage.read("/data") or b"")
         self.offset = there if there == size else there & -BLOCK
         self._data = bytearray((self._storage.read("/data") or b"")[: self.offset])
-
-    def replay(self, update):
-        for place in range(0, self.offset, 512):
-            update(memoryview(self._data)[place : min(place + 512, self.offset)])
-        return True
 
     def write(self, data):
         if self.refusal:
@@ -107,7 +100,7 @@ class Installation:
         if self.broken:
             self.discard()
             raise self.broken
-        assert len(self._storage.read("/data")) == self._package["size"]
+        assert len(self._storage.read("/data")) == self._read("/begun")["size"]
 
     def discard(self):
         self._storage.remove("/begun")
@@ -121,18 +114,40 @@ class Installation:
         return content and json.loads(content)
 
 
-def _begun(job):
-    """The stand-in on the board of a Site whose flash has no folders."""
-    board, package = job.session.board, job.package
-    if not hasattr(board, "has_no_folders"):
-        return _really_begun(job)
-    installation = Installation(board, job.settings)
-    installation.begin(package["title"], package["version"], package["size"], package["checksum"])
-    return installation
+class _StandIn:
+    """What firmware.update.installing calls, on the board of a Site whose flash has no folders."""
+
+    def begun(job):
+        installation = Installation(job.session.board)
+        installation.begin(job.package)
+        return installation.place, installation, installation.offset
+
+    def replay(job, place):
+        data = job.session.board.storage.read("/data")
+        for at in range(0, job.offset, 512):
+            job.checksum.update(memoryview(data)[at : min(at + 512, job.offset)])
+        return True
+
+    def verify(board, place):
+        Installation(board).finish()
+
+    def discard(board, place):
+        Installation(board).discard()
 
 
-_really_begun = installing.begun
-installing.begun = _begun
+def _stand_in(name):
+    really, instead = getattr(installing, name), getattr(_StandIn, name)
+
+    def chosen(of, *more):
+        board = of.session.board if hasattr(of, "session") else of
+        return (instead if hasattr(board, "has_no_folders") else really)(of, *more)
+
+    setattr(installing, name, chosen)
+
+
+STAND_INS = ("begun", "replay", "verify", "discard")
+for _name in STAND_INS:
+    _stand_in(_name)
 
 
 class Flash(Folders):

@@ -4,7 +4,7 @@ import json
 
 from firmware.update.errors import UpdateError
 from host_tests.firmware.helpers import raises
-from host_tests.firmware.updates import MPY, TITLE, Site, bundle, sealed
+from host_tests.firmware.updates import MPY, TITLE, Site, bundle, replay, sealed
 
 FILES = {"app.py": b"def run(credentials): pass\n" * 100, "web/page.html": b"<p>", "zero": b""}
 
@@ -76,7 +76,7 @@ def test_a_download_goes_on_where_it_was():
         again = site.begin(content)
         assert stop - 16_384 - 1024 < again.offset <= stop and again.offset % 1024 == 0
         replayed = bytearray()
-        assert again.replay(replayed.extend)
+        assert replay(again, replayed.extend)
         assert replayed == content[: again.offset]
         again.write(content[again.offset :])
         again.finish()
@@ -154,7 +154,7 @@ def test_files_for_other_boards_are_not_kept():
     site = Site()
     site.begin(content).write(content[:-100])
     again = site.begin(content)
-    assert 0 < again.offset < len(content) and not again.replay(lambda data: None)
+    assert 0 < again.offset < len(content) and not replay(again, lambda data: None)
     again.write(content[again.offset :])
     again.finish()
     assert site.files("/a") == kept
@@ -228,6 +228,7 @@ def test_files_that_leave_their_place_are_refused():
         "manifest",
         "package",
         "manifest.new/x",
+        "manifest.rest",
         "package.new/x",
         "x" * 101,
     ):

@@ -1,11 +1,11 @@
-"""firmware.update.signature: what the key in config.json signed, and nothing else."""
+"""firmware.update.admission: what the key in config.json signed, and nothing else."""
 
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 
 from firmware.board.modulus import modulus
+from firmware.update.admission import check_signature, is_signed
 from firmware.update.errors import UpdateError
-from firmware.update.signature import check, is_signed
 from host_tests.firmware.helpers import raises
 from host_tests.firmware.updates import Site, bundle
 
@@ -27,7 +27,7 @@ SIGNED = sha256(b"a bundle's manifest\n").digest()
 
 def test_what_was_signed():
     assert is_signed(modulus(KEY), SIGNATURE, SIGNED)
-    check(KEY, SIGNATURE, SIGNED)
+    check_signature(KEY, SIGNATURE, SIGNED)
 
 
 def test_what_was_not():

@@ -6,7 +6,18 @@ import sys
 from hashlib import sha256
 
 from firmware.board.storage import Storage
-from firmware.update import install, installing, intake, slots, states, transfer, watch
+from firmware.update import (
+    admission,
+    contents,
+    files,
+    flow,
+    install,
+    installing,
+    slots,
+    states,
+    transfer,
+    watch,
+)
 from firmware.update.install import Installation
 from host_tests.firmware.world import ENOENT, ENOSPC, Stub, os_error
 
@@ -17,7 +28,18 @@ TITLE = "my-app"
 MPY = "%d.%d" % (getattr(sys.implementation, "_mpy", 0) & 0xFF, 3)
 
 # What is given back would be another when it is imported anew.
-for _module in (install, installing, intake, slots, states, transfer, watch):
+for _module in (
+    admission,
+    contents,
+    files,
+    flow,
+    install,
+    installing,
+    slots,
+    states,
+    transfer,
+    watch,
+):
     _module.give_back = lambda steps: None
 states.give_back_room = watch.give_back_room = lambda room, but: None
 
@@ -154,6 +176,11 @@ class Site:
     def put(self, path, content):
         """Put JSON on the flash."""
         self.folders.files[path] = json.dumps(content).encode()
+
+
+def replay(installation, update):
+    """Give `update` what an Installation has of a bundle; return whether it is all."""
+    return contents.replay(installation._board, installation.place, installation.offset, update)
 
 
 def bundle(files, version="2", sign=None, mpy="-", **lines):

@@ -35,7 +35,7 @@ PACK = "firmware.pack"
 # What an update never brings: it stands in the root of the flash, and stays.
 _NEVER = ("main.py", "main.mpy", "boot.py", "boot.mpy", "config.json", "credentials.json")
 # A slot's own.
-_TAKEN = ("manifest", "manifest.new", "package", "package.new")
+_TAKEN = ("manifest", "manifest.new", "manifest.rest", "package", "package.new")
 _VERSION = re.compile(r"\d+(\.\d+)*\Z")
 _MPY = re.compile(r"-|\d+(\.\d+)?\Z")
 

@@ -18,13 +18,13 @@ import thin_board
 from micropython import const
 
 _BLOCK = const(1024)  # bytes
-_SZX = const(6)
+_BLOCK2 = const(23)
 _EACH = 8  # reads
 # Not of an update that goes well.
-_RARE = "murmur3 pack start trial"
+_RARE = "pack start trial"
 _OTHERS = "thingsboard.ota coap.block coap.blocks board.kept board.modulus"
 # What is loaded in the steps of an update, the last of those that are.
-_STEPS = "job states transfer installing intake manifest admission"
+_STEPS = "job flow states transfer installing files intake admission manifest"
 
 
 class Restarted(BaseException):
@@ -73,7 +73,7 @@ class Server:
         # The datagram of a block is put together here, so that it takes a board's heap only once.
         self.buffer = memoryview(bytearray(_BLOCK + 32))
         self.length = 0
-        self.number = self.bytes = self.datagrams = self.blocks = self.longest = 0
+        self.number = self.bytes = self.datagrams = self.longest = 0
 
     def send(self, datagram):
         code = datagram[1]
@@ -99,13 +99,16 @@ class Server:
 
     def block(self, datagram, token):
         """Answer with a block: the first one after an empty ACK, others on it."""
-        number = self.blocks
-        self.blocks += 1
+        from firmware.coap.message import decode, uint
+
+        asked = uint(decode(memoryview(datagram)).option(_BLOCK2))
+        number, szx = asked >> 4, asked & 7
+        size = 16 << szx
         is_first = not number
         if is_first:
             self.replies.append(b"\x60\x00" + datagram[2:4])
-        more = (number + 1) * _BLOCK < self.size
-        block = number << 4 | more << 3 | _SZX
+        more = (number + 1) * size < self.size
+        block = number << 4 | more << 3 | szx
         value = bytes((block,)) if block < 256 else bytes((block >> 8, block & 255))
         head = bytes((0x40 | (0 if is_first else 0x20) | len(token), 0x45))
         head += (self.id() if is_first else datagram[2:4]) + token
@@ -114,7 +117,8 @@ class Server:
             head += b"\x54" + self.size.to_bytes(4, "big")
         head += b"\xff"
         self.buffer[: len(head)] = head
-        read = self.file.readinto(self.buffer[len(head) : len(head) + _BLOCK])
+        self.file.seek(number * size)
+        read = self.file.readinto(self.buffer[len(head) : len(head) + size])
         self.length = len(head) + read
 
     def receive(self, size, timeout):
