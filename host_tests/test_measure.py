@@ -319,8 +319,8 @@ def test_goals_that_other_commands_measure_are_named():
     on_32, on_64 = io.StringIO(), io.StringIO()
     for bits, said in ((32, on_32), (64, on_64)):
         Console(file=said, width=140).print(report.elsewhere(bits))
-        for command in ("measure --pico-w", "test", "demo"):
-            assert command in said.getvalue()
+        for verb in ("measure --pico-w", "test", "demo"):
+            assert verb in said.getvalue()
     label = "32 bits: smallest heap for a refusal"
     assert label in on_64.getvalue() and label not in on_32.getvalue()
 

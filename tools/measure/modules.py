@@ -41,13 +41,19 @@ def loaded_with(name: str, source: Path) -> list[Path]:
     return [files[name] for name in names]
 
 
-def heap_by_name(bench: Bench, names: list[str]) -> dict[str, int]:
-    """The heap that each of these modules keeps, without what it imports and interned names."""
-    files = _files(bench.source)
+def in_order(names: list[str], source: Path) -> list[str]:
+    """These modules and those that they import as they are imported, what is imported first."""
+    files = _files(source)
     ordered = [name for name in names if name not in files]  # rooms
     for name in names:
         if name in files:
-            _add(name, files, bench.source, ordered)
+            _add(name, files, source, ordered)
+    return ordered
+
+
+def heap_by_name(bench: Bench, names: list[str]) -> dict[str, int]:
+    """The heap that each of these modules keeps, without what it imports and interned names."""
+    ordered = in_order(names, bench.source)
     kept = dict(zip(ordered, heap_of(bench, ordered)))
     return {name: kept[name] for name in names}
 

@@ -15,9 +15,11 @@ from tools.fake_thingsboard.dtls import DTLSRelay
 from tools.fake_thingsboard.endpoint import Endpoint
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
-from tools.measure.bench import SCRIPTS, MeasureError, compile_to
-from tools.measure.figures import LEAST_FILES
+from tools.measure.bench import SCRIPTS, MeasureError, bench, compile_to
+from tools.measure.figures import LEAST_FILES, PowerUps
+from tools.measure.modules import in_order
 from tools.measure.peers import LEAST, MICROCOAPY
+from tools.measure.responder import Responder
 from tools.pico_w.flash_file import put_firmware
 from tools.pico_w.heap import QUESTION, Heap
 from tools.pico_w.image import version_of
@@ -68,6 +70,20 @@ def run(credentials):
     device.send_telemetry({"temperature": 21.5})
     device.sleep(600_000)
 """
+# Imports the modules again that a first power-up imports, in the order that they want each other.
+_IMPORTS = """\
+import sys, time
+
+def run(credentials):
+    names = {!r}.split()
+    for name in names:
+        sys.modules.pop(name, None)
+    began = time.ticks_us()
+    for name in names:
+        __import__(name)
+    print("imported in", time.ticks_diff(time.ticks_us(), began), "us")
+"""
+_IMPORTED = re.compile(r"imported in (\d+) us")
 _STARTED = re.compile(r"app\.py at (\d+) with (\d+) bytes")
 
 
@@ -169,6 +185,8 @@ def measure(
     found["ms_radio"] = _radio(run)
     for key in ("ms_credentials", "ms_to_join"):
         found[key + "_beyond"] = found[key] - found["ms_radio"]
+    say("its imports")
+    found["ms_importing"] = _importing(run)
     say("a Device at work")
     found.update(_device(run))
     for key in ("", "_refusal"):
@@ -296,16 +314,31 @@ def _second(run: Run, files: bytes) -> dict[str, float]:
     }
 
 
-def _device(run: Run) -> dict[str, float]:
-    name, token = "sensor-at-work", "x" * 20
-    run.endpoint.thingsboard.add_device(name, token)
+def _credentials(name: str, token: str) -> dict[str, bytes]:
+    """The file of a board that is provisioned."""
     credentials = {
         "server": f"coap://{GATEWAY}",
         "deviceName": name,
         "credentialsType": "ACCESS_TOKEN",
         "credentialsValue": token,
     }
-    files = {"credentials.json": json.dumps(credentials).encode()}
+    return {"credentials.json": json.dumps(credentials).encode()}
+
+
+def _importing(run: Run) -> float:
+    """What the imports of a first power-up take, in ms."""
+    with bench() as there, Responder() as responder:
+        files = PowerUps(there, responder, "mpy").loaded()
+        names = in_order([".".join(file.with_suffix("").parts) for file in files], there.source)
+    run.power_up(_flash(_IMPORTS.format(" ".join(names)).encode(), _credentials(_NAME, "x" * 20)))
+    run.until(" us")
+    return int(_IMPORTED.findall(run.console)[-1]) / 1000
+
+
+def _device(run: Run) -> dict[str, float]:
+    name, token = "sensor-at-work", "x" * 20
+    run.endpoint.thingsboard.add_device(name, token)
+    files = _credentials(name, token)
     run.power_up(_flash(_AT_WORK, files))
     run.until(" bytes")
     free, garbage = map(int, _LEAVES.findall(run.console)[-1])

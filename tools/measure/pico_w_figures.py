@@ -56,6 +56,7 @@ FIGURES = (
     Figure("ms_to_join_beyond", "… until the Wi-Fi is joined, config.json read"),
     Figure("ms_to_ask", "… from then until it asks ThingsBoard: modules loaded"),
     Figure("ms_to_save", "… from then until its credentials are saved"),
+    Figure("ms_importing", "… in all of it: importing the same modules in app.py"),
     Figure("ms_application_again", "ms from reset to app.py at the second power-up", goal=150),
     Figure("ms_exchange", "ms from the first datagram to the token", 0.1),
     Figure("erases", "flash sectors erased in the first power-up", 0),
