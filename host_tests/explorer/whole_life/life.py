@@ -134,7 +134,8 @@ class Life(Witness):
                 self._power_up()
                 break
             except PowerCut:
-                self.memory, self.is_cold = b"", self.plan.is_cold
+                self._lose_memory()
+                self.is_cold = self.plan.is_cold
                 self._lose("the power was cut")
                 self.wire.is_cut = False
                 self.wire.advance(self.off_for)
@@ -254,6 +255,12 @@ class Life(Witness):
             )
         self.lost |= lost
         return lost
+
+    def _lose_memory(self) -> None:
+        """The memory that lasts is lost, and readings in it that no application has taken back."""
+        kept, self.memory = json.loads(self.memory or b"null"), b""
+        if kept and not self.application:
+            self.lost |= {values["r"] for _, values in kept["telemetry"]} - self._on_flash()
 
     def _on_flash(self) -> set[int]:
         """What waits there, and in the memory that lasts."""
