@@ -281,6 +281,18 @@ def test_a_cut_at_every_operation_of_a_real_installation():
         updated(number)
 
 
+def test_a_download_begins_anew_when_the_bundle_was_judged():
+    """In between there is no block in memory, nor what blocks need."""
+    data = updates.bundle({"app.py": b"x" * 3000, "z": b""}, "1")
+    site = Site(config=SOON, flash=Flash())
+    site.run(5_000)
+    site.assign("1", title=updates.TITLE, data=data)
+    site.run(60_000, until_reset=True)
+    assert site.packages.blocks == [(0, 6), (0, 0)] + [(number, 6) for number in range(1, 4)]
+    assert "/a/manifest.rest" not in site.flash.files
+    assert site.flash.files["/a/app.py"] == b"x" * 3000 and site.flash.files["/a/z"] == b""
+
+
 def test_a_cut_at_every_datagram():
     site, _ = assigned(size=3000)
     first = site.wire.count
