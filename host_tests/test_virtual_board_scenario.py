@@ -46,6 +46,27 @@ def test_led_changes_are_recorded(bench, kind, seen, runtime):
 
 
 @both_runtimes
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [
+        ("esp32", ["24 invalid pin", "34 pin can only be input", "39 pin can only be input"]),
+        ("rp2", ["30 invalid pin", 'GP25 unknown named pin "GP25"']),
+    ],
+)
+def test_pins_that_are_no_output(bench, kind, refused, runtime):
+    main = """
+        import machine
+        for pin in %r:
+            try:
+                machine.Pin(pin, machine.Pin.IN).init(machine.Pin.OUT)
+            except ValueError as error:
+                print(pin, error)
+    """
+    pins = {"esp32": (2, 24, 33, 34, 39), "rp2": (25, 30, "GP22", "GP25", "WL_GPIO1")}[kind]
+    assert bench.play(main % (pins,), kind, runtime).lines == refused
+
+
+@both_runtimes
 def test_ticks_wrap(bench, runtime):
     main = """
         import time

@@ -116,6 +116,15 @@ watch(300)
 
 
 @both_runtimes
+def test_an_esp32_that_has_left_says_idle_also_while_it_joins_anew(bench, runtime):
+    main = join(until=1010) + "wlan.disconnect()\nwatch(20)\n"
+    again = "wlan.connect('home', 'correct horse')\nwatch(300)\n"
+    seen = ["1001 False", "1010 True", "1000 False"]
+    assert bench.play(main, runtime=runtime).lines == seen
+    assert bench.play(main + again, runtime=runtime).lines == [*seen, "1000 False", "1010 True"]
+
+
+@both_runtimes
 def test_first_join_of_pico_w_may_be_refused_with_the_right_password(bench, runtime):
     main = join(until=-3) + "wlan.connect('home', 'correct horse')\nwatch(300)\n"
     outcome = bench.play(main, "rp2", runtime, first_join_refused=True)

@@ -85,8 +85,9 @@ def _join(board, wifi, patience):
             wlan.active(False)
             yield _OFF
         switch_on(board, wifi)
-        if wlan.status() not in (1000, 0):  # idle
-            # A soft reset ends neither an association nor an ESP32's attempts at one.
+        if wlan.status():
+            # A soft reset ends neither an association nor an ESP32's attempts at one, which can
+            # say of them that it is idle.
             wlan.disconnect()
         status = yield from _connect(board, wlan, ssid, wifi["password"] or None, patience)
     except Exception as error:

@@ -100,6 +100,19 @@ def test_a_join_that_a_soft_reset_left_behind():
         assert world.network.isconnected()
 
 
+def test_a_join_that_was_given_up_after_another_network_was_left():
+    """An ESP32 says then that it is idle, and goes on."""
+    world, config = made("esp32")
+    join(world, config)
+    world.network.disconnect()
+    world.network.joins = [[(FOR_EVER, 0)], [(300, 1010)]]
+    world.network.connect("Home", WIFI_PASSWORD)
+    world.clock.sleep_ms(100)
+    assert world.network.status() == 1000
+    join(world, config)
+    assert world.network.isconnected()
+
+
 def test_hostname_and_country_before_the_radio_is_on():
     for country in ("DE", None):
         world, config = made("rp2", country=country)

@@ -262,6 +262,8 @@ class Network:
     wedged_until = "cycle"
     # In a network, whether with an address or not.
     is_associated = False
+    # An ESP32 that has left a network says that it is idle, also while it joins anew.
+    has_left = False
 
     def __init__(self, kind, clock):
         self.kind = kind
@@ -301,7 +303,7 @@ class Network:
     def connect(self, ssid, *key):
         if not self.is_active:
             raise OSError("Wifi Not Started")
-        if self.kind == "esp32" and self.status() == self.STAT_CONNECTING:
+        if self.kind == "esp32" and self._shown() == self.STAT_CONNECTING:
             raise OSError("Wifi Internal State Error")
         self._call("connect", ssid, *key)
         if isinstance(self.wedged, Exception):
@@ -313,6 +315,7 @@ class Network:
 
     def disconnect(self):
         self._call("disconnect")
+        self.has_left = self.has_left or self.isconnected()
         self.since = None
 
     def isconnected(self):
@@ -324,6 +327,13 @@ class Network:
             if not self.is_associated:
                 raise OSError("Wifi Not Connected")
             return -60
+        status = self._shown()
+        if self.kind == "esp32" and self.has_left and status == self.STAT_CONNECTING:
+            return self.STAT_IDLE
+        self.has_left = self.has_left and status == self.STAT_IDLE
+        return status
+
+    def _shown(self):
         if self.since is None:
             return self.STAT_IDLE
         status = self.STAT_CONNECTING

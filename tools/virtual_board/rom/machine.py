@@ -12,6 +12,8 @@ from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _WATCHDOG_MS_MAX = 8388  # of a Pico W
+_INPUT_ONLY = range(34, 40) if _ESP32 else ()
+_OUTPUT = 2  # in an ESP32's modes
 
 PWRON_RESET = 1
 WDT_RESET = 3
@@ -83,6 +85,8 @@ class Pin:
         self.init(mode, pull, value=value)
 
     def init(self, mode=-1, pull=-1, *, value=None):
+        if self._name in _INPUT_ONLY and mode != -1 and mode & _OUTPUT:
+            raise ValueError("pin can only be input")
         if pull == Pin.PULL_UP:
             Pin._pulled_up.add(self._name)
         elif pull != -1:
@@ -131,7 +135,10 @@ def _pin_name(id):
         raise ValueError("invalid pin")
     if id in ("LED", "WL_GPIO0"):
         return "LED"
-    if id in ["GP" + str(number) for number in range(29)]:
+    if id in ("WL_GPIO1", "WL_GPIO2"):
+        return id
+    # 23 to 25 lead to the radio, and have no name.
+    if id in ["GP" + str(number) for number in range(29) if not 23 <= number <= 25]:
         return int(id[2:])
     if not isinstance(id, str):
         raise ValueError("invalid pin")

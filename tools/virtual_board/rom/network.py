@@ -29,13 +29,11 @@ if _ESP32:
     STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
     STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
     STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
-    _ASSOC_LEAVE = 8
     _ASSOC_TOO_MANY = 5
     _STATUS = {
         radio.NO_NETWORK: STAT_NO_AP_FOUND,
         radio.BAD_PASSWORD: STAT_WRONG_PASSWORD,
         radio.LOST: STAT_BEACON_TIMEOUT,
-        radio.LEFT: _ASSOC_LEAVE,
         radio.REFUSED["security"]: STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD,
         radio.REFUSED["weak"]: STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD,
         radio.REFUSED["full"]: _ASSOC_TOO_MANY,
@@ -181,6 +179,8 @@ class WLAN:
         if state == radio.UP:
             return STAT_GOT_IP
         failure = station.radio.failure
+        if failure == radio.LEFT:
+            return STAT_IDLE  # also while it joins anew
         silent = supervisor.scenario["wrong_password_shows_connecting"]
         if failure == radio.BAD_PASSWORD and silent:
             failure = None
