@@ -174,6 +174,18 @@ def test_errors_of_esp32_s_connect(bench, runtime):
 
 
 @both_runtimes
+def test_a_pico_w_whose_radio_is_off_may_not_connect(bench, runtime):
+    main = """
+        import network
+        try:
+            network.WLAN(network.STA_IF).connect("home", "correct horse")
+        except OSError as error:
+            print(error.args[0])
+    """
+    assert bench.play(main, "rp2", runtime).lines == ["1"]
+
+
+@both_runtimes
 @pytest.mark.parametrize(("kind", "reconnects"), [("esp32", "-1"), ("rp2", "unknown config param")])
 def test_configuration_keys(bench, kind, reconnects, runtime):
     main = """

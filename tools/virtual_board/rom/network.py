@@ -13,6 +13,7 @@ from station import station
 _ESP32 = supervisor.settings["kind"] == "esp32"
 _NAME_BYTES_MAX = 32
 _EPERM = 1
+_EIO = 5
 
 STA_IF = 0
 AP_IF = 1
@@ -150,8 +151,10 @@ class WLAN:
 
         def connect(self, ssid, key=None, *, security=-1, bssid=None, channel=-1):
             self._station_state()
-            if not station.active or station.radio.wedged == "raises":
-                raise OSError(-1)
+            if not station.active:
+                raise OSError(_EPERM)
+            if station.radio.wedged == "raises":
+                raise OSError(_EIO)
             station.join(_bytes(ssid), key or "")
 
         def deinit(self):
