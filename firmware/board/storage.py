@@ -7,9 +7,13 @@ file is written under another name, closed, and renamed.
 import os
 from errno import ENOENT
 
+from micropython import const
+
 # What makes the board a device, and the attempt to get it.
 CREDENTIALS = "/credentials.json"
 ATTEMPT = "/attempt.json"
+
+_PART = const(64)  # bytes
 
 
 class Storage:
@@ -39,9 +43,9 @@ class Storage:
         new = path + ".new"
         try:
             self._write(self.root + new, content)
-            if self.read(new) == content:
+            if self._do("read", self._holds, new, content):
                 self.os.rename(self.root + new, self.root + path)
-                if self.read(path) == content:
+                if self._do("read", self._holds, path, content):
                     return
             trouble = "it reads back differently"
         except OSError as error:
@@ -76,6 +80,14 @@ class Storage:
     def _content(self, path):
         with self.open(path, "rb") as file:
             return file.read()
+
+    def _holds(self, path, content):
+        """Return whether a file is these bytes; in parts, since there is little memory now."""
+        with self.open(path, "rb") as file:
+            for start in range(0, len(content) + 1, _PART):
+                if file.read(_PART) != content[start : start + _PART]:
+                    return False
+        return True
 
     def _do(self, done, call, path, *more):
         """Return what a call gives, or None when there is no such file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 from collections.abc import Callable
 
 FILE_SYSTEMS = ("littlefs", "fat")
@@ -62,11 +63,11 @@ class _File:
     def __init__(self, folder: Folder, path: str, content: bytes | None):
         self._folder = folder
         self._path = path
-        self._content = content
+        self._content = io.BytesIO(content or b"")
         self._written: bytes | None = None
 
-    def read(self) -> bytes:
-        return self._content
+    def read(self, size: int | None = None) -> bytes:
+        return self._content.read(size)
 
     def write(self, content: bytes) -> int:
         self._written = bytes(content)

@@ -217,6 +217,7 @@ class _File:
         self._flash = flash
         self._path = path
         self._content = b"" if mode == "wb" else None
+        self._position = 0
 
     def __enter__(self):
         return self
@@ -233,9 +234,12 @@ class _File:
             return
         self._flash.files[self._path] = self._content
 
-    def read(self):
-        self._flash.run("read", self._path)
-        return self._flash.files[self._path]
+    def read(self, size=None):
+        if not self._position:
+            # Of a file that is read in parts that is one operation.
+            self._flash.run("read", self._path)
+        begin, self._position = self._position, (size or 0) + self._position
+        return self._flash.files[self._path][begin : size and self._position]
 
     def write(self, data):
         if self._flash.operate("write", self._path):
