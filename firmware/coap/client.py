@@ -10,7 +10,7 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 from .exchange import LARGEST_MESSAGE, Exchange
-from .message import CON, GET, POST, encode, uint
+from .message import encode
 from .options import request_options
 from .steps import drive
 
@@ -18,6 +18,10 @@ from .steps import drive
 gc.collect()
 
 JSON = const(50)
+_GET = const(0x01)
+_POST = const(0x02)
+_CON = const(0)
+_NON = const(1)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _ECHO = const(252)
@@ -27,7 +31,6 @@ _IDLE = const(50)
 # EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), in ms: then a server forgets the first of the blocks.
 LONGEST_TRANSFER = const(247_000)
 _HEADER = const(4)
-_NON = const(1)
 
 
 class Client:
@@ -54,16 +57,16 @@ class Client:
         self.limit = limit
         self.ticks = ticks
         self.random = random
-        self.message_id = uint(random(2))
+        self.message_id = int.from_bytes(random(2), "big")
         self.exchange = Exchange()
 
     def get(self, path, **how):
         """GET a path; see `steps`."""
-        return self.drive(self.steps(GET, path, **how))
+        return self.drive(self.steps(_GET, path, **how))
 
     def post(self, path, payload, content_format=JSON, **how):
         """POST a payload to a path; see `steps`."""
-        return self.drive(self.steps(POST, path, payload, content_format, **how))
+        return self.drive(self.steps(_POST, path, payload, content_format, **how))
 
     def request(self, *what, **how):
         """Send a request and return its response; see `steps`."""
@@ -99,11 +102,12 @@ class Client:
             self.message_id = message_id
         token = token or self.random(8)
         self.exchange.begin(token, acknowledge)
-        self.type = CON if confirmable else _NON
+        self.type = _CON if confirmable else _NON
         self.timeout = timeout
         if path != self.path or content_format != self.content_format or options:
             prepared = request_options(self.name, path, content_format, options)
-            self.options = bytes(encode(CON, code, 0, b"", prepared)[_HEADER:])
+            # In one variable: what it was made of is not kept until the response comes.
+            self.options = prepared = bytes(encode(_CON, code, 0, b"", prepared)[_HEADER:])
             self.path = None if options else path
             self.content_format = content_format
         response = None

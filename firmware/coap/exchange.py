@@ -12,8 +12,12 @@ A non-confirmable request is sent once, and waits as a confirmable one does afte
 from micropython import const
 
 from ..errors import CoapError
-from .message import ACK, CON, EMPTY, RST, decode, encode
+from .message import decode, encode
 
+_CON = const(0)
+_ACK = const(2)
+_RST = const(3)
+_EMPTY = const(0x00)
 _BLOCK2 = const(23)
 _BLOCK1 = const(27)
 _NON = const(0x10)  # in the first byte of a message
@@ -46,13 +50,14 @@ class Exchange:
     token = response = timer = None
     got_ack = False
     ignored = 0
-    owed = listeners = ()
-    acknowledges = False
-    # All of a token but its last byte: a confirmable response that has it is not reset, since a
-    # server never repeats what was reset.
-    held = None
+    listeners = ()
 
     def __init__(self):
+        # All of a token but its last byte: a confirmable response that has it is not reset, since a
+        # server never repeats what was reset.
+        self.held = None
+        self.owed = ()
+        self.acknowledges = False
         # Message IDs: a duplicate of an older response is acknowledged again.
         self.acknowledged = []
         # The longest first time-out. Computed once: a number with a point is garbage.
@@ -100,15 +105,15 @@ class Exchange:
             if len(datagram) > LARGEST_MESSAGE:
                 raise CoapError("too long")
             message = decode(datagram)
-            if message.type >= ACK:
+            if message.type >= _ACK:
                 if message.message_id != self.request[2] << 8 | self.request[3]:
                     raise CoapError("wrong ID")
-                if message.type == RST:
-                    if message.code != EMPTY or self.got_ack:
+                if message.type == _RST:
+                    if message.code != _EMPTY or self.got_ack:
                         raise CoapError("wrong type")
                     self.failed = self.was_reset = True
                     return None
-                if message.code == EMPTY:
+                if message.code == _EMPTY:
                     if not self.got_ack:
                         self.got_ack = True
                         # MAX_TRANSMIT_WAIT, 93 s: from then on nothing more is to be expected.
@@ -122,9 +127,9 @@ class Exchange:
                     if message.token == listener.token:
                         taker = listener
             if not taker:
-                if message.type == CON:
+                if message.type == _CON:
                     if message.message_id in self.acknowledged:
-                        return encode(ACK, EMPTY, message.message_id, b"", ())
+                        return encode(_ACK, _EMPTY, message.message_id, b"", ())
                     if message.message_id in self.owed or message.token[:-1] == self.held:
                         return None
                 raise CoapError("wrong token")
@@ -140,8 +145,8 @@ class Exchange:
         except CoapError as reason:
             self.ignore(reason)
         # A confirmable message is reset, any other ignored (RFC 7252 sections 4.2 and 4.3).
-        if len(datagram) >= 4 and datagram[0] >> 4 == 4 | CON:
-            return encode(RST, EMPTY, datagram[2] << 8 | datagram[3], b"", ())
+        if len(datagram) >= 4 and datagram[0] >> 4 == 4 | _CON:
+            return encode(_RST, _EMPTY, datagram[2] << 8 | datagram[3], b"", ())
         return None
 
     def ignore(self, reason):
@@ -157,7 +162,7 @@ class Exchange:
     def on_message(self, message):
         """Take a message for the response; return its acknowledgement, if it may be sent."""
         self.response = message
-        if message.type != CON:
+        if message.type != _CON:
             return None
         if not self.acknowledges:
             self.owed += (message.message_id,)
@@ -169,4 +174,4 @@ class Exchange:
         self.acknowledged.append(message_id)
         if len(self.acknowledged) > max(_REMEMBERED_ACKS, number):
             self.acknowledged.pop(0)
-        return encode(ACK, EMPTY, message_id, b"", ())
+        return encode(_ACK, _EMPTY, message_id, b"", ())
