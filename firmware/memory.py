@@ -2,31 +2,33 @@
 
 import sys
 
-# One text, since a tuple of texts costs a board four times the memory.
+# A few texts, since one for each name costs a board four times the memory, and what all of them in
+# one are split into as much for a moment.
 _STEPS = (
-    "board.config board.config_doubts board.config_mistakes board.credentials board.failure"
-    " board.hostname board.json_mistakes board.kept board.near board.strict_json board.wifi"
-    " board.wifi_scan"
-    " coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts"
-    " thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused"
-    " provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file"
-    " provisioning.recovery provisioning.rejection provisioning.remarks provisioning.tidying"
-    " failures link"
+    "board.config board.config_doubts board.config_mistakes board.credentials board.failure",
+    "board.hostname board.json_mistakes board.kept board.near board.strict_json board.wifi",
+    "board.wifi_scan coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts",
+    "thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused",
+    "provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file",
+    "provisioning.recovery provisioning.rejection provisioning.remarks provisioning.tidying",
+    "failures found link",
 )
 # What speaks CoAP, while nothing is asked.
 CLIENT = "coap.client coap.connect coap.exchange coap.options coap.udp"
 
 
-def give_back(steps=_STEPS):
-    """Free the modules of the steps that are done, by their names in the firmware.
+def give_back(*steps):
+    """Free the modules of the steps that are done, of all steps unless some are named.
 
-    A module is in sys.modules, and in its package's names; out of both, its memory is free.
+    `steps`: texts with the modules' names in the firmware. A module is in sys.modules, and in its
+    package's names; out of both, its memory is free.
     """
-    for step in steps.split():
-        module = "firmware." + step
-        package, _, name = module.rpartition(".")
-        if sys.modules.pop(module, None):
-            delattr(sys.modules[package], name)
+    for some in steps or _STEPS:
+        for step in some.split():
+            module = "firmware." + step
+            if sys.modules.pop(module, None):
+                package, _, name = module.rpartition(".")
+                delattr(sys.modules[package], name)
 
 
 def drop_half_loaded():

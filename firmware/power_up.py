@@ -16,8 +16,9 @@ is provisioned needs none of it.
 
 import gc
 
+# What stays is loaded first: else it lies between what is given back, and no large piece is free.
+import firmware.errors  # noqa: F401
 from firmware.board.storage import CREDENTIALS
-from firmware.errors import FirstbootError
 from firmware.memory import CLIENT, give_back, give_back_room
 
 _PREPARED = (
@@ -40,10 +41,13 @@ def power_up(board):
                     # Something went wrong after they were saved.
                     ended, onboarding = onboarding, None
                     _end(ended, credentials["deviceName"])
-                return credentials, _find(board, credentials)
+                config = _find(board, credentials)
+                _watch_button(board, config)
+                give_back()
+                return credentials, config
             if not (attempt or (failures and failures.failed)):
                 board.use_led("LED")
-            config = _read_config(board, False, missing := [])
+            config = _read_config(board, missing := [])
             _prepare(board, config)
             give_back()
             if config["onboarding"]:
@@ -66,11 +70,7 @@ def power_up(board):
                 ended, onboarding = onboarding, None
                 _end(ended, config["provisioning"]["deviceName"])
             if is_done:
-                asked = config["server"], config["provisioning"]["deviceName"]
-                remarks = []
-                if config["secure"] or asked != (credentials["server"], credentials["deviceName"]):
-                    remarks = _remarks(board, credentials, config)
-                _keep(board, config, remarks)
+                _keep(board, credentials, config)
             _watch_button(board, config)
             give_back()
             return credentials, config
@@ -99,16 +99,22 @@ def _load_credentials(board):
     return credentials.load(board.storage)
 
 
+def _find(board, credentials):
+    from firmware.found import find
+
+    return find(board, credentials)
+
+
 def _new_failures():
     from firmware.failures import Failures
 
     return Failures()
 
 
-def _read_config(board, provisioned, missing):
+def _read_config(board, missing):
     from firmware.board import config
 
-    return config.load(board, provisioned, missing)
+    return config.load(board, False, missing)
 
 
 def _new_onboarding(board, config):
@@ -142,49 +148,6 @@ def _end(onboarding, name):
     give_back_room("onboarding")
 
 
-def _find(board, credentials):
-    """Report credentials that were found; return config.json, or None when it cannot be used."""
-    from firmware.board.kept import found_line
-    from firmware.retry import unexpected
-
-    board.indicator.show("provisioned", found_line(credentials))
-    config = None
-    remarks = []
-    try:
-        config = _read_config(board, True, missing := [])
-        _prepare(board, config, provisioned=True)
-        if config["onboarding"]:
-            config = _ask_for_wifi(board, config, missing)
-            missing = config["networks"][0]["name"] == b""
-        is_done = _finish(board, credentials, config) and not missing
-        remarks = _remarks(board, credentials, config)
-    except FirstbootError as error:
-        is_done = True
-        remarks.append(["config.json is not used"] + str(error).split("\n"))
-    except Exception as error:
-        # Of whatever class: the application runs all the same.
-        is_done = False
-        remarks.append(["config.json is not used"] + str(unexpected(error)).split("\n"))
-    for remark in remarks:
-        board.indicator.say(*remark)
-    if is_done:
-        _keep(board, config, remarks)
-    _watch_button(board, config)
-    give_back()
-    return config
-
-
-def _ask_for_wifi(board, config, missing):
-    """Let a person give another Wi-Fi; return config.json as it is then."""
-    if missing or config["onboarding_pin"] is not None:
-        from firmware.onboarding.another_wifi import another_wifi
-
-        another_wifi(board, config, missing)
-        give_back_room("onboarding")
-        config = _read_config(board, True, [])
-    return config
-
-
 def _watch_button(board, config):
     """From now on, whoever holds the button restarts the board into onboarding."""
     if config and config["onboarding"] and config["onboarding_pin"] is not None:
@@ -193,21 +156,18 @@ def _watch_button(board, config):
         Button(board, config["onboarding_pin"], board.reset)
 
 
-def _prepare(board, config, provisioned=False):
+def _prepare(board, config):
+    from firmware.board.kept import prepare
+
     board.use_led(config["led"])
-    if config["secure"] and not provisioned:
+    if config["secure"]:
         from firmware.board.config_mistakes import dangers
 
-        for danger in dangers(config, provisioned):
+        for danger in dangers(config, False):
             board.indicator.say(danger)
         # What is wrong with the certificates is said before the radio is on.
         board.sessions(config)
-    if config["watchdog"]:
-        board.start_watchdog(config["watchdog"])
-    if config["codec"] != "firmware":
-        from firmware.board.kept import use_codec
-
-        use_codec(config["codec"])
+    prepare(board, config)
 
 
 def _provision(board, attempt, config):
@@ -216,7 +176,11 @@ def _provision(board, attempt, config):
     attempt.prepare(config)
     give_back(_PREPARED)
     gc.collect()
-    credentials = attempt.run(config)
+    attempt.run(config)
+    # Here, where the stack is short; then the save has the memory.
+    give_back(CLIENT)
+    gc.collect()
+    credentials = attempt.save()
     board.indicator.show(
         "provisioned",
         '"%s" has its %s, saved in %s' % (name, credentials["credentialsType"], CREDENTIALS),
@@ -232,18 +196,7 @@ def _finish(board, credentials, config):
     return finish(board, credentials, config)
 
 
-def _remarks(board, credentials, config):
-    from firmware.provisioning.remarks import remarks_on
+def _keep(board, credentials, config):
+    from firmware.provisioning.tidying import keep
 
-    return remarks_on(board, credentials, config)
-
-
-def _keep(board, config, remarks):
-    """Keep what the next start needs; without it that start looks at everything again."""
-    give_back()
-    from firmware.board.kept import keep
-
-    try:
-        keep(board, config, remarks)
-    except FirstbootError as error:
-        board.indicator.say(*str(error).split("\n"))
+    keep(board, credentials, config)

@@ -134,7 +134,8 @@ def _provision(computer: _Computer, config: dict, show: Callable[[Provisioning],
     computer.say(goes_on)
     try:
         attempt.prepare(config)
-        credentials = attempt.run(config)
+        attempt.run(config)
+        credentials = attempt.save()
     except KeyboardInterrupt:
         computer.say(goes_on)
         raise

@@ -48,9 +48,7 @@ def unchanged(board):
             if button.was_pressed:
                 button.close()
                 return None
-        if kept["watchdog"]:
-            board.start_watchdog(kept["watchdog"])
-        use_codec(kept["codec"])
+        prepare(board, kept)
         remarks = kept["remarks"]
     except Exception:
         # Of whatever class: firmware.power_up finds out what it is, and says it.
@@ -62,9 +60,11 @@ def unchanged(board):
     return credentials, kept
 
 
-def use_codec(codec):
-    """Let the codec of config.json encode and decode."""
-    if codec == "microcoapy":
+def prepare(board, config):
+    """Start the watchdog, and let the codec encode and decode, as config.json says."""
+    if config["watchdog"]:
+        board.start_watchdog(config["watchdog"])
+    if config["codec"] == "microcoapy":
         from firmware.coap import microcoapy
 
         microcoapy.install()

@@ -36,6 +36,8 @@ class Attempt:
     # Whether there was no answer from the record's address.
     was_silent = False
     client = _transport = None
+    # What acknowledges it, once it is saved.
+    _owed = ()
     # How often what is asked was sent, as the console has it.
     _sent = 1
 
@@ -51,10 +53,27 @@ class Attempt:
             self._prepared = prepare(self, config)
 
     def run(self, config):
-        """Return the credentials, saved, after `prepare`. Raises FirstbootError; try it again."""
+        """Ask for the credentials, after `prepare`; `save` has them. Raises FirstbootError."""
         from firmware.coap.steps import drive
 
-        return drive(self.steps(config), self.receive)
+        drive(self.steps(config), self.receive)
+
+    def save(self):
+        """Save the credentials, acknowledge them when that is not done, and return them.
+
+        What speaks CoAP is not needed for it. Raises FirstbootError; begin again with `prepare`.
+        """
+        try:
+            self.board.storage.save(CREDENTIALS, json.dumps(self.received).encode())
+            for datagram in self._owed:
+                try:
+                    self._transport.send(datagram)
+                except OSError:
+                    # As good as lost: the server says it again, and nobody needs it.
+                    pass
+        finally:
+            self._disconnect()
+        return self.received
 
     def receive(self, timeout):
         """Wait up to `timeout` ms, or for less; return a datagram, or None."""
@@ -65,32 +84,40 @@ class Attempt:
     def steps(self, config):
         """The steps of `run`."""
         if self.received:
-            self._save()
-            return self.received
+            return
         body, addresses, found, failure = self._prepared
-        try:
-            for address in addresses:
-                self.record.go_to(address)
+        self._prepared = None
+        for address in addresses:
+            self.record.go_to(address)
+            try:
+                yield from self.connect(config)
+                trouble = None
                 try:
-                    yield from self.connect(config)
-                    kind, value = yield from self._ask(config, body, address in found)
-                    self.received = {
-                        "server": config["server"],
-                        "deviceName": config["provisioning"]["deviceName"],
-                        "credentialsType": kind,
-                        "credentialsValue": value,
-                    }
-                    self._save()
-                    self.client.acknowledge()
-                    return self.received
-                except NetworkError as error:
-                    # This board could not send: another address of the same name is as good.
-                    failure = error
-                except NoResponse:
-                    self.was_silent = True
+                    kind, value = _read((yield from self._request(body)))
+                except NetworkError:
                     raise
-        finally:
-            self._disconnect()
+                except FirstbootError as error:
+                    trouble = error
+                if trouble:
+                    kind, value = yield from _recover(self, config, trouble, address in found)
+                self.received = {
+                    "server": config["server"],
+                    "deviceName": config["provisioning"]["deviceName"],
+                    "credentialsType": kind,
+                    "credentialsValue": value,
+                }
+                self._owed = self.client.exchange.acknowledge()
+                self.client = None
+                return
+            except NetworkError as error:
+                # This board could not send: another address of the same name is as good.
+                failure = error
+            except NoResponse:
+                self.was_silent = True
+                raise
+            finally:
+                if not self.received:
+                    self._disconnect()
         raise failure
 
     def connect(self, config, kind=None):
@@ -131,37 +158,24 @@ class Attempt:
     def _disconnect(self):
         if self._transport:
             self._transport.close()
-            self.client = self._transport = None
+        self.client = self._transport = None
+        self._owed = ()
 
-    def _ask(self, config, body, is_known):
-        """The steps that send the request; they return (credentialsType, credentialsValue).
-
-        `is_known`: whether the server's name still has the address.
-        """
+    def _request(self, body):
+        """Return the steps of the request."""
         from firmware.coap.client import JSON
         from firmware.coap.message import POST
 
         fields = self.record.fields
-        try:
-            response = yield from self.client.steps(
-                POST,
-                PATH,
-                body,
-                JSON,
-                message_id=fields["message_id"],
-                token=bytes.fromhex(fields["coap_token"]),
-                acknowledge=False,
-            )
-            return _read(response)
-        except NetworkError:
-            raise
-        except FirstbootError as error:
-            failure = error
-        return (yield from _recover(self, config, failure, is_known))
-
-    def _save(self):
-        content = json.dumps(self.received).encode()
-        self.board.storage.save(CREDENTIALS, content)
+        return self.client.steps(
+            POST,
+            PATH,
+            body,
+            JSON,
+            message_id=fields["message_id"],
+            token=bytes.fromhex(fields["coap_token"]),
+            acknowledge=False,
+        )
 
     def _open(self, port):
         """Return a transport from the record's port, or from another when that is in use."""
@@ -188,8 +202,9 @@ def _read(response):
 
 
 def _recover(attempt, config, failure, is_known):
+    """See firmware.provisioning.recovery. `is_known`: whether the server's name has the address."""
     # What they had to say is in the failure.
-    give_back("thingsboard.answers thingsboard.provisioning")
+    give_back("thingsboard.answers thingsboard.provisioning coap.failure")
     gc.collect()
     from firmware.provisioning.recovery import recover
 

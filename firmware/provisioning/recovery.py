@@ -19,10 +19,11 @@ _X509 = "X509_CERTIFICATE"
 
 
 def recover(attempt, config, failure, is_known):
-    """The steps that return (credentialsType, credentialsValue) of an earlier request's device.
+    """Return steps that return (credentialsType, credentialsValue) of an earlier request's device.
 
-    Raises `failure`, what came of the request, when there is none or nothing may be probed. What it
-    means for the next request is on flash then. `is_known`: see Attempt.
+    It, or they, raise `failure`, what came of the request, when there is none or nothing may be
+    probed. What it means for the next request is on flash then. `is_known`: whether the server's
+    name still has the address.
     """
     record = attempt.record
     if isinstance(failure, NoResponse):
@@ -30,12 +31,9 @@ def recover(attempt, config, failure, is_known):
         if not is_known:
             # So long the old address may still answer; then the new one is asked.
             failure.retry_after = _EXCHANGE_LIFETIME
-        credentials = None
         if failure.acknowledged:
             # An earlier power-up may have acknowledged a reply that the server keeps back.
-            credentials = yield from probe(attempt, config)
-        if credentials:
-            return credentials
+            return _after_silence(attempt, config, failure)
         raise failure
     # A server would answer the same Message ID with the same reply again.
     record.renew()
@@ -46,7 +44,15 @@ def recover(attempt, config, failure, is_known):
     attempt.was_silent = False
     if failure.status != "FAILURE":
         raise failure
-    return (yield from _after_failure(attempt, config, failure))
+    return _after_failure(attempt, config, failure)
+
+
+def _after_silence(attempt, config, failure):
+    """The steps of `recover` when the server acknowledged the request and did not answer it."""
+    credentials = yield from probe(attempt, config)
+    if not credentials:
+        raise failure
+    return credentials
 
 
 def _after_failure(attempt, config, failure):
@@ -85,7 +91,7 @@ def probe(attempt, config):
     certificate = _certificate(attempt, config)
     if certificate:
         yield from attempt.connect(config, _X509)
-        if (yield from _knows(attempt, _X509, certificate)):
+        if is_known((yield from _ask(attempt, _X509, certificate))):
             return _X509, certificate
     tokens = [
         each["token"]
@@ -98,7 +104,7 @@ def probe(attempt, config):
     if tokens and record.kind == _X509 and config["secure"]:
         yield from attempt.connect(config, "ACCESS_TOKEN")
     for token in tokens:
-        if (yield from _knows(attempt, "ACCESS_TOKEN", token)):
+        if is_known((yield from _ask(attempt, "ACCESS_TOKEN", token))):
             return "ACCESS_TOKEN", token
     return None
 
@@ -162,9 +168,7 @@ def _certificate(attempt, config):
     return value if "".join(lines) == value else None
 
 
-def _knows(attempt, kind, value):
-    """The steps that return whether ThingsBoard has a device with these credentials."""
+def _ask(attempt, kind, value):
+    """Return the steps of the request that only a device with these credentials may make."""
     path = api_path({"credentialsType": kind, "credentialsValue": value}, "attributes")
-    message_id = attempt.record.draw_probe()
-    response = yield from attempt.client.steps(GET, path, message_id=message_id)
-    return is_known(response)
+    return attempt.client.steps(GET, path, message_id=attempt.record.draw_probe())

@@ -51,7 +51,7 @@ def rejection_steps(board):
         board.attempt_again = Attempt(board, replaces)
     board.attempt_again.prepare(config)
     try:
-        credentials = yield from board.attempt_again.steps(config)
+        yield from board.attempt_again.steps(config)
     except FirstbootError as error:
         if error.status != "FAILURE":
             raise
@@ -59,6 +59,7 @@ def rejection_steps(board):
 
         old = store.load(board.storage)
         raise changed_or_deleted(old["deviceName"] if old else name, name)
+    credentials = board.attempt_again.save()
     board.attempt_again = None
     finish(board, credentials)
     board.indicator.show(

@@ -22,6 +22,27 @@ def finish(board, credentials, config=None):
         return False
 
 
+def keep(board, credentials, config, remarks=None):
+    """Keep what the next start needs; without it that start looks at everything again.
+
+    `remarks`: what each power-up says; None of a board that has just been provisioned, which has
+    some only over coaps, or where ThingsBoard gave others than it was asked for.
+    """
+    if remarks is None:
+        remarks = []
+        asked = config["server"], config["provisioning"]["deviceName"]
+        if config["secure"] or asked != (credentials["server"], credentials["deviceName"]):
+            from firmware.provisioning.remarks import remarks_on
+
+            remarks = remarks_on(board, credentials, config)
+    from firmware.board import kept
+
+    try:
+        kept.keep(board, config, remarks)
+    except FirstbootError as error:
+        board.indicator.say(*str(error).split("\n"))
+
+
 def forget_secret(board):
     """Take provisionDeviceSecret out of config.json. Raises FirstbootError."""
     from firmware.board.config import PATH, parse

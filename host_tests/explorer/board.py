@@ -10,6 +10,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 
 import firmware.power_up
+from firmware import found
 from firmware.board import config as configuration
 from firmware.board import strict_json
 from firmware.board.indicator import Indicator
@@ -39,7 +40,8 @@ def quick():
     with replaced(
         (gc, "collect", lambda: None),
         (firmware.power_up, "give_back", lambda *modules: None),
-        (attempt, "give_back", lambda modules: None),
+        (found, "give_back", lambda *modules: None),
+        (attempt, "give_back", lambda *modules: None),
         (firmware.power_up, "_join", lambda *args: join(*args[:2], None)),
         (Attempt, "_idle", None),
         (strict_json, "mistake_in", mistake_in),

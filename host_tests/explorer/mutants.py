@@ -15,7 +15,6 @@ from firmware.board.storage import ATTEMPT, Storage
 from firmware.coap import blockwise, uri
 from firmware.coap.client import Client
 from firmware.provisioning import preparation, record_file, recovery, tidying
-from firmware.provisioning.attempt import Attempt
 from firmware.provisioning.record import Record
 from firmware.thingsboard.refusals import Refused
 from host_tests.explorer.town import People
@@ -161,17 +160,17 @@ def _moved_at_once():
 
 
 def _not_found_forgets():
-    ask = Attempt._ask
+    recover = recovery.recover
 
-    def forgets(self, *arguments):
+    def forgets(attempt, *arguments):
         try:
-            return (yield from ask(self, *arguments))
+            return recover(attempt, *arguments)
         except Refused as refused:
             if "NOT_FOUND" in refused.what:
-                self.board.storage.remove(ATTEMPT)
+                attempt.board.storage.remove(ATTEMPT)
             raise
 
-    return patch.object(Attempt, "_ask", forgets)
+    return patch.object(recovery, "recover", forgets)
 
 
 def _attempt_dropped_at_power_up():

@@ -29,7 +29,8 @@ class Device:
         board = self.world.board
         config = configuration.load(board)
         self.attempt.prepare(config)
-        credentials = self.attempt.run(config)
+        self.attempt.run(config)
+        credentials = self.attempt.save()
         finish(board, credentials)
         return credentials
 

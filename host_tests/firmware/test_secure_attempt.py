@@ -57,7 +57,8 @@ class Device:
     def run(self):
         config = configuration.load(self.world.board)
         self.attempt.prepare(config)
-        return self.attempt.run(config)
+        self.attempt.run(config)
+        return self.attempt.save()
 
 
 def raising(error):
