@@ -233,6 +233,19 @@ def test_acknowledged_after_the_credentials_are_saved():
     assert ("read", CREDENTIALS) in device.world.flash.operations[verified:]
 
 
+def test_an_acknowledgement_that_cannot_be_sent_costs_nothing():
+    device = Device()
+    device.server.script = [success("the-token-of-the-reply", separate=1_000)]
+
+    def leave_once_saved():
+        if device.world.get(CREDENTIALS):
+            raise OSError(113)
+
+    device.world.on_send = leave_once_saved
+    assert device.run()["credentialsValue"] == "the-token-of-the-reply"
+    assert device.server.acknowledged == [] and not device.world.open_ports
+
+
 def test_not_acknowledged_when_the_credentials_cannot_be_saved():
     for broken, corrupt in ((("write",), 0), ((), 1)):
         device = Device()
