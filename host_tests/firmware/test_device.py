@@ -475,6 +475,41 @@ def test_a_device_that_was_deleted_is_provisioned_anew():
     assert work.world.get("/credentials.json")["credentialsValue"] == work.token
 
 
+def test_a_device_that_is_deleted_again_and_again_is_provisioned_anew_each_time():
+    work = Work()
+    tokens = {TOKEN}
+    for number in range(3):
+        del work.server.devices[NAME]
+        work.device.send_telemetry({"n": number})
+        work.later(20_000)
+        assert work.device.waiting == 0
+        tokens.add(work.server.devices[NAME])
+        # Taken: it is no longer what ThingsBoard has just given.
+        work.device.send_telemetry({"m": number})
+    assert len(tokens) == 4 and "refused" not in work.states
+
+
+def test_after_a_long_outage_the_next_one_is_tried_as_soon_as_the_first():
+    """What came through ends the growth of the waits."""
+    work = Work()
+    waits = []
+    for number in range(2):
+        work.is_deaf = True
+        work.device.send_telemetry({"n": number})
+        work.later(3_600_000)
+        work.is_deaf = False
+        work.later(1_000_000)
+        assert work.device.waiting == 0
+        session = work.device.session
+        assert session.failures == 0 and session.retry_at is None
+        work.is_deaf = True
+        work.device.send_telemetry({"m": number})
+        waits.append(work.clock.ticks_diff(session.retry_at, work.clock.ticks_ms()))
+        work.is_deaf = False
+        work.later(20_000)
+    assert max(waits) <= 4_000
+
+
 def test_credentials_that_are_taken_by_nobody_are_not_asked_for_again_and_again():
     work = Work()
     told = []
