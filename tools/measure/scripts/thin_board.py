@@ -89,6 +89,9 @@ class Station:
     def connect(self, ssid, key=None):
         self.ssid = ssid
 
+    def disconnect(self):
+        self.ssid = None
+
     def isconnected(self):
         return self.ssid is not None
 
