@@ -168,7 +168,7 @@ CAUSES = {
         lambda: refused(b"PK\3\4\n\n"),
     ),
     "a package that goes on": ({"the package is longer than"}, too_long),
-    "a package that ends": ({"the package ended before"}, too_short),
+    "a package that ends": ({"what was downloaded is not"}, too_short),
     "a package with another byte": ({"what was downloaded is not"}, damaged),
     "an update in a trial": ({"is on trial, and the one before"}, on_trial),
     "a flash that fills": ({"the update cannot be written"}, full),
@@ -186,7 +186,7 @@ CAUSES = {
         {"when it was asked for the package"},
         lambda: assigned(codes=[0x80]),
     ),
-    "a package that ends in a block": ({"a package that ends after", "a chunk of"}, cut_short),
+    "a package that ends in a block": ({"bytes that was to have", "a chunk of"}, cut_short),
     "a checksum that is not right": (
         {"do not have the"},
         lambda: assigned(checksum="00" * 32),

@@ -18,16 +18,18 @@ _PIECE = const(256)  # bytes that are read at a time
 def verify(board, place):
     """Check that a slot is as its SHA-256 say; else discard it, and raise UpdateError."""
     storage = board.storage
-    is_there = size_of(storage, place + MANIFEST) >= 0
-    if is_there and has_good_manifest(storage, place) and is_whole(board, place):
+    if (
+        size_of(storage, place + MANIFEST) >= 0
+        and has_good_manifest(storage, place)
+        and is_whole(board, place)
+    ):
         return
     discard(storage, place, board.idle)
     from firmware.update.errors import passing
 
-    what = "what was downloaded is not what the bundle's SHA-256 say"
-    if not is_there:
-        what = "the package ended before its bundle did"
-    raise passing(what, "It is downloaded again.")
+    raise passing(
+        "what was downloaded is not what the bundle's SHA-256 say", "It is downloaded again."
+    )
 
 
 def has_good_manifest(storage, place):
