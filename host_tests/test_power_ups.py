@@ -336,6 +336,13 @@ def test_an_association_that_survived_is_used(ups):
     assert "Wi-Fi: joining" not in "\n".join(outcome.lines)
 
 
+@boards
+def test_a_join_that_goes_on_through_a_soft_reset_is_ended(ups):
+    ups.put()
+    outcome = ups.provision(joining=["home", "another password"], reset_cause="soft")
+    assert "failed:" not in "\n".join(outcome.lines)
+
+
 @one_lane
 def test_an_open_network(ups):
     ups.put(wifi={"password": "", "country": "DE", "hostname": "probe-1"})

@@ -174,6 +174,38 @@ def test_errors_of_esp32_s_connect(bench, runtime):
 
 
 @both_runtimes
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [
+        ("esp32", ["True 1001", "Wifi Internal State Error", "1010 True"]),
+        ("rp2", ["True 1", "3 True"]),
+    ],
+)
+def test_joining_outlives_a_soft_reset(bench, kind, seen, runtime):
+    main = (
+        WATCH
+        + """
+import machine, os
+if "reset" not in os.listdir():
+    open("reset", "w").close()
+    wlan.active(True)
+    wlan.connect("home", "correct horse")
+    machine.soft_reset()
+print(wlan.active(), wlan.status())
+if wlan.active():
+    try:
+        wlan.connect("home", "correct horse")
+    except OSError as error:
+        print(error)
+    watch(600)
+"""
+    )
+    network = {**HOME, "delay_ms": 300}
+    lines = bench.play(main, kind, runtime, networks=[network]).lines
+    assert [line for line in lines if line not in ("1001 False", "1 False", "2 False")] == seen
+
+
+@both_runtimes
 def test_a_pico_w_whose_radio_is_off_may_not_connect(bench, runtime):
     main = """
         import network

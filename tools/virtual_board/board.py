@@ -23,6 +23,8 @@ from tools.virtual_board.watchdog import Watchdog
 
 # How long main.py may go on once the board is provisioned.
 _GRACE_S = 2.0
+# Of a reset, or the scenario.
+_OUTLIVE_SOFT_RESET = ("associated", "joining", "access_point")
 _ENDINGS = {
     "ended": "main.py ended",
     "raised": "an exception",
@@ -77,8 +79,7 @@ def settings_of(
         "ports": ports or {},
         "scenario": {
             **scenario,
-            "associated": reset.get("associated"),
-            "access_point": reset.get("access_point"),
+            **{name: reset.get(name) for name in _OUTLIVE_SOFT_RESET},
             "id": scenario["id"] or unique_id.hex(),
             "datagram_queue": scenario["datagram_queue"] or board.datagram_queue,
         },
@@ -126,7 +127,7 @@ class VirtualBoard:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._is_cut = False
         life = _Life(deadline, stay, outcome, console, self)
-        survived = {name: self.scenario[name] for name in ("associated", "access_point")}
+        survived = {name: self.scenario[name] for name in _OUTLIVE_SOFT_RESET}
         reset = {"cause": self.scenario["reset_cause"], **survived}
         with locked(self.flash) as lock:
             while reset is not None:

@@ -10,6 +10,7 @@
 | `wedged` | null | `"raises"`: each connect() does; `"joining"`: that is the status for ever |
 | `wedged_until` | `"cycle"` | `"cycle"` or `"reset"`, see below |
 | `associated` | null | SSID of an association that survived a soft reset |
+| `joining` | null | `[SSID, key]` of a join that went on through a soft reset |
 | `access_point` | false | the board's access point was up, and survived a soft reset |
 | `id` | from the flash's path | `machine.unique_id()` in hex; 6 bytes on ESP32, 8 on Pico W |
 | `reset_cause` | `"power"` | `"power"`, `"hard"`, `"watchdog"`, `"deepsleep"` or `"soft"` |
@@ -56,6 +57,7 @@ KEYS: dict[str, Any] = {
     "wedged": None,
     "wedged_until": "cycle",
     "associated": None,
+    "joining": None,
     "access_point": False,
     "id": None,
     "reset_cause": "power",

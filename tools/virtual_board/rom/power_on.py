@@ -16,6 +16,15 @@ class _NoApplication:
         pass
 
 
+def what_outlives_it():
+    """What the radio does that a soft reset does not end."""
+    return {
+        "associated": station.associated,
+        "joining": station.joining,
+        "access_point": access_point.active,
+    }
+
+
 def run(execute, folder="", namespace=None, names=("boot.py", "main.py")):
     """Run the files of `names` with `execute(path, namespace)` and report how it ended.
 
@@ -30,7 +39,7 @@ def run(execute, folder="", namespace=None, names=("boot.py", "main.py")):
             if name in files:
                 execute(folder + "/" + name if folder else name, namespace)
     except SystemExit:
-        supervisor.reset("soft", associated=station.associated, access_point=access_point.active)
+        supervisor.reset("soft", **what_outlives_it())
     except BaseException as error:
         sys.print_exception(error)
         supervisor.tell("raised")

@@ -6,8 +6,6 @@ import sys
 import micropython
 import power_on
 import supervisor
-from access_point import access_point
-from station import station
 
 _CTRL_C = 3
 _NOTHING = -1
@@ -35,9 +33,7 @@ def _execute(path, namespace):
 
 
 def _soft_reset():
-    supervisor.tell(
-        "reset", cause="soft", associated=station.associated, access_point=access_point.active
-    )
+    supervisor.tell("reset", cause="soft", **power_on.what_outlives_it())
 
 
 # The REPL ends for a soft reset.

@@ -18,7 +18,7 @@ class Station:
     """
 
     def __init__(self):
-        self.active = bool(supervisor.scenario["associated"])
+        self.active = bool(supervisor.scenario["associated"] or supervisor.scenario["joining"])
         self.route = "station" if _ESP32 or self.active else None
         self.hostname = "mpy-esp32" if _ESP32 else "PicoW"
         self.country = "XX"
@@ -96,6 +96,16 @@ class Station:
         except UnicodeError:
             return None
 
+    @property
+    def joining(self):
+        """SSID and key of a join that goes on; None for none and for an SSID that is no text."""
+        if self.state != radio.JOINING:
+            return None
+        try:
+            return [self.radio.ssid.decode(), self.radio.key]
+        except UnicodeError:
+            return None
+
     def _start(self):
         scenario = supervisor.scenario
         self._radio = radio.Radio(
@@ -110,6 +120,9 @@ class Station:
             self._radio.cure("reset")
         if scenario["associated"]:
             self._radio.survive(scenario["associated"].encode(), self.now)
+        elif scenario["joining"]:
+            ssid, key = scenario["joining"]
+            self._radio.join(ssid.encode(), key, self.now)
 
 
 def _known(number, network):
