@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 
 import pytest
 from OpenSSL import SSL
@@ -155,6 +156,22 @@ def test_a_server_that_restarts_has_no_sessions_and_knows_a_certificate_in_a_new
             session = Session(relay, client)
             assert session.ask(GET, NO_TOKEN).code == NOT_FOUND
             session.socket.close()
+
+
+def test_a_session_that_was_quiet_for_hours_is_still_there(thingsboard, issued):
+    thingsboard.add_device("a", TOKEN)
+    with (
+        FakeThingsBoard(thingsboard) as server,
+        DTLSRelay((server.host, server.port), issued.chain_pem, issued.key_pem) as relay,
+    ):
+        session = Session(relay)
+        assert session.ask(GET, attributes_of(TOKEN)).code == NOT_FOUND
+        for each in relay._sessions.values():
+            each.used -= 20 * 3600
+        time.sleep(0.2)  # the relay has looked
+        assert session.ask(GET, attributes_of(TOKEN)).code == NOT_FOUND
+        assert relay.handshakes == 1
+        session.socket.close()
 
 
 def test_1093_bytes_are_answered_and_1094_are_not(thingsboard, connect):

@@ -8,6 +8,7 @@ import pytest
 from tools.fake_thingsboard.californium import EXCHANGE_LIFETIME, Duplicates
 from tools.fake_thingsboard.messages import BARE, Reply
 from tools.fake_thingsboard.model import ThingsBoard
+from tools.fake_thingsboard.ota import Package
 from tools.fake_thingsboard.protobuf import attributes_message, is_protobuf, update_message
 
 GET, POST, PUT = 1, 2, 3
@@ -466,3 +467,19 @@ def test_a_last_part_that_is_no_number_makes_it_a_call_of_the_device():
     assert thingsboard.handle(POST, path, b'{"method":"m"}').payload == b"1"
     assert thingsboard.handle(POST, path, b'{"method":["m"]}').code == 0
     assert thingsboard.devices["a"].call_replies == ()
+
+
+def test_packages_are_asked_for_as_thingsboard_reads_it():
+    thingsboard = make_thingsboard()
+    thingsboard.add_device("sensor-1", "TOKEN")
+    thingsboard.assign_package("sensor-1", Package("fw", "app", "1.0", b"0123456789"))
+
+    def get(*path, query=()):
+        reply = thingsboard.handle(GET, path, query=query)
+        return reply.payload or reply.code
+
+    assert get("fw", "TOKEN", query=("size=4", "chunk=2")) == b"89"
+    for query in ((), ("size=", "chunk="), ("size=0",), ("size=-1",)):
+        assert get("fw", "TOKEN", query=query) == b"0123456789", query
+    for path in (("fw",), ("fw", "OTHER"), ("fw", "TOKEN", ""), ("fw", "TOKEN", "attributes")):
+        assert get(*path) == 0x81, path

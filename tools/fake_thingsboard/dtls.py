@@ -25,7 +25,7 @@ from tools.fake_thingsboard.wire import Datagram, bound_socket, format_peer
 _LARGEST_RECEIVED = 1130  # bytes of a datagram from a client: ThingsBoard drops larger ones
 _TICK = 0.05  # seconds
 _SESSIONS_MAX = 1000
-_IDLE_MAX = 600.0  # seconds, after which a session is forgotten
+_IDLE_MAX = 86_400.0  # seconds, after which ThingsBoard forgets a session
 
 
 class DTLSRelay:

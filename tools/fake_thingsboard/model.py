@@ -96,7 +96,8 @@ class ThingsBoard(Tenant):
         if path[:1] in (("fw",), ("sw",)):
             if code != GET:
                 return Reply(METHOD_NOT_ALLOWED)
-            name = self.names.get(("ACCESS_TOKEN", "".join(path[1:2])))
+            token = path[1] if len(path) == 2 else None
+            name = self.names.get(("ACCESS_TOKEN", token))
             return read_package(self.devices.get(name), path[0], query)
         if path[:2] != ("api", "v1"):
             return Reply(NOT_FOUND)

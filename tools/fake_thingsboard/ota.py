@@ -74,12 +74,12 @@ def _read(device, kind, query):
     if asked.get("version", package.version) != package.version:
         return Reply(BAD_REQUEST)
     try:
-        size, chunk = int(asked.get("size", 0)), int(asked.get("chunk", 0))
+        size, chunk = (int(asked.get(name) or 0) for name in ("size", "chunk"))
     except ValueError:
         return Reply(INTERNAL_SERVER_ERROR)
-    if size < 0 or chunk < 0:
-        return Reply(INTERNAL_SERVER_ERROR)
-    if not size:
+    if size < 1:
         return Reply(CONTENT, package.data)
+    if chunk < 0:
+        return Reply(INTERNAL_SERVER_ERROR)
     data = package.data[chunk * size : (chunk + 1) * size]
     return Reply(CONTENT, data) if data else Reply(EMPTY)
