@@ -16,6 +16,7 @@ from firmware.board import strict_json
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
 from firmware.coap import uri
+from firmware.errors import FirstbootError
 from firmware.provisioning import attempt
 from firmware.provisioning.attempt import Attempt
 from host_tests.explorer.flash import Files
@@ -37,6 +38,13 @@ def quick():
     """
     join = firmware.power_up._join
     check = configuration.check
+    make = FirstbootError.__init__
+    made = []
+
+    def make_error(error, *arguments):
+        make(error, *arguments)
+        made.append(error)
+
     with replaced(
         (gc, "collect", lambda: None),
         (firmware.power_up, "give_back", lambda *modules: None),
@@ -46,8 +54,14 @@ def quick():
         (Attempt, "_idle", None),
         (strict_json, "mistake_in", mistake_in),
         (configuration, "check", lambda *given: check_once(check, *given)),
+        (FirstbootError, "__init__", make_error),
     ):
-        yield
+        try:
+            yield
+        finally:
+            # The frames that have an error in hand, and all that they refer to, are gone at once.
+            for error in made:
+                error.__traceback__ = None
 
 
 @contextmanager
@@ -145,6 +159,10 @@ class Board:
 
     def reset(self) -> None:
         raise AssertionError("a board that is not provisioned has no application to crash")
+
+    def forget(self) -> None:
+        """It is not needed any more: nothing that refers to it in a circle waits to be found."""
+        vars(self).clear()
 
 
 class _Indicator(Indicator):

@@ -83,7 +83,9 @@ def live(town: Town, acts, fault: Fault | None, watch: bool, stays_on: bool = Fa
     `acts`: what people do from now on. With none left, the operator does what the board says, until
     it is provisioned. Else it ends in the first wait, unless the board `stays_on` while they act.
     """
-    return _Life(town, acts, fault, watch, stays_on).outcome
+    life = _Life(town, acts, fault, watch, stays_on)
+    life.board.forget()
+    return life.outcome
 
 
 class _Life:

@@ -80,7 +80,9 @@ def run(
     becomes of the n-th datagram. `decays`: the flash operation that is spoilt afterwards. Where
     nothing of that happens on the flash, its files may be in memory instead of `on_flash`.
     """
-    return _PowerUp(state, setting, seed, fates or {}, watch, decays, on_flash).outcome
+    power_up = _PowerUp(state, setting, seed, fates or {}, watch, decays, on_flash)
+    power_up.board.forget()
+    return power_up.outcome
 
 
 class _PowerUp:

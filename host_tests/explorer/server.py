@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from typing import NamedTuple
 
 from tools.fake_thingsboard.endpoint import REPLIES, Endpoint
@@ -22,12 +23,14 @@ class Provisioned(NamedTuple):
 
 
 class _ThingsBoard(ThingsBoard):
-    """Notes which request provisioned a device; `peer` is who asks."""
+    """Notes which request provisioned a device; `peer` is who asks. It draws from a `seed`."""
 
     peer: Peer = ("", 0)
 
-    def __init__(self, *arguments, **named):
-        super().__init__(*arguments, **named)
+    def __init__(self, key: str, secret: str, strategy: str, seed: str):
+        super().__init__(key, secret, strategy)
+        self.seed = seed
+        self.drawn = 0
         self.provisioned: dict[str, Provisioned] = {}
 
     def copy(self):
@@ -48,29 +51,29 @@ class _ThingsBoard(ThingsBoard):
                 self.provisioned[name] = Provisioned(self.peer[0], bytes(payload))
         return reply
 
+    def random_text(self) -> str:
+        self.drawn += 1
+        self._randbytes = random.Random(f"{self.seed}/server/{self.drawn}").randbytes
+        return super().random_text()
+
 
 class Server(Endpoint):
     """ThingsBoard with one `strategy`, one way to `reply` and what it draws from a `seed`."""
 
     def __init__(self, key: str, secret: str, strategy: str, reply: str, seed: str):
-        thingsboard = _ThingsBoard(key, secret, strategy, randbytes=self._randbytes)
+        thingsboard = _ThingsBoard(key, secret, strategy, seed)
         super().__init__(
             thingsboard, reply=reply, delay=SEPARATE_AFTER if reply == "separate" else 0
         )
-        self.seed = seed
-        self.drawn = 0
-
-    def copy(self) -> Server:
-        """An independent copy."""
-        twin = super().copy()
-        twin.thingsboard._randbytes = twin._randbytes
-        return twin
 
     def received(self, peer: Peer, datagram: bytes, now: int):
         """Take a datagram."""
         self.thingsboard.peer = peer
         return super().received(peer, datagram, now)
 
-    def _randbytes(self, size: int) -> bytes:
-        self.drawn += 1
-        return random.Random(f"{self.seed}/server/{self.drawn}").randbytes(size)
+    def _listen(self) -> None:
+        # Nothing refers to what refers to it: copies that nobody needs are gone at once.
+        this = weakref.ref(self)
+        self.thingsboard.on_change = lambda change: this().changed(change)
+        self.thingsboard.on_uplink = lambda name: this()._asked(name)
+        self.thingsboard.on_answer = lambda name, number: this()._answered(name, number)
