@@ -51,6 +51,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(CpuTime(), "cpu_time")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    """Each process begins with another file: what one has compiled, the others only read."""
+    report = yield
+    workers = getattr(collector.config, "workerinput", None)
+    if workers and report.passed and isinstance(collector, pytest.Directory):
+        number, count = int(workers["workerid"].removeprefix("gw")), workers["workercount"]
+        first = len(report.result) * number // count
+        report.result = report.result[first:] + report.result[:first]
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path)
+
+
 def pytest_collection_finish() -> None:
     # The firmware collects as often as a board must; pytest's own objects need not be walked.
     gc.collect()
