@@ -52,7 +52,7 @@ def test_a_network_in_which_no_name_is_found(tmp_path, lane):
     with FakeThingsBoard(ThingsBoard(KEY, SECRET), host=address) as server:
         ups = PowerUps(tmp_path / "flash", *lane, server)
         ups.put(config_for(f"coap://localhost:{server.port}"))
-        text = console(ups.provision(silent_until="join"))
+        text = console(ups.provision(silent_until="join", hurry=SPEED))
     assert "localhost was not found" in text and "nothing came through" in text
 
 

@@ -20,7 +20,8 @@ from tools.flash.plan import sha256
 pytestmark = needs_micropython
 
 FIRMWARE = content.firmware(asked_for={"update"})
-SETTINGS = {"trial": 1, "contact": 20}
+SETTINGS = {"trial": 1, "contact": 100}
+HURRY = 10
 APP = """\
 import helper
 
@@ -83,7 +84,7 @@ CONFIRMED = '"starts": null'
 @both_kinds
 def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
     """With all of the firmware in each place, for which there is room on a Pico W."""
-    board = desk.board(kind)
+    board = desk.board(kind, hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     config = json.dumps({"update": SETTINGS}).encode()
     update(board, APP.format(version=2), "2", contents.firmware(config))
@@ -93,7 +94,7 @@ def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
     assert saved["running"]["place"] == "/b" and saved["before"]["place"] == "/a"
     assert "the board runs /a: my-app 2, confirmed" in desk.heard.steps
     assert any(step.startswith("into the slot that does not run") for step in desk.heard.steps)
-    assert any("on trial" in step and "20 s and runs for 1 s" in step for step in desk.heard.steps)
+    assert any("on trial" in step and "100 s and runs for 1 s" in step for step in desk.heard.steps)
     wait(desk, 3, CONFIRMED, board)
     assert desk.read(board, "/app.py") == root
     # What came beside app.py stays with it, and the firmware is here, too.
@@ -105,7 +106,7 @@ def test_what_is_flashed_goes_into_the_other_slot(desk, kind):
 
 
 def test_what_is_flashed_and_broken_goes_by_itself(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
@@ -123,7 +124,7 @@ def test_what_is_flashed_and_broken_goes_by_itself(desk):
 
 
 def test_a_config_json_goes_to_the_root_and_leaves_what_runs(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
@@ -141,7 +142,7 @@ def test_a_config_json_goes_to_the_root_and_leaves_what_runs(desk):
 
 
 def test_what_is_on_trial_makes_room_for_what_is_flashed(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
@@ -158,7 +159,7 @@ def test_what_is_on_trial_makes_room_for_what_is_flashed(desk):
 
 
 def test_the_slots_go_and_the_root_is_flashed(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
@@ -173,7 +174,7 @@ def test_the_slots_go_and_the_root_is_flashed(desk):
 
 def test_a_board_with_slots_keeps_what_starts_them(desk):
     """With a config.json that asks for no updates any more."""
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, BROKEN)
     wait(desk, 1, "RuntimeError: a bug", board)
@@ -189,7 +190,7 @@ def test_a_board_with_slots_keeps_what_starts_them(desk):
 
 def test_a_firmware_in_romfs_is_a_root_s_as_any_other(desk):
     """A slot runs on it, or on its own; what is flashed meanwhile leaves it as it is."""
-    board = desk.board("rp2", romfs=192 * 1024)
+    board = desk.board("rp2", romfs=192 * 1024, hurry=HURRY)
     app = "import firmware.errors\n" + ALONE.replace("version", "from").format(
         **{"from": "firmware.errors.__file__"}
     )
@@ -219,7 +220,7 @@ def test_a_firmware_in_romfs_is_a_root_s_as_any_other(desk):
 
 
 def test_doctor_and_reset_know_the_slots(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)
@@ -237,7 +238,7 @@ def test_doctor_and_reset_know_the_slots(desk):
 
 
 def test_a_write_that_broke_off_goes_on(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     pages = tuple(File(f"page{number}", b"x" * 3000) for number in range(4))
     data = format.make(Bundle("my-app", "2", (File("app.py", b"x"), *pages)))
@@ -264,7 +265,7 @@ def test_a_write_that_broke_off_goes_on(desk):
 
 def test_a_config_json_that_asks_for_more_than_is_there(desk):
     """Put there by hand: the board says so, and goes on."""
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     result = desk.flash(board, app=ALONE.format(version=1).encode())
     assert result.exit_code == 0, result.detail
     with Link(str(board.link)) as link:
@@ -277,7 +278,7 @@ def test_a_config_json_that_asks_for_more_than_is_there(desk):
 
 
 def test_a_board_gets_what_takes_updates_when_its_config_json_asks_for_them(desk):
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     path = desk.folder / "config.json"
     for update, is_there in ((None, False), ({}, True), (None, False)):
         path.write_bytes(desk.config(update=update))
@@ -292,7 +293,7 @@ POINTS = 4
 
 def test_power_cut_while_the_other_slot_is_written(desk):
     """One whole version runs afterwards, and a second run brings the new one."""
-    board = desk.board("rp2")
+    board = desk.board("rp2", hurry=HURRY)
     flash(desk, board, ALONE.format(version=1))
     update(board, APP.format(version=2))
     wait(desk, 2, CONFIRMED, board)

@@ -19,6 +19,7 @@ import time
 import error_numbers
 import supervisor
 from access_point import access_point
+from clock import clock
 from station import station
 
 _ESP32 = supervisor.settings["kind"] == "esp32"
@@ -77,7 +78,7 @@ def getaddrinfo(name, port, family=0, type=0, proto=0, flags=0):
 def _look_in_vain():
     while not station.has_address:
         time.sleep_ms(20)
-    time.sleep_ms(_NAME_MS)
+    clock.sleep_ms(_NAME_MS)
 
 
 def _is_literal(name):
