@@ -206,6 +206,10 @@ def _recover(attempt, config, failure, is_known):
     # What they had to say is in the failure.
     give_back("thingsboard.answers thingsboard.provisioning coap.failure")
     gc.collect()
+    if not isinstance(failure, NoResponse):
+        # A server would answer the same Message ID with the same reply again.
+        attempt.record.renew()
+        attempt.record.save()
     from firmware.provisioning.recovery import recover
 
     return recover(attempt, config, failure, is_known)

@@ -22,7 +22,7 @@ def recover(attempt, config, failure, is_known):
     """Return steps that return (credentialsType, credentialsValue) of an earlier request's device.
 
     It, or they, raise `failure`, what came of the request, when there is none or nothing may be
-    probed. What it means for the next request is on flash then. `is_known`: whether the server's
+    probed. After a response a new Message ID is on flash already. `is_known`: whether the server's
     name still has the address.
     """
     record = attempt.record
@@ -35,9 +35,6 @@ def recover(attempt, config, failure, is_known):
             # An earlier power-up may have acknowledged a reply that the server keeps back.
             return _after_silence(attempt, config, failure)
         raise failure
-    # A server would answer the same Message ID with the same reply again.
-    record.renew()
-    record.save()
     if not isinstance(failure, CoapError):
         # Of any other nothing could be read, or not the whole of it.
         attempt.client.acknowledge()
