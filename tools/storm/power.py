@@ -31,6 +31,7 @@ from tools.storm.simulation import (  # noqa: E402
     Storm,
     Weather,
     no_jitter,
+    take_timer,
 )
 
 _URI_PATH, _CONTENT_FORMAT = 11, 12
@@ -56,7 +57,7 @@ class _Board:
             credentials = {"credentialsType": "ACCESS_TOKEN", "credentialsValue": self._token}
             request = self._encode(GET, api_path(credentials, "attributes"), b"")
         self._exchange = Exchange()
-        return self._exchange.start(request, request[4:12]), self._take_timer()
+        return self._exchange.start(request, request[4:12]), take_timer(self._exchange)
 
     def on_timer(self) -> tuple[bytes | None, int | None]:
         """The time that was asked for is over."""
@@ -65,7 +66,7 @@ class _Board:
         datagram = self._exchange.on_timer()
         if self._exchange.failed:
             return None, self._back_off()
-        return datagram, self._take_timer()
+        return datagram, take_timer(self._exchange)
 
     def on_datagram(self, datagram: bytes) -> tuple[bytes | None, int | None]:
         """A datagram has come."""
@@ -74,7 +75,7 @@ class _Board:
         answer = self._exchange.on_datagram(datagram)
         response = self._exchange.response
         if response is None:
-            return answer, self._take_timer()
+            return answer, take_timer(self._exchange)
         try:
             if self._probing:
                 self.is_done = is_known(response)
@@ -94,10 +95,6 @@ class _Board:
         wait = backoff(self._failures, self._random)
         self._failures += 1
         return wait
-
-    def _take_timer(self) -> int | None:
-        timer, self._exchange.timer = self._exchange.timer, None
-        return timer
 
     def _body(self) -> bytes:
         return provisioning.request_body(

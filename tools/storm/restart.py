@@ -18,7 +18,15 @@ from firmware.coap.exchange import Exchange  # noqa: E402
 from firmware.coap.message import ACK, CON, GET, encode  # noqa: E402
 from firmware.device import REFRESH  # noqa: E402
 from firmware.retry import backoff, spread  # noqa: E402
-from tools.storm.simulation import JOINED, ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
+from tools.storm.simulation import (  # noqa: E402
+    JOINED,
+    ONE_WAY,
+    Agenda,
+    Storm,
+    Weather,
+    no_jitter,
+    take_timer,
+)
 
 _RESOURCES = (b"rpc", b"attributes")
 _CONTENT = 0x45
@@ -52,7 +60,7 @@ class _Board:
             self._resource = 0
             self._failures += 1
             return None, backoff(self._failures - 1, self._random)
-        return datagram, self._take_timer()
+        return datagram, take_timer(self._exchange)
 
     def on_datagram(self, datagram: bytes) -> tuple[bytes | None, int | None]:
         """A datagram has come."""
@@ -60,7 +68,7 @@ class _Board:
             return None, None
         answer = self._exchange.on_datagram(datagram)
         if self._exchange.response is None:
-            return answer, self._take_timer()
+            return answer, take_timer(self._exchange)
         self.registered[self._resource] = self._agenda.now
         self._exchange = None
         self._failures = 0
@@ -74,11 +82,7 @@ class _Board:
         message_id = int.from_bytes(self._random(2), "big")
         self._exchange = Exchange()
         datagram = self._exchange.start(bytes(encode(CON, GET, message_id, token, options)), token)
-        return datagram, self._take_timer()
-
-    def _take_timer(self) -> int | None:
-        timer, self._exchange.timer = self._exchange.timer, None
-        return timer
+        return datagram, take_timer(self._exchange)
 
 
 def simulate(

@@ -9,7 +9,10 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from firmware.coap.exchange import Exchange
 
 ONE_WAY = 20  # ms from a board to the server
 # What boards differ in before their first datagram, in ms: the Wi-Fi is joined.
@@ -100,6 +103,12 @@ class Agenda:
     def _add(self, time: int, board: int, timer: int, datagram: bytes | None) -> None:
         self._serial += 1
         heapq.heappush(self._events, (time, self._serial, board, timer, datagram))
+
+
+def take_timer(exchange: Exchange) -> int | None:
+    """After how many ms an exchange wants to be come back to; None: it has said so before."""
+    timer, exchange.timer = exchange.timer, None
+    return timer
 
 
 def no_jitter(size: int) -> bytes:

@@ -30,7 +30,14 @@ from firmware.coap.message import (  # noqa: E402
 from firmware.retry import backoff  # noqa: E402
 from firmware.thingsboard.ota import state_of  # noqa: E402
 from tools.flash.content import default_of  # noqa: E402
-from tools.storm.simulation import ONE_WAY, Agenda, Storm, Weather, no_jitter  # noqa: E402
+from tools.storm.simulation import (  # noqa: E402
+    ONE_WAY,
+    Agenda,
+    Storm,
+    Weather,
+    no_jitter,
+    take_timer,
+)
 
 BLOCK = 1024
 # s within which boards begin: `update.spread` of config.json unless it says otherwise.
@@ -76,7 +83,7 @@ class _Board:
             self._is_served = False
             self._failures += 1
             return [], backoff(self._failures - 1, self._random)
-        return [datagram], self._take_timer()
+        return [datagram], take_timer(self._exchange)
 
     def on_datagram(self, datagram: bytes) -> tuple[list[bytes], int | None]:
         """A datagram has come."""
@@ -85,7 +92,7 @@ class _Board:
         answer = self._exchange.on_datagram(datagram)
         answers = [answer] if answer else []
         if self._exchange.response is None:
-            return answers, self._take_timer()
+            return answers, take_timer(self._exchange)
         answers += [bytes(each) for each in self._exchange.acknowledge()]
         self._exchange = None
         self._failures = 0
@@ -112,17 +119,13 @@ class _Board:
             block = (_BLOCK2, uint_bytes(number << 4 | szx))
             datagram = self._encoded(GET, (b"sw", self._name), [block], b"")
         self._exchange = Exchange()
-        return [*before, self._exchange.start(datagram, datagram[4:12])], self._take_timer()
+        return [*before, self._exchange.start(datagram, datagram[4:12])], take_timer(self._exchange)
 
     def _encoded(self, code: int, path: tuple[bytes, ...], options: list, body: bytes) -> bytes:
         self._message_id = self._message_id + 1 & 0xFFFF
         token = self._random(7) + bytes((self._message_id & 0xFF,))
         segments = [(_URI_PATH, segment) for segment in path]
         return bytes(encode(CON, code, self._message_id, token, segments + options, body))
-
-    def _take_timer(self) -> int | None:
-        timer, self._exchange.timer = self._exchange.timer, None
-        return timer
 
 
 def simulate(
