@@ -431,7 +431,8 @@ def test_attributes_in_protobuf():
         ("1205", False),
         ("08", False),
         ("00", False),  # field 0
-        ("0b", False),  # a group
+        ("0b08000c", True),  # a group
+        ("0b", False),  # one without end
         ("08" + "ff" * 11, False),  # a number without end
         ("7b2274656d7065726174757265223a317d", False),  # {"temperature":1}
     ],

@@ -11,27 +11,32 @@ from tools.fake_thingsboard.messages import to_json
 
 UPDATED_AT = 1_796_000_000_000  # ms since 1970, of every value: the model has no clock
 
-_VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
+_VARINT, _I64, _LEN, _GROUP, _END_OF_GROUP, _I32 = range(6)
 _BOOLEAN, _LONG, _DOUBLE, _STRING, _JSON = range(5)  # KeyValueType
 _SCOPES = {"client": 2, "shared": 3}  # fields of GetAttributeResponseMsg
 
 
 def is_protobuf(payload: bytes) -> bool:
-    """Whether a payload is a message of fields that may be known or not."""
+    """Whether a payload is a message of fields, whichever these are, or of none."""
     position = 0
+    groups = []
     try:
         while position < len(payload):
             key, position = _read_varint(payload, position)
-            kind = key & 7
-            if not key >> 3 or kind not in (_VARINT, _I64, _LEN, _I32):
+            number, kind = key >> 3, key & 7
+            if not number or kind > _I32:
                 return False
             length = 0
             if kind in (_VARINT, _LEN):
                 length, position = _read_varint(payload, position)
-            position += {_VARINT: 0, _I64: 8, _LEN: length, _I32: 4}[kind]
+            elif kind == _GROUP:
+                groups.append(number)
+            elif kind == _END_OF_GROUP and groups.pop() != number:
+                return False
+            position += {_I64: 8, _LEN: length, _I32: 4}.get(kind, 0)
     except IndexError:
         return False
-    return position == len(payload)
+    return position == len(payload) and not groups
 
 
 def attributes_message(found: dict) -> bytes:

@@ -14,6 +14,7 @@ from tools.fake_thingsboard.messages import (
     json_payload,
     parse_json,
 )
+from tools.fake_thingsboard.protobuf import is_protobuf
 
 MAX_NAME_LENGTH = 255  # UTF-16 code units, as Java counts
 
@@ -109,46 +110,4 @@ def unreadable(payload):
     ThingsBoard reads it as one in protocol buffers then. None that can be read as that has a key
     here, so its reply is NOT_FOUND in protocol buffers.
     """
-    return Reply(BAD_REQUEST, b"\x08\x02" if _is_protobuf(bytes(payload)) else b"")
-
-
-def _is_protobuf(payload):
-    """Whether bytes are fields of protocol buffers, whichever these are; no bytes are none."""
-    position = 0
-    groups = []
-    try:
-        while position < len(payload):
-            tag, position = _varint(payload, position)
-            number, wire_type = tag >> 3, tag & 7
-            if not number:
-                return False
-            if wire_type == 0:
-                _, position = _varint(payload, position)
-            elif wire_type == 1:
-                position += 8
-            elif wire_type == 2:
-                length, position = _varint(payload, position)
-                position += length
-            elif wire_type == 3:
-                groups.append(number)
-            elif wire_type == 4:
-                if groups.pop() != number:
-                    return False
-            elif wire_type == 5:
-                position += 4
-            else:
-                return False
-    except IndexError:
-        return False
-    return position == len(payload) and not groups
-
-
-def _varint(payload, position):
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = payload[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise IndexError
+    return Reply(BAD_REQUEST, b"\x08\x02" if is_protobuf(bytes(payload)) else b"")
