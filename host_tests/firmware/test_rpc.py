@@ -187,6 +187,21 @@ def test_a_call_that_is_left_out_again_and_again():
     assert len(site.done) == 6 and site.replies() == [0]
 
 
+def test_of_a_registration_after_a_doubt_no_absence_counts():
+    """ThingsBoard may not have been there to send what it waits for."""
+    site = Site()
+    site.come(0, "m", 1)
+    site.work()
+    for _ in range(5):
+        site.calls.doubt()
+        assert site.calls.is_doubtful
+        site.register()
+    assert not site.calls.is_doubtful
+    site.come(0, "m", 1)
+    site.work()
+    assert site.done == [("m", 1)] and site.replies() == [0]
+
+
 def test_a_call_that_overtook_the_response_is_in_its_place():
     site = Site()
     site.register(message(0, "m", 1), number=1)

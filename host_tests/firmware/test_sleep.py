@@ -142,6 +142,31 @@ def test_what_cannot_be_read_or_saved_is_said():
     assert work.world.deep_sleeps == [60_000]
 
 
+def test_whatever_is_found_of_what_was_kept_the_device_wakes_and_sends():
+    """An older firmware's, another program's, or half of it."""
+    for content in (
+        b"{",
+        b"[1]",
+        b"{}",
+        b"7",
+        b'{"attributes":{},"calls":[]}',
+        b'{"attributes":{},"calls":[[1,2,3]],"telemetry":[]}',
+        b'{"attributes":{},"calls":[1],"telemetry":[]}',
+        b'{"attributes":[1],"calls":[],"telemetry":[]}',
+        b'{"attributes":{},"calls":[],"telemetry":5}',
+        b'{"attributes":{},"calls":[],"telemetry":[1]}',
+    ):
+        for memory in (None, content):
+            work = Home(memory)
+            if memory is None:
+                work.world.put(ASLEEP, content)
+                work.power_on(credentials())
+            assert len(work.world.find("/asleep.json cannot be read: what it kept is lost")) == 1
+            work.device.send_telemetry({"n": 1})
+            assert work.device.waiting == 0, content
+            assert ASLEEP not in work.world.flash.files and not work.world.memory
+
+
 def test_a_board_without_memory_to_keep_anything_sleeps_all_the_same():
     def no_memory(queue):
         raise MemoryError

@@ -498,6 +498,14 @@ def test_a_watchdog_that_would_end_a_scan():
         assert tried(world) == [first], watchdog
 
 
+def test_the_watchdog_is_fed_just_before_a_scan():
+    world, config = several("rp2", "Garage")
+    fed, scan = [], world.network.scan
+    world.network.scan = lambda: fed.append(world.board.idled) or scan()
+    join(world, config)
+    assert fed == [1]
+
+
 def test_of_several_the_one_that_carried_nothing_comes_last():
     world, config = several("esp32", "Garage")
     world.network.heard = [("Home", 3, -20), ("Garage", 3, -50)]
