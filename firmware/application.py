@@ -140,7 +140,7 @@ def _power_up():
     if not found:
         threshold = gc.threshold()
         # Collecting often keeps the heap in one piece while modules are loaded.
-        gc.threshold(8192)
+        gc.threshold(5120)
         from firmware.power_up import power_up
 
         found = power_up(board)
