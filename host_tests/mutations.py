@@ -60,7 +60,6 @@ TESTS = {
     "firmware.update.contents": ("install", "update"),
     "firmware.update.download": ("install", "update"),
     "firmware.update.files": ("install", "update"),
-    "firmware.update.flow": ("update",),
     "firmware.update.install": ("install",),
     "firmware.update.installing": ("update",),
     "firmware.update.intake": ("install", "signature"),

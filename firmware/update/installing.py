@@ -1,18 +1,51 @@
-"""A package is begun, admitted, and when all of it is there, checked.
+"""What comes next of an update, when that is no block. Imported only then.
 
-Imported only then. Each raises OSError when the flash fails.
+A package is begun, and its manifest judged; when all of it is there, it is checked and switched to.
 """
 
+from micropython import const
+
+from firmware.errors import FirstbootError
 from firmware.memory import give_back
 
+# How many states are told until all of a package is there, and until it is switched to.
+_DOWNLOADED = const(2)
+_ALL = const(4)
 _DOWNLOAD = "coap.block coap.blocks update.download"
-_LOADED = (
-    "update.installing update.install update.files update.contents update.admission update.tree"
-    " update.errors"
-)
+_LOADED = "update.install update.files update.contents update.admission update.tree update.errors"
 
 
-def begin(job):
+def next_step(job):
+    """Return the steps of what is next for a Job. Raises FirstbootError."""
+    give_back("update.installing")
+    if job.is_untold:
+        from firmware.update.states import tell_outcome
+
+        return tell_outcome(job)
+    told = job.told
+    if (not told and job.writer) or (
+        job.place and (told < _DOWNLOADED or (job.is_verified and told < _ALL))
+    ):
+        from firmware.update.states import tell
+
+        return tell(job)
+    try:
+        if not (job.writer or job.place):
+            _begin(job)
+        elif job.writer and job.writer.is_full:
+            _admit(job)
+        elif not job.is_verified:
+            _complete(job)
+        else:
+            _restart(job)
+    except OSError as error:
+        from firmware.update.errors import flash_fails
+
+        raise flash_fails(error)
+    return ()
+
+
+def _begin(job):
     """Let a Job's package come.
 
     Raises UpdateError when it cannot be taken, or there is no room for it.
@@ -38,20 +71,20 @@ def begin(job):
     give_back(_LOADED)
 
 
-def admit(job):
+def _admit(job):
     """Let a Job's package be taken as its manifest is. Raises UpdateError when it is not."""
     board = job.session.board
     place = job.writer.place
     # The download begins anew after it: its memory is wanted for this.
     job.writer = job.blocks = None
     give_back("update.intake " + _DOWNLOAD)
-    _admit(board, place, job.package, job.settings["key"])
+    _judge(board, place, job.package, job.settings["key"])
     give_back(_LOADED)
     job.writer = _passed_on(board.storage, place)
     give_back("update.intake " + _LOADED)
 
 
-def complete(job):
+def _complete(job):
     """All of a Job's package has come: check it in the step after. Raises UpdateError."""
     if job.writer:
         taken, place = job.checksum, job.writer.place
@@ -103,7 +136,7 @@ def replay(job, place):
     return replay(job.session.board, place, job.offset, job.checksum.update)
 
 
-def _admit(*what):
+def _judge(*what):
     from firmware.update.admission import admit
 
     admit(*what)
@@ -130,3 +163,28 @@ def discard(board, place):
     from firmware.update.tree import discard
 
     discard(board.storage, place, board.idle)
+
+
+def _restart(job):
+    """Let what is there run from the next start on, which is at once."""
+    from firmware.update.slots import State
+
+    session = job.session
+    storage = session.board.storage
+    try:
+        State(storage).switch(job.place, job.package, job.settings)
+    except FirstbootError as error:
+        from firmware.update.errors import passing
+
+        raise passing(error.what, error.fix)
+    except MemoryError:
+        # Perhaps as it was read back.
+        if State(storage).running != job.place:
+            raise
+    try:
+        session.disconnect()
+        session.backlog.keep()
+        job.say("the board starts anew")
+    finally:
+        # Whatever happened: nothing else starts what is switched to.
+        session.board.reset()

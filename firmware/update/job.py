@@ -53,7 +53,7 @@ class Job:
             from firmware.update.download import block
 
             return block(self)
-        from firmware.update.flow import next_step
+        from firmware.update.installing import next_step
 
         return next_step(self)
 

@@ -24,7 +24,7 @@ _EACH = 8  # reads
 _RARE = "pack start trial"
 _OTHERS = "thingsboard.ota coap.block coap.blocks board.kept board.modulus"
 # What is loaded in the steps of an update, the last of those that are.
-_STEPS = "job flow states transfer installing files intake admission manifest"
+_STEPS = "job states transfer installing files intake admission manifest"
 
 
 class Restarted(BaseException):
