@@ -31,12 +31,19 @@ LIMIT_S, TIMES = 60, 4
 ENOUGH = 0.95
 # The modules, and the tests that are about each.
 TESTS = {
+    "firmware.board.certificate": ("certificate",),
     "firmware.board.credentials": ("credentials",),
+    "firmware.board.modulus": ("signature", "config"),
+    "firmware.board.security_steps": ("security", "aio", "device_aio"),
     "firmware.board.storage": ("storage", "credentials"),
+    "firmware.board.strict_json": ("strict_json", "config"),
+    "firmware.board.wifi_scan": ("wifi", "candidate"),
     "firmware.coap.block": ("blockwise", "stream"),
     "firmware.coap.blockwise": ("blockwise", "client", "requests", "stream", "observe"),
     "firmware.coap.exchange": ("exchange", "client", "blockwise", "requests"),
     "firmware.coap.links": ("links",),
+    "firmware.coap.message": ("message",),
+    "firmware.coap.misfit": ("blockwise", "stream"),
     "firmware.coap.options": ("requests",),
     "firmware.coap.observe": ("observe",),
     "firmware.coap.observe_blocks": ("observe",),
@@ -44,6 +51,8 @@ TESTS = {
     "firmware.coap.blocks": ("stream",),
     "firmware.coap.stream": ("stream",),
     "firmware.coap.unconfirmed": ("requests",),
+    "firmware.coap.uri": ("uri", "client"),
+    "firmware.coap.uri_doubts": ("uri", "config"),
     "firmware.coap.whole_uri": ("whole_uri",),
     "firmware.provisioning.attempt": ("attempt", "edits", "secure_attempt", "rejection"),
     "firmware.provisioning.record": (
@@ -55,6 +64,8 @@ TESTS = {
     ),
     "firmware.provisioning.rejection": ("rejection",),
     "firmware.thingsboard.ota": ("ota", "update"),
+    "firmware.thingsboard.provisioning": ("provisioning", "attempt"),
+    "firmware.thingsboard.rpc": ("rpc", "device"),
     "firmware.update.admission": ("install", "signature"),
     "firmware.update.checksum": ("checksum",),
     "firmware.update.contents": ("install", "update"),
@@ -78,6 +89,11 @@ UNNOTICEABLE = {
     "datagram = memoryview(datagram)  →  pass": "it saves memory, and changes nothing else",
     "er': self.server, 'address': '', 'deviceName': self.name, 't  →  "
     "er': self.server, 'address': 'X', 'deviceName': self.name, 't": "go_to sets it before a save",
+    "strip('0123456789')) else 65536  →  strip('0123456789')) else 65537": "too large as well",
+    "name = uri.partition('://')[2]  →  name = uri.partition('://X')[2]": "it saves time alone",
+    "if name[:1].isalpha() and len(name.encod  →  if name[:2].isalpha() and len(name.encod": (
+        "it saves time alone"
+    ),
     "address'] + found['body'] + '.']  →  address'] + found['body'] + '.X']": "any text will do",
     "'token'], each['address'] + '.')  →  'token'], each['address'] + '.X')": "any text will do",
 }
