@@ -69,7 +69,7 @@ def _finish(board, credentials, config):
 
 
 def _remarks(board, credentials, config):
-    from firmware.provisioning.remarks import remarks_on
+    from firmware.provisioning.tidying import remarks_on
 
     return remarks_on(board, credentials, config)
 

@@ -10,7 +10,7 @@ _STEPS = (
     "board.wifi_scan coap.block coap.blockwise coap.echo coap.failure coap.uri coap.uri_doubts",
     "thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused",
     "provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file",
-    "provisioning.recovery provisioning.rejection provisioning.remarks provisioning.tidying",
+    "provisioning.recovery provisioning.rejection provisioning.tidying",
     "failures found link",
 )
 # What speaks CoAP, while nothing is asked.

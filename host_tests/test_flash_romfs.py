@@ -198,6 +198,11 @@ def test_doctor_and_reset_tell_where_the_firmware_is(desk):
     older = {**FIRMWARE, "/firmware/errors.mpy": compiled(b"old = 1\n", "firmware/errors.py")}
     desk.flash(board, firmware=older, start=False)
     assert "the firmware on the board is broken" in doctor()
+    older["/firmware/errors.mpy"] = compiled(
+        b"class FirstbootError(Exception):\n    pass\n", "firmware/errors.py"
+    )
+    desk.flash(board, firmware=older, start=False)
+    assert "the firmware on the board is broken: can't import name" in doctor()
     desk.flash(board)
     done = desk.tools("reset", "--port", board.link, "--all")
     assert "its ROMFS, which had the firmware, is empty" in done.stdout, done.stdout + done.stderr

@@ -73,7 +73,6 @@ MAY_IMPORT = {
         "firmware.board",
         "firmware.memory",
         "firmware.onboarding",
-        "firmware.provisioning.remarks",
         "firmware.provisioning.tidying",
         "firmware.retry",
     },

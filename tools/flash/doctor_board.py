@@ -41,6 +41,7 @@ print([(bytes(each[0]), each[3]) for each in found])
 """
 _VERSION = """
 try:
+    import firmware.failures
     import firmware.power_up
     from firmware.board.kept import VERSION
     print(repr((VERSION, firmware.power_up.__file__)))
@@ -49,11 +50,11 @@ except (ImportError, SyntaxError, ValueError):
 """
 _REACH = """
 from time import ticks_diff
-from firmware.board import config, wifi
-from firmware.board.hardware import Board
-from firmware.coap.connect import connect
 from firmware.errors import FirstbootError
 try:
+    from firmware.board import config, wifi
+    from firmware.board.hardware import Board
+    from firmware.coap.connect import connect
     Board._feed = _watchdog.feed if _watchdog else None
     board = Board()
     settings = config.check(%r, board.id, True, board.chip)
@@ -64,6 +65,8 @@ try:
     print(repr(("ok", ticks_diff(board.ticks(), began))))
 except FirstbootError as error:
     print(repr((error.what, error.fix)))
+except (ImportError, SyntaxError, ValueError) as error:
+    print(repr(("the firmware on the board is broken: %%s" %% error, "flash repairs it")))
 """
 
 
