@@ -11,7 +11,7 @@ _STEPS = (
     "thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused",
     "provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file",
     "provisioning.recovery provisioning.rejection provisioning.tidying",
-    "failures found link",
+    "provisioning.found failures link",
 )
 # What speaks CoAP, while nothing is asked.
 CLIENT = "coap.client coap.connect coap.exchange coap.options coap.udp"

@@ -100,9 +100,20 @@ def _load_credentials(board):
 
 
 def _find(board, credentials):
-    from firmware.found import find
+    from firmware.provisioning.found import find
 
-    return find(board, credentials)
+    return find(board, credentials, _ask_for_wifi)
+
+
+def _ask_for_wifi(board, config, missing):
+    """Let a person give another Wi-Fi where it is due; return whether it was."""
+    if not missing and config["onboarding_pin"] is None:
+        return False
+    from firmware.onboarding.another_wifi import another_wifi
+
+    another_wifi(board, config, missing)
+    give_back_room("onboarding")
+    return True
 
 
 def _new_failures():

@@ -69,23 +69,16 @@ MAY_IMPORT = {
     "firmware.observed": {"firmware.coap", "firmware.retry", "firmware.thingsboard"},
     "firmware.backlog": {"firmware.memory", "firmware.thingsboard"},
     "firmware.failures": {"firmware.retry"},
-    "firmware.found": {
-        "firmware.board",
-        "firmware.memory",
-        "firmware.onboarding",
-        "firmware.provisioning.tidying",
-        "firmware.retry",
-    },
     "firmware.memory": set(),
     "firmware.retry": {"firmware.memory"},
     "firmware.power_up": {
         "firmware.board",
         "firmware.failures",
-        "firmware.found",
         "firmware.memory",
         "firmware.onboarding",
         "firmware.retry",
         "firmware.provisioning.attempt",
+        "firmware.provisioning.found",
         "firmware.provisioning.tidying",
     },
     "firmware.onboarding": {"firmware.board", "firmware.retry"},
@@ -98,6 +91,7 @@ MAY_IMPORT = {
     },
     # What it chose is handed over to, as main does.
     "firmware.update.start": {"firmware.application"},
+    "firmware.provisioning.found": {"firmware.retry"},
     "firmware.provisioning": {
         "firmware.board",
         "firmware.coap",

@@ -10,14 +10,13 @@ from functools import lru_cache
 from types import SimpleNamespace
 
 import firmware.power_up
-from firmware import found
 from firmware.board import config as configuration
 from firmware.board import strict_json
 from firmware.board.indicator import Indicator
 from firmware.board.storage import Storage
 from firmware.coap import uri
 from firmware.errors import FirstbootError
-from firmware.provisioning import attempt
+from firmware.provisioning import attempt, found
 from firmware.provisioning.attempt import Attempt
 from host_tests.explorer.flash import Files
 from host_tests.explorer.network import SERVER_ADDRESS, Network

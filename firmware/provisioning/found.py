@@ -5,12 +5,15 @@ Imported only then: a board whose config.json nobody has changed starts without.
 
 from firmware.board.kept import found_line
 from firmware.errors import FirstbootError
-from firmware.memory import give_back, give_back_room
+from firmware.memory import give_back
 from firmware.retry import unexpected
 
 
-def find(board, credentials):
-    """Report credentials that were found; return config.json, or None when it cannot be used."""
+def find(board, credentials, ask_for_wifi):
+    """Report credentials that were found; return config.json, or None when it cannot be used.
+
+    `ask_for_wifi(board, config, missing)`: lets a person give another Wi-Fi, see firmware.power_up.
+    """
     board.indicator.show("provisioned", found_line(credentials))
     config = None
     remarks = []
@@ -18,7 +21,8 @@ def find(board, credentials):
         config = _read_config(board, missing := [])
         _prepare(board, config)
         if config["onboarding"]:
-            config = _ask_for_wifi(board, config, missing)
+            if ask_for_wifi(board, config, missing):
+                config = _read_config(board, [])
             missing = config["networks"][0]["name"] == b""
         is_done = _finish(board, credentials, config) and not missing
         remarks = _remarks(board, credentials, config)
@@ -48,17 +52,6 @@ def _prepare(board, config):
 
     board.use_led(config["led"])
     prepare(board, config)
-
-
-def _ask_for_wifi(board, config, missing):
-    """Let a person give another Wi-Fi; return config.json as it is then."""
-    if missing or config["onboarding_pin"] is not None:
-        from firmware.onboarding.another_wifi import another_wifi
-
-        another_wifi(board, config, missing)
-        give_back_room("onboarding")
-        config = _read_config(board, [])
-    return config
 
 
 def _finish(board, credentials, config):
