@@ -116,6 +116,8 @@ def deep(session, ms):
     except (FirstbootError, MemoryError) as error:
         drop_half_loaded()
         board.indicator.say("not kept", *str(error).split("\n"))
+        # Telemetry alone may still fit where all at once did not.
+        session.backlog.keep()
     if board.trial:
         board.trial.before_sleep()
     board.indicator.say("sleep: %d s" % (ms // 1000))

@@ -74,6 +74,14 @@ def join_anew(board, wifi, patience=PATIENCE):
         return end.value
 
 
+def _leave(wlan):
+    try:
+        wlan.disconnect()
+    except OSError:
+        # There was nothing to leave.
+        pass
+
+
 def _join(board, wifi, patience):
     """The steps that join a network; they return None, or the error that says why not."""
     ssid = wifi["ssid"]
@@ -88,7 +96,7 @@ def _join(board, wifi, patience):
         if wlan.status():
             # A soft reset ends neither an association nor an ESP32's attempts at one, which can
             # say of them that it is idle.
-            wlan.disconnect()
+            _leave(wlan)
         status = yield from _connect(board, wlan, ssid, wifi["password"] or None, patience)
     except Exception as error:
         # Of whatever class: which one is the network stack's affair.

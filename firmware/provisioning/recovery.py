@@ -21,7 +21,7 @@ _X509 = "X509_CERTIFICATE"
 def recover(attempt, config, failure, is_known):
     """Return steps that return (credentialsType, credentialsValue) of an earlier request's device.
 
-    It, or they, raise `failure`, what came of the request, when there is none or nothing may be
+    Raises, as they do, `failure`, what came of the request, when there is none or nothing may be
     probed. After a response a new Message ID is on flash already. `is_known`: whether the server's
     name still has the address.
     """

@@ -61,7 +61,8 @@ class Pack:
         for name, _, _ in _entries(self._folders):
             if name.startswith(start) and name and "/" not in name[len(start) :]:
                 yield name[len(start) :], _FOLDER, 0
-        self._read_list(path[1:])
+        if not self._read_list(path[1:]):
+            raise OSError(_ENOENT)
         for name, _, size in _entries(self._list):
             yield name, _FILE, 0, int(size)
 

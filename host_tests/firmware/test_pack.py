@@ -75,6 +75,8 @@ def test_what_is_not_there_and_what_it_cannot():
     for path in ("/aio", "/io.mpy", "/aio.mp", "/coap/udp.py", "/deep", "/x.mpy"):
         assert error_of(made.stat, path) == 2
         assert error_of(made.open, path, "rb") == 2
+    for path in ("/deep", "/aio.mpy", "/coap/udp.mpy"):
+        assert error_of(lambda path: list(made.ilistdir(path)), path) == 2
     for mode in ("w", "ab", "r+"):
         assert error_of(made.open, "/aio.mpy", mode) == 30
 

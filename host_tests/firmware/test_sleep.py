@@ -184,6 +184,7 @@ def test_a_board_without_memory_to_keep_anything_sleeps_all_the_same():
         sleep.saved = saved
         sys.modules.pop("firmware.half_loaded", None)
     assert work.world.find("not kept") and work.world.deep_sleeps == [60_000]
+    assert TELEMETRY in work.world.flash.files
 
 
 def test_a_wake_in_silence_ends():

@@ -113,6 +113,16 @@ def test_a_join_that_was_given_up_after_another_network_was_left():
     assert world.network.isconnected()
 
 
+def test_a_radio_that_will_not_leave_what_it_never_joined_joins_all_the_same():
+    def leave():
+        raise OSError("Wifi Not Started")
+
+    world, config = made("esp32")
+    world.network.disconnect = leave
+    join(world, config)
+    assert world.network.isconnected()
+
+
 def test_hostname_and_country_before_the_radio_is_on():
     for country in ("DE", None):
         world, config = made("rp2", country=country)

@@ -38,13 +38,17 @@ def post(sock, identity, body):
         while (left := time.ticks_diff(deadline, time.ticks_ms())) > 0:
             for _ in poll.ipoll(left):
                 datagram = sock.recv(1153)
+                if len(datagram) < 4:
+                    continue
                 kind = datagram[0] & 0xF0
                 if kind in (_ACK, _RST) and datagram[2:4] != identity[:2]:
                     continue
                 if kind == _RST:
                     return None
                 if datagram[1] == _EMPTY:
-                    is_acknowledged = kind == _ACK
+                    is_acknowledged = is_acknowledged or kind == _ACK
+                    if kind == _CON:
+                        sock.send(b"\x70\0" + datagram[2:4])
                 elif datagram[0] & 0x0F == 8 and datagram[4:12] == identity[2:]:
                     payload = payload_of(datagram)
                     if kind == _CON:
