@@ -7,7 +7,6 @@ from micropython import const
 from firmware.errors import CoapError, Silence
 
 _CONTENT = const(0x45)
-_BLOCK2 = const(23)
 # ms that each has; ThingsBoard repeats a message for the last time after 41 s.
 _EACH_BLOCK = const(60_000)
 # ms from a block to the next; after 300 s without one ThingsBoard forgets what it serves.
@@ -67,8 +66,8 @@ def block(job):
 def check_size(job, blocks, response):
     """Check by the first response that ThingsBoard serves what it has assigned."""
     size = blocks.size
-    if size is None and response.option(_BLOCK2) is None:
-        size = len(response.payload)
+    if size is None and blocks.is_done:
+        size = blocks.offset
     assigned = job.package["size"]
     if size not in (None, assigned):
         what = "ThingsBoard serves a package of %d bytes, and has assigned another" % size

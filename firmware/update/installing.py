@@ -88,6 +88,7 @@ def _complete(job):
     """All of a Job's package has come: check it in the step after. Raises UpdateError."""
     if job.writer:
         taken, place = job.checksum, job.writer.place
+        job.writer.close()
         job.close()
         job.checksum, job.place = taken, place
         give_back(_DOWNLOAD)

@@ -69,7 +69,11 @@ class Job:
     def close(self):
         """Give back what a package took that comes; another one goes on where it was."""
         if self.writer:
-            self.writer.close()
+            try:
+                self.writer.close()
+            except OSError:
+                # The flash is full: what it could not write comes again.
+                pass
         self.writer = self.checksum = self.place = self.blocks = self.doubtful_since = None
         self.is_verified = self.by_chunks = False
 

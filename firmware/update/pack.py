@@ -37,7 +37,8 @@ class Pack:
         self._folders = file.read(int(file.readline()))
         self._start = file.tell()
         self._folder = None
-        self._list = b""
+        if not self._read_list(""):
+            raise ValueError("it is no pack of this firmware's")
 
     def mount(self, readonly, mkfs):
         """There is nothing to do."""
@@ -103,7 +104,7 @@ def _entry(lines, name):
 
 
 def _entries(lines):
-    return [line.split(" ") for line in lines.decode().split("\n") if line]
+    return [line.rsplit(" ", 2) for line in lines.decode().split("\n") if line]
 
 
 class _Opened(io.IOBase):

@@ -24,7 +24,9 @@ def look(job, values):
     """Let a Job know what is to be done. `values`: all shared attributes."""
     state = State(job.session.board.storage)
     job.is_untold = bool(state.untold())
-    package = _chosen(state, values)
+    # Without a trial the root runs, since there could be none: that waits for nothing.
+    is_proving = state.on_trial and (job.session.board.trial or not state.slot())
+    package = _chosen(state, values, is_proving)
     if not (package and job.package and package["mark"] == job.package["mark"]):
         _end(job)
         if package:
@@ -56,7 +58,7 @@ def _end(job):
     job.close()
 
 
-def _chosen(state, values):
+def _chosen(state, values, is_proving):
     """Return the package to take, software first.
 
     None for one that runs or has failed, and for any while what runs is on trial: what became of it
@@ -78,7 +80,7 @@ def _chosen(state, values):
                 running["version"],
                 running["checksum"],
             )
-            if not state.on_trial and not (is_running or has_failed):
+            if not is_proving and not (is_running or has_failed):
                 return package
             break
     return None

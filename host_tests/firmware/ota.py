@@ -228,11 +228,12 @@ class Packages:
 
     Without `size` in the query the first block is a confirmable message after an empty ACK, and
     later ones come on the ACK, to whom was served the first one; others get an empty ACK and
-    nothing. `codes`: the codes of the next answers, None for silence, the last one for ever.
+    nothing. `short`: what comes as all of a package, as a last block with no size. `codes`: the codes of the next answers, None for silence, the last one for ever.
     """
 
     def __init__(self, clock):
         self.data = {}
+        self.short = None
         self.codes = []
         self.blocks = []
         self.transfers = {}
@@ -267,6 +268,8 @@ class Packages:
             part = body[chunk * size : (chunk + 1) * size]
             return (CONTENT, part, (), True) if part else None
         size = 16 << szx
+        if self.short is not None:
+            return CONTENT, self.short, [(BLOCK2, uint_bytes(szx))], True
         if len(body) <= size:
             return CONTENT, body, (), True
         part = body[number * size : (number + 1) * size]

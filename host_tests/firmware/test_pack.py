@@ -81,6 +81,15 @@ def test_what_is_not_there_and_what_it_cannot():
         assert error_of(made.open, "/aio.mpy", mode) == 30
 
 
+def test_another_file_is_no_pack():
+    for content in (b"15\n\naio.mpy 0 5\n\nM\6one", b"2\n\n\n", b"", b"M\6"):
+        try:
+            Pack(io.BytesIO(content))
+        except ValueError:
+            continue
+        raise AssertionError(content)
+
+
 def test_micropython_reads_a_module_in_few_steps():
     opened = pack().open("/aio.mpy", "rb")
     assert opened.ioctl(11, 0) >= 128 and opened.ioctl(4, 0) == 0

@@ -105,6 +105,54 @@ def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
     assert site.stages() == ALL + ["FAILED"] + ALL and site.resets == 2
 
 
+def test_a_package_that_ends_with_its_first_block_is_doubted_like_any_of_another_size():
+    site = Site(config=SOON)
+    site.run(5_000)
+    site.packages.short = b"x" * 500
+    data = site.assign(size=3000)
+    site.run(60_000)
+    assert site.stages() == ["DOWNLOADING"] and site.resets == 0
+    site.packages.short = None
+    site.run(10 * 60_000, until_reset=True)
+    assert site.data == data and site.stages() == ALL
+
+
+def test_what_is_no_bundle_and_ends_early_is_told_as_that_at_once():
+    for data in (bytes(600), b"x", b"words of a text\n" * 200):
+        site = Site(config=SOON, flash=Flash())
+        site.run(5_000)
+        site.assign(data=data)
+        site.run(HOUR)
+        assert site.stages() == ["DOWNLOADING", "DOWNLOADED", "FAILED"], data[:20]
+        assert "is no bundle" in why(site)
+        assert len(site.packages.blocks) == -(-len(data) // 1024)
+
+
+def test_a_file_that_cannot_be_closed_holds_nothing_up():
+    def fails():
+        raise OSError(28)
+
+    site = Site(config=SOON, flash=Flash())
+    site.run(5_000)
+    site.assign(data=updates.bundle({"app.py": b"x" * 8000}, "1.0", title="app"))
+    site.until(blocks=5)
+    job = site.device.session.observed.update._job
+    job.writer.out.close = fails
+    site.unassign()
+    site.run(60_000)
+    assert job.writer is None and site.device.session.trouble is None
+
+
+def test_without_a_trial_that_could_be_made_what_is_assigned_is_taken():
+    """There was no memory for it, or no timer, and the root runs."""
+    site, _ = assigned(size=3000)
+    site.run(60_000, until_reset=True)
+    site.board.trial = site.trial = None
+    site.assign("2.0", size=3000)
+    site.run(60_000, until_reset=True)
+    assert site.stages()[4:] == ALL and site.resets == 2
+
+
 def test_what_is_assigned_during_a_trial_waits_for_its_end():
     """ThingsBoard reads the last state as that of what is assigned."""
     site, _ = assigned(size=3000)
