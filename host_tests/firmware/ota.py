@@ -228,7 +228,8 @@ class Packages:
 
     Without `size` in the query the first block is a confirmable message after an empty ACK, and
     later ones come on the ACK, to whom was served the first one; others get an empty ACK and
-    nothing. `short`: what comes as all of a package, as a last block with no size. `codes`: the codes of the next answers, None for silence, the last one for ever.
+    nothing. `short`: what comes as all of a package, as a last block with no size. `codes`: the
+    codes of the next answers, None for silence, the last one for ever.
     """
 
     def __init__(self, clock):
