@@ -126,12 +126,24 @@ def told(wire: AirWire) -> list[str]:
 
 
 class Life:
-    """The power-ups of one board from a moment on. `fates`: by the number of a datagram."""
+    """The power-ups of one board from a moment on. `fates`: by the number of a datagram.
 
-    def __init__(self, story: Story, kind: str, moment: Moment, fates: dict[int, str]):
+    `lived`: how many datagrams there were from each reset on that led to a good end; what has been
+    lived from there on is not lived again.
+    """
+
+    def __init__(
+        self,
+        story: Story,
+        kind: str,
+        moment: Moment,
+        fates: dict[int, str],
+        lived: dict[tuple, int] | None = None,
+    ):
         self.story = story
         self.kind = kind
         self.moment = moment
+        self.lived = {} if lived is None else lived
         self.chip = Chip(moment.image)
         self.wire = moment.wire.copy()
         self.wire.fates = fates
@@ -145,16 +157,30 @@ class Life:
 
     def run(self) -> None:
         """Live until nothing is left to do. Raises Lost."""
+        resets: dict[tuple, int] = {}
         for _ in range(_MOST_POWER_UPS):
             try:
                 self._power_up()
                 break
             except Reset:
-                pass
+                rest = self._rest()
+                if rest in self.lived:
+                    self.wire.count += self.lived[rest]
+                    return
+                resets[rest] = self.wire.count
         else:
             raise EndsWrong(f"not done after {_MOST_POWER_UPS} power-ups")
         check_the_end(self.story_on_air, Files(self.chip, self.kind), is_told=True)
         self._check_told()
+        for rest, count in resets.items():
+            self.lived[rest] = self.wire.count - count
+
+    def _rest(self) -> tuple:
+        """What tells apart how a board may live on that resets itself."""
+        count = self.wire.count
+        fates = [(number - count, fate) for number, fate in self.wire.fates.items()]
+        to_come = tuple(each for each in fates if each[0] >= 0)
+        return self.chip.image, self.wire.key, self.moment.cuts, to_come
 
     def _power_up(self) -> None:
         files = Files(self.chip, self.kind)
@@ -349,6 +375,7 @@ def explore(story: Story, kind: str, one_in: int = 1) -> int:
     schedules = 0
     first = sum(map(ord, f"{story}{kind}"))
     number = first
+    lived: dict[tuple, int] = {}
     with quick():
         seen: set[tuple] = set()
         moment = begin_with(story, kind)
@@ -359,13 +386,13 @@ def explore(story: Story, kind: str, one_in: int = 1) -> int:
                 number += 1
                 if number % one_in == 0 and max(fates, default=0) < datagrams:
                     schedules += 1
-                    datagrams = live(Life(story, kind, cut, fates)).wire.count
+                    datagrams = live(Life(story, kind, cut, fates, lived)).wire.count
         for number, fates in enumerate(_fates(undisturbed.wire.count)):
             if (number + first) % min(one_in, _MOST_APART):
                 continue
             for cut in cuts(Life(story, kind, moment, fates), seen)[:: 1 + one_in // _MOST_APART]:
                 schedules += 1
-                live(Life(story, kind, cut, {}))
+                live(Life(story, kind, cut, {}, lived))
     return schedules
 
 
