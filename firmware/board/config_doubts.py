@@ -17,6 +17,8 @@ _TAKEN = (
     ("RP2040", ",23,24,25,29,", _RADIO),
     ("RP2350", ",23,24,25,29,", _RADIO),
 )
+# Of an ESP32; they have no pull-up either.
+_READ_ONLY = ",34,35,36,37,38,39,"
 
 
 def all_doubts(content, config, chip):
@@ -93,6 +95,8 @@ def doubts(config, networks, chip):
         for name, pins, why in _TAKEN:
             if name == chip and ",%s," % pin in pins:
                 problems.append("`%s` is a pin that %s" % (key, why))
+    if chip == "ESP32" and ",%s," % config["led"] in _READ_ONLY:
+        problems.append("`led` is a pin that can only be read")
     if config["onboarding_pin"] is not None and config["onboarding_pin"] == config["led"]:
         problems.append("`onboarding_pin` and `led` are the same pin")
     return problems

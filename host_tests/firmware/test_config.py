@@ -466,6 +466,8 @@ DOUBTFUL = (
     ({"led": 3}, "`led` is a pin that carries the console", {"led": 30}),
     ({"led": 6}, "`led` is a pin that leads to the flash", {"led": 5}),
     ({"led": 11}, "`led` is a pin that leads to the flash", {"led": 12}),
+    ({"led": 34}, "`led` is a pin that can only be read", {"led": 33}),
+    ({"led": 39}, "`led` is a pin that can only be read", {"led": 39, "chip": "ESP32S3"}),
     ({"led": 1, "chip": "ESP32"}, "`led` is a pin", {"led": 1, "chip": "ESP32S3"}),
     ({"led": 30, "chip": "ESP32S3"}, "`led` is a pin", {"led": 38, "chip": "ESP32S3"}),
     ({"led": 12, "chip": "ESP32C3"}, "`led` is a pin", {"led": 8, "chip": "ESP32C3"}),
@@ -823,6 +825,7 @@ def test_what_onboarding_wants_besides():
     assert "the same pin" in found
     (found,) = problems(onboarding_pin=6, **ONBOARDING)
     assert found == "`onboarding_pin` is a pin that leads to the flash"
+    assert problems(onboarding_pin=34, **ONBOARDING) == []
     (found,) = problems(wifi__ssid_hex="ff")
     assert "both" in found
 
