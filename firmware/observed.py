@@ -113,6 +113,8 @@ class Observed:
             watch.observation.client = watch.observation.token = watch.not_before = None
             watch.quick = 0
             watch.taker.doubt()
+        if self.update:
+            self.update.on_disconnect()
 
     def work(self, session):
         """The steps that send replies, then register what is due.

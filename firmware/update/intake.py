@@ -18,7 +18,7 @@ class Intake:
     """
 
     is_full = False
-    _out = None
+    out = None
     _column = _size = 0
 
     def __init__(self, storage, place):
@@ -30,10 +30,10 @@ class Intake:
         data = memoryview(data)
         storage = self.storage
         place = storage.root + self.place
-        if not self._out:
-            self._out = storage.open(place + NEW_MANIFEST, "wb")
+        if not self.out:
+            self.out = storage.open(place + NEW_MANIFEST, "wb")
         size = self._find_end(data)
-        self._out.write(data[:size])
+        self.out.write(data[:size])
         if self.is_full:
             self.close()
             with storage.open(place + REST, "wb") as rest:
@@ -41,9 +41,9 @@ class Intake:
 
     def close(self):
         """Close the file."""
-        if self._out:
-            self._out.close()
-            self._out = None
+        if self.out:
+            self.out.close()
+            self.out = None
 
     def _find_end(self, data):
         """Return how many of these bytes are the manifest's."""

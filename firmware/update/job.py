@@ -66,6 +66,16 @@ class Job:
 
         fail(self, error)
 
+    def flush(self):
+        """Let what came be there for good."""
+        out = self.writer and self.writer.out
+        if out:
+            try:
+                out.flush()
+            except OSError:
+                # As in close.
+                pass
+
     def close(self):
         """Give back what a package took that comes; another one goes on where it was."""
         if self.writer:

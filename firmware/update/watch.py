@@ -93,6 +93,11 @@ class Watch:
         except MemoryError:
             self._do_without()
 
+    def on_disconnect(self):
+        """The connection is gone; the board may sleep deep, or reset, before there is another."""
+        if self._job:
+            self._job.flush()
+
     def hurry(self):
         """The board is about to sleep deep: do now what might wait."""
         trial = self._session.board.trial

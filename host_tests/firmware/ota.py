@@ -67,6 +67,7 @@ class Installation:
 
     refusal = broken = None
     is_full = False
+    out = None
     room = 60_000
 
     def __init__(self, board):

@@ -734,6 +734,27 @@ def test_a_board_that_sleeps_deep_begins_at_once():
     assert site.data == data and site.stages() == ALL
 
 
+def test_what_comes_while_a_board_is_awake_comes_once():
+    """However few blocks that are before it sleeps deep again."""
+    data = updates.bundle({"app.py": b"x" * 30_000}, "1")
+    site = Site(config={}, flash=Flash())
+    site.run(5_000)
+    site.assign("1", title=updates.TITLE, data=data)
+    wakes = 0
+    while not site.state.on_trial and wakes < 12:
+        wakes += 1
+        site.power_on(awake=400)
+        site.device.send_telemetry({"n": 1})
+        try:
+            site.device.sleep(60_000)
+        except Reset:
+            # All of it is there.
+            pass
+    assert wakes > 5 and site.state.on_trial and site.stages() == ALL
+    # Two in each wake are the first 16 bytes, and one that was not whole.
+    assert len(site.packages.blocks) <= 30 + 2 * wakes
+
+
 def test_a_device_without_updates_in_its_config_takes_none():
     site = Site(config=None)
     site.update_config = None
