@@ -54,7 +54,7 @@ class Device:
 
             board = Board()
         what = board, credentials, queue, keeps, persist, refresh, connect
-        if awake or board.recall() or board.storage.exists("/asleep.json"):
+        if awake or board.recall() or board.exists("/asleep.json"):
             from firmware import sleep
 
             self.session = sleep.Session(awake, *what)

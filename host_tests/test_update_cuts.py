@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import pytest
 
+from firmware.board.storage import Storage
+from firmware.update.files import make_folders
 from host_tests.explorer import over_the_air
+from host_tests.explorer.flash import Chip, Files
 from host_tests.explorer.update_mutants import MUTANTS, TELLING
-from host_tests.explorer.updates import ONE_IN, STORIES, Lost, decay, explore
+from host_tests.explorer.updates import ONE_IN, STORIES, EndsWrong, Lost, decay, explore
 from tools.virtual_board.boards import KINDS
 
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
@@ -40,6 +43,41 @@ def test_without_this_rule_what_is_told_is_broken(mutant):
 def test_a_flash_that_loses_a_bit_runs_a_whole_version(kind):
     for name in ("the first update", "the third update"):
         assert decay(STORIES[name], kind) > 20
+
+
+# What somebody has put where a slot is to be, and whether the update can be taken all the same.
+IN_THE_WAY = {
+    "/a": False,
+    "/b": False,
+    "/a/package/x": False,
+    "/a/package.new/x": False,
+    "/a/manifest/x": False,
+    "/a/manifest.new/x": False,
+    "/a/manifest.rest/x": True,
+    "/a/app.py/x": True,
+    "/a/deep/mine": True,
+    "/a/package": True,
+    "/a/manifest": True,
+}
+
+
+@each_kind
+@pytest.mark.parametrize("path", IN_THE_WAY)
+def test_what_stands_in_the_way_of_an_update_is_removed_or_told(path, kind):
+    story = STORIES["the first update"]
+    moment = over_the_air.begin_with(story, kind)
+    chip = Chip(moment.image)
+    files = Files(chip, kind)
+    make_folders(Storage(open=files.open, os=files), path)
+    files.write(path, b"[" * 2000)
+    life = over_the_air.Life(story, kind, moment._replace(image=chip.image), {})
+    with over_the_air.quick():
+        if IN_THE_WAY[path]:
+            life.run()
+            return
+        with pytest.raises(EndsWrong, match="it ends with the root"):
+            life.run()
+    assert over_the_air.told(life.wire) == ["FAILED"]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

@@ -6,8 +6,11 @@ fails.
 
 import sys
 
+from micropython import const
+
 from firmware.memory import give_back
 
+_ENOENT = const(2)
 # As firmware.update.tree, which is not loaded for it while a block is in memory.
 _MANIFEST = "/manifest"
 
@@ -27,7 +30,9 @@ def size_of(storage, path):
     """Return the size of a file, -1 when there is none."""
     try:
         return storage.os.stat(storage.root + path)[6]
-    except OSError:
+    except OSError as error:
+        if error.errno != _ENOENT:
+            raise
         return -1
 
 

@@ -124,7 +124,7 @@ def begin(board, settings, package, place, unneeded):
     storage = board.storage
     try:
         begun = json.loads(storage.read(place + PACKAGE) or b"")
-    except ValueError:
+    except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         begun = None
     if begun != wanted or not _has_good_manifest(storage, place):
         for each in unneeded:

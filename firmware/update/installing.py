@@ -42,6 +42,13 @@ def next_step(job):
         from firmware.update.errors import flash_fails
 
         raise flash_fails(error)
+    except FirstbootError as error:
+        if hasattr(error, "may_pass"):
+            raise
+        # The flash fails, as firmware.board.storage says it.
+        from firmware.update.errors import passing
+
+        raise passing(error.what, error.fix)
     return ()
 
 
@@ -174,10 +181,6 @@ def _restart(job):
     storage = session.board.storage
     try:
         State(storage).switch(job.place, job.package, job.settings)
-    except FirstbootError as error:
-        from firmware.update.errors import passing
-
-        raise passing(error.what, error.fix)
     except MemoryError:
         # Perhaps as it was read back.
         if State(storage).running != job.place:

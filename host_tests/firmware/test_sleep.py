@@ -142,6 +142,14 @@ def test_what_cannot_be_read_or_saved_is_said():
     assert work.world.deep_sleeps == [60_000]
 
 
+def test_a_flash_that_does_not_read_holds_up_no_device():
+    work = Home()
+    work.world.flash.broken = ("stat",)
+    work.power_on(credentials())
+    work.world.flash.broken = ()
+    assert work.device.send_telemetry({"n": 1})
+
+
 def test_whatever_is_found_of_what_was_kept_the_device_wakes_and_sends():
     """An older firmware's, another program's, or half of it."""
     for content in (

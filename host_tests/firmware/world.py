@@ -117,6 +117,7 @@ from firmware.board import hardware  # noqa: E402, F401
 from firmware.board.indicator import Indicator  # noqa: E402
 from firmware.board.kept import unchanged  # noqa: E402
 from firmware.board.storage import Storage  # noqa: E402
+from firmware.errors import FirstbootError  # noqa: E402
 from firmware.power_up import power_up  # noqa: E402
 from firmware.retry import backoff  # noqa: E402, F401
 
@@ -633,7 +634,10 @@ class Board:
         return self.storage.read(path)
 
     def exists(self, path):
-        return self.storage.exists(path)
+        try:
+            return self.storage.exists(path)
+        except FirstbootError:
+            return False
 
     def use_led(self, pin):
         self.leds.append(pin)
