@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from random import Random
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from host_tests.explorer.run import Violation
 from host_tests.explorer.updates import BLOCKS, ROOT, Lost, check
 from host_tests.explorer.whole_life.application import STEP, Application, Raised
 from host_tests.explorer.whole_life.ending import Ending
-from host_tests.explorer.whole_life.fate import CONFIG, Fate, config_of
+from host_tests.explorer.whole_life.fate import CONFIG, CREDENTIALS, Fate, config_of
 from host_tests.explorer.whole_life.plan import (
     BROKEN,
     ENDS,
@@ -104,7 +104,14 @@ class Life(Witness):
 
     @property
     def name(self) -> str:
-        """The device that the board was provisioned as last."""
+        """The device that the board is, else the one that it was provisioned as last."""
+        image = self.chip.image if self.is_on else self.image
+        with suppress(OSError):
+            credentials = json.loads(
+                Files(Chip(image), self.plan.kind, is_read=True).read(CREDENTIALS)
+            )
+            if credentials["deviceName"] in self.thingsboard.devices:
+                return credentials["deviceName"]
         return next(reversed(self.thingsboard.devices), NAME)
 
     def __str__(self) -> str:
