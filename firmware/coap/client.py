@@ -116,7 +116,8 @@ class Client:
             timeout = self.start(code, token, self.options, payload, True)
             while timeout:
                 timeout = self.advance((yield timeout))
-            response = self.exchange.response
+            # Kept no longer there, with its datagram.
+            response, self.exchange.response = self.exchange.response, None
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
                 is_whole = is_whole and number not in (_BLOCK1, _BLOCK2)

@@ -167,9 +167,10 @@ def is_signed(key, signature, digest):
     key = int.from_bytes(key, "big")
     if len(signature) != size or number >= key:
         return False
+    found = pow(number, _EXPONENT, key).to_bytes(size, "big")
+    # Only now, since that takes 2 KB for a moment.
     padding = b"\xff" * (size - 3 - len(_SHA256) - len(digest))
-    expected = b"\0\1" + padding + b"\0" + _SHA256 + digest
-    return pow(number, _EXPONENT, key).to_bytes(size, "big") == expected
+    return found == b"\0\1" + padding + b"\0" + _SHA256 + digest
 
 
 def _refuse(what, fix):

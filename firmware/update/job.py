@@ -47,8 +47,8 @@ class Job:
 
     def step(self):
         """The steps of what is due: a state that is told, or a block. Raises FirstbootError."""
-        writer = self.writer
-        is_coming = writer and not writer.is_full and self.offset < self.package["size"]
+        # No name for the writer, which what is done may give back while this still runs.
+        is_coming = self.writer and not self.writer.is_full and self.offset < self.package["size"]
         if is_coming and self.told and not self.is_untold:
             from firmware.update.download import block
 

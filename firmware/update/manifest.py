@@ -122,7 +122,7 @@ def _split(line):
         word, _, value = line[:-1].decode().partition(" ")
     except UnicodeError:
         word = value = ""
-    if not value or value != value.strip() or min(value) < " ":
+    if not value or value != value.strip() or min(line[:-1]) < 32:
         raise malformed("a line of its manifest says nothing")
     return word, value
 

@@ -486,7 +486,16 @@ class PowerUps:
 
         def run(is_assigned: int, how: str) -> dict:
             image.write_bytes(provisioned)
-            what = image, file, "measured", "1.2.0", is_assigned, self._is_frozen, how
+            what = (
+                image,
+                self._program_size,
+                file,
+                "measured",
+                "1.2.0",
+                is_assigned,
+                self._is_frozen,
+                how,
+            )
             return {**self._lived("update", *what), "size": file.stat().st_size}
 
         return run

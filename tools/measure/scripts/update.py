@@ -1,4 +1,6 @@
-"""A Device that is updated over the air: `update.py IMAGE BUNDLE TITLE VERSION ASSIGNED FROZEN HOW`
+"""A Device that is updated over the air:
+
+`update.py IMAGE PROGRAM_SIZE BUNDLE TITLE VERSION ASSIGNED FROZEN HOW`
 
 The board is provisioned, has attributes and calls, and sends a reading between two blocks.
 ASSIGNED: 1 or 0. FROZEN: 1 when the firmware is in MicroPython, else 0. HOW: "as-it-is", or
@@ -70,6 +72,7 @@ class Server:
         self.size = size
         self.shared = shared
         self.replies = []
+        self.room = None
         # The datagram of a block is put together here, so that it takes a board's heap only once.
         self.buffer = memoryview(bytearray(_BLOCK + 32))
         self.length = 0
@@ -122,13 +125,17 @@ class Server:
         self.length = len(head) + read
 
     def receive(self, size, timeout):
+        if not (self.replies or self.length):
+            return None
+        # A socket makes room for the largest there may be, and gives back what is not needed.
+        self.room = bytearray(size)
+        heap.look()
+        self.room = None
         if self.replies:
             datagram = self.replies.pop(0)
-        elif self.length:
+        else:
             datagram = bytes(self.buffer[: self.length])
             self.length = 0
-        else:
-            return None
         if self.is_block:
             self.count(datagram)
         # With what has just come.
@@ -199,13 +206,13 @@ def watch():
     thin_board.Flash.readblocks = watched
 
 
-def main(image, bundle, title, version, is_assigned, is_frozen, how):
+def main(image, program_size, bundle, title, version, is_assigned, is_frozen, how):
     file = open(bundle, "rb")
     size, shared = assign(file, title, version)
     if how != "loaded":
         watch()
         heap.is_watched = is_assigned
-    flash = thin_board.power_on(image, is_frozen=is_frozen)
+    flash = thin_board.power_on(image, program_size, is_frozen)
     if how == "loaded":
         load_all()
     from firmware.board.hardware import Board
@@ -252,4 +259,11 @@ def main(image, bundle, title, version, is_assigned, is_frozen, how):
     )
 
 
-main(*sys.argv[1:5], sys.argv[5] == "1", sys.argv[6] == "1", sys.argv[7])
+main(
+    sys.argv[1],
+    int(sys.argv[2]),
+    *sys.argv[3:6],
+    sys.argv[6] == "1",
+    sys.argv[7] == "1",
+    sys.argv[8],
+)
