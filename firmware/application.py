@@ -13,7 +13,7 @@ _CTRL_C = const(3)
 _NO_CTRL_C = const(-1)
 _TYPED = const(1024)  # bytes that can wait to be read
 # MicroPython takes a file of the same name in / or /lib for its own module.
-_NATIVE = "binascii errno hashlib io json machine math os re select socket time"
+NATIVE = "binascii errno hashlib io json machine math os re select socket time"
 # Where files of a user's can have such a name: the root, and the slots of firmware.update.
 _NOT_NATIVE = ("", "/lib", "/a", "/a/lib", "/b", "/b/lib")
 
@@ -179,7 +179,7 @@ def native_modules():
     own = []
     path = sys.path[:]
     sys.path[:] = [place for place in path if place not in _NOT_NATIVE]
-    for name in _NATIVE.split():
+    for name in NATIVE.split():
         if name not in sys.modules:
             sys.modules[name] = __import__(name)
             own.append(name)

@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.board.storage import Storage
+from firmware.errors import FirstbootError
 from firmware.update.admission import check_signature as check_on_board
-from firmware.update.errors import UpdateError
 from firmware.update.install import Installation
 from firmware.update.manifest import read as read_on_board
 from firmware.update.slots import State
@@ -142,7 +142,7 @@ def test_a_board_checks_the_signature(key):
     signed = keys.load_key(key)
     manifest = read_on_board(io.BytesIO(make(BUNDLE, keys.signer(signed))), "6.3")
     check_on_board(keys.modulus(signed), manifest["signature"], manifest["signed"])
-    with pytest.raises(UpdateError, match="not of the key"):
+    with pytest.raises(FirstbootError, match="not of the key"):
         check_on_board(keys.modulus(signed), manifest["signature"], bytes(32))
 
 
@@ -350,6 +350,15 @@ def test_the_same_files_give_the_same_bytes(app, key, tmp_path):
     assert "device.mpy" in unpacked(files["firmware.pack"].content)
 
 
+def test_it_says_which_files_hide_micropython_s_own(app):
+    for path in ("hashlib.py", "lib/json/__init__.py", "web/time.py", "machines.py"):
+        (app / path).parent.mkdir(parents=True, exist_ok=True)
+        (app / path).write_bytes(b"x = 1")
+    said = bundled(app).stdout
+    assert said.count(" hides a module of MicroPython's from the firmware") == 2
+    assert "hashlib.mpy hides" in said and "lib/json/__init__.mpy hides" in said
+
+
 def test_it_says_what_to_upload_and_where(app, tmp_path):
     done = bundled(app)
     assert done.returncode == 0, done.stderr
@@ -500,7 +509,7 @@ def test_how_often_the_firmware_fits_on_a_pico_w(config, fit):
             installation.begin("my-app", str(number), len(data), "x")
             for at in range(0, len(data), 1024):
                 installation.write(data[at : at + 1024])
-        except UpdateError as error:
+        except FirstbootError as error:  # its class was given back with its module
             assert number == fit and "no room" in error.what
             break
         installation.switch()

@@ -232,7 +232,7 @@ def test_imports_point_one_way(name):
 def test_the_firmware_takes_no_file_of_a_user_s_for_a_module_of_micropython():
     used = set().union(*map(imports, modules().values()))
     native = {module.partition(".")[0] for module in used} - {"firmware", "boot", "main"}
-    assert native - NEVER_SHADOWED - OF_OTHERS == set(application._NATIVE.split())
+    assert native - NEVER_SHADOWED - OF_OTHERS == set(application.NATIVE.split())
 
 
 def test_every_edge_in_the_table_is_used():

@@ -140,12 +140,17 @@ def how_to_upload(found: dict) -> list[str]:
 
 def _warnings(bundle: Bundle) -> list[str]:
     own = [file for file in bundle.files if file.path != format.PACK]
-    if contents.makes_a_device(own):
-        return []
-    return [
-        "it imports no firmware.device: a board that runs it is told of no update, and goes back "
-        "to what it ran before"
+    found = [
+        f"{path} hides a module of MicroPython's from the firmware too, which may fail without it: "
+        "give it another name"
+        for path in contents.hiding(own)
     ]
+    if not contents.makes_a_device(own):
+        found.append(
+            "it imports no firmware.device: a board that runs it is told of no update, and goes "
+            "back to what it ran before"
+        )
+    return found
 
 
 def _check_size(bundle: Bundle) -> None:

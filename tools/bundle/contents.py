@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tools import board_files, roles
+from tools import board_files, roles, shims
 from tools.bundle.format import ANY, PACK, BundleError, File, packed
 from tools.mpy import CompileError, check_app, compiled
+
+shims.install()
+
+from firmware.application import NATIVE  # noqa: E402
 
 # The version of what mpy-cross makes here; of the one after the point only native code is.
 MPY = "6"
@@ -17,6 +22,8 @@ _LEFT_OUT = ("__pycache__",)
 _BLOCK = 4096
 # A module with native code is for one chip: such a one is compiled on the board.
 _IS_NATIVE = "invalid arch"
+# What an import finds in a slot: a file, or a folder.
+_MODULE = re.compile(r"(?:lib/)?(\w+)(?:\.m?py$|/)")
 
 
 def application(
@@ -51,6 +58,12 @@ def makes_a_device(files: Iterable[File]) -> bool:
     """
     modules = [file.content for file in files if file.path.endswith((".py", ".mpy"))]
     return any(b"firmware" in each and (b"device" in each or b"aio" in each) for each in modules)
+
+
+def hiding(files: Iterable[File]) -> list[str]:
+    """The paths of an application's modules that hide MicroPython's own from the firmware."""
+    modules = ((file.path, _MODULE.match(file.path)) for file in files)
+    return [path for path, found in modules if found and found[1] in NATIVE.split()]
 
 
 def firmware(config: bytes | None, as_source: bool = False) -> File:
