@@ -3,6 +3,7 @@
 Its signature is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 8.2.2).
 """
 
+import json
 import sys
 
 from micropython import const
@@ -22,21 +23,27 @@ _SHA256 = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00
 def admit(board, place, package, key):
     """Take the manifest that has come into a slot.
 
-    `package`: ThingsBoard's title, version and size. `key`: `update.key` of config.json. Raises
-    UpdateError for a bundle that is not taken: then nothing is left of it; OSError.
+    `package`: ThingsBoard's title, version, size and checksum. `key`: `update.key` of config.json.
+    What was in the slot is there no more from then on. Raises UpdateError for a bundle that is not
+    taken: then nothing is left of it, and all else is as it was; FirstbootError, OSError.
     """
     storage = board.storage
     try:
         _check(storage, place, package, key)
-        from firmware.update.tree import MANIFEST, NEW_MANIFEST
-
-        at = storage.root + place
-        storage.os.rename(at + NEW_MANIFEST, at + MANIFEST)
     except FirstbootError:
-        from firmware.update.tree import discard
+        from firmware.update.tree import abandon
 
-        discard(storage, place, board.idle)
+        abandon(storage, place)
         raise
+    give_up(storage, place)
+    from firmware.update.tree import MANIFEST, NEW_MANIFEST, PACKAGE, REST, packaged, remove_tree
+
+    # First, since it tells that what is there is whole.
+    storage.remove(place + PACKAGE)
+    remove_tree(storage, place, board.idle, (NEW_MANIFEST, REST))
+    storage.save(place + PACKAGE, json.dumps(packaged(package, key)).encode())
+    at = storage.root + place
+    storage.os.rename(at + NEW_MANIFEST, at + MANIFEST)
 
 
 def _check(storage, place, package, key):
@@ -50,7 +57,7 @@ def _check(storage, place, package, key):
         firmware = _root_firmware(storage)
         give_back("update.slots")
     check(found, package, sys.platform, sys.implementation.version[:3], firmware)
-    check_room(storage, found["blocks"] * _BLOCK)
+    check_room(storage, place, found["blocks"] * _BLOCK)
 
 
 # Each of these is through with what it loads as it returns.
@@ -77,10 +84,23 @@ def _root_firmware(storage):
     return State(storage).root_firmware()
 
 
-def check_room(storage, size):
-    """Check that there is room for so many bytes. Raises UpdateError, OSError."""
+def give_up(storage, place):
+    """Let what is in a slot come back no more. Raises FirstbootError when it cannot be saved."""
+    from firmware.update.slots import State
+
+    State(storage).give_up(place)
+    give_back("update.slots")
+
+
+def check_room(storage, place, size):
+    """Check that a slot has room for so many bytes in place of its own.
+
+    Raises UpdateError, OSError.
+    """
+    from firmware.update.tree import blocks
+
     found = storage.os.statvfs(storage.root or "/")
-    free = max(0, found[1] * found[4] - _SPARE * _BLOCK)
+    free = max(0, found[1] * found[4] + (blocks(storage, place) - _SPARE) * _BLOCK)
     if size > free:
         _refuse(
             "there is no room for the update: it takes %d bytes, and %d are free" % (size, free),

@@ -34,9 +34,9 @@ def verify(board, place):
 
 
 def has_good_manifest(storage, place):
-    """Return whether the manifest, if it is there, is whole, as it was when it was taken."""
+    """Return whether the manifest is there and whole, as it was when it was taken."""
     if size_of(storage, place + MANIFEST) < 0:
-        return True
+        return False
     from firmware.update.manifest import read
 
     try:

@@ -1,10 +1,10 @@
 """A bundle is written into a slot that neither runs nor is needed to come back: where it begins.
 
-In its slot stand, besides the bundle's files: /a/package, what ThingsBoard calls it, and the key
-that it is checked by, from before the first byte on; /a/manifest.new, the manifest as it comes, and
-/a/manifest.rest, what comes with the last of it; /a/manifest, once all of it has come, is whole,
-signed, and for this board. Before that no file of the bundle is written. After a power cut the
-files themselves say how far it was.
+In its slot stand, besides the bundle's files: /a/manifest.new, the manifest as it comes, and
+/a/manifest.rest, what comes with the last of it; once all of it has come, is whole, signed, and for
+this board, /a/package, what ThingsBoard calls it, and the key that it was checked by, and
+/a/manifest. Before that no file of the bundle is written, and what may come back from that slot
+stays. After a power cut the files themselves say how far it was.
 """
 
 import json
@@ -12,7 +12,7 @@ import json
 from micropython import const
 
 from firmware.memory import give_back
-from firmware.update.tree import MANIFEST, PACKAGE, REST, discard
+from firmware.update.tree import MANIFEST, PACKAGE, REST, discard, packaged
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
@@ -91,7 +91,8 @@ def _done(do, *what):
 def choose(storage):
     """Return the slot that may be written, and all that nobody needs.
 
-    The first comes back no more from then on. Raises UpdateError while a trial needs both.
+    The first may be what comes back, and then is not among the others. Raises UpdateError while a
+    trial needs both.
     """
     state = _state(storage)
     slot = state.slot()
@@ -102,8 +103,6 @@ def choose(storage):
             "the version that runs is on trial, and the one before may have to come back",
             "Wait until it is confirmed.",
         )
-    # Also when all of a package is there: its application may have changed it.
-    state.give_up(slot)
     give_back("update.slots")
     return slot, state.unneeded()
 
@@ -117,30 +116,26 @@ def begin(board, settings, package, place, unneeded):
     The first is a firmware.update.intake.Intake or firmware.update.download.Writer; the other how
     many bytes of the bundle need not come again, a multiple of 1024, or all of it. Raises OSError.
     """
-    # What came under another key was not checked by this one.
-    wanted = {"key": settings["key"]}
-    for key in ("title", "version", "size", "checksum"):
-        wanted[key] = package[key]
     storage = board.storage
     try:
         begun = json.loads(storage.read(place + PACKAGE) or b"")
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         begun = None
-    if begun != wanted or not _has_good_manifest(storage, place):
-        for each in unneeded:
-            # One that has failed, too.
-            discard(storage, each, board.idle)
-        from firmware.update.admission import check_room
-        from firmware.update.files import make_folders
-
-        check_room(storage, package["size"])
-        make_folders(storage, place + PACKAGE)
-        storage.save(place + PACKAGE, json.dumps(wanted).encode())
-    storage.remove(place + REST)
-    if storage.exists(place + MANIFEST):
+    # What came under another key was not checked by this one.
+    if begun == packaged(package, settings["key"]) and _has_good_manifest(storage, place):
+        # Its application may have changed it.
+        _give_up(storage, place)
+        storage.remove(place + REST)
         return _found(storage, place, package["size"])
+    for each in unneeded:
+        # One that has failed, too.
+        discard(storage, each, board.idle)
+    from firmware.update.admission import check_room
+    from firmware.update.files import make_folders
     from firmware.update.intake import Intake
 
+    check_room(storage, place, package["size"])
+    make_folders(storage, place + MANIFEST)
     return Intake(storage, place), 0
 
 
@@ -148,6 +143,12 @@ def _has_good_manifest(storage, place):
     from firmware.update.contents import has_good_manifest
 
     return has_good_manifest(storage, place)
+
+
+def _give_up(storage, place):
+    from firmware.update.admission import give_up
+
+    give_up(storage, place)
 
 
 def _found(storage, place, size):

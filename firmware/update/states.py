@@ -169,11 +169,12 @@ def _refuse(storage, package, told, why):
         _note(state, package, told, why)
     except FirstbootError:
         slot = state.slot()
-        if not slot or slot == state.before:
+        if not slot:
             raise
         from firmware.update.tree import discard
 
-        # What came of it has taken the room for that.
+        # What came of it has taken the room for that, or what would come back.
+        state.give_up(slot)
         discard(storage, slot)
         _note(state, package, told, why)
 

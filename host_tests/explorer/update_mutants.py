@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from unittest.mock import patch
 
-from firmware.update import contents, slots, states, tree
+from firmware.update import admission, contents, slots, states, tree
 from firmware.update.install import Installation
 from firmware.update.slots import State
 from host_tests.explorer.updates import STATES
@@ -48,6 +48,16 @@ def _what_comes_back_is_not_given_up():
         return [slot for slot in slots.SLOTS if slot != self.running]
 
     return patch.multiple(State, give_up=lambda *arguments: None, unneeded=all_but_what_runs)
+
+
+def _given_up_before_it_is_judged():
+    admit = admission.admit
+
+    def give_up_first(board, place, *what):
+        admission.give_up(board.storage, place)
+        admit(board, place, *what)
+
+    return patch.object(admission, "admit", give_up_first)
 
 
 def _any_slot_may_be_written(self):
@@ -96,6 +106,11 @@ MUTANTS = {
         _what_comes_back_is_not_given_up,
         "the third update",
         BEFORE_NOT_WHOLE,
+    ),
+    "what comes back is given up before the next is judged": (
+        _given_up_before_it_is_judged,
+        "the third update is for other boards",
+        "what came back is given up",
     ),
     "a slot is switched to before it is there": (
         _switched_to_at_once,

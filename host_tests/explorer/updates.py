@@ -30,6 +30,8 @@ MOST_POWER_UPS = 14
 _PIECE = 1024
 # Of so many cuts one is followed by each other one, in the suite.
 ONE_IN = 211
+# What a slot has besides the files of its bundle.
+_OWN = ("/manifest", "/package", "/manifest.new", "/manifest.rest")
 # What no update touches.
 _TIMES = {"trial": 60, "contact": 600}  # s
 ROOT = {
@@ -55,10 +57,13 @@ TREES = {
     for version in "234"
 }
 BUNDLES = {version: bundle(tree, version) for version, tree in TREES.items()}
+FOREIGN = "5"
+BUNDLES[FOREIGN] = bundle(TREES["4"], FOREIGN, boards="esp8266")
 # What ThingsBoard is told before it is known how an update ends.
 STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 # What an application does on trial.
 GOOD, RAISES, RESETS = "is good", "raises", "resets"
+IS_REFUSED = "is refused"
 FILLS, FILLS_AND_RESETS = "fills the flash", "fills the flash and resets"
 
 
@@ -91,6 +96,7 @@ STORIES = {
     "the third update": Story("4", done="23"),
     "the third update fails": Story("4", RAISES, done="23"),
     "the third update fills the flash": Story("4", FILLS, done="23"),
+    "the third update is for other boards": Story(FOREIGN, IS_REFUSED, done="23"),
     "another one is assigned half-way": Story("4", done="2", half="3"),
     "the one before is assigned again": Story("2", done="23", half="4"),
     "another one is assigned in a trial": Story("3", RAISES, tried="2"),
@@ -154,7 +160,10 @@ class Life:
             install(board, self.story.assigned)
         except FirstbootError as error:
             if not getattr(error, "may_pass", False):
-                raise EndsWrong(f"refused: {error}") from error
+                if self.story.does != IS_REFUSED:
+                    raise EndsWrong(f"refused: {error}") from error
+                words = TITLE, self.story.assigned, _checksum(self.story.assigned)
+                State(board.storage).refuse(*words, str(error))
         return False
 
     def _try(self, files: Files, state: State, board) -> bool:
@@ -194,7 +203,7 @@ def check(files: Files, state: State, place: str, root: dict[str, bytes] = ROOT)
         inner = {
             path[len(each) + 1 :]: content
             for path, content in found.items()
-            if path.startswith(each + "/") and path[2:] not in ("/manifest", "/package")
+            if path.startswith(each + "/") and path[2:] not in _OWN
         }
         if each and inner not in TREES.values():
             raise Lost(f"{'what runs' if each == place else 'what comes back'} is not whole")
@@ -227,9 +236,11 @@ def check_the_end(story: Story, files: Files, is_told: bool) -> None:
         # One that needs both slots is proven before the next one is taken.
         if version != ((story.done and story.tried) or story.done[-1:]):
             raise EndsWrong(f"it ends with {version or 'the root'}")
-        is_noted = is_told or state.found["untold"] == "FAILED"
+        is_noted = is_told or "FAILED" in (state.found["untold"] or "")
         if not is_noted or state.found["failed"]["version"] != story.assigned:
             raise EndsWrong("nobody says that it failed")
+        if story.does == IS_REFUSED and not state.before:
+            raise EndsWrong("what came back is given up for what is refused")
 
 
 def _checksum(version: str) -> str:

@@ -321,6 +321,47 @@ def test_what_failed_gives_its_room_to_the_next():
     assert site.files("/a") == {"/app.py": b"3"} and site.files("/b") == {}
 
 
+def test_what_is_refused_leaves_the_version_that_comes_back():
+    """Until its list of files has been judged, the proven version before stays whole."""
+    site = Site(key=None)
+    for version in ("2", "3"):
+        site.update(bundle({"app.py": version.encode()}, version), version).switch()
+        site.state.confirm()
+    before = dict(site.folders.files)
+    site.folders.room = 100_000
+    for content, what in (
+        (b"x" * 3000, "is no bundle"),
+        (bundle(FILES, "4", boards="esp8266"), "is for esp8266"),
+        (bundle({"../app.py": b""}, "4"), "does not belong into a slot"),
+        (bundle({"app.py": b"x" * 90_000}, "4"), "no room"),
+    ):
+        error = raises(UpdateError, site.update, content, "4")
+        assert what in error.what
+        assert (site.state.running, site.state.before) == ("/b", "/a")
+        assert site.folders.files == before
+    content = bundle(FILES, "4")
+    installation = site.begin(content, "4")
+    manifest = content.find(b"\n\n")
+    installation.write(content[:manifest])
+    assert site.state.before == "/a" and site.files("/a")["/app.py"] == b"2"
+    installation.write(content[manifest:])
+    assert site.state.before == ""
+    installation.switch()
+    assert site.files("/a") == named(FILES)
+
+
+def test_the_version_that_comes_back_makes_room_for_the_next():
+    for path in ("app.py", "deep/in/it.py"):
+        site = Site()
+        for version in ("2", "3"):
+            files = {"app.py": b"", path: version.encode() * 41_000}
+            site.update(bundle(files, version), version).switch()
+            site.state.confirm()
+        site.folders.room = 40_000
+        site.update(bundle(files, "4"), "4").switch()
+        assert site.files("/a") == named(files)
+
+
 def test_only_what_is_proven_comes_back():
     """While it is written over, the root stands in for what came back."""
     site = Site()
@@ -329,7 +370,7 @@ def test_only_what_is_proven_comes_back():
     site.update(bundle(FILES, "3"), "3").switch()
     site.state.confirm()
     assert site.state.before == "/a"
-    site.begin(bundle(FILES, "4"), "4")
+    site.begin(bundle(FILES, "4"), "4").write(bundle(FILES, "4"))
     assert (site.state.running, site.state.before) == ("/b", "")
     assert json.loads(site.folders.files["/slots.json"])["before"] == {"place": ""}
 
