@@ -357,7 +357,7 @@ def test_the_version_that_comes_back_makes_room_for_the_next():
             files = {"app.py": b"", path: version.encode() * 41_000}
             site.update(bundle(files, version), version).switch()
             site.state.confirm()
-        site.folders.room = 40_000
+        site.folders.room = 50_000
         site.update(bundle(files, "4"), "4").switch()
         assert site.files("/a") == named(files)
 
