@@ -230,7 +230,7 @@ def _checked(found):
     if running not in places or before not in places or before == running != "":
         raise ValueError
     found["firmware"]
-    if found["failed"] is not None or "FAILED" in (found["untold"] or ""):
+    if "FAILED" in (found["untold"] or "").split(" ") or found["failed"] is not None:
         _words(found["failed"])
         found["failed"]["why"]
     # A list, or what can be taken for one.

@@ -51,11 +51,13 @@ def test_each_part_of_the_file_is_looked_at():
 
     found = json.loads(site.folders.files["/slots.json"])
     for key in found:
-        for value in ("x", 1, [], {}):
-            wrong = dict(found)
+        for value in ("x", 1, [], ["x"], {}, {1: 2}):
+            wrong = dict(found, failed=dict(PACKAGE, why="x"))
             wrong[key] = value
             site.put("/slots.json", wrong)
-            assert site.state.running in ("", "/a")
+            state = site.state
+            assert state.running in ("", "/a") and state.untold() in ("", "x")
+            assert state.slot() and state.unneeded() and state.root_firmware() is not None
         del wrong[key]
         site.put("/slots.json", wrong)
         assert site.state.running == ""
