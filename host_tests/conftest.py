@@ -104,3 +104,22 @@ def be_impatient(monkeypatch):
         monkeypatch.setattr(prompt, "_BOOT_PY_ENDS", 1.0)
 
     return be_impatient
+
+
+@pytest.fixture
+def server():
+    """A fake ThingsBoard with nothing in it yet."""
+    from host_tests.power_up_bench import KEY, SECRET
+    from tools.fake_thingsboard.model import ThingsBoard
+    from tools.fake_thingsboard.server import FakeThingsBoard
+
+    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
+        yield server
+
+
+@pytest.fixture
+def ups(tmp_path, lane, server):
+    """The power-ups of a board with that server. `lane`: its kind and what plays it."""
+    from host_tests.power_up_bench import PowerUps
+
+    return PowerUps(tmp_path / "flash", *lane, server)

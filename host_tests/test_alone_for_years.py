@@ -19,17 +19,6 @@ SPEED = 120
 APP = "def run(credentials):\n    print('app', credentials['deviceName'])\n"
 
 
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
-
-
-@pytest.fixture
-def ups(tmp_path, lane, server):
-    return PowerUps(tmp_path / "flash", *lane, server)
-
-
 def console(outcome) -> str:
     return "\n".join(outcome.lines)
 

@@ -18,12 +18,11 @@ import pytest
 from cryptography import x509
 
 from firmware.board.clock import BUILT
-from host_tests.power_up_bench import BOARDS, KEY, PASSWORD, SECRET, PowerUps, config_for
+from host_tests.power_up_bench import BOARDS, KEY, PASSWORD, SECRET, config_for
 from host_tests.processes import started
 from host_tests.virtual_bench import needs_micropython
 from tools.fake_thingsboard.certificates import Issued, issue, new_ca
 from tools.fake_thingsboard.dtls import DTLSRelay
-from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.serve import new_credentials
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.virtual_board.flash import PROJECT
@@ -59,12 +58,6 @@ class Made:
 @pytest.fixture(scope="module")
 def made():
     return Made()
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
 
 
 class Wire(DTLSRelay):
@@ -106,11 +99,6 @@ def wire(server, made):
     """The server behind DTLS, with a good certificate."""
     with Wire(server, made.good) as wire:
         yield wire
-
-
-@pytest.fixture
-def ups(tmp_path, lane, server):
-    return PowerUps(tmp_path / "flash", *lane, server)
 
 
 def secure(uri: str, **changes) -> dict:

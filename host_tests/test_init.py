@@ -9,15 +9,11 @@ import stat
 import subprocess
 import sys
 
-import pytest
-
 from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import KEY, SECRET
 from host_tests.processes import BARE, started
 from host_tests.readme import read_block
 from host_tests.virtual_bench import needs_micropython
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash import init as asking
 from tools.flash import ports
 from tools.flash.ports import Port
@@ -25,12 +21,6 @@ from tools.virtual_board.flash import PROJECT
 
 COMMAND = [sys.executable, "-c", "from tools.cli import main; main()", "init"]
 ENVIRONMENT = BARE | {"PYTHONPATH": str(PROJECT), "TERM": "dumb"}
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
 
 
 def in_a_terminal(answers: list[str], folder) -> tuple[int, str]:

@@ -15,10 +15,7 @@ import serial
 
 from host_tests import npm
 from host_tests.onboarding_bench import HOME, Desk
-from host_tests.power_up_bench import KEY, SECRET
 from host_tests.processes import BARE, MPREMOTE
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.improv import Client
 from tools.virtual_board.flash import PROJECT, put_file
 from tools.virtual_board.interpreter import find_micropython
@@ -35,12 +32,6 @@ SDK = PROJECT / "host_tests" / "improv_sdk.mjs"
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path)
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
 
 
 def command(desk, *arguments):

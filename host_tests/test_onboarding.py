@@ -11,9 +11,7 @@ import time
 import pytest
 
 from host_tests.phone import Phone, PoweredUp
-from host_tests.power_up_bench import BOARDS, KEY, LANES, PASSWORD, SECRET, PowerUps
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
+from host_tests.power_up_bench import BOARDS, KEY, LANES, PASSWORD, SECRET
 
 LABEL = "label-1234"
 KITCHEN = "K\u00fcche \U0001f321"
@@ -29,17 +27,6 @@ STRANGE = [
 
 every_lane = pytest.mark.parametrize("lane", LANES)
 both_boards = pytest.mark.parametrize("lane", BOARDS)
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
-
-
-@pytest.fixture
-def ups(tmp_path, lane, server):
-    return PowerUps(tmp_path / "flash", *lane, server)
 
 
 def without_wifi(server, **changes):

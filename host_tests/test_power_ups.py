@@ -38,17 +38,6 @@ ID = {"esp32": "24dcc399a4e8", "rp2": "e66038b713845a2e"}
 
 
 @pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
-
-
-@pytest.fixture
-def ups(tmp_path, lane, server):
-    return PowerUps(tmp_path / "flash", *lane, server)
-
-
-@pytest.fixture
 def silent():
     """A UDP port where somebody listens and says nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from host_tests.compiled import compiled
-from host_tests.power_up_bench import KEY, SECRET, config_for
+from host_tests.power_up_bench import config_for
 from host_tests.virtual_bench import NO_MICROPYTHON, needs_micropython
-from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.measure.bench import Bench, bench
 from tools.virtual_board.errors import NotOnFlash
@@ -115,12 +114,6 @@ def scripts():
         pytest.skip(NO_MICROPYTHON)
     with bench() as found:
         yield found
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
 
 
 class Lives:

@@ -22,12 +22,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from host_tests import processes
+from host_tests.power_up_bench import KEY, SECRET
 from host_tests.processes import started
 from tools import mpy, set_up
 from tools.cli import app
 from tools.fake_thingsboard.codec import ACK, CON, EMPTY, Message, decode, encode
-from tools.fake_thingsboard.model import ThingsBoard
-from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.program import NAME
 from tools.verbs import test as test_verb
 from tools.virtual_board.interpreter import find_micropython
@@ -53,7 +52,6 @@ VERBS = (
     "pictures",
     "test",
 )
-KEY, SECRET = "provision-key", "provision-secret"
 RUNTIMES = ["cpython", *(["micropython"] if find_micropython().command else [])]
 
 
@@ -69,12 +67,6 @@ def tools(*arguments, **options) -> subprocess.CompletedProcess:
 
 
 # The verbs
-
-
-@pytest.fixture
-def server():
-    with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
-        yield server
 
 
 @pytest.fixture
