@@ -60,7 +60,7 @@ class Device:
             self.session = sleep.Session(awake, *what)
         else:
             self.session = Session(*what)
-        self.session.is_expecting = _asks_for_updates(board)
+        self.session.is_expecting = board.trial or _asks_for_updates(board)
 
     @property
     def dropped(self):

@@ -47,6 +47,9 @@ def connect(session):
         from firmware.update.watch import Watch
 
         session.observed.update = Watch(session, settings["update"])
+    elif session.board.trial and not session.observe().update:
+        # So that ThingsBoard answers, whatever the application does.
+        session.observed.follow_attributes(None)
 
 
 def _settings(board):

@@ -35,7 +35,7 @@ class Session:
     client = observed = on_state = None
     # `is_new`: ThingsBoard has given the credentials, and has not yet taken them.
     is_answered = is_new = False
-    # Whether to connect with nothing to send: config.json seems to ask for updates.
+    # Whether to connect with nothing to send: for a trial, or config.json seems to ask for updates.
     is_expecting = False
     # What was said last; what the last request was for.
     told = resource = None

@@ -835,6 +835,20 @@ def test_thingsboard_is_asked_when_its_answer_ends_a_trial():
     assert len(site.requests) == asked
 
 
+def test_what_is_on_trial_reaches_thingsboard_without_updates_in_its_config_too():
+    """As `flash` puts it on a board with slots; its application says nothing by itself."""
+    site = Site(config=SOON, flash=Flash())
+    site.update_config = None
+    site.state.switch("/a", {"title": "flash", "version": "1", "checksum": ""}, updates.SETTINGS)
+    site.power_on()
+    site.device.wait(5_000)
+    assert site.trial.is_reached
+    site.device.on_attributes(lambda values: None)
+    site.device.session.disconnect()
+    site.device.wait(5_000)
+    assert site.device.session.observed.update is None
+
+
 def test_an_application_that_never_waits_is_updated():
     site = Site(config=SOON)
 

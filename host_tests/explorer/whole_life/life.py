@@ -51,7 +51,7 @@ from tools.fake_thingsboard.model import ThingsBoard
 _SAVED, _ASLEEP = "/telemetry.json", "/asleep.json"
 _UNTOUCHED = {path: ROOT[path] for path in ("/main.py", "/app.py", "/mine.txt")}
 _NAT = 120_000  # ms after which the routers forget a quiet way
-_KEPT_AFTER = 12 * MINUTE  # the ten that README says, and a try that fails
+_KEPT_AFTER = 12 * MINUTE + STEP  # the ten that README says, a try that fails, and a wait
 _SHOWN = 200  # lines of a life that ends badly
 _SILENT = SimpleNamespace(print_exception=lambda error: None)
 
