@@ -1,6 +1,7 @@
 """firmware.update.install: a bundle gets whole into the slot that may be written, or not at all."""
 
 import json
+from hashlib import sha256
 
 from firmware.update.errors import UpdateError
 from host_tests.firmware.helpers import raises
@@ -250,36 +251,51 @@ def test_a_path_that_is_a_file_and_a_folder_leaves_room_for_the_next():
 
 def test_what_is_no_bundle():
     head = "firstboot-bundle 1\ntitle my-app\nversion 2\n"
-    digest = "0" * 64
-    for content in (
-        b"\n",
-        b"x" * 3000,
-        b"x\n" * 9000,
-        b"\x00\xff\n\n",
-        sealed("firstboot-bundle 2\ntitle my-app\nversion 2\nfile - 0 %s a\n" % digest),
-        sealed("title my-app\nversion 2\n"),
-        sealed("firstboot-bundle 1\nversion 2\ntitle my-app\n"),
-        sealed("firstboot-bundle 1\ntitle my-app\n"),
-        sealed(head + "title my-app\n"),
-        sealed(head + "strange x\n"),
-        sealed(head + "micropython 1.23\nboards esp32\n"),
-        sealed(head + "micropython one\nfile - 0 %s app.py\n" % digest),
-        sealed(head + "title\n"),
-        sealed(head + "file - 0 %s\n" % digest),
-        sealed(head + "file - -1 %s a\n" % digest),
-        sealed(head + "file - 1 00 a\n"),
-        sealed(head + "file - 99999999 %s a\n" % digest),
-        sealed(head + "file - 0 %s b\nfile - 0 %s a\n" % (digest, digest)),
-        sealed(head + "file - 0 %s a\nfile - 0 %s a\n" % (digest, digest)),
-        sealed(head + "file - 0 %s a\x01b\n" % digest),
-        sealed(head + "boards %s\n" % ("x" * 250)),
-        head.encode() + b"\n",
-        sealed(head)[:-1] + b"title x\n\n",
-        sealed(head, lambda data: b"*"),
+    digest = sha256(b"").digest().hex()
+    file = "file - 0 %s " % digest
+    app = file + "app.py\n"
+    belongs = "does not belong there"
+    nothing = "says nothing"
+    fits = "does not fit"
+    order = "in no order, or one is there twice"
+    Site().update(sealed(head + app))
+    # After the first ones each is whole but for one thing.
+    for content, what in (
+        (b"\n", "is not whole"),
+        (b"x" * 3000, "is not whole"),
+        (b"x\n" * 9000, nothing),
+        (b"\x00\xff\n\n", nothing),
+        (sealed(head.replace("1", "2", 1) + app), "its format is 2"),
+        (sealed("title my-app\nversion 2\n" + app), belongs),
+        (sealed("firstboot-bundle 1\nversion 2\ntitle my-app\n" + app), belongs),
+        (sealed("firstboot-bundle 1\ntitle my-app\n" + app), belongs),
+        (sealed(head + "title my-app\n" + app), belongs),
+        (sealed(head + "strange x\n" + app), belongs),
+        (sealed(head + app + "strange x\n"), belongs),
+        (sealed(head + app + "boards esp32\n"), belongs),
+        (sealed(head + "micropython 1.23\nboards linux\n" + app), belongs),
+        (sealed(head + "micropython one\n" + app), "names no version: one"),
+        (sealed(head + "boards\n" + app), nothing),
+        (sealed(head + "boards  linux\n" + app), nothing),
+        (sealed(head + "boards linux \n" + app), nothing),
+        (sealed(head + app + file + "\n"), nothing),
+        (sealed(head + app + file[:-1] + "\n"), fits),
+        (sealed(head + app + "file - -1 %s b\n" % digest), fits),
+        (sealed(head + app + "file - 1 00 b\n"), fits),
+        (sealed(head + app + "file - 99999999 %s b\n" % digest), fits),
+        (sealed(head + app + "file - 000000000 %s b\n" % digest), fits),
+        (sealed(head + app + file + "a\n"), order),
+        (sealed(head + app + app), order),
+        (sealed(head + app + file + "a\x01b\n"), nothing),
+        (sealed(head + "boards linux%s\n" % (" x" * 100) + app), "longer than"),
+        (head.encode() + app.encode() + b"\n", "is not whole"),
+        (sealed(head + app)[:-1] + b"title x\n\n", belongs),
+        (sealed(head + app).replace(b"sha256 ", b"sha256 0"), "is damaged"),
+        (sealed(head + app, lambda data: b"a"), "is no base64"),
     ):
         site = Site()
         error = raises(UpdateError, site.update, content)
-        assert error.what and error.fix, content
+        assert what in error.what and error.fix, (content, error)
         assert list(site.folders.files) == [""], content
 
 
