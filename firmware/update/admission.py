@@ -15,6 +15,7 @@ from firmware.memory import give_back
 _BLOCK = const(4096)
 # Blocks that stay free for the application's data.
 _SPARE = const(8)
+_DIRECTORY = const(0x4000)
 _EXPONENT = const(65537)
 # What says that a SHA-256 follows (RFC 8017 section 9.2, note 1).
 _SHA256 = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
@@ -31,12 +32,10 @@ def admit(board, place, package, key):
     try:
         _check(storage, place, package, key)
     except FirstbootError:
-        from firmware.update.tree import abandon
-
-        abandon(storage, place)
+        _abandon(storage, place)
         raise
     give_up(storage, place)
-    from firmware.update.tree import MANIFEST, NEW_MANIFEST, PACKAGE, REST, packaged, remove_tree
+    from firmware.update.tree import MANIFEST, NEW_MANIFEST, PACKAGE, REST, remove_tree
 
     # First, since it tells that what is there is whole.
     storage.remove(place + PACKAGE)
@@ -97,15 +96,56 @@ def check_room(storage, place, size):
 
     Raises UpdateError, OSError.
     """
-    from firmware.update.tree import blocks
-
     found = storage.os.statvfs(storage.root or "/")
-    free = max(0, found[1] * found[4] + (blocks(storage, place) - _SPARE) * _BLOCK)
+    free = max(0, found[1] * found[4] + (_blocks(storage, place) - _SPARE) * _BLOCK)
     if size > free:
         _refuse(
             "there is no room for the update: it takes %d bytes, and %d are free" % (size, free),
             "Remove files from the board, or make the bundle smaller.",
         )
+
+
+def packaged(package, key):
+    """Return what /a/package says: ThingsBoard's words, and the key that it is checked by."""
+    said = {"key": key}
+    for word in ("title", "version", "size", "checksum"):
+        said[word] = package[word]
+    return said
+
+
+def _blocks(storage, path):
+    """Return how many blocks the files of a bundle have, counted as their manifest counts them.
+
+    `path`: their slot, or a folder in it. Raises OSError.
+    """
+    from firmware.update.tree import MANIFEST, NEW_MANIFEST, PACKAGE, REST
+
+    try:
+        names = storage.os.listdir(storage.root + path)
+    except OSError:
+        return 0
+    found = 0
+    for name in names:
+        inner = "%s/%s" % (path, name)
+        stat = storage.os.stat(storage.root + inner)
+        if stat[0] & _DIRECTORY:
+            found += 2 + _blocks(storage, inner)
+        elif "/" + name not in (PACKAGE, MANIFEST, NEW_MANIFEST, REST):
+            found += stat[6] // _BLOCK + 1
+    return found
+
+
+def _abandon(storage, place):
+    """Remove what has come of a manifest. Raises FirstbootError."""
+    from firmware.update.tree import NEW_MANIFEST, REST
+
+    for name in (NEW_MANIFEST, REST):
+        storage.remove(place + name)
+    try:
+        storage.os.rmdir(storage.root + place)
+    except OSError:
+        # The version before is in it.
+        pass
 
 
 def check(found, package, platform, micropython, firmware):

@@ -12,7 +12,7 @@ import json
 from micropython import const
 
 from firmware.memory import give_back
-from firmware.update.tree import MANIFEST, PACKAGE, REST, discard, packaged
+from firmware.update.tree import MANIFEST, PACKAGE, REST, discard
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
@@ -122,7 +122,7 @@ def begin(board, settings, package, place, unneeded):
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         begun = None
     # What came under another key was not checked by this one.
-    if begun == packaged(package, settings["key"]) and _has_good_manifest(storage, place):
+    if begun == _packaged(package, settings["key"]) and _has_good_manifest(storage, place):
         # Its application may have changed it.
         _give_up(storage, place)
         storage.remove(place + REST)
@@ -143,6 +143,12 @@ def _has_good_manifest(storage, place):
     from firmware.update.contents import has_good_manifest
 
     return has_good_manifest(storage, place)
+
+
+def _packaged(package, key):
+    from firmware.update.admission import packaged
+
+    return packaged(package, key)
 
 
 def _give_up(storage, place):

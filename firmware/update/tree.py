@@ -1,51 +1,14 @@
-"""What a slot has besides the files of its bundle, and how it is emptied."""
+"""Remove what is in a slot."""
 
 from micropython import const
 
-# See firmware.update.install.
+# What a slot has besides the files of its bundle, see firmware.update.install.
 PACKAGE = "/package"
 MANIFEST = "/manifest"
 NEW_MANIFEST = "/manifest.new"
 REST = "/manifest.rest"
 
 _DIRECTORY = const(0x4000)
-# littlefs keeps a file of so few bytes in its folder.
-_INLINE = const(512)
-
-
-def packaged(package, key):
-    """Return what PACKAGE says: ThingsBoard's words for what comes, and what it is checked by."""
-    said = {"key": key}
-    for word in ("title", "version", "size", "checksum"):
-        said[word] = package[word]
-    return said
-
-
-def blocks(storage, path):
-    """Return how many blocks of 4096 bytes there will be when what is in a folder is removed.
-
-    All but what has come of a new manifest. Raises OSError.
-    """
-    found = 0
-    for name in _names(storage, path) or ():
-        inner = "%s/%s" % (path, name)
-        stat = storage.os.stat(storage.root + inner)
-        if stat[0] & _DIRECTORY:
-            found += 2 + blocks(storage, inner)
-        elif "/" + name not in (NEW_MANIFEST, REST):
-            found += stat[6] // 4096 + (stat[6] % 4096 > _INLINE)
-    return found
-
-
-def abandon(storage, place):
-    """Remove what has come of a manifest. Raises FirstbootError."""
-    for name in (NEW_MANIFEST, REST):
-        storage.remove(place + name)
-    try:
-        storage.os.rmdir(storage.root + place)
-    except OSError:
-        # What may come back is in it.
-        pass
 
 
 def discard(storage, place, idle=None):
@@ -63,8 +26,9 @@ def remove_tree(storage, path, idle=None, but=()):
     """
     os = storage.os
     full = storage.root + path
-    names = _names(storage, path)
-    if names is None:
+    try:
+        names = os.listdir(full)
+    except OSError:
         return
     for name in names:
         if "/" + name in but:
@@ -78,11 +42,3 @@ def remove_tree(storage, path, idle=None, but=()):
             idle()
     if not but:
         os.rmdir(full)
-
-
-def _names(storage, path):
-    """Return what is in a folder, None when there is none."""
-    try:
-        return storage.os.listdir(storage.root + path)
-    except OSError:
-        return None
