@@ -29,6 +29,7 @@ from firmware.update.manifest import read as read_on_board
 from firmware.update.slots import State
 from host_tests.explorer.flash import BLOCK_SIZE, Chip, Files
 from host_tests.firmware import test_pack
+from host_tests.firmware.world import example
 from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import board_files, roles
@@ -227,7 +228,8 @@ def said_otherwise(old: bytes, new: bytes) -> bytes:
     "data, why",
     [
         (b"PK\3\4", "no bundle"),
-        (b"firstboot-bundle 1\ntitle x\n", "does not end"),
+        (b"firstboot-bundle 1\ntitle x\n", "ends in the middle of its manifest"),
+        (b"firstboot-bundle 1\n" + b"title x\n" * 9000, "does not end within 16384 bytes"),
         (said_otherwise(b"title", b"tilte"), "line 2 .* is not known"),
         (said_otherwise(b"title my-app\n", b""), "no title"),
         (said_otherwise(b"title", b"title x\ntitle"), "says title again"),
@@ -401,6 +403,22 @@ def test_a_key_is_made_once_and_what_it_signed_is_known(app, key, tmp_path):
     assert shown.returncode == 0 and "look at no signature" in shown.stdout
     said = in_folder(tmp_path, "--new-key", "other.pem").stdout
     assert '"update": {"key": "' in said and "PRIVATE" not in said
+    again = in_folder(tmp_path, "--public", "other.pem")
+    assert again.returncode == 0 and again.stdout.splitlines() == said.splitlines()[1:]
+    as_json = json.loads(in_folder(tmp_path, "--public", "other.pem", "--json").stdout)
+    assert as_json == json.loads("{" + again.stdout.splitlines()[-1] + "}")
+
+
+def test_what_the_boards_would_not_take_is_not_made(app, key, tmp_path):
+    known = json.loads(in_folder(tmp_path, "--new-key", "mine.pem", "--json").stdout)["update"]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(example(update=known)))
+    for signed_with, words in (((), "not signed"), (("--sign", key), "another key")):
+        made = bundled(app, "--config", config, *signed_with)
+        assert made.returncode == 1 and words in made.stderr
+        assert not (tmp_path / "my-app-1.2.0.bundle").exists()
+    made = bundled(app, "--config", config, "--sign", "mine.pem")
+    assert made.returncode == 0 and "with the key that `update.key` names" in made.stdout
 
 
 def pem(key, password: bytes | None = None) -> bytes:
@@ -443,7 +461,9 @@ def test_wrong_usage_says_what_to_do(app, tmp_path):
         (("--app", "nowhere", "--title", "x", "--version", "1"), 2, "there is no nowhere"),
         (("--app", "my_app", "--version", "1"), 2, "--title"),
         (("--app", "my_app", "--title", "x"), 2, "--version"),
-        ((), 2, "one of --app, --show and --new-key"),
+        ((), 2, "one of --app, --show, --new-key and --public"),
+        (("--public", "nowhere"), 2, "there is no file nowhere"),
+        (("--public", "key.pem"), 2, "in PEM"),
         (("--show", "notes.txt"), 1, "no bundle"),
         (("--app", "web", "--title", "x", "--version", "1"), 2, "there is no web"),
         (("--app", "my_app/web", "--title", "x", "--version", "1"), 1, "has no app.py"),
@@ -461,7 +481,7 @@ def test_wrong_usage_says_what_to_do(app, tmp_path):
         ({}, "bytes, for esp32 and rp2, with MicroPython 1.23 or newer"),
         ({"title": "x", "version": "2"}, "assigned as x 2, and boards refuse it as another"),
         ({"data": b"zip", "title": "x", "version": "2"}, "boards refuse it as no bundle"),
-        ({"data": b"zip"}, "--title and --version go with it"),
+        ({"data": b"zip"}, "what is no bundle needs --title and --version"),
     ],
 )
 def test_serve_says_what_boards_need_of_what_it_serves(tmp_path, changes, words):

@@ -155,6 +155,8 @@ def read(data: bytes) -> Bundle:
     head, end, contents = data[:LONGEST_MANIFEST].partition(b"\n\n")
     if not head.startswith(FIRST_LINE.encode() + b"\n"):
         raise BundleError(f"it is no bundle: its first line is not {FIRST_LINE!r}")
+    if not end and len(data) < LONGEST_MANIFEST:
+        raise BundleError("it ends in the middle of its manifest")
     if not end:
         raise BundleError(f"its manifest does not end within {LONGEST_MANIFEST} bytes")
     try:

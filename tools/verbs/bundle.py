@@ -56,8 +56,8 @@ def bundle(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="The boards' config.json: with --firmware only what they use is brought, with"
-            " --show its `update.key` checks the signature.",
+            help="The boards' config.json: its `update.key` checks the signature; with --firmware"
+            " only what they use is brought.",
             show_default=False,
         ),
     ] = None,
@@ -75,6 +75,14 @@ def bundle(
             show_default=False,
         ),
     ] = None,
+    public: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEY",
+            help="Print what config.json has of an RSA key in PEM that you have.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what it is as JSON.")] = False,
 ) -> None:
     """Make the file that boards take over the air.
@@ -87,12 +95,15 @@ def bundle(
     With --sign key.pem, of a key that --new-key key.pem made, boards take nothing from anybody
     else.
     """
-    wanted = [each for each in (app, show, new_key) if each is not None]
+    wanted = [each for each in (app, show, new_key, public) if each is not None]
     if len(wanted) != 1:
-        raise typer.BadParameter("give one of --app, --show and --new-key", param_hint="bundle")
+        what = "give one of --app, --show, --new-key and --public"
+        raise typer.BadParameter(what, param_hint="bundle")
     try:
         if new_key:
             _new_key(new_key, as_json)
+        elif public:
+            _print_public(_key(public, "--public"), {}, as_json)
         elif show:
             _show(show, config, as_json)
         else:
@@ -131,7 +142,7 @@ def _make(
         raise typer.BadParameter(f"{output} is a folder", param_hint="--output")
     if not output.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
-    key = _key(sign)
+    key = _key(sign, "--sign")
     boards_config = existing_file(config, "--config").read_bytes() if config else None
     try:
         if boards_config is not None:
@@ -147,16 +158,19 @@ def _make(
             micropython,
             keys.signer(key) if key else None,
         )
+        found = read(data)
+        signature, is_good = _judged(found, _known_key(config), config is not None)
+        if not is_good:
+            end(f"{output} is not made: {signature}")
         command.write(output, data)
     except CompileError as error:
         raise typer.BadParameter(str(error), param_hint="--app") from None
     except (BundleError, ConfigError) as error:
         end(str(error))
-    signature = "not signed: boards with `update.key` in config.json refuse it"
-    if key:
+    if config is None and key:
         signature = f"signed with {sign}"
-    found = command.facts(output, data, read(data), signature, boards_config)
-    command.show(found, as_json, command.how_to_upload(found))
+    facts = command.facts(output, data, found, signature, boards_config)
+    command.show(facts, as_json, command.how_to_upload(facts))
 
 
 def _show(path, config, as_json) -> None:
@@ -182,7 +196,7 @@ def _judged(found, known: str | None, has_config: bool) -> tuple[str, bool]:
 
     if found.signature is None:
         if known is None:
-            return "not signed", True
+            return "not signed: boards with `update.key` in config.json refuse it", True
         return "not signed, and boards with that `update.key` refuse it", False
     if known is None:
         if has_config:
@@ -212,29 +226,39 @@ def _known_key(config: Path | None) -> str | None:
 
 
 def _new_key(path, as_json) -> None:
-    import json
-
     from tools.bundle import keys
 
     try:
         key = keys.new_key(path)
     except keys.KeyFileError as error:
         raise typer.BadParameter(str(error), param_hint="--new-key") from None
-    known = keys.modulus(key)
+    if not as_json:
+        typer.echo(
+            f"{path} is written; only you can read it. Keep a copy: boards take no other key."
+        )
+    _print_public(key, {"file": str(path)}, as_json)
+
+
+def _print_public(key, facts: dict[str, str], as_json: bool) -> None:
+    """Print what config.json has of a key; with `facts` as JSON."""
+    import json
+
+    from tools.bundle.keys import modulus
+
+    known = {"key": modulus(key)}
     if as_json:
-        typer.echo(json.dumps({"file": str(path), "update": {"key": known}}))
+        typer.echo(json.dumps({**facts, "update": known}))
         return
-    typer.echo(f"{path} is written; only you can read it. Keep a copy: boards take no other key.")
     typer.echo("In the boards' config.json:")
-    typer.echo(f'  "update": {{"key": "{known}"}}')
+    typer.echo(f'  "update": {json.dumps(known)}')
 
 
-def _key(path: Path | None):
+def _key(path: Path | None, option: str):
     if path is None:
         return None
     from tools.bundle.keys import KeyFileError, load_key
 
     try:
-        return load_key(existing_file(path, "--sign"))
+        return load_key(existing_file(path, option))
     except KeyFileError as error:
-        raise typer.BadParameter(str(error), param_hint="--sign") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None

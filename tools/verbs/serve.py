@@ -202,9 +202,13 @@ def serve(
         except CommandError as error:
             raise typer.BadParameter(str(error), param_hint="--software") from None
         title, version = _looked_at(data, title, version)
+        if not (title and version):
+            raise typer.BadParameter(
+                "what is no bundle needs --title and --version", param_hint="--software"
+            )
         thingsboard.assign_to_all(Package("sw", title, version, data))
-    if not (software and title and version) and (software or title or version):
-        raise typer.BadParameter("--title and --version go with it", param_hint="--software")
+    elif title or version:
+        raise typer.BadParameter("it is of --software", param_hint="--title, --version")
     commands = []
     try:
         if script:
