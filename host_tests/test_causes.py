@@ -16,7 +16,7 @@ from firmware.board.kept import KEPT
 from firmware.coap import dtls, dtls_failure, failure
 from firmware.coap.connect import connect
 from firmware.device import Device
-from firmware.errors import FirstbootError, NoResponse
+from firmware.errors import CoapError, FirstbootError, NoResponse
 from firmware.observed import Observed
 from firmware.provisioning import recovery
 from firmware.provisioning.rejection import credentials_rejected
@@ -28,6 +28,7 @@ from host_tests.firmware.test_application import Start, crash
 from host_tests.firmware.test_improv import Desk, wifi
 from host_tests.firmware.test_power_up import stale_attempt
 from host_tests.firmware.test_story import Played
+from host_tests.firmware.test_stream import body_of_another_size, failed
 from host_tests.firmware.world import (
     ACK,
     ADDRESS,
@@ -552,6 +553,10 @@ CAUSES: dict[str, tuple[set[str], Callable[[], str]]] = {
         lambda: served(
             Reply(CREATED, b"x" * 16, [block(0, True)]), Reply(CREATED, b"x", [block(5, False)])
         ),
+    ),
+    "a body of another size": (
+        {"bytes that was to have"},
+        lambda: str(failed(CoapError, body_of_another_size())[0]),
     ),
     "a body of 5000": (
         {"a body over the limit of"},

@@ -14,6 +14,7 @@ from firmware import observed
 from firmware.thingsboard import ota
 from firmware.update import download, installing, job, states, transfer, watch
 from host_tests.firmware import test_update as tests
+from host_tests.firmware import test_update_ends as ends
 from host_tests.firmware.ota import STAND_INS
 from host_tests.firmware.world import Reset
 
@@ -66,7 +67,7 @@ MUTANTS = {
     ),
     "refused blocks are asked for for ever": Mutant(
         transfer,
-        "if code in _NO_BLOCKS:",
+        "if code in _NO_BLOCKS and not job.by_chunks:",
         "if False:",
         tests.test_blocks_that_are_refused_come_as_chunks,
     ),
@@ -83,7 +84,64 @@ MUTANTS = {
         tests.test_thingsboard_serves_another_package_than_it_has_assigned,
     ),
     "doubt for ever": Mutant(
-        transfer, "> _LONGEST_DOUBT", "< 0", tests.test_a_size_that_stays_wrong_fails
+        states, "> _LONGEST_DOUBT", "< 0", tests.test_a_size_that_stays_wrong_fails
+    ),
+    "doubt for ever, in each start anew": Mutant(
+        states,
+        "job.doubts >= _MOST_DOUBTS",
+        "False",
+        lambda: ends.fails_asleep("shorter", 12),
+    ),
+    "tries that nobody counts through a sleep": Mutant(
+        states,
+        "            _keep(job)\n        except",
+        "            pass\n        except",
+        lambda: ends.fails_asleep("other bytes", 20),
+    ),
+    "doubts add up, though blocks come in between": Mutant(
+        download,
+        "        job.doubtful_since = None\n",
+        "        pass\n",
+        ends.test_doubts_between_which_blocks_come_are_no_end,
+    ),
+    "the end of a day is a doubt": Mutant(
+        transfer,
+        "if session.waits():",
+        "if False:",
+        ends.test_the_end_of_the_time_awake_is_no_doubt,
+    ),
+    "silence after the first bytes is waited out": Mutant(
+        transfer,
+        "if is_served:",
+        "if False:",
+        lambda: ends.fails("chunks but the first are silence"),
+    ),
+    "a server that has lost its way to the package has failed": Mutant(
+        states, "return not error.is_outage", "return True", lambda: ends.is_waited_out("5.00")
+    ),
+    "a package that does not come is asked for at once": Mutant(
+        states, "_wait(job, wait)\n        job.say", "job.say", lambda: ends.is_waited_out("5.00")
+    ),
+    "a board that sleeps deep asks again at once": Mutant(
+        job,
+        "(self.is_hurried and not self.failures)",
+        "self.is_hurried",
+        ends.test_a_board_that_sleeps_deep_asks_once_while_it_is_awake,
+    ),
+    "a connection that carries nothing stays": Mutant(
+        transfer,
+        "        session.disconnect()\n",
+        "        pass\n",
+        tests.test_an_outage_goes_on_where_it_was,
+    ),
+    "a checksum that can be none is downloaded for": Mutant(
+        installing,
+        "    _check_checksum(algorithm, package",
+        "    str(algorithm, package",
+        lambda: ends.fails("a checksum of letters"),
+    ),
+    "a package with nothing to say which is begun": Mutant(
+        installing, 'if package["lacks"]:', "if False:", lambda: ends.fails("no size")
     ),
     "a certificate is provisioned anew": Mutant(
         transfer, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
@@ -105,8 +163,8 @@ MUTANTS = {
     ),
     "a state is told again after a cut": Mutant(
         states,
-        'State(job.session.board.storage).keep([package["kind"], package["mark"], job.told])',
-        "pass",
+        "job.told += 1\n    _keep(job)",
+        "job.told += 1",
         tests.test_a_cut_at_every_datagram,
     ),
     "a state is noted before it is told": Mutant(
@@ -125,10 +183,10 @@ MUTANTS = {
         tests.test_a_rollback_is_told_once_and_the_package_is_not_tried_again,
     ),
     "what may pass is tried for ever": Mutant(
-        states, "job.tries < _MOST_TRIES", "True", tests.test_what_may_pass_is_tried_three_times
+        states, "job.tries >= _MOST_TRIES", "False", tests.test_what_may_pass_is_tried_three_times
     ),
     "nothing is tried again": Mutant(
-        states, "error.may_pass and", "False and", tests.test_what_may_pass_is_tried_three_times
+        states, "if error.may_pass:", "if False:", tests.test_what_may_pass_is_tried_three_times
     ),
     "all boards begin at once": Mutant(
         states, 'job.settings["spread"] * 1000', "0", tests.test_boards_begin_at_different_times
@@ -195,9 +253,9 @@ MUTANTS = {
     ),
     "half an assignment is one": Mutant(
         ota,
-        'if not ((is_there and found["checksum"]) or found["url"]):',
-        "if False:",
-        tests.test_half_an_assignment_is_none,
+        '                found["lacks"] = key\n',
+        "                pass\n",
+        lambda: ends.fails("no checksum"),
     ),
 }
 

@@ -8,11 +8,10 @@ from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from firmware.coap.message import uint, uint_bytes
 from firmware.update.errors import UpdateError
-from host_tests.firmware import updates
+from host_tests.firmware import test_update_ends, updates
 from host_tests.firmware.at_work import credentials
-from host_tests.firmware.ota import BLOCK2, CONTENT, Installation, Site
+from host_tests.firmware.ota import Installation, Site
 from host_tests.firmware.updates import TITLE
 from tools.bundle import format, keys
 
@@ -104,23 +103,12 @@ def assigned(values: dict | None = None, given=None, codes=(), **how) -> str:
     return "\n".join(site.world.texts())
 
 
-def cut_short() -> str:
-    """A server whose second block is its last, and whose chunks are too short."""
-    site = Site(config={"spread": 1})
-    answer = site.packages.answer
-
-    def answers(peer, message, parts, query):
-        if "size" in query:
-            return CONTENT, b"x", (), True
-        code, payload, _, is_own = answer(peer, message, parts, query)
-        number = uint(message.option(BLOCK2)) >> 4
-        options = [(BLOCK2, uint_bytes(number << 4 | (not number) << 3 | 6))]
-        return code, payload, options, is_own
-
-    site.packages.answer = answers
-    site.run(5_000)
-    site.assign()
-    site.run(120_000)
+def ends(name: str) -> str:
+    """What the console says of a package that is not as its attributes say."""
+    ((serve, *_),) = [row[1:] for row in test_update_ends.FAILS if row[0] == name]
+    site = test_update_ends.start()
+    serve(site)
+    site.run(10 * 60_000)
     return "\n".join(site.world.texts())
 
 
@@ -184,9 +172,29 @@ CAUSES = {
     ),
     "a package that is not served": (
         {"when it was asked for the package"},
-        lambda: assigned(codes=[0x80]),
+        lambda: ends("4.00"),
     ),
-    "a package that ends in a block": ({"bytes that was to have", "a chunk of"}, cut_short),
+    "a package that is not there": (
+        {"has no package for this device"},
+        lambda: ends("4.04"),
+    ),
+    "a package of another size": (
+        {"serves a package of"},
+        lambda: ends("shorter"),
+    ),
+    "a package that ends in a block": (
+        {"a chunk of"},
+        lambda: ends("its second block is the last"),
+    ),
+    "a package whose second block never comes": (
+        {"the package's first bytes, and none"},
+        lambda: ends("blocks but the first are silence"),
+    ),
+    "half an assignment": ({"assigns a package, but no"}, lambda: ends("no size")),
+    "a checksum that is none": (
+        {"the checksum that ThingsBoard has for the package"},
+        lambda: ends("a checksum of letters"),
+    ),
     "a checksum that is not right": (
         {"do not have the"},
         lambda: assigned(checksum="00" * 32),

@@ -15,21 +15,26 @@ def assigned(values, kind):
     """Return the package of a kind that shared attributes assign; None: there is none, or not yet.
 
     A dictionary: `kind`, "sw" or "fw"; `title`, `version`; `size`, in bytes; `checksum`, in hex,
-    by a `checksum_algorithm` of ThingsBoard's, such as "SHA256": both may be ""; `url`: where it is
-    when ThingsBoard does not have it, else None; `mark`: a number that is another when anything of
-    the others but `url` is. ThingsBoard sets them one by one, none to an object or an array.
+    by a `checksum_algorithm` of ThingsBoard's, such as "SHA256": all three may be missing; `url`:
+    where it is when ThingsBoard does not have it, else None; `lacks`: which of these it takes, and
+    is not there as it should be, else None; `mark`: a number that is another when anything of the
+    others but `url` is. ThingsBoard sets them one by one, none to an object or an array.
     """
     found = {}
     for key in ("title", "version", "size", "checksum_algorithm", "checksum", "url"):
         found[key] = values.get("%s_%s" % (kind, key))
         if isinstance(found[key], (dict, list)):
-            return None
-    size = found["size"]
-    is_there = isinstance(size, int) and size > 0 and found["checksum_algorithm"]
+            found[key] = None
     if found["title"] is None or found["version"] is None:
         return None
-    if not ((is_there and found["checksum"]) or found["url"]):
-        return None
+    found["lacks"] = None
+    if not found["url"]:
+        size = found["size"]
+        if not isinstance(size, int) or size is True or size <= 0:
+            found["lacks"] = "size"
+        for key in ("checksum_algorithm", "checksum"):
+            if not found[key]:
+                found["lacks"] = key
     for key in ("title", "version", "checksum_algorithm", "checksum"):
         if not isinstance(found[key], str):
             found[key] = str(found[key] or "")

@@ -29,7 +29,8 @@ def verify(board, place):
     from firmware.update.errors import passing
 
     raise passing(
-        "what was downloaded is not what the bundle's SHA-256 say", "It is downloaded again."
+        "what was downloaded is not what the bundle's SHA-256 say",
+        "Upload the bundle again if this stays.",
     )
 
 

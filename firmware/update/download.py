@@ -4,7 +4,7 @@ from time import ticks_diff
 
 from micropython import const
 
-from firmware.errors import CoapError, Silence
+from firmware.errors import CoapError
 
 _CONTENT = const(0x45)
 # ms that each has; ThingsBoard repeats a message for the last time after 41 s.
@@ -42,24 +42,24 @@ def block(job):
                 check_size(job, blocks, response)
         if job.by_chunks:
             response = yield from _transfer().chunk(job, _EACH_BLOCK)
-        if response.code == _CONTENT:
-            data = response.payload
-            try:
-                job.writer.write(data)
-            except (OSError, ValueError) as error:
-                from firmware.update.errors import flash_fails
+        data = response.payload
+        try:
+            job.writer.write(data)
+        except (OSError, ValueError) as error:
+            from firmware.update.errors import flash_fails
 
-                raise flash_fails(error)
-            job.offset += len(data)
-            if job.checksum:
-                job.checksum.update(data)
-            job.blocks = blocks
-            job.block_at = now
-    except Silence:
-        raise
-    except CoapError:
-        job.by_chunks = True
-        raise
+            raise flash_fails(error)
+        job.offset += len(data)
+        if job.checksum:
+            job.checksum.update(data)
+        job.blocks = blocks
+        job.block_at = now
+        job.failures = 0
+        job.doubtful_since = None
+    except CoapError as error:
+        # There may be chunks, from the next step on.
+        _transfer().missed(job, error, blocks and not blocks.is_begun and job.offset)
+        return
     session.heard(response)
 
 
@@ -70,8 +70,7 @@ def check_size(job, blocks, response):
         size = blocks.offset
     assigned = job.package["size"]
     if size not in (None, assigned):
-        what = "ThingsBoard serves a package of %d bytes, and has assigned another" % size
-        _transfer().doubt(job, what)
+        _transfer().is_another(size, assigned)
     blocks.size = assigned
 
 

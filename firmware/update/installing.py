@@ -64,9 +64,17 @@ def _begin(job):
         raise UpdateError(
             "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
         )
+    if package["lacks"]:
+        from firmware.update.errors import doubtful
+
+        # They may come one by one.
+        raise doubtful(
+            "ThingsBoard assigns a package, but no %(kind)s_%(lacks)s that is one" % package
+        )
+    algorithm = package["checksum_algorithm"]
+    _check_checksum(algorithm, package["checksum"])
     place, job.writer, job.offset = begun(job)
     give_back(_LOADED)
-    algorithm = package["checksum_algorithm"]
     job.checksum = _checksum(algorithm)
     give_back("update.checksum")
     if job.checksum and job.offset and not replay(job, place):
@@ -76,6 +84,23 @@ def _begin(job):
             "update: %s is not checked, but the bundle's own SHA-256" % algorithm
         )
     give_back(_LOADED)
+
+
+def _check_checksum(algorithm, text):
+    """Check that a text can be a checksum of this algorithm. Raises UpdateError."""
+    taken = _checksum(algorithm)
+    try:
+        if not taken or len(bytes.fromhex(text)) == len(taken.digest()):
+            return
+    except ValueError:
+        # It is not in hex.
+        pass
+    from firmware.update.errors import UpdateError
+
+    raise UpdateError(
+        "the checksum that ThingsBoard has for the package is no %s in hex" % algorithm,
+        "Upload it again under another version, and let ThingsBoard make the checksum.",
+    )
 
 
 def _admit(job):
@@ -108,12 +133,13 @@ def _verify(job):
     """Check that what is there is what was assigned, and what the bundle says."""
     package = job.package
     taken, job.checksum = job.checksum, None
-    if taken and taken.digest().hex() != package["checksum"].lower():
+    if taken and taken.digest() != bytes.fromhex(package["checksum"]):
         discard(job.session.board, job.place)
         from firmware.update.errors import passing
 
         raise passing(
-            "the bytes do not have the %(checksum_algorithm)s %(checksum)s" % package,
+            "the bytes do not have the %(checksum_algorithm)s that ThingsBoard has for them"
+            % package,
             "Upload the bundle again if this stays.",
         )
     del taken

@@ -14,8 +14,9 @@ class Job:
     """See firmware.update.watch. `package`: what is to be taken, None for nothing.
 
     `is_untold`: whether ThingsBoard is to be told how an update has ended. `told`: how many of the
-    states of the package it has been told, `tries`: how often it was begun in vain. `not_before`:
-    when it may go on, in ticks; `is_hurried`: whether what might wait is done now.
+    states of the package it has been told, `tries`: how often it was begun in vain, `doubts`: in
+    how many starts there was none as it was assigned. `not_before`: when it may go on, in ticks;
+    `is_hurried`: whether what might wait is done now, `failures`: but after that many steps.
 
     While it comes: `writer`: where its bytes go, see firmware.update.install; `checksum`: of
     those before `offset`, None for none; `blocks`: how they come, see firmware.update.download.
@@ -28,7 +29,7 @@ class Job:
         self.is_hurried = is_hurried
         self.package = self.writer = None
         self.is_untold = False
-        self.told = self.tries = 0
+        self.told = self.tries = self.doubts = self.failures = 0
         self.close()
 
     def look(self, values):
@@ -42,7 +43,8 @@ class Job:
         if self.is_untold:
             return True
         return self.package is not None and (
-            self.is_hurried or ticks_diff(self.not_before, self.session.board.ticks()) <= 0
+            (self.is_hurried and not self.failures)
+            or ticks_diff(self.not_before, self.session.board.ticks()) <= 0
         )
 
     def step(self):
@@ -89,4 +91,6 @@ class Job:
 
     def say(self, text):
         """Say something of the package."""
-        self.session.board.indicator.say("update: %(title)s %(version)s: " % self.package + text)
+        text = "update: %(title)s %(version)s: " % self.package + text
+        # Whatever a title has in it.
+        self.session.board.indicator.say(*text.split("\n"))

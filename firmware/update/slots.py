@@ -23,7 +23,8 @@ SLOTS = ("/a", "/b")
 # How many starts there are for what is on trial.
 STARTS = 5
 
-_LONGEST_WHY = 200
+# Of why something failed, in characters.
+LONGEST_WHY = 200
 
 
 class State:
@@ -137,7 +138,7 @@ class State:
         if not place:
             return
         failed = found["running"]
-        failed["why"] = why[:_LONGEST_WHY]
+        failed["why"] = why[:LONGEST_WHY]
         found["failed"] = failed
         found["running"] = found["before"]
         found["before"] = {"place": ""}
@@ -152,7 +153,7 @@ class State:
         """
         self._load()
         failed = {"title": title, "version": version, "checksum": checksum}
-        failed["why"] = why[:_LONGEST_WHY]
+        failed["why"] = why[:LONGEST_WHY]
         self.found["failed"] = failed
         self.found["untold"] = (self._untold_but("FAILED") + " FAILED").strip()
         self.found["progress"] = progress or self.found["progress"]

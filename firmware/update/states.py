@@ -3,20 +3,25 @@
 All of it stands in /slots.json. Imported only for a step of that.
 """
 
-from time import ticks_add
+from time import ticks_add, ticks_diff
 
 from micropython import const
 
 from firmware.coap.message import POST
 from firmware.errors import FirstbootError
 from firmware.memory import give_back, give_back_room
-from firmware.retry import backoff
+from firmware.retry import backoff, spread
 from firmware.thingsboard.telemetry import encoded
-from firmware.update.slots import State
+from firmware.update.slots import LONGEST_WHY, State
 
 _STATES = ("DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING")
 # How often a package is begun again that may pass then.
 _MOST_TRIES = const(3)
+# ms for which ThingsBoard may serve another package than it says it has assigned, and in how many
+# starts it may, of a board that sleeps deep sooner.
+_LONGEST_DOUBT = const(600_000)
+_MOST_DOUBTS = const(10)
+_LONGEST_WAIT = const(3_600_000)
 _LOADED = "update.states update.slots update.tree thingsboard.ota"
 
 
@@ -38,7 +43,8 @@ def _begin(job, package, progress):
     """Let a Job take a package. `progress`: of State, how far it was."""
     is_its = progress and progress[:2] == [package["kind"], package["mark"]]
     job.package = package
-    job.told = progress[2] if is_its else 0
+    # Another version of this firmware may have noted less, or more.
+    job.told, job.tries, job.doubts = ((progress[2:] if is_its else []) + [0, 0, 0])[:3]
     drawn = job.session.board.random(2)
     # Boards that are assigned a package together must not ask for it together.
     wait = job.settings["spread"] * 1000 * (drawn[0] << 8 | drawn[1]) >> 16
@@ -53,7 +59,7 @@ def _wait(job, ms):
 
 def _end(job):
     """There is nothing to take any more: let a Job give back what a package took."""
-    job.tries = 0
+    job.tries = job.doubts = job.failures = 0
     job.package = None
     job.close()
 
@@ -103,8 +109,15 @@ def tell(job):
     give_back("thingsboard.ota")
     # First, since it is told once also when the flash is full.
     job.told += 1
-    State(job.session.board.storage).keep([package["kind"], package["mark"], job.told])
+    _keep(job)
     give_back(_LOADED)
+
+
+def _keep(job):
+    """Note how far a Job's package is."""
+    package = job.package
+    progress = [package["kind"], package["mark"], job.told, job.tries, job.doubts]
+    State(job.session.board.storage).keep(progress)
 
 
 def tell_outcome(job):
@@ -139,18 +152,52 @@ def fail(job, error):
     """Let a Job try again later, or note that its package has failed. `error`: an UpdateError."""
     package = job.package
     board = job.session.board
-    why = ". ".join(str(error).split("\n"))
-    job.say(why)
-    job.tries += 1
-    if error.may_pass and job.tries < _MOST_TRIES:
-        job.close()
-        _wait(job, backoff(job.tries, board.random))
-    else:
-        _refuse(board.storage, package, job.told, why)
-        _end(job)
-        job.is_untold = True
+    # What to do is said, however long a title is.
+    why = "%s. %s" % (error.what[: LONGEST_WHY - len(error.fix) - 2], error.fix)
+    is_over = _is_over(job, error)
+    if is_over:
+        job.say(why)
+        try:
+            _refuse(board.storage, package, job.told, why)
+            _end(job)
+            job.is_untold = True
+        except (FirstbootError, OSError):
+            # The flash does not take that, either.
+            is_over = False
+    if not is_over:
+        wait = spread(min(error.retry_after, _LONGEST_WAIT), board.random)
+        wait = max(wait, backoff(job.failures, board.random))
+        job.failures += 1
+        _wait(job, wait)
+        job.say("%s; it is asked for again within %d s" % (error.what, wait // 1000 + 1))
     # With what it failed in.
     give_back_room("update", "watch trial start job")
+
+
+def _is_over(job, error):
+    """Return whether a Job's package has failed; note that it may not have, where it may not."""
+    if error.may_pass:
+        job.close()
+        job.tries += 1
+        is_over = job.tries >= _MOST_TRIES
+    elif error.is_doubtful:
+        job.session.observed.doubt()
+        now = job.session.board.ticks()
+        if job.doubtful_since is not None:
+            return ticks_diff(now, job.doubtful_since) > _LONGEST_DOUBT
+        job.doubtful_since = now
+        job.doubts += 1
+        is_over = job.doubts >= _MOST_DOUBTS
+    else:
+        return not error.is_outage
+    if not is_over:
+        try:
+            # A board that starts anew counts on.
+            _keep(job)
+        except FirstbootError:
+            # The flash is full.
+            pass
+    return is_over
 
 
 def no_memory(board, package, told):

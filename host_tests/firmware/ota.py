@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import download, installing, job, states, transfer, watch
+from firmware.update import download, installing, job, states, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -34,7 +34,7 @@ _LIFETIME = 300_000  # ms, of a transfer
 _FLUSH = 4  # blocks that are lost in a cut at most
 
 states.ticks_add = ticks_add
-job.ticks_diff = download.ticks_diff = transfer.ticks_diff = Clock().ticks_diff
+job.ticks_diff = download.ticks_diff = states.ticks_diff = Clock().ticks_diff
 watch.ticks_add, watch.ticks_diff = ticks_add, Clock().ticks_diff
 
 

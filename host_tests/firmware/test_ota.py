@@ -30,26 +30,27 @@ def test_an_assigned_package():
 
 
 def test_what_is_no_package_yet():
-    for key in VALUES:
-        for value in (None, ...):
-            values = {each: VALUES[each] for each in VALUES if each != key}
-            if value is None:
-                values[key] = None
-            assert assigned(values, "fw") is None, key
-    for size in (0, -1, "2900", 1.5, True):
-        found = assigned(dict(VALUES, fw_size=size), "fw")
-        assert found is None or size is True
     deep = []
     for _ in range(200):
         deep = [deep]
     for key in VALUES:
-        assert assigned(dict(VALUES, **{key: deep}), "fw") is None, key
+        without = {each: VALUES[each] for each in VALUES if each != key}
+        for values in (without, dict(VALUES, **{key: None}), dict(VALUES, **{key: deep})):
+            package = assigned(values, "fw")
+            if key in ("fw_title", "fw_version"):
+                assert package is None, key
+            else:
+                assert package["lacks"] == key[3:], key
+                assert package["mark"] != assigned(VALUES, "fw")["mark"], key
+    for size in (0, -1, "2900", 1.5, True):
+        assert assigned(dict(VALUES, fw_size=size), "fw")["lacks"] == "size", size
+    assert assigned(VALUES, "fw")["lacks"] is None
     assert assigned({}, "sw") is None
 
 
 def test_a_package_at_a_url():
     package = assigned({"sw_title": "a", "sw_version": "1", "sw_url": "https://h/a"}, "sw")
-    assert package["url"] == "https://h/a" and package["size"] is None
+    assert package["url"] == "https://h/a" and package["size"] is package["lacks"] is None
 
 
 def test_paths():

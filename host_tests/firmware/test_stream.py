@@ -241,11 +241,16 @@ def test_blocks_that_do_not_continue():
     assert "2.05 in the middle" in failed(CoapError, server, offset=1024)[0].what
 
 
-def test_a_body_of_another_size_than_was_said():
+def body_of_another_size():
+    """Return a Server of 2000 bytes that says 4096."""
     server = Server(text(2000))
     options = [(BLOCK2, block(0, 1, 6)), (SIZE2, b"\x10\x00")]
     server.gives[0] = (CONTENT, [(ETAG, b"1")] + options, text(1024))
-    error, written = failed(CoapError, server)
+    return server
+
+
+def test_a_body_of_another_size_than_was_said():
+    error, written = failed(CoapError, body_of_another_size())
     assert "a body of 2000 bytes that was to have 4096" in error.what
 
 
