@@ -160,6 +160,10 @@ class Bench:
         }
         self.put_root(old, on_flash | (others or {}), watchdog)
 
+    def firmware(self) -> dict[str, bytes]:
+        """What is in the root besides, by path."""
+        return compiled()
+
     def put_root(self, app: str, files: dict[str, bytes], watchdog=None, **update: int) -> None:
         """A board with this in its root; `update`: of its config.json."""
         credentials = {
@@ -181,7 +185,7 @@ class Bench:
             "micropython",
             json.dumps(self.config).encode(),
             app.encode(),
-            compiled(),
+            self.firmware(),
             {**files, "credentials.json": json.dumps(credentials).encode()},
         )
 

