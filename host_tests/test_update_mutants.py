@@ -104,7 +104,25 @@ MUTANTS = {
         "        pass\n",
         ends.test_doubts_between_which_blocks_come_are_no_end,
     ),
-    "the end of a day is a doubt": Mutant(
+    "a board that sleeps deep has no memory, for ever": Mutant(
+        watch,
+        "wait is None or self._is_hurried or",
+        "wait is None or",
+        ends.test_a_board_that_sleeps_deep_has_too_little_memory,
+    ),
+    "starts with a doubt are counted, though blocks come in between": Mutant(
+        download,
+        "job.failures = job.doubts = 0",
+        "job.failures = 0",
+        ends.test_many_doubts_between_which_blocks_come_are_no_end,
+    ),
+    "what was half an assignment has failed for ever": Mutant(
+        ota,
+        '            found["checksum"] = ""\n',
+        "            pass\n",
+        ends.test_what_was_half_an_assignment_is_taken_when_it_is_whole,
+    ),
+    "a time awake that is over is a doubt": Mutant(
         transfer,
         "if session.waits():",
         "if False:",

@@ -35,6 +35,9 @@ def assigned(values, kind):
         for key in ("checksum_algorithm", "checksum"):
             if not found[key]:
                 found["lacks"] = key
+        if found["lacks"]:
+            # When all is there it is another.
+            found["checksum"] = ""
     for key in ("title", "version", "checksum_algorithm", "checksum"):
         if not isinstance(found[key], str):
             found[key] = str(found[key] or "")

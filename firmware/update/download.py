@@ -54,7 +54,7 @@ def block(job):
             job.checksum.update(data)
         job.blocks = blocks
         job.block_at = now
-        job.failures = 0
+        job.failures = job.doubts = 0
         job.doubtful_since = None
     except CoapError as error:
         # There may be chunks, from the next step on.

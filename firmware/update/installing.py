@@ -38,7 +38,8 @@ def next_step(job):
             _complete(job)
         else:
             _restart(job)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: what was checked on it is damaged.
         from firmware.update.errors import flash_fails
 
         raise flash_fails(error)

@@ -63,7 +63,7 @@ class Watch:
             self._is_settled = self._is_new = True
         if self._is_new:
             wait = self._not_before
-            return wait is None or ticks_diff(wait, session.board.ticks()) <= 0
+            return wait is None or self._is_hurried or ticks_diff(wait, session.board.ticks()) <= 0
         job = self._job
         if not job:
             return False
@@ -134,6 +134,6 @@ class Watch:
 
                 no_memory(session.board, package, told)
                 self._shortages = 0
-            except MemoryError:
-                # Not for this either: it is tried again.
+            except (MemoryError, FirstbootError):
+                # Not for this either, or no room: it is tried again.
                 drop_half_loaded()

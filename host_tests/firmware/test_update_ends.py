@@ -8,6 +8,7 @@ import json
 from hashlib import sha256
 
 from firmware.coap.message import uint, uint_bytes
+from firmware.update import installing
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.ota import BLOCK2, CONTENT, SIZE2, Flash, Site, attributes
@@ -501,6 +502,65 @@ def test_doubts_between_which_blocks_come_are_no_end():
         site.packages.codes = []
     site.run(10 * 60_000, until_reset=True)
     assert site.stages() == ALL and site.resets == 1
+
+
+def test_many_doubts_between_which_blocks_come_are_no_end():
+    refused = []
+
+    def once_a_chunk(number, found):
+        if number and number not in refused:
+            refused.append(number)
+            return 0x84, b"", (), True
+        return found
+
+    site = start()
+    by_chunks(once_a_chunk)(site)
+    assigns(site, updates.bundle({"app.py": b"x = 1\n" * 3000}, "1.0", title="app"))
+    site.run(HOUR, until_reset=True)
+    assert len(refused) > 15 and site.stages()[-4:] == ALL and site.resets == 1
+
+
+def test_what_was_half_an_assignment_is_taken_when_it_is_whole():
+    for lacking in ({"size": None}, {"checksum_algorithm": None}, {"checksum": None}):
+        site = start()
+        assigns(site, **lacking)
+        work(site, HOUR)
+        assert site.stages() == ["FAILED"]
+        assigns(site)
+        site.run(10 * 60_000, until_reset=True)
+        assert site.stages() == ["FAILED"] + ALL and site.resets == 1, lacking
+
+
+def test_a_board_that_sleeps_deep_has_too_little_memory():
+    site = start()
+    site.assign(data=GIVEN)
+    begun, installing.begun = installing.begun, short_of_memory
+    try:
+        slept(site)
+    finally:
+        installing.begun = begun
+    assert site.stages() == ["FAILED"] and "memory" in why(site)
+
+
+def short_of_memory(job):
+    raise MemoryError
+
+
+def test_a_manifest_that_the_flash_damages_is_downloaded_again():
+    site = start()
+    site.assign(data=GIVEN)
+    passed_on, installing._passed_on = installing._passed_on, damaged
+    try:
+        site.until(blocks=1)
+        work(site, 1)
+    finally:
+        installing._passed_on = passed_on
+    site.run(10 * 60_000, until_reset=True)
+    assert set(site.states) == {"connected"} and site.stages() == ALL and site.resets == 1
+
+
+def damaged(storage, place):
+    raise ValueError("invalid literal")
 
 
 def test_what_is_taken_away_is_asked_for_no_more():
