@@ -343,14 +343,14 @@ WORKS = (
         CONTACT
         + "    while True:\n        device.wait(50)\n        device.send_telemetry({'t': 1})\n"
     ),
-    (RUN + "    Device(credentials).confirm_update()\n" + LOOP),
+    ("import in_lib\n" + RUN + "    Device(credentials).confirm_update()\n" + LOOP),
     (CONTACT + "    device.sleep(1000)\n"),
 )
 
 
 @pytest.mark.parametrize("app", WORKS, ids=["contact", "confirm_update", "deep sleep"])
 def test_what_works_stays(bench, app):
-    bench.put(app, trial=1, contact=60 if app != WORKS[1] else 10)
+    bench.put(app, {"lib/in_lib.py": b""}, trial=1, contact=60 if app != WORKS[1] else 10)
     lines = bench.run("update: my-app 2 is confirmed")
     assert lines.count("the new one runs") == 1
     state = bench.state

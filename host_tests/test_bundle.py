@@ -479,6 +479,7 @@ def test_wrong_usage_says_what_to_do(app, tmp_path):
     "changes, words",
     [
         ({}, "bytes, for esp32 and rp2, with MicroPython 1.23 or newer"),
+        ({}, "It is not signed: boards with `update.key` in config.json refuse it"),
         ({"title": "x", "version": "2"}, "assigned as x 2, and boards refuse it as another"),
         ({"data": b"zip", "title": "x", "version": "2"}, "boards refuse it as no bundle"),
         ({"data": b"zip"}, "what is no bundle needs --title and --version"),

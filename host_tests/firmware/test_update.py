@@ -89,6 +89,15 @@ def test_firmware_is_a_package_too():
     assert site.told()[-1]["current_fw_version"] == "1.0" and site.stages("sw") == []
 
 
+def test_where_software_and_firmware_are_assigned_the_software_is_taken():
+    site = Site(config=SOON)
+    site.run(5_000)
+    site.assign("1.0", kind="fw")
+    data = site.assign("2.0")
+    site.run(60_000)
+    assert site.data == data and site.stages() == ALL and site.stages("fw") == []
+
+
 def test_a_rollback_is_told_once_and_the_package_is_not_tried_again():
     site, _ = assigned()
     site.run(60_000)
@@ -695,6 +704,25 @@ def test_a_lost_chunk_is_asked_for_with_a_new_message_id():
     # Chunk 0, of 16 bytes, tells whether the package is still there.
     assert chunks == ["0", "1", "2", "0", "2", "3", "4"]
     assert len({each[:2] for each in asked}) == len(asked)
+
+
+def test_a_chunk_that_is_too_long_is_asked_for_again():
+    site, data = assigned(size=5000)
+    answer = site.packages.answer
+    asked = []
+
+    def too_long_once(peer, message, parts, query):
+        if "size" not in query:
+            return 0x82, b"", (), True
+        asked.append(query["chunk"])
+        code, payload, options, is_own = answer(peer, message, parts, query)
+        return code, payload + b"x" * (len(asked) == 2), options, is_own
+
+    site.packages.answer = too_long_once
+    site.run(60_000)
+    assert site.data == data and site.stages() == ALL
+    # Nothing of it was written: what came before it stays good.
+    assert asked.count("1") == 2 and asked[-4:] == ["1", "2", "3", "4"] and asked.count("4") == 1
 
 
 def test_x509_is_said_as_what_it_is():
