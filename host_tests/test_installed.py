@@ -21,7 +21,7 @@ from host_tests.flash_bench import Desk
 from host_tests.power_up_bench import PASSWORD
 from host_tests.processes import BARE
 from host_tests.readme import read_block
-from host_tests.test_tools import VERBS, config_for, server  # noqa: F401
+from host_tests.test_tools import VERBS, config_for  # noqa: F401
 from host_tests.virtual_bench import needs_micropython
 from tools import set_up
 from tools.program import version
