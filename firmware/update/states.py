@@ -22,6 +22,7 @@ _MOST_TRIES = const(3)
 _LONGEST_DOUBT = const(600_000)
 _MOST_DOUBTS = const(10)
 _LONGEST_WAIT = const(3_600_000)
+_SAID_BY = "coap.failure coap.misfit thingsboard.answers thingsboard.refusals"
 _LOADED = "update.states update.slots update.tree thingsboard.ota"
 
 
@@ -170,8 +171,9 @@ def fail(job, error):
         job.failures += 1
         _wait(job, wait)
         job.say("%s; it is asked for again within %d s" % (error.what, wait // 1000 + 1))
-    # With what it failed in.
+    # With what it failed in, and what said so.
     give_back_room("update", "watch trial start job")
+    give_back(_SAID_BY)
 
 
 def _is_over(job, error):
