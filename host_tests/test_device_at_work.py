@@ -48,6 +48,7 @@ def run(credentials):
         number += 1
         device.wait(%d)
 """
+UPDATED = ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
 ASYNC = """
 from firmware.aio import Device
 
@@ -265,11 +266,38 @@ def test_an_update_over_the_air(work, app, lane):
         work.until_obeys()
     readings = work.readings()
     states = work.states()
-    assert states == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
+    assert states == UPDATED
     told = next(each for each in readings if each.get("sw_state") == "UPDATED")
     assert (told["current_sw_title"], told["current_sw_version"]) == ("my-app", "2")
     begun, done = [readings.index({"sw_state": states[number]}) for number in (0, 1)]
     assert any("number" in each for each in readings[begun:done])
+
+
+class Damaged(Package):
+    """A package whose bytes do not have its checksum."""
+
+    @property
+    def attributes(self):
+        return super().attributes | {"sw_checksum": "0" * 64}
+
+
+@one_board
+def test_an_update_that_is_not_what_was_assigned(work):
+    """Each try, and that it has FAILED, with all that they load and give back; then a good one."""
+    new = (BLOCKING % (60_000, 500)).replace('"number"', '"new"')
+    data = bundle({"app.py": new.encode(), "web/page": bytes(range(256)) * 40}, "2")
+    update = {"spread": 1, "trial": 1}
+    work.put(BLOCKING % (60_000, 500), config=config_for(work.server.uri, ntp=None, update=update))
+    with work.going_on():
+        work.until("provisioned", lambda: work.server.thingsboard.devices)
+        work.until_telemetry()
+        work.server.operator.assign(None, Damaged("sw", "my-app", "2", data))
+        work.until("failed", lambda: "FAILED" in work.states())
+        work.until_telemetry()
+        good = bundle({"app.py": new.encode()}, "3")
+        work.server.operator.assign(None, Package("sw", "my-app", "3", good))
+        work.until("updated", lambda: "UPDATED" in work.states())
+    assert work.states() == ["DOWNLOADING", "DOWNLOADED", "FAILED", *UPDATED]
 
 
 # README's examples
@@ -437,7 +465,7 @@ def test_an_update_over_coaps(work, app, lane):
             work.until_telemetry()
             server.operator.assign(None, Package("sw", "my-app", "2", data))
             work.until("updated", lambda: "UPDATED" in work.states())
-    assert work.states() == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"]
+    assert work.states() == UPDATED
     inner = [len(each.data) for each in server.sent if len(each.data) > BLOCK]
     outer = Counter(len(each.data) for each in relay.sent)
     assert size // BLOCK <= len(inner) <= len(data) // BLOCK + 1
