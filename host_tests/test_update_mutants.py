@@ -49,7 +49,7 @@ MUTANTS = {
     ),
     "a checksum is not compared": Mutant(
         installing,
-        'taken.digest().hex() != package["checksum"].lower()',
+        'taken.digest() != bytes.fromhex(package["checksum"])',
         "False",
         tests.test_every_checksum_of_thingsboard,
     ),
@@ -150,7 +150,7 @@ MUTANTS = {
         transfer,
         "        session.disconnect()\n",
         "        pass\n",
-        tests.test_an_outage_goes_on_where_it_was,
+        tests.test_a_connection_that_carries_no_block_is_left,
     ),
     "a checksum that can be none is downloaded for": Mutant(
         installing,

@@ -284,6 +284,16 @@ def test_an_outage_goes_on_where_it_was():
     assert len(site.packages.blocks) == 21
 
 
+def test_a_connection_that_carries_no_block_is_left():
+    """Nothing else is sent that would find out."""
+    site, _ = assigned(size=20 * BLOCK)
+    site.until(blocks=10)
+    connections = len(site.transports)
+    site.wire.is_cut = True
+    site.device.wait(200_000)
+    assert len(site.transports) > connections
+
+
 def test_another_address_in_the_middle():
     site, data = assigned(size=20 * BLOCK)
     site.until(blocks=10)
