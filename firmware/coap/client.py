@@ -116,8 +116,7 @@ class Client:
             timeout = self.start(code, token, self.options, payload, True)
             while timeout:
                 timeout = self.advance((yield timeout))
-            # Kept no longer there, with its datagram.
-            response, self.exchange.response = self.exchange.response, None
+            response, self.exchange.response = self.exchange.response, None  # with its datagram
             is_whole = response.code != _CONTINUE and len(response.payload) <= self.limit
             for number, _ in response.options:
                 is_whole = is_whole and number not in (_BLOCK1, _BLOCK2)
