@@ -71,7 +71,7 @@ TESTS = {
     "firmware.update.contents": ("install", "update"),
     "firmware.update.download": ("install", "update"),
     "firmware.update.files": ("install", "update"),
-    "firmware.update.install": ("install",),
+    "firmware.update.install": ("install", "update"),
     "firmware.update.installing": ("update",),
     "firmware.update.intake": ("install", "signature"),
     "firmware.update.job": ("update",),

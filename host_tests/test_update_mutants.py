@@ -12,7 +12,7 @@ import pytest
 
 from firmware import observed
 from firmware.thingsboard import ota
-from firmware.update import download, installing, job, states, transfer, watch
+from firmware.update import download, install, installing, job, states, transfer, watch
 from host_tests.firmware import test_update as tests
 from host_tests.firmware import test_update_ends as ends
 from host_tests.firmware.ota import STAND_INS
@@ -54,7 +54,7 @@ MUTANTS = {
         tests.test_every_checksum_of_thingsboard,
     ),
     "only what comes after a cut is in it": Mutant(
-        installing,
+        install,
         "not replay(job, place)",
         "False",
         tests.test_a_power_cut_goes_on_where_the_flash_is,
@@ -153,19 +153,19 @@ MUTANTS = {
         tests.test_a_connection_that_carries_no_block_is_left,
     ),
     "a checksum that can be none is downloaded for": Mutant(
-        installing,
+        install,
         "    _check_checksum(algorithm, package",
         "    str(algorithm, package",
         lambda: ends.fails("a checksum of letters"),
     ),
     "a package with nothing to say which is begun": Mutant(
-        installing, 'if package["lacks"]:', "if False:", lambda: ends.fails("no size")
+        install, 'if package["lacks"]:', "if False:", lambda: ends.fails("no size")
     ),
     "a certificate is provisioned anew": Mutant(
         transfer, '== "X509_CERTIFICATE"', '== ""', tests.test_x509_is_said_as_what_it_is
     ),
     "a checksum that the board has not is passed over in silence": Mutant(
-        installing, "if not job.checksum:", "if False:", tests.test_every_checksum_of_thingsboard
+        install, "if not job.checksum:", "if False:", tests.test_every_checksum_of_thingsboard
     ),
     "what has failed is tried again": Mutant(
         states,

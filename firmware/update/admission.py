@@ -200,17 +200,14 @@ def check(found, package, platform, micropython, firmware):
 def check_signature(key, signature, digest):
     """Check the signature of a bundle; raise UpdateError when it is missing or wrong.
 
-    `key`: `update.key` of config.json. `signature`: its bytes, None for none. `digest`: the SHA-256
-    of what is signed.
+    `key`: `update.key` of config.json. The others: see `signed` of firmware.update.manifest.read.
     """
     if not signature:
         _refuse(
             "the bundle is not signed, and config.json has an `update.key`",
             "Sign it: bundle --sign key.pem.",
         )
-    from firmware.board.modulus import modulus
-
-    if not is_signed(modulus(key), signature, digest):
+    if not is_signed(key, signature, digest):
         _refuse(
             "the bundle's signature is not of the key that config.json has as `update.key`",
             "Sign it with that key: bundle --sign key.pem.",
@@ -218,17 +215,20 @@ def check_signature(key, signature, digest):
 
 
 def is_signed(key, signature, digest):
-    """Return whether the signature of a SHA-256 was made with the key of which this is the modulus.
+    """Return whether the signature of a SHA-256 was made with a key; see check_signature.
 
-    All are bytes, big endian. The public exponent is 65537.
+    The public exponent is 65537.
     """
+    from firmware.board.modulus import modulus
+
+    number, length = signature
+    key = modulus(key)
     size = len(key)
-    number = int.from_bytes(signature, "big")
+    # The power takes 1.5 KB for a moment: there are but numbers then.
     key = int.from_bytes(key, "big")
-    if len(signature) != size or number >= key:
+    if length != size or number >= key:
         return False
     found = pow(number, _EXPONENT, key).to_bytes(size, "big")
-    # Only now, since that takes 2 KB for a moment.
     padding = b"\xff" * (size - 3 - len(_SHA256) - len(digest))
     return found == b"\0\1" + padding + b"\0" + _SHA256 + digest
 

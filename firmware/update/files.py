@@ -51,21 +51,27 @@ def next_file(storage, place, at):
     A file is (path, size, SHA-256 in hex, whether the board takes it); None: there is none. The
     manifest was checked before; raises ValueError when it is damaged.
     """
-    # Opened anew each time: what an open file takes is wanted for the one that is written.
+    at, line = _next_line(storage, place, at)
+    if not line:
+        return at, None
+    _, version, size, digest, name = line.decode().split(" ", 4)
+    own = mpy()
+    # 6 is any 6.x.
+    is_taken = version in ("-", own, own.split(".")[0])
+    return at, (place + "/" + name, int(size), digest, is_taken)
+
+
+def _next_line(storage, place, at):
+    # Opened anew each time, and apart: what an open file takes is wanted for what follows.
     with opened(storage, place + _MANIFEST) as lines:
         lines.seek(at)
         while True:
             line = lines.readline()
             at += len(line)
             if line.startswith(b"file "):
-                break
+                return at, line[:-1]
             if len(line) < 2:
                 return at, None
-    _, version, size, digest, name = line[:-1].decode().split(" ", 4)
-    own = mpy()
-    # 6 is any 6.x.
-    is_taken = version in ("-", own, own.split(".")[0])
-    return at, (place + "/" + name, int(size), digest, is_taken)
 
 
 def begin_file(writer, file, there=-1):

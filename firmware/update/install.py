@@ -16,6 +16,7 @@ from firmware.update.tree import MANIFEST, PACKAGE, REST, discard
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
+_LOADED = "update.install update.files update.contents update.admission update.tree update.errors"
 
 
 class Installation:
@@ -41,7 +42,7 @@ class Installation:
         self._package = package
         self._is_finished = False
         what = self._board, self._settings, package, self.place, self._unneeded
-        self._writer, self.offset = _done(begin, *what)
+        self._writer, self.offset = _done(begin_package, *what)
 
     def write(self, data):
         """Take the next bytes of the bundle."""
@@ -88,6 +89,79 @@ def _done(do, *what):
         raise flash_fails(error)
 
 
+def begin(job):
+    """Let a Job's package come; no steps.
+
+    Raises UpdateError when it cannot be taken, or there is no room for it.
+    """
+    package = job.package
+    if package["url"]:
+        from firmware.update.errors import UpdateError
+
+        raise UpdateError(
+            "the package is not in ThingsBoard, but at a URL", "Upload the bundle itself."
+        )
+    if package["lacks"]:
+        from firmware.update.errors import doubtful
+
+        # They may come one by one.
+        raise doubtful(
+            "ThingsBoard assigns a package, but no %(kind)s_%(lacks)s that is one" % package
+        )
+    algorithm = package["checksum_algorithm"]
+    _check_checksum(algorithm, package["checksum"])
+    place, job.writer, job.offset = begun(job)
+    give_back(_LOADED)
+    job.checksum = _checksum(algorithm)
+    give_back("update.checksum")
+    if job.checksum and job.offset and not replay(job, place):
+        job.checksum = None
+    if not job.checksum:
+        job.session.board.indicator.say(
+            "update: %s is not checked, but the bundle's own SHA-256" % algorithm
+        )
+    give_back(_LOADED)
+    return ()
+
+
+def _check_checksum(algorithm, text):
+    """Check that a text can be a checksum of this algorithm. Raises UpdateError."""
+    taken = _checksum(algorithm)
+    try:
+        if not taken or len(bytes.fromhex(text)) == len(taken.digest()):
+            return
+    except ValueError:
+        # It is not in hex.
+        pass
+    from firmware.update.errors import UpdateError
+
+    raise UpdateError(
+        "the checksum that ThingsBoard has for the package is no %s in hex" % algorithm,
+        "Upload it again under another version, and let ThingsBoard make the checksum.",
+    )
+
+
+# What each of these loads may be given back when it has returned.
+def begun(job):
+    """Begin with a Job's package; return its slot, where its bytes go, and their offset."""
+    board = job.session.board
+    place, unneeded = choose(board.storage)
+    return (place,) + begin_package(board, job.settings, job.package, place, unneeded)
+
+
+def _checksum(algorithm):
+    from firmware.update.checksum import checksum
+
+    return checksum(algorithm)
+
+
+def replay(job, place):
+    """Call a Job's checksum with what is there; return whether all of that could be."""
+    from firmware.update.contents import replay
+
+    return replay(job.session.board, place, job.offset, job.checksum.update)
+
+
 def choose(storage):
     """Return the slot that may be written, and all that nobody needs.
 
@@ -107,7 +181,7 @@ def choose(storage):
     return slot, state.unneeded()
 
 
-def begin(board, settings, package, place, unneeded):
+def begin_package(board, settings, package, place, unneeded):
     """Begin with a package, or go on with it; return where its bytes go, and their offset.
 
     What another one left is removed. `settings`: `update` of config.json. `package`: ThingsBoard's
@@ -116,21 +190,23 @@ def begin(board, settings, package, place, unneeded):
     The first is a firmware.update.intake.Intake or firmware.update.download.Writer; the other how
     many bytes of the bundle need not come again, a multiple of 1024, or all of it. Raises OSError.
     """
+    from firmware.update.admission import check_room, packaged
+
     storage = board.storage
     try:
         begun = json.loads(storage.read(place + PACKAGE) or b"")
     except (ValueError, RuntimeError):  # RuntimeError: nested too deep
         begun = None
     # What came under another key was not checked by this one.
-    if begun == _packaged(package, settings["key"]) and _has_good_manifest(storage, place):
+    if begun == packaged(package, settings["key"]) and _has_good_manifest(storage, place):
         # Its application may have changed it.
-        _give_up(storage, place)
+        _state(storage).give_up(place)
+        give_back("update.slots")
         storage.remove(place + REST)
         return _found(storage, place, package["size"])
     for each in unneeded:
         # One that has failed, too.
         discard(storage, each, board.idle)
-    from firmware.update.admission import check_room
     from firmware.update.files import make_folders
     from firmware.update.intake import Intake
 
@@ -143,18 +219,6 @@ def _has_good_manifest(storage, place):
     from firmware.update.contents import has_good_manifest
 
     return has_good_manifest(storage, place)
-
-
-def _packaged(package, key):
-    from firmware.update.admission import packaged
-
-    return packaged(package, key)
-
-
-def _give_up(storage, place):
-    from firmware.update.admission import give_up
-
-    give_up(storage, place)
 
 
 def _found(storage, place, size):

@@ -2,12 +2,14 @@
 
 from micropython import const
 
+from firmware.memory import give_back
 from firmware.update.tree import NEW_MANIFEST, REST
 
 # Bytes of a manifest, and of its longest line: the signature's.
 _LARGEST = const(16_384)
 _LONGEST_LINE = const(710)
-_PIECE = const(128)  # bytes that are read at a time
+# Bytes that are read at a time: as many as come with the last of a manifest over the air.
+_PIECE = const(1024)
 
 
 class Intake:
@@ -65,16 +67,28 @@ class Intake:
         return len(data)
 
 
+def go_on(job):
+    """Let what is behind the manifest of a Job's package come; no steps. Raises UpdateError."""
+    from firmware.update.download import Writer
+
+    job.writer = Writer(job.session.board.storage, job.arrived)
+    job.arrived = None
+    job.is_admitted = False
+    pass_on(job.writer)
+    give_back("update.intake update.tree")
+    return ()
+
+
 def pass_on(writer):
     """Give a Writer what came with the last of the manifest. Raises UpdateError, too."""
     path = writer.place + REST
     at = 0
     while True:
         piece = _piece(writer.storage, path, at)
-        if not piece:
-            break
         writer.write(piece)
         at += len(piece)
+        if len(piece) < _PIECE:
+            break
     writer.storage.remove(path)
 
 

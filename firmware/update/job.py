@@ -9,6 +9,8 @@ While a package comes there are this, and firmware.update.download: what each bl
 
 from time import ticks_diff
 
+from firmware.errors import FirstbootError
+
 
 class Job:
     """See firmware.update.watch. `package`: what is to be taken, None for nothing.
@@ -20,7 +22,8 @@ class Job:
 
     While it comes: `writer`: where its bytes go, see firmware.update.install; `checksum`: of
     those before `offset`, None for none; `blocks`: how they come, see firmware.update.download.
-    Then `place`: the slot that all of it is in; `is_verified`: whether that was checked.
+    `arrived`: the slot that all of its manifest is in, which is judged then; `is_admitted`: it was.
+    In the end `place`: the slot that all of it is in; `is_verified`: whether that was checked.
     """
 
     def __init__(self, session, settings, is_hurried):
@@ -55,9 +58,10 @@ class Job:
             from firmware.update.download import block
 
             return block(self)
-        from firmware.update.installing import next_step
-
-        return next_step(self)
+        try:
+            return _next_step(self)(self)
+        except (OSError, ValueError, FirstbootError) as error:
+            raise _of_package(error)
 
     def failed(self, error):
         """Take a FirstbootError of a step; raise it again when it is not of the package."""
@@ -86,11 +90,25 @@ class Job:
             except OSError:
                 # The flash is full: what it could not write comes again.
                 pass
-        self.writer = self.checksum = self.place = self.blocks = self.doubtful_since = None
-        self.is_verified = self.by_chunks = False
+        self.writer = self.checksum = self.arrived = self.place = None
+        self.blocks = self.doubtful_since = None
+        self.is_admitted = self.is_verified = self.by_chunks = False
 
     def say(self, text):
         """Say something of the package."""
         text = "update: %(title)s %(version)s: " % self.package + text
         # Whatever a title has in it.
         self.session.board.indicator.say(*text.split("\n"))
+
+
+# What these load may be given back while what they return runs.
+def _next_step(job):
+    from firmware.update.installing import next_step
+
+    return next_step(job)
+
+
+def _of_package(error):
+    from firmware.update.errors import of_package
+
+    return of_package(error)

@@ -50,7 +50,8 @@ def read(lines, mpy):
     `title`, `version`, `boards`, `micropython`, `firmware`: its lines. `size`: its own bytes;
     `contents`: those of all files after it. `blocks`: how many blocks of 4096 bytes the files of
     this board take at most. `has_firmware`, `has_application`: whether they have a firmware/ or
-    firmware.pack, and an app. `signature`: its bytes; `signed`: the SHA-256 of what it signs.
+    firmware.pack, and an app. `signature`: its number and how many bytes it has; `signed`: the
+    SHA-256 of what it signs.
 
     `lines`: bytes each, with their line ends. `mpy`: such as "6.3", which .mpy files the board
     takes. Raises UpdateError for what is no whole manifest.
@@ -71,6 +72,7 @@ def read(lines, mpy):
             if not found["sha256"]:
                 break
             found["signed"] = before_signature.digest()
+            del found["sha256"]
             return found
         word, value = _split(line)
         at = _ORDER.index(word) if word in _ORDER else -1
@@ -87,7 +89,7 @@ def read(lines, mpy):
                 taken = path
                 folder = _add(found, path, size, folder)
         elif word == "signature":
-            found[word] = _base64(value)
+            found[word] = _signature(value)
         elif word == "firstboot-bundle" and value != "1":
             raise malformed("its format is %s" % value)
         elif word == "sha256" and value != before_sha256.digest().hex():
@@ -156,11 +158,12 @@ def _check_path(path):
         )
 
 
-def _base64(value):
+def _signature(value):
     try:
-        return a2b_base64(value)
+        value = a2b_base64(value)
     except ValueError:
         raise malformed("its signature is no base64")
+    return int.from_bytes(value, "big"), len(value)
 
 
 def malformed(why):

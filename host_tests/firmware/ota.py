@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from firmware.coap.message import ACK, CON, EMPTY, RST, decode, encode, uint, uint_bytes
-from firmware.update import download, installing, job, states, watch
+from firmware.update import download, install, installing, job, states, watch
 from firmware.update.errors import UpdateError
 from firmware.update.slots import State
 from host_tests.firmware.at_work import TOKEN, Work, credentials
@@ -116,7 +116,7 @@ class Installation:
 
 
 class _StandIn:
-    """What firmware.update.installing calls, on the board of a Site whose flash has no folders."""
+    """What an update calls on the board of a Site whose flash has no folders."""
 
     def begun(job):
         installation = Installation(job.session.board)
@@ -136,19 +136,24 @@ class _StandIn:
         Installation(board).discard()
 
 
-def _stand_in(name):
-    really, instead = getattr(installing, name), getattr(_StandIn, name)
+def _stand_in(module, name):
+    really, instead = getattr(module, name), getattr(_StandIn, name)
 
     def chosen(of, *more):
         board = of.session.board if hasattr(of, "session") else of
         return (instead if hasattr(board, "has_no_folders") else really)(of, *more)
 
-    setattr(installing, name, chosen)
+    setattr(module, name, chosen)
 
 
-STAND_INS = ("begun", "replay", "verify", "discard")
+STAND_INS = {
+    "begun": install,
+    "replay": install,
+    "verify": installing,
+    "discard": installing,
+}
 for _name in STAND_INS:
-    _stand_in(_name)
+    _stand_in(STAND_INS[_name], _name)
 
 
 class Flash(Folders):

@@ -25,9 +25,19 @@ SIGNATURE = a2b_base64(
 SIGNED = sha256(b"a bundle's manifest\n").digest()
 
 
+def numbered(signature):
+    """Return a signature as firmware.update.manifest reads it."""
+    return int.from_bytes(signature, "big"), len(signature)
+
+
+def text(key):
+    """Return the bytes of a key as config.json has them."""
+    return b2a_base64(key).decode().strip()
+
+
 def test_what_was_signed():
-    assert is_signed(modulus(KEY), SIGNATURE, SIGNED)
-    check_signature(KEY, SIGNATURE, SIGNED)
+    assert is_signed(KEY, numbered(SIGNATURE), SIGNED)
+    check_signature(KEY, numbered(SIGNATURE), SIGNED)
 
 
 def test_what_was_not():
@@ -48,10 +58,10 @@ def test_what_was_not():
         SIGNATURE[:-1] + bytes((SIGNATURE[-1] ^ 1,)),
         (1).to_bytes(256, "big"),
     ):
-        assert not is_signed(key, signature, SIGNED)
-    assert not is_signed(key, SIGNATURE, sha256(b"").digest())
+        assert not is_signed(KEY, numbered(signature), SIGNED)
+    assert not is_signed(KEY, numbered(SIGNATURE), sha256(b"").digest())
     other = key[:-1] + bytes((key[-1] ^ 2,))
-    assert not is_signed(other, SIGNATURE, SIGNED)
+    assert not is_signed(text(other), numbered(SIGNATURE), SIGNED)
 
 
 def test_a_key_that_is_none():
@@ -62,7 +72,7 @@ def test_a_key_that_is_none():
         b"\x80" + b"\1" * 254 + b"\2",
         b"\x80" + b"\1" * 512,
     ):
-        assert modulus(b2a_base64(found).decode().strip()) is None
+        assert modulus(text(found)) is None
     assert modulus("a") is None
 
 

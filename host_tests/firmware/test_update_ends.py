@@ -8,7 +8,7 @@ import json
 from hashlib import sha256
 
 from firmware.coap.message import uint, uint_bytes
-from firmware.update import installing
+from firmware.update import install, intake
 from host_tests.firmware import updates
 from host_tests.firmware.at_work import credentials
 from host_tests.firmware.ota import BLOCK2, CONTENT, SIZE2, Flash, Site, attributes
@@ -534,11 +534,11 @@ def test_what_was_half_an_assignment_is_taken_when_it_is_whole():
 def test_a_board_that_sleeps_deep_has_too_little_memory():
     site = start()
     site.assign(data=GIVEN)
-    begun, installing.begun = installing.begun, short_of_memory
+    begun, install.begun = install.begun, short_of_memory
     try:
         slept(site)
     finally:
-        installing.begun = begun
+        install.begun = begun
     assert site.stages() == ["FAILED"] and "memory" in why(site)
 
 
@@ -549,17 +549,17 @@ def short_of_memory(job):
 def test_a_manifest_that_the_flash_damages_is_downloaded_again():
     site = start()
     site.assign(data=GIVEN)
-    passed_on, installing._passed_on = installing._passed_on, damaged
+    pass_on, intake.pass_on = intake.pass_on, damaged
     try:
         site.until(blocks=1)
         work(site, 1)
     finally:
-        installing._passed_on = passed_on
+        intake.pass_on = pass_on
     site.run(10 * 60_000, until_reset=True)
     assert set(site.states) == {"connected"} and site.stages() == ALL and site.resets == 1
 
 
-def damaged(storage, place):
+def damaged(writer):
     raise ValueError("invalid literal")
 
 

@@ -17,7 +17,7 @@ TITLE = "my-app"
 MPY = "%d.%d" % (getattr(sys.implementation, "_mpy", 0) & 0xFF, 3)
 
 # What is given back would be another when it is imported anew.
-_GIVING_BACK = "admission contents files install installing slots states transfer watch"
+_GIVING_BACK = "admission contents files install installing intake slots states transfer watch"
 for _name in _GIVING_BACK.split():
     __import__("firmware.update." + _name)
     sys.modules["firmware.update." + _name].give_back = lambda steps: None
