@@ -76,7 +76,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def frozen() -> None:
+def spared() -> None:
     """What the files before this one have left need not be walked either."""
     gc.freeze()
 

@@ -39,12 +39,3 @@ def outage(trouble):
 def flash_fails(error):
     """Return the UpdateError of an OSError."""
     return passing("the update cannot be written: %s" % error, "Free space on the flash.")
-
-
-def of_package(error):
-    """Return the UpdateError of what a step of an update has failed for; one is itself."""
-    if isinstance(error, (OSError, ValueError)):
-        # ValueError: what was checked on it is damaged.
-        return flash_fails(error)
-    # The flash fails, as firmware.board.storage says it.
-    return error if hasattr(error, "may_pass") else passing(error.what, error.fix)

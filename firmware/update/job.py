@@ -109,6 +109,6 @@ def _next_step(job):
 
 
 def _of_package(error):
-    from firmware.update.errors import of_package
+    from firmware.update.states import of_package
 
     return of_package(error)

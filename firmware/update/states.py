@@ -149,6 +149,21 @@ def _send(session, values):
     return session.ask(POST, "telemetry", encoded(values))
 
 
+def of_package(error):
+    """Return the UpdateError of what a step of an update has failed for; one is itself."""
+    if hasattr(error, "may_pass"):
+        return error
+    if isinstance(error, FirstbootError):
+        # The flash fails, as firmware.board.storage says it.
+        from firmware.update.errors import passing
+
+        return passing(error.what, error.fix)
+    # ValueError: what was checked on it is damaged.
+    from firmware.update.errors import flash_fails
+
+    return flash_fails(error)
+
+
 def fail(job, error):
     """Let a Job try again later, or note that its package has failed. `error`: an UpdateError."""
     package = job.package
