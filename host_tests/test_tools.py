@@ -136,6 +136,7 @@ def test_help_lists_the_verbs():
         ("serve", "--script", "missing.txt"),
         ("serve", "--script", "README.md"),
         ("serve", "--software", "pyproject.toml"),
+        ("serve", "--title", "my-app", "--version", "2"),
         ("serve", "--software", "missing.bundle", "--title", "app", "--version", "1"),
         ("power-up",),
         ("power-up", "--flash", "new.img"),

@@ -208,7 +208,7 @@ def serve(
             )
         thingsboard.assign_to_all(Package("sw", title, version, data))
     elif title or version:
-        raise typer.BadParameter("it is of --software", param_hint="--title, --version")
+        raise typer.BadParameter("only with --software", param_hint="--title, --version")
     commands = []
     try:
         if script:
