@@ -293,7 +293,7 @@ ANSWERS_FAIL = (
     ("gone later", serves(gone_later), "has no package", 40),
     (
         "blocks but the first are silence",
-        serves(lambda site, number, found: None if number else found if number == 0 else None),
+        serves(lambda site, number, found: found if number == 0 else None),
         "none from 1024 on",
         60,
     ),
