@@ -79,7 +79,7 @@ def bundle(
         Path | None,
         typer.Option(
             metavar="KEY",
-            help="Print what config.json has of an RSA key in PEM that you have.",
+            help="Print what config.json has of a private RSA key in PEM that you have.",
             show_default=False,
         ),
     ] = None,
