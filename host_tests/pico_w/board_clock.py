@@ -1,15 +1,16 @@
 """Runs a tool on the clock of an emulated board, so that the tool's patience is in board time.
 
-python -m host_tests.pico_w.board_clock CLOCK MODULE [ARGUMENT…]
+python -m host_tests.pico_w.board_clock CLOCK MODULE:FUNCTION [ARGUMENT…]
 
 CLOCK: a file of 8 bytes, the board's time in seconds, kept up to date while the tool runs. To the
-tool `SERVER` is this computer, as it is to the board.
+tool `SERVER` is this computer, as it is to the board. All that is lost in a process that the tool
+goes on in, as `python -m tools` does outside of its `.venv`; so a function is called.
 """
 
 from __future__ import annotations
 
 import mmap
-import runpy
+import pkgutil
 import select
 import socket
 import struct
@@ -20,8 +21,8 @@ SERVER = "thingsboard.example.com"
 _LOOK_S = 0.002
 
 
-def run_by(clock: str, module: str, arguments: list[str]) -> None:
-    """Run a module as `python -m` does. What waits, waits for the board's clock."""
+def run_by(clock: str, main: str, arguments: list[str]) -> None:
+    """Run a tool's main and exit with its code. What waits, waits for the board's clock."""
     with open(clock, "rb") as file:
         shared = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     nap, select_any, resolve = time.sleep, select.select, socket.getaddrinfo
@@ -48,8 +49,8 @@ def run_by(clock: str, module: str, arguments: list[str]) -> None:
 
     time.monotonic, time.sleep, select.select = monotonic, sleep, select_until
     socket.getaddrinfo = getaddrinfo
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv = [main, *arguments]
+    sys.exit(pkgutil.resolve_name(main)())
 
 
 if __name__ == "__main__":

@@ -50,20 +50,20 @@ class Desk:
 
     def mpremote(self, *arguments: str) -> str:
         """Run mpremote's command line on the board; gives what it printed."""
-        return self.run("mpremote", "connect", str(self.port), *arguments)
+        return self._run("mpremote.main:main", "connect", str(self.port), *arguments)
 
     def verb(self, verb: str, *arguments: str) -> str:
         """Run a verb of the tools at the board's port; gives what it printed."""
-        return self.run("tools", verb, "--port", str(self.port), *arguments)
+        return self._run("tools.cli:main", verb, "--port", str(self.port), *arguments)
 
-    def run(self, module: str, *arguments: str) -> str:
-        """Run a module's command line on the board's clock; it has to end with 0."""
+    def _run(self, main: str, *arguments: str) -> str:
+        """Run a tool's main on the board's clock; it has to end with 0."""
         machine = self.world.machine
         deadline = machine.ms + _PATIENCE_MS
         clock = "host_tests.pico_w.board_clock", str(self.folder / "clock")
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", *clock, module, *arguments],
+                [sys.executable, "-m", *clock, main, *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -79,7 +79,7 @@ class Desk:
                 process.wait()
             said.seek(0)
             text = said.read()
-        assert code == 0, f"{module} {arguments} ended with {code}:\n{text}"
+        assert code == 0, f"{main} {arguments} ended with {code}:\n{text}"
         return text
 
 
