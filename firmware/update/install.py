@@ -212,7 +212,7 @@ def begin_package(board, settings, package, place, unneeded):
 
     check_room(storage, place, package["size"])
     make_folders(storage, place + MANIFEST)
-    return Intake(storage, place), 0
+    return Intake(storage, place, package["size"]), 0
 
 
 def _has_good_manifest(storage, place):

@@ -10,7 +10,7 @@ from firmware.memory import give_back
 # How many states are told until all of a package is there, and until it is switched to.
 _DOWNLOADED = const(2)
 _ALL = const(4)
-_DOWNLOAD = "coap.block coap.blocks update.download"
+_DOWNLOAD = "coap.block coap.blocks thingsboard.ota update.download update.transfer"
 _LOADED = (
     "update.files update.contents update.admission update.manifest update.tree update.errors"
     " board.modulus"

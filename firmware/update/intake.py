@@ -15,17 +15,18 @@ _PIECE = const(1024)
 class Intake:
     """Where the first bytes of a bundle go: its manifest, and what comes with the last of it.
 
-    `is_full`: whether all of the manifest is there. Then firmware.update.admission is next, in
-    whose time there is no block in memory.
+    `size`: of the bundle. `is_full`: whether all of the manifest is there, or of the bundle. Then
+    firmware.update.admission is next, in whose time there is no block in memory.
     """
 
     is_full = False
     out = None
     _column = _size = 0
 
-    def __init__(self, storage, place):
+    def __init__(self, storage, place, size):
         self.storage = storage
         self.place = place
+        self._most = min(_LARGEST, size - 1)
 
     def write(self, data):
         """Take the next bytes of the bundle. Raises OSError."""
@@ -63,7 +64,7 @@ class Intake:
         self._column = column
         self._size += len(data)
         # One that is none is refused as what it is, by who reads it.
-        self.is_full = column > _LONGEST_LINE or self._size > _LARGEST
+        self.is_full = column > _LONGEST_LINE or self._size > self._most
         return len(data)
 
 

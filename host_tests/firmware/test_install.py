@@ -366,6 +366,18 @@ def test_what_is_refused_leaves_the_version_that_comes_back():
     assert site.files("/a") == named(FILES)
 
 
+def test_what_ends_within_its_manifest_is_not_taken_for_the_version_that_comes_back():
+    site = Site()
+    for version in ("2", "3"):
+        site.update(bundle({"app.py": version.encode()}, version), version).switch()
+        site.state.confirm()
+    before = dict(site.folders.files)
+    for content in (b"x", b"words of a text\n" * 200, bundle(FILES, "4")[:300]):
+        error = raises(UpdateError, site.update, content, "4")
+        assert "is no bundle" in error.what and not error.may_pass
+        assert site.folders.files == before and site.state.before == "/a"
+
+
 def test_the_version_that_comes_back_makes_room_for_the_next():
     for path in ("app.py", "deep/in/it.py"):
         site = Site()

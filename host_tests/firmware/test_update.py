@@ -132,7 +132,7 @@ def test_what_is_no_bundle_and_ends_early_is_told_as_that_at_once():
         site.run(5_000)
         site.assign(data=data)
         site.run(HOUR)
-        assert site.stages() == ["DOWNLOADING", "DOWNLOADED", "FAILED"], data[:20]
+        assert site.stages() == ["DOWNLOADING", "FAILED"], data[:20]
         assert "is no bundle" in why(site)
         assert len(site.packages.blocks) == -(-len(data) // 1024)
 

@@ -598,3 +598,18 @@ def test_what_another_version_of_the_firmware_has_noted_is_understood():
         site.power_on()
         site.run(10 * 60_000, until_reset=True)
         assert site.stages() == ALL and site.resets == 1, more
+
+
+def test_what_ends_within_its_manifest_is_not_taken_for_the_version_that_comes_back():
+    site = start()
+    for version in ("1.0", "2.0"):
+        site.assign(version, data=good(version))
+        site.run(HOUR, until_reset=True)
+        site.state.confirm()
+        site.power_on()
+        site.run(60_000)
+    site.assign("3.0", data=b"words of a text\n" * 200)
+    site.run(HOUR)
+    assert site.resets == 2 and "is no bundle" in why(site)
+    assert (site.state.running, site.state.before) == ("/b", "/a")
+    assert site.flash.files["/a/app.py"] == FILES["app.py"]
