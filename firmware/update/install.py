@@ -16,6 +16,8 @@ from firmware.update.tree import MANIFEST, PACKAGE, REST, discard
 
 # What a download goes on at: a multiple of each block size of CoAP.
 _STEP = const(1024)
+# Blocks that the largest manifest takes, with its folder and what comes with its end.
+_OF_A_MANIFEST = const(8)
 _LOADED = "update.install update.files update.contents update.admission update.tree update.errors"
 
 
@@ -136,8 +138,8 @@ def _check_checksum(algorithm, text):
     from firmware.update.errors import UpdateError
 
     raise UpdateError(
-        "the checksum that ThingsBoard has for the package is no %s in hex" % algorithm,
-        "Upload it again under another version, and let ThingsBoard make the checksum.",
+        "ThingsBoard's checksum of the package is no %s in hex" % algorithm,
+        "Upload it again, and let ThingsBoard make the checksum.",
     )
 
 
@@ -168,7 +170,9 @@ def choose(storage):
     The first may be what comes back, and then is not among the others. Raises UpdateError while a
     trial needs both.
     """
-    state = _state(storage)
+    from firmware.update.slots import State
+
+    state = State(storage)
     slot = state.slot()
     if not slot:
         from firmware.update.errors import passing
@@ -190,7 +194,7 @@ def begin_package(board, settings, package, place, unneeded):
     The first is a firmware.update.intake.Intake or firmware.update.download.Writer; the other how
     many bytes of the bundle need not come again, a multiple of 1024, or all of it. Raises OSError.
     """
-    from firmware.update.admission import check_room, packaged
+    from firmware.update.admission import check_room, give_up, packaged
 
     storage = board.storage
     try:
@@ -200,8 +204,7 @@ def begin_package(board, settings, package, place, unneeded):
     # What came under another key was not checked by this one.
     if begun == packaged(package, settings["key"]) and _has_good_manifest(storage, place):
         # Its application may have changed it.
-        _state(storage).give_up(place)
-        give_back("update.slots")
+        give_up(storage, place)
         storage.remove(place + REST)
         return _found(storage, place, package["size"])
     for each in unneeded:
@@ -211,6 +214,10 @@ def begin_package(board, settings, package, place, unneeded):
     from firmware.update.intake import Intake
 
     check_room(storage, place, package["size"])
+    if storage.os.statvfs(storage.root or "/")[4] < _OF_A_MANIFEST:
+        # The version before is in its way.
+        give_up(storage, place)
+        discard(storage, place, board.idle)
     make_folders(storage, place + MANIFEST)
     return Intake(storage, place, package["size"]), 0
 
@@ -241,9 +248,3 @@ def _found(storage, place, size):
     offset = there if there == size else there - there % _STEP
     writer.again = there - offset
     return writer, offset
-
-
-def _state(storage):
-    from firmware.update.slots import State
-
-    return State(storage)

@@ -76,8 +76,7 @@ def _verify(job):
         from firmware.update.errors import passing
 
         raise passing(
-            "the bytes do not have the %(checksum_algorithm)s that ThingsBoard has for them"
-            % package,
+            "the bytes do not have the %(checksum_algorithm)s of ThingsBoard" % package,
             "Upload the bundle again if this stays.",
         )
     del taken

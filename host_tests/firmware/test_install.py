@@ -390,6 +390,19 @@ def test_the_version_that_comes_back_makes_room_for_the_next():
         assert site.files("/a") == named(files)
 
 
+def test_on_a_full_flash_it_makes_room_for_the_list_of_files_too():
+    site = Site()
+    for version in ("2", "3"):
+        content = bundle({"app.py": version.encode() * 90_000}, version)
+        site.update(content, version).switch()
+        site.state.confirm()
+    site.folders.room = 1_000
+    files = {"lib/%s%d.py" % ("long" * 10, number): b"" for number in range(8)}
+    files["app.py"] = b"4"
+    site.update(bundle(files, "4"), "4").switch()
+    assert site.files("/a") == named(files)
+
+
 def test_only_what_is_proven_comes_back():
     """While it is written over, the root stands in for what came back."""
     site = Site()
